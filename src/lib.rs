@@ -1,1 +1,7 @@
-//! x
+//! Write-ahead-log recorder for matching engines.
+pub mod config;
+pub mod error;
+pub mod format;
+mod poison;
+pub mod storage;
+pub mod telemetry;
