@@ -1,7 +1,9 @@
 //! Write-ahead-log recorder for matching engines.
 pub mod config;
+pub mod directory;
 pub mod error;
 pub mod format;
 mod poison;
+pub mod recorder;
 pub mod storage;
 pub mod telemetry;

@@ -5,6 +5,7 @@
 
 mod block;
 mod checksum;
+pub mod cold_frame;
 mod event;
 pub mod file_name;
 mod identity_record;

@@ -1,1 +1,2 @@
 //! The recorder.
+pub mod report;

@@ -25,6 +25,15 @@ pub enum Open {
     Create,
 }
 
+/// What to do with a symbolic link at the end of a directory's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// Go where it points.
+    Follow,
+    /// An error: in a shared directory anybody may have put it there.
+    Refuse,
+}
+
 /// Who owns a directory and who else may write there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryStatus {
@@ -44,8 +53,8 @@ pub struct DirectoryStatus {
 
 /// The file system.
 pub trait Storage: Debug + Send + Sync {
-    /// Opens a directory, following no link at its end.
-    fn open_directory(&self, path: &Path) -> Result<Option<Arc<dyn Directory>>>;
+    /// Opens a directory. `None` when there is no such name.
+    fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>>;
     /// Makes a directory and the ones above it that are missing, mode 0750 narrowed by umask.
     fn create_directories(&self, path: &Path) -> Result<()>;
     /// Makes one new directory with this mode: an error if the name is taken.

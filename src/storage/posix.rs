@@ -11,7 +11,7 @@ use rustix::fs::{
 use rustix::io::{pread, pwrite, Errno};
 
 use super::descriptors::Descriptor;
-use super::{Directory, DirectoryStatus, File, Mapping, Open, Storage};
+use super::{Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
 use crate::error::{Cause, Error, Result};
 
 /// The real file system.
@@ -47,8 +47,9 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Resu
 }
 
 impl Storage for PosixStorage {
-    fn open_directory(&self, path: &Path) -> Result<Option<Arc<dyn Directory>>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>> {
+        let mut flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        flags.set(OFlags::NOFOLLOW, links == Links::Refuse);
         let opened = Descriptor::open(self.close_in_children, || {
             retry(|| openat(CWD, path, flags, Mode::empty()))
         });
@@ -75,7 +76,11 @@ impl Storage for PosixStorage {
             Err(Errno::EXIST) if path.is_dir() => {}
             Err(errno) => return Err(failed("create directory", path, errno)),
         }
-        match self.open_directory(path.parent().unwrap_or(Path::new("/")))? {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        match self.open_directory(parent, Links::Follow)? {
             Some(parent) => parent.sync(),
             None => Ok(()),
         }
