@@ -67,6 +67,7 @@ mod tests {
         assert!(frame.len() < content.len() / 2);
         let mut back = decompress(&frame[..]).unwrap();
         assert!(same_content(&mut back, &mut &content[..]).unwrap());
+        drop(back);
         assert!(!same_content(&mut &content[1..], &mut &content[..]).unwrap());
         assert!(!same_content(&mut &content[..599_999], &mut &content[..]).unwrap());
 
