@@ -79,12 +79,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure that did not come from the operating system.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Error::Failure(Box::new(Failure {
-            cause,
-            message: message.into(),
-            errno: 0,
-            place: Place::default(),
-        }))
+        Self::with_errno(cause, message, 0)
+    }
+
+    /// A failure with the operating system's error number behind it.
+    pub fn with_errno(cause: Cause, message: impl Into<String>, errno: i32) -> Self {
+        let message = message.into();
+        Error::Failure(Box::new(Failure { cause, message, errno, place: Place::default() }))
     }
 
     /// A failure of the operating system while doing `what` (an operation and a path).
@@ -95,12 +96,7 @@ impl Error {
             libc::EACCES | libc::EPERM | libc::EROFS => Cause::Permission,
             _ => Cause::Io,
         };
-        Error::Failure(Box::new(Failure {
-            cause,
-            message: format!("{what}: {source}"),
-            errno,
-            place: Place::default(),
-        }))
+        Self::with_errno(cause, format!("{what}: {source}"), errno)
     }
 
     /// The same error, with the place it concerns.

@@ -3,7 +3,7 @@ pub mod config;
 pub mod directory;
 pub mod error;
 pub mod format;
-mod poison;
+pub mod poison;
 pub mod recorder;
 pub mod storage;
 pub mod telemetry;

@@ -57,6 +57,14 @@ impl Poison {
         self.cause.get()
     }
 
+    /// `Err` only if the log has failed: a log being shut down still finishes its work.
+    pub fn check_failed(&self) -> Result<()> {
+        match self.cause.get() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
     /// `Ok` while the log is healthy and open.
     pub fn check(&self) -> Result<()> {
         match self.state.load(Ordering::Acquire) {

@@ -127,7 +127,7 @@ mod tests {
         let mut bytes = vec![0; BLOCK_SIZE];
         for (slot, &event_id) in ids.iter().enumerate() {
             let at = BLOCK_HEADER_SIZE + slot * EVENT_SIZE;
-            let event = RequestEvent { event_id, timestamp: event_id * 3, ..Default::default() };
+            let event = RequestEvent { event_id, timestamp: event_id ^ 3, ..Default::default() };
             bytes[at..at + EVENT_SIZE].copy_from_slice(&event.encode());
         }
         if sealed > 0 {
