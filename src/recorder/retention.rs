@@ -28,6 +28,13 @@ pub struct Kept {
     pub active: bool,
 }
 
+impl Kept {
+    /// Whether a segment is closed, hot or cold.
+    pub fn contains(&self, index: u32) -> bool {
+        self.hot.contains(&index) || self.cold.contains(&index)
+    }
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {

@@ -42,7 +42,7 @@ impl SegmentMaintainer {
         if let Some(index) = active {
             hot.remove(&index);
         }
-        let kept = Kept { hot, cold: inventory.cold.clone(), active: true, ..Kept::default() };
+        let kept = Kept { hot, cold: inventory.cold.clone(), ..Kept::default() };
         SegmentMaintainer { log, kept, policy, retry_at: None }
     }
 
@@ -59,9 +59,6 @@ impl SegmentMaintainer {
             log.poison().check_failed()?;
             // Asked before looking for work: what was handed over before the stop is then seen.
             let stopping = log.signals.maintainer.is_stopping();
-            if stopping {
-                self.kept.active = false;
-            }
             let busy = self.close_finished()? | self.free_frozen()? | self.retain()?;
             self.publish_counts();
             if busy {
@@ -107,6 +104,10 @@ impl SegmentMaintainer {
     /// Does what retention asks for.
     fn retain(&mut self) -> Result<bool> {
         let wal = Arc::clone(&self.log.wal);
+        // The segment the writer is in counts besides, unless it is full and closed already.
+        let appended = self.log.appended();
+        self.kept.active =
+            appended.last_event_id > 0 && !self.kept.contains(appended.last_segment_index);
         let kept = &self.kept;
         let actions = retention::plan(kept, self.policy, |index| {
             last_event_id(&*wal, index, kept.hot.contains(&index)).ok().flatten()
