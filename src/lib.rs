@@ -5,5 +5,6 @@ pub mod error;
 pub mod format;
 pub mod poison;
 pub mod recorder;
+pub mod replay;
 pub mod storage;
 pub mod telemetry;
