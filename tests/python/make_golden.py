@@ -139,7 +139,7 @@ def blocks():
 def meta():
     good = Meta(SEGMENT_INDEX, HEADER_SIZE + 3 * BLOCK_SIZE, 4242).encode()
     return {
-        "valid": [case(Meta(0, 0, 0)), case(Meta(SEGMENT_INDEX, HEADER_SIZE + 3 * BLOCK_SIZE, 4242)),
+        "valid": [case(Meta(0, 0, 0)), case(Meta.decode(good)),
                   case(Meta(U32_MAX, U32_MAX, U64_MAX - 1))],
         "invalid": [
             damaged(good, 8, b"\xff", "checksum: event id changed"),

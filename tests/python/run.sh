@@ -17,6 +17,13 @@ if ! cmp -s "$here/requirements.txt" "$venv/requirements.installed"; then
     cp "$here/requirements.txt" "$venv/requirements.installed"
 fi
 
-: "${FLASHSTRIKE_WAL_LIB:=${CARGO_TARGET_DIR:-$root/target}/release/libflashstrike_wal.so}"
+# Absolute, because the tests run from their own directory.
+FLASHSTRIKE_WAL_LIB=$(realpath -m \
+    "${FLASHSTRIKE_WAL_LIB:-${CARGO_TARGET_DIR:-$root/target}/release/libflashstrike_wal.so}")
 export FLASHSTRIKE_WAL_LIB
-exec "$venv/bin/python" -m pytest -p no:cacheprovider "$here" "$@"
+if [ -n "${FLASHSTRIKE_READ_SEGMENT:-}" ]; then
+    FLASHSTRIKE_READ_SEGMENT=$(realpath -m "$FLASHSTRIKE_READ_SEGMENT")
+    export FLASHSTRIKE_READ_SEGMENT
+fi
+cd "$here"
+exec "$venv/bin/python" -m pytest -p no:cacheprovider "$@"

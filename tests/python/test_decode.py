@@ -13,12 +13,11 @@ import pytest
 
 from fs_decode import decode_open, read_directory, read_file
 from fs_format import (
-    BLOCK_SIZE, EVENTS_PER_BLOCK, FormatError, Identity, Meta, SegmentHeader, cold_name,
-    encode_segment, event_ids, hot_name,
+    BLOCK_SIZE, FormatError, Identity, Meta, SegmentHeader, cold_name, encode_block,
+    encode_segment, event_ids, hot_name, xxh64, xxh64_around,
 )
 from make_golden import CLOSED, CREATED, packed_events
 
-BLOCK_EVENTS = EVENTS_PER_BLOCK * 64
 DECODER = Path(__file__).with_name("fs_decode.py")
 
 
@@ -67,6 +66,80 @@ def test_a_flipped_bit_is_found_and_located(segment, offset, names):
     assert str(segment) in str(caught.value)
 
 
+def reseal(path, start, hole, offset, value):
+    """Change a header's bytes and make its own checksum right again: a lie, not damage."""
+    data = bytearray(path.read_bytes())
+    data[start + offset : start + offset + len(value)] = value
+    header = bytes(data[start : start + 64])
+    data[start + hole : start + hole + 8] = xxh64_around(header, hole).to_bytes(8, "little")
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("start, offset, value, says", [
+    (0, 4, b"\x09", "offset 4: segment index 9"),
+    (0, 8, b"\x02", "offset 56: last chained checksum"),
+    (0, 8, b"\x05", "ends before its 5 blocks"),
+    (0, 12, b"\x01", "offset 12: header says 513 events"),
+    (0, 16, b"\xff", "offset 12: header says"),
+    (0, 24, b"\xff", "offset 12: header says"),
+    (0, 56, b"\xff", "offset 56: last chained checksum"),
+    (64, 0, b"\xff", "offset 64: block 0 says ids"),
+    (64, 8, b"\xff", "offset 64: block 0 says ids"),
+    (64, 16, b"\xff", "offset 80: block 0 checksum"),
+    (64, 24, b"\xff", "offset 88: block 0 chained checksum"),
+    (64, 40, b"\x01", "offset 104: block index 1, not 0"),
+    (64, 44, b"\xff\x00", "offset 80: block 0 checksum"),
+    (64, 44, b"\x00\x00", "offset 108: event count 0"),
+    (64, 46, b"\x01", "offset 110: reserved"),
+    (64, 56, b"\x01", "offset 120: reserved"),
+])
+def test_a_header_that_lies_under_a_good_checksum_is_found(segment, start, offset, value, says):
+    reseal(segment, start, 32 if start else 48, offset, value)
+    with pytest.raises(FormatError, match=says):
+        read_file(segment)
+
+
+def test_a_short_block_before_the_last_is_found(tmp_path):
+    """Whole and chained, but with room left where the format allows none."""
+    parts = [packed_events(256), packed_events(100, 256), packed_events(50, 356)]
+    body, chained = b"", 0
+    for number, part in enumerate(parts):
+        block, data = encode_block(number, part, chained)
+        chained = block.chained_checksum
+        body += data.ljust(BLOCK_SIZE, b"\0")
+    last = event_ids(parts[2])[-1]
+    header = SegmentHeader(0, 3, 406, 1000, last, CREATED, CLOSED, chained)
+    path = tmp_path / hot_name(0)
+    path.write_bytes(header.encode() + body)
+    with pytest.raises(FormatError, match="block 1 is not the last and has 100 events"):
+        read_file(path)
+
+
+def test_a_cold_segment_that_was_never_closed_is_found(tmp_path):
+    path = tmp_path / cold_name(0)
+    path.write_bytes(lz4.frame.compress(open_segment(600)))
+    with pytest.raises(FormatError, match="offset 32: a cold segment that was never closed"):
+        read_file(path)
+
+
+@pytest.mark.parametrize("offset, value", [(40, b"\x07"), (16, b"\xff"), (24, b"\xff")])
+def test_an_open_block_whose_header_lies_proves_nothing(tmp_path, offset, value):
+    path = tmp_path / hot_name(0)
+    path.write_bytes(open_segment(600, stamps=(2000, 2001, 2002)))
+    reseal(path, 64 + BLOCK_SIZE, 32, offset, value)
+    assert decode_open(path.read_bytes(), 0, 0) == (packed_events(256), True)
+
+
+def test_durable_ids_come_from_valid_block_headers_alone(tmp_path):
+    path = tmp_path / hot_name(0)
+    path.write_bytes(open_segment(600, stamps=(1100, 1200, 1300)))
+    assert read_file(path).durable_id == 1300
+    flip(path, BLOCK2 + 64 + 3)
+    assert read_file(path).durable_id == 1200
+    reseal(path, 64 + BLOCK_SIZE, 32, 40, b"\x02")
+    assert read_file(path).durable_id == 1100
+
+
 def test_bytes_past_the_last_event_are_not_judged(segment):
     flip(segment, BLOCK2 + 64 + 64 * 88)
     flip(segment, 64 + 3 * BLOCK_SIZE + 9)
@@ -95,9 +168,10 @@ def test_a_renamed_segment_is_found(segment):
 
 def test_ids_that_fall_are_found(tmp_path):
     events = packed_events(300)
+    first_id_at = 64 + BLOCK_SIZE + 64 + 35 * 64
     path = tmp_path / hot_name(0)
     path.write_bytes(encode_segment(0, events[64 * 9 :] + events[: 64 * 9], CREATED, CLOSED))
-    with pytest.raises(FormatError, match=f"offset {64 + BLOCK_SIZE + 64 + 35 * 64}: event id 1000"):
+    with pytest.raises(FormatError, match=f"offset {first_id_at}: event id 1000"):
         read_file(path)
 
 
@@ -116,7 +190,7 @@ def test_damaged_frames_are_found(tmp_path):
     path = tmp_path / cold_name(3)
     frame = lz4.frame.compress(sealed(3, 600), content_checksum=True)
     for bad, says in ((frame[:-1], "cut short"), (frame + b"x", "bytes after"), (b"", "cut short"),
-                      (frame[:-4] + b"\0\0\0\0", "not a good LZ4 frame"), (b"rubbish", "not a good")):
+                      (frame[:-4] + b"\0\0\0\0", "not a good LZ4"), (b"rubbish", "not a good")):
         path.write_bytes(bad)
         with pytest.raises(FormatError, match=says):
             read_file(path)
@@ -187,7 +261,8 @@ def test_directory_refuses_a_missing_segment_and_a_lost_durable_end(tmp_path):
     with pytest.raises(FormatError, match="segment 9 is missing"):
         read_directory(tmp_path)
     (tmp_path / hot_name(10)).unlink()
-    with pytest.raises(FormatError, match=f"ends at id {ids(256)[-1]}, durable up to {ids(900)[-1]}"):
+    says = f"ends at id {ids(256)[-1]}, durable up to {ids(900)[-1]}"
+    with pytest.raises(FormatError, match=says):
         read_directory(tmp_path)
 
 
@@ -201,9 +276,13 @@ def test_crashed_log_takes_its_end_from_the_active_directory(tmp_path):
     (active / hot_name(1)).write_bytes(encode_segment(1, packed_events(99), CREATED, 0, 4))
     assert read_directory(wal).events() == packed_events(500)
     assert read_directory(wal, disk_only=True).events() == packed_events(300)
-    flip(active / hot_name(0), 128 + 70)
-    with pytest.raises(FormatError, match="event 1 contradicts"):
-        read_directory(wal)
+    good = (active / hot_name(0)).read_bytes()
+    for bad, says in ((open_segment(200), "200 events, .* has 300"),
+                      (encode_segment(5, packed_events(500), CREATED, 0, 4), "segment index 5"),
+                      (good[:198] + b"\xff" + good[199:], "event 1 contradicts")):
+        (active / hot_name(0)).write_bytes(bad)
+        with pytest.raises(FormatError, match=says):
+            read_directory(wal)
 
 
 def test_crashed_log_without_its_active_directory_is_refused(tmp_path):
@@ -214,6 +293,22 @@ def test_crashed_log_without_its_active_directory_is_refused(tmp_path):
         read_directory(tmp_path)
     make_log(tmp_path, ids(300)[-1], 0, "/nowhere", "an earlier boot")
     assert read_directory(tmp_path).events() == packed_events(300)
+
+
+@pytest.mark.parametrize("old, new, says", [
+    ("generation=1\n", "generation=1\ngeneration=2\n", "'generation=2' is malformed"),
+    ("clean=1\n", "clean=1\nrubbish\n", "'rubbish' is malformed"),
+    ("generation=1\n", "generation=-1\n", "generation=-1 is not a number"),
+    ("clean=1\n", "clean=2\n", "clean is not 0 or 1"),
+    ("id=0", "id=x", "id is not 128 bits"),
+])
+def test_an_identity_that_lies_under_a_good_checksum_is_found(old, new, says):
+    good = Identity("0" * 32, 1, 2, 1, "boot", "/nowhere", 1).encode()
+    body = good[: good.index(b"xxh64=")].decode()
+    assert old in body
+    body = body.replace(old, new, 1).encode()
+    with pytest.raises(FormatError, match=says):
+        Identity.decode(body + f"xxh64={xxh64(body):016x}\n".encode())
 
 
 def test_command_line(segment):
