@@ -104,7 +104,11 @@ from fs_format import Identity
 from support import SMALL, SEGMENT_EVENTS, make_events
 directory = Path(sys.argv[1])
 def show(kind, path):
-    print(kind, path.name, oct(stat.S_IMODE(path.lstat().st_mode))[2:], path.lstat().st_uid)
+    try:
+        status = path.lstat()
+    except FileNotFoundError:  # recycled by a worker since it was listed
+        return
+    print(kind, path.name, oct(stat.S_IMODE(status.st_mode))[2:], status.st_uid)
 with flashstrike.Wal(directory, max_segments=1, **SMALL) as wal:
     wal.append_batch(make_events(2 * SEGMENT_EVENTS + 1))
     wal.sync()
