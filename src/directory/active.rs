@@ -27,8 +27,9 @@ pub fn create_active(
     let status = above.status()?;
     let own = status.uid == storage.user() && status.mode & OTHERS_MAY_WRITE == 0;
     let path = parent.join(format!("{NAME_PREFIX}{:032x}", storage.random()?));
-    let Some(text) = path.to_str() else {
-        let message = format!("active_dir {}: the path is not UTF-8", parent.display());
+    // It becomes a line of `wal_identity`.
+    let Some(text) = path.to_str().filter(|text| !text.contains(char::is_control)) else {
+        let message = format!("active_dir {parent:?}: not UTF-8, or with control characters");
         return Err(Error::new(Cause::InvalidArgument, message));
     };
     identity.active_path = text.to_owned();

@@ -270,6 +270,11 @@ impl Log {
         !self.prepared.is_full()
     }
 
+    /// Whether the writer could rotate now.
+    pub(super) fn has_prepared(&self) -> bool {
+        !self.prepared.is_empty()
+    }
+
     /// Gives a segment to the writer. The ring has room: nobody but the preparer fills it.
     pub(super) fn push_prepared(&self, segment: Segment) -> Result<()> {
         self.prepared.push(segment).map_err(|_| overflow("prepared_segments"))

@@ -63,6 +63,7 @@ impl Manager {
         let lock = wal.lock(file_name::LOCK)?;
         let survey = survey(&*storage, &*wal)?;
         recovery_apply::check_refusal(&survey, &*wal, config.accept_loss)?;
+        recovery_apply::reserve(&survey, &*wal, &config)?;
         let mut identity = next_identity(&*storage, &*wal, &survey)?;
         let clean = recovery_apply::is_clean(&survey);
         let label = label(&survey);
@@ -71,12 +72,10 @@ impl Manager {
         let recovered = recovery_apply::apply(survey, &*wal)?;
 
         let active = create_active(&*storage, &config.active_parent, &mut identity)?;
-        let last = match &recovered.last {
-            Some(last) => Some(load_last(&*wal, &*active, last, &config)?),
-            None => None,
-        };
-        // The switch: from here on the new active directory is the log's.
-        replace_small(&*wal, file_name::IDENTITY, identity.encode().as_bytes())?;
+        let last = enter_active(&*wal, &*active, &recovered, &identity, &config);
+        let last = last.inspect_err(|_| {
+            let _ = remove_active(&*storage, &*active);
+        })?;
         if let Some(old) = old_active {
             // What is left of it is memory, and the next open tries again.
             let _ = remove_active(&*storage, &*old);
@@ -127,7 +126,10 @@ impl Manager {
         self.workers.persister = Some(worker::spawn(log, "wal-persister", persist)?);
 
         let mut preparer = SegmentPreparer::new(Arc::clone(log), recovered.next_index, mapped);
-        preparer.prepare_ahead()?;
+        match preparer.prepare_ahead() {
+            Err(error) if error.cause() == Some(Cause::NoSpace) && log.has_prepared() => {}
+            result => result?,
+        }
         let others = &mut self.workers.others;
         let stop_preparer = |log: &Log| log.signals.preparer.stop();
         let prepare = worker::spawn(log, "wal-preparer", move |_log| preparer.run())?;
@@ -207,6 +209,22 @@ fn next_identity(
         active_path: String::new(),
         clean: false,
     })
+}
+
+/// Puts the segment that goes on into the new active directory, and makes that the log's.
+fn enter_active(
+    wal: &dyn Directory,
+    active: &dyn Directory,
+    recovered: &Recovered,
+    identity: &IdentityRecord,
+    config: &Config,
+) -> Result<Option<(Segment, u32)>> {
+    let last = match &recovered.last {
+        Some(last) => Some(load_last(wal, active, last, config)?),
+        None => None,
+    };
+    replace_small(wal, file_name::IDENTITY, identity.encode().as_bytes())?;
+    Ok(last)
 }
 
 /// Maps the segment that goes on and fills it with what is on disk.

@@ -2,6 +2,8 @@
 //! of it durable. Killed at any point, the next run ends the same: nothing is removed before what
 //! replaces it has been synced, and meta moves last.
 
+use crate::config::Config;
+use crate::directory::{for_each_block, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
@@ -12,7 +14,6 @@ use super::recovery::{Ending, Origin};
 use super::recovery_scan::{active_path, Survey, TailSegment};
 use super::segment::now_ns;
 use super::segment_freezer::is_frozen;
-use crate::directory::{for_each_block, Inventory};
 
 const COPY_SIZE: usize = 1024 * 1024;
 
@@ -81,6 +82,22 @@ pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) ->
         )
     };
     Err(Error::new(Cause::Corrupt, message).at(survey.place))
+}
+
+/// Makes sure that there is room for what is going to be written: copies of what is kept aside, a
+/// first new segment, the small records. On a full disk nothing is begun.
+pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<()> {
+    const SMALL_RECORDS: u64 = 64 * 1024;
+    const NAME: &str = "FS.reserve.tmp";
+    let cut = survey.tail.iter().filter(|segment| segment.beyond > 0);
+    let kept_aside: u64 = cut.map(|segment| segment.layout.file_size()).sum();
+    let segment = Layout { blocks: config.num_blocks }.file_size();
+    wal.remove(NAME)?;
+    let file = create(wal, NAME)?;
+    let reserved = file.allocate(kept_aside + segment + SMALL_RECORDS);
+    drop(file);
+    wal.remove(NAME)?;
+    reserved
 }
 
 /// Does what the survey asks for.

@@ -136,9 +136,11 @@ pub fn replace_small(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Res
     let temporary = format!("{name}.tmp");
     directory.remove(&temporary)?;
     let file = create(directory, &temporary)?;
-    file.write_at(bytes, 0)?;
-    file.sync()?;
-    directory.rename(&temporary, name)?;
+    let written = file.write_at(bytes, 0).and_then(|()| file.sync());
+    if let Err(error) = written.and_then(|()| directory.rename(&temporary, name)) {
+        let _ = directory.remove(&temporary);
+        return Err(error);
+    }
     directory.sync()
 }
 

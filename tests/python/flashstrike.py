@@ -100,7 +100,6 @@ def load(path=None):
         "fs_wal_durable": (status, [handle, POINTER(MetaState)]),
         "fs_wal_sync": (status, [handle]),
         "fs_wal_wait_durable": (status, [handle, c_uint64, c_uint64]),
-        "fs_wal_set_retention_floor": (status, [handle, c_uint64]),
         "fs_wal_recovery_report": (status, [handle, POINTER(RecoveryReport)]),
         "fs_wal_metrics": (status, [handle, c_void_p]),
         "fs_wal_metrics_prometheus": (status, [handle, c_void_p, c_size_t, POINTER(c_size_t)]),
@@ -213,9 +212,6 @@ class Wal:
 
     def wait_durable(self, event_id, timeout_ns):
         check(LIB.fs_wal_wait_durable(self.handle, event_id, timeout_ns))
-
-    def set_retention_floor(self, event_id):
-        check(LIB.fs_wal_set_retention_floor(self.handle, event_id))
 
     def recovery_report(self):
         report = RecoveryReport(struct_size=ctypes.sizeof(RecoveryReport))
