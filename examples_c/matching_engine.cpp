@@ -38,6 +38,7 @@ void print(const char* when, const MatchingEngine& engine) {
                 static_cast<unsigned long long>(book.trades()), static_cast<unsigned long long>(book.rejected()),
                 book.orders(), book.levels(), static_cast<long long>(book.best_bid()),
                 static_cast<long long>(book.best_ask()), static_cast<unsigned long long>(book.digest()));
+    std::fflush(stdout);
 }
 
 void run(const Options& options) {

@@ -42,6 +42,11 @@ private:
 
 class OrderBook {
 public:
+    OrderBook() = default;
+    // A copy's index would point into the original's queues.
+    OrderBook(const OrderBook&) = delete;
+    OrderBook& operator=(const OrderBook&) = delete;
+
     /// False when the request was rejected.
     bool apply(const fs_request_event& request) {
         const bool accepted = dispatch(request);
@@ -60,6 +65,11 @@ public:
         return digest.value();
     }
 
+    /// What is left of an order; 0 when it is not in the book.
+    std::int64_t quantity_of(std::uint32_t order_id) const {
+        const auto found = by_id_.find(order_id);
+        return found == by_id_.end() ? 0 : found->second->quantity;
+    }
     std::size_t orders() const { return by_id_.size(); }
     std::size_t levels() const { return bids_.size() + asks_.size(); }
     std::uint64_t trades() const { return trades_; }
