@@ -124,6 +124,10 @@ static bool check_segment_header(struct segment *s)
 {
     if (s->size < FS_WAL_SEGMENT_HEADER_SIZE)
         return damaged(s, 0, "file size", s->size, FS_WAL_SEGMENT_HEADER_SIZE);
+    if (memcmp(s->bytes, "\x04\x22\x4d\x18", 4) == 0) {
+        fprintf(stderr, "%s: is compressed: lz4 -d it first\n", s->path);
+        return false;
+    }
     memcpy(&s->header, s->bytes, sizeof s->header);
     const fs_wal_segment_header *h = &s->header;
 
@@ -259,6 +263,7 @@ static bool walk_open(const struct segment *s, bool print, struct totals *t)
         const uint8_t *events = s->bytes + block_offset(block) + FS_WAL_BLOCK_HEADER_SIZE;
         if (load64(events) <= t->last_id)
             return true;
+        const uint64_t previous_chained = t->chained;
         uint32_t count = 0;
         if (sealed_here(s, block)) {
             if (!check_block(s, block, t))
@@ -271,6 +276,8 @@ static bool walk_open(const struct segment *s, bool print, struct totals *t)
             take(s, block, count, count + 1, print, t);
             t->unsealed++;
         }
+        /* The chain is over events, sealed or not: a header that was lost does not break it. */
+        t->chained = xxh64(events, FS_WAL_EVENTS_PER_BLOCK * sizeof(fs_request_event), previous_chained);
     }
     return true;
 }
