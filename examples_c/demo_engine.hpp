@@ -59,11 +59,13 @@ private:
     std::vector<std::uint64_t> appended_at_ = std::vector<std::uint64_t>(kRemembered);
 };
 
-/// Small segments, so that a short run sees many rotations; compression from the ninth on.
+/// Small segments, so that a short run sees many rotations; compression from the ninth on. Enough of them prepared
+/// to last through a disk that is slow for a third of a second.
 inline fs_wal_config demo_config() {
     flashstrike::wal::Config config;
     config.num_blocks = 64;
     config.max_segments = 8;
+    config.prepared_segments = 24;
     config.max_compressed_segments = FS_WAL_KEEP_ALL;
     return config;
 }
