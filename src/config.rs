@@ -1,0 +1,151 @@
+//! Validated options and their limits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Cause, Error, Result};
+use crate::format::{MAX_BLOCKS, MIN_BLOCKS};
+
+/// Blocks a segment has by default: 65,536 events, 4.2 MB.
+pub const DEFAULT_NUM_BLOCKS: u32 = 256;
+/// Hot segments kept by default.
+pub const DEFAULT_MAX_SEGMENTS: u32 = 32;
+/// Cold segments kept by default.
+pub const DEFAULT_MAX_COMPRESSED_SEGMENTS: u32 = 128;
+/// Segments kept ready ahead of the writer by default.
+pub const DEFAULT_PREPARED_SEGMENTS: u32 = 4;
+/// Most segments that can be kept ready.
+pub const MAX_PREPARED_SEGMENTS: u32 = 64;
+/// Interval of [`SyncMode::Interval`] by default.
+pub const DEFAULT_SYNC_INTERVAL: Duration = Duration::from_millis(10);
+/// Parent of the active directory by default.
+pub const DEFAULT_ACTIVE_PARENT: &str = "/dev/shm";
+
+/// What an append does when no prepared segment is ready because the disk is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backpressure {
+    /// Wait: spin briefly, then sleep.
+    Block,
+    /// Return at once with nothing appended.
+    FailFast,
+}
+
+/// When the persister makes events durable without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// As soon as there is something new, syncs back to back under load.
+    Continuous,
+    /// Every interval.
+    Interval(Duration),
+    /// When a segment is full.
+    Rotation,
+}
+
+/// How many segments of a kind are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// No limit.
+    All,
+    /// At most this many.
+    AtMost(u32),
+}
+
+/// Options of a log, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Blocks of 256 events in each new segment.
+    pub num_blocks: u32,
+    /// Hot segments kept, the active one included.
+    pub max_segments: Keep,
+    /// Cold segments kept; `AtMost(0)` makes none.
+    pub max_compressed_segments: Keep,
+    /// Segments kept ready ahead of the writer.
+    pub prepared_segments: u32,
+    /// Open at the last provable event where recovery would refuse.
+    pub accept_loss: bool,
+    /// Open on filesystems where preallocation does not hold.
+    pub allow_any_filesystem: bool,
+    /// Expired hot segments are deleted, not compressed.
+    pub no_compression: bool,
+    /// The persister spins for new events and never sleeps.
+    pub spin: bool,
+    /// See [`Backpressure`].
+    pub backpressure: Backpressure,
+    /// See [`SyncMode`].
+    pub sync_mode: SyncMode,
+    /// Nothing at or above this event id is deleted; 0 = no floor.
+    pub retention_floor: u64,
+    /// Directory in which the active directory is made.
+    pub active_parent: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            num_blocks: DEFAULT_NUM_BLOCKS,
+            max_segments: Keep::AtMost(DEFAULT_MAX_SEGMENTS),
+            max_compressed_segments: Keep::AtMost(DEFAULT_MAX_COMPRESSED_SEGMENTS),
+            prepared_segments: DEFAULT_PREPARED_SEGMENTS,
+            accept_loss: false,
+            allow_any_filesystem: false,
+            no_compression: false,
+            spin: false,
+            backpressure: Backpressure::Block,
+            sync_mode: SyncMode::Continuous,
+            retention_floor: 0,
+            active_parent: PathBuf::from(DEFAULT_ACTIVE_PARENT),
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values out of range, naming the field.
+    pub fn validate(&self) -> Result<()> {
+        let within = |name: &str, value: u32, low: u32, high: u32| {
+            if (low..=high).contains(&value) {
+                return Ok(());
+            }
+            let message = format!("config.{name} is {value}: it must be from {low} to {high}");
+            Err(Error::new(Cause::InvalidArgument, message))
+        };
+        within("num_blocks", self.num_blocks, MIN_BLOCKS, MAX_BLOCKS)?;
+        within("prepared_segments", self.prepared_segments, 1, MAX_PREPARED_SEGMENTS)?;
+        if self.max_segments == Keep::AtMost(0) {
+            let message = "config.max_segments: the active segment needs at least 1";
+            return Err(Error::new(Cause::InvalidArgument, message));
+        }
+        Ok(())
+    }
+
+    /// Mapped segments that exist at most: the prepared ones, the active one, and one being
+    /// persisted behind it.
+    pub fn active_set(&self) -> usize {
+        self.prepared_segments as usize + 2
+    }
+
+    /// Cold segments that may exist: none when nothing is compressed, because a segment may only
+    /// be deleted after all older ones.
+    pub fn cold_limit(&self) -> Keep {
+        if self.no_compression {
+            Keep::AtMost(0)
+        } else {
+            self.max_compressed_segments
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_out_of_range_is_named() {
+        let config = Config { num_blocks: MAX_BLOCKS + 1, ..Config::default() };
+        let message = config.validate().unwrap_err().to_string();
+        assert!(message.contains("config.num_blocks is 261121"), "{message}");
+        let config = Config { prepared_segments: 65, ..Config::default() };
+        let message = config.validate().unwrap_err().to_string();
+        assert!(message.contains("prepared_segments is 65: it must be from 1 to 64"), "{message}");
+        assert!(Config::default().validate().is_ok());
+    }
+}

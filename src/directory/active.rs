@@ -1,0 +1,120 @@
+//! The active directory: memory-backed, private to its owner, tied to one generation of one log.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Cause, Error, Result};
+use crate::format::file_name::{self, FileName};
+use crate::format::IdentityRecord;
+use crate::storage::{create, Directory, Links, Storage};
+
+use super::inventory::{load_identity, Identity};
+
+const NAME_PREFIX: &str = "flashstrike-wal-";
+const OTHERS_MAY_WRITE: u32 = 0o022;
+
+/// Makes a new active directory in `parent`, for the generation in `identity`. Its path is put
+/// into the record, and a copy of the record into the directory.
+pub fn create_active(
+    storage: &dyn Storage,
+    parent: &Path,
+    identity: &mut IdentityRecord,
+) -> Result<Arc<dyn Directory>> {
+    let Some(above) = storage.open_directory(parent, Links::Follow)? else {
+        let message = format!("active_dir {}: there is no such directory", parent.display());
+        return Err(Error::new(Cause::InvalidArgument, message));
+    };
+    let status = above.status()?;
+    let own = status.uid == storage.user() && status.mode & OTHERS_MAY_WRITE == 0;
+    let path = parent.join(format!("{NAME_PREFIX}{:032x}", storage.random()?));
+    let Some(text) = path.to_str() else {
+        let message = format!("active_dir {}: the path is not UTF-8", parent.display());
+        return Err(Error::new(Cause::InvalidArgument, message));
+    };
+    identity.active_path = text.to_owned();
+    storage.create_directory(&path, if own { 0o750 } else { 0o700 })?;
+    let directory = open_private(storage, &path, storage.user())?.ok_or_else(|| {
+        let message = format!("active directory {} vanished as it was made", path.display());
+        Error::new(Cause::Io, message)
+    })?;
+    let copy = create(&*directory, file_name::IDENTITY)?;
+    copy.write_at(identity.encode().as_bytes(), 0)?;
+    copy.sync()?;
+    Ok(directory)
+}
+
+/// Opens the active directory that `identity` names, if it is there and of the same log and
+/// generation. One that belongs neither to this user nor to the owner of the WAL directory, or
+/// that others may write to, is an error.
+pub fn open_active(
+    storage: &dyn Storage,
+    identity: &IdentityRecord,
+    wal_owner: u32,
+) -> Result<Option<Arc<dyn Directory>>> {
+    let path = Path::new(&identity.active_path);
+    let Some(directory) = open_private(storage, path, wal_owner)? else {
+        return Ok(None);
+    };
+    let same = match load_identity(&*directory)? {
+        Identity::Known(copy) => copy.id == identity.id && copy.generation == identity.generation,
+        _ => false,
+    };
+    Ok(same.then_some(directory))
+}
+
+/// Opens a directory if it is there; it must be this user's or the other owner's, and writable by
+/// nobody else.
+fn open_private(
+    storage: &dyn Storage,
+    path: &Path,
+    other_owner: u32,
+) -> Result<Option<Arc<dyn Directory>>> {
+    let Some(directory) = storage.open_directory(path, Links::Refuse)? else {
+        return Ok(None);
+    };
+    let status = directory.status()?;
+    let owned = status.uid == storage.user() || status.uid == other_owner;
+    if owned && status.mode & OTHERS_MAY_WRITE == 0 {
+        return Ok(Some(directory));
+    }
+    let message = format!(
+        "active directory {}: owner {} and mode {:o} do not keep others out",
+        path.display(),
+        status.uid,
+        status.mode
+    );
+    Err(Error::new(Cause::Permission, message))
+}
+
+/// Removes an active directory with the files of ours in it. Foreign files stay, and so then does
+/// the directory.
+pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result<()> {
+    for name in directory.list()? {
+        let segment =
+            matches!(file_name::parse(&name), Some(FileName::Hot(_) | FileName::Temporary));
+        if segment {
+            directory.remove(&name)?;
+        }
+    }
+    // The identity goes last: until then the directory can be told to be ours.
+    directory.remove(file_name::IDENTITY)?;
+    storage.remove_directory(directory.path())
+}
+
+/// Removes what older generations of the same log left in `parent`, as far as that is possible:
+/// leftovers cost memory and nothing else.
+pub fn remove_older_generations(storage: &dyn Storage, parent: &Path, identity: &IdentityRecord) {
+    let Ok(Some(above)) = storage.open_directory(parent, Links::Follow) else { return };
+    for name in above.list().unwrap_or_default() {
+        let path = parent.join(&name);
+        if !name.starts_with(NAME_PREFIX) || path.as_path() == Path::new(&identity.active_path) {
+            continue;
+        }
+        let Ok(Some(directory)) = open_private(storage, &path, storage.user()) else { continue };
+        if let Ok(Identity::Known(found)) = load_identity(&*directory) {
+            if found.id == identity.id && found.generation < identity.generation {
+                let _ = remove_active(storage, &*directory);
+            }
+        }
+    }
+}

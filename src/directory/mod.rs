@@ -1,0 +1,12 @@
+//! What a log consists of on disk: the files of a WAL directory, its identity, and the active
+//! directory that belongs to it. Used by the recorder, which writes it, and by readers.
+
+mod active;
+mod inventory;
+mod segment_file;
+
+pub use active::{create_active, open_active, remove_active, remove_older_generations};
+pub use inventory::{load_identity, load_meta, Identity, Inventory};
+pub use segment_file::{
+    durable_stamp, for_each_block, open_cold, read_header, scan_segment, FileStream,
+};

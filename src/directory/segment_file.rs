@@ -1,0 +1,129 @@
+//! Reading segment files, block by block, with `pread`: a bad sector is then an error that can be
+//! reported, and not a signal.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::{
+    cold_frame, file_name, BlockHeader, Layout, LogEnd, Rule, SegmentHeader, SegmentScan,
+};
+use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
+use crate::storage::{Directory, File, Open};
+
+/// Blocks read at a time: 1 MB.
+const BLOCKS_PER_READ: usize = 64;
+
+/// The header of a hot segment, or `None` when it is not valid.
+pub fn read_header(file: &dyn File) -> Result<Option<SegmentHeader>> {
+    let mut bytes = [0; SEGMENT_HEADER_SIZE];
+    let read = file.read_at(&mut bytes, 0)?;
+    Ok(if read == bytes.len() { SegmentHeader::decode(&bytes) } else { None })
+}
+
+/// Gives every whole block from `first` on to `each`, with its number, until `each` says `false`.
+pub fn for_each_block(
+    file: &dyn File,
+    first: u32,
+    mut each: impl FnMut(u32, &[u8]) -> Result<bool>,
+) -> Result<()> {
+    let layout = Layout::of_file(file.size()?);
+    let mut buffer = vec![0; BLOCKS_PER_READ * BLOCK_SIZE];
+    let mut block = first;
+    while block < layout.blocks {
+        let read = file.read_at(&mut buffer, Layout::block_offset(block))?;
+        for bytes in buffer[..read].chunks_exact(BLOCK_SIZE) {
+            if block == layout.blocks || !each(block, bytes)? {
+                return Ok(());
+            }
+            block += 1;
+        }
+        if read < buffer.len() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Where the log ends in a segment whose events must be above `floor`.
+pub fn scan_segment(file: &dyn File, rule: Rule, floor: u64) -> Result<LogEnd> {
+    let mut scan = SegmentScan::new(rule, floor);
+    for_each_block(file, 0, |_, block| {
+        scan.block(block);
+        Ok(true)
+    })?;
+    Ok(scan.end())
+}
+
+/// The highest durable id that valid block headers of a segment state.
+pub fn durable_stamp(file: &dyn File) -> Result<u64> {
+    let layout = Layout::of_file(file.size()?);
+    let mut stamp = 0;
+    for block in 0..layout.blocks {
+        let mut bytes = [0; BLOCK_HEADER_SIZE];
+        let read = file.read_at(&mut bytes, Layout::block_offset(block))?;
+        if read < bytes.len() {
+            break;
+        }
+        stamp = BlockHeader::decode(&bytes).map_or(stamp, |h| stamp.max(h.durable_event_id));
+    }
+    Ok(stamp)
+}
+
+/// The content of a cold segment, as a stream. `None` when there is no such file.
+pub fn open_cold(directory: &dyn Directory, index: u32) -> Result<Option<impl Read>> {
+    let name = file_name::cold(index);
+    let Some(file) = directory.open(&name, Open::Read)? else {
+        return Ok(None);
+    };
+    let stream = cold_frame::decompress(FileStream::new(file))
+        .map_err(|e| Error::io(format_args!("{}", directory.path_of(&name).display()), &e))?;
+    Ok(Some(stream))
+}
+
+/// A file read or written from its beginning on.
+#[derive(Debug)]
+pub struct FileStream {
+    file: Arc<dyn File>,
+    offset: u64,
+}
+
+impl FileStream {
+    /// A stream at the beginning of `file`.
+    pub fn new(file: Arc<dyn File>) -> Self {
+        FileStream { file, offset: 0 }
+    }
+
+    /// Bytes read or written so far.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+/// The storage's error with its number, so that a full disk is still known as one.
+fn as_io(error: &Error) -> io::Error {
+    match error.errno() {
+        0 => io::Error::other(error.to_string()),
+        errno => io::Error::from_raw_os_error(errno),
+    }
+}
+
+impl Read for FileStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset).map_err(|e| as_io(&e))?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+impl io::Write for FileStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_at(bytes, self.offset).map_err(|e| as_io(&e))?;
+        self.offset += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

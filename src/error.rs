@@ -1,0 +1,154 @@
+//! Errors by cause. The C codes are given to them in `ffi::status`, nowhere else.
+
+use std::fmt;
+use std::io;
+
+/// What went wrong, as a caller can act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// An argument is out of its range; the message names it.
+    InvalidArgument,
+    /// The directory or file that was asked for does not exist.
+    NotFound,
+    /// Another owner has the log open for writing.
+    Locked,
+    /// The operating system denies access.
+    Permission,
+    /// Disk, quota or memory directory is full.
+    NoSpace,
+    /// An input or output operation failed.
+    Io,
+    /// The files contradict what is known to have been written.
+    Corrupt,
+    /// The event id does not rise.
+    OutOfOrder,
+    /// The log has failed before; the message carries the first failure.
+    Poisoned,
+    /// Events were removed by retention before the reader got to them.
+    Gap,
+    /// This version cannot do that.
+    Unsupported,
+    /// A defect in the library.
+    Internal,
+    /// The log is shut down, or the handle belongs to the parent of a forked process.
+    Closed,
+}
+
+/// Where it went wrong, as far as it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Segment index.
+    pub segment_index: Option<u32>,
+    /// Byte offset in that segment's file.
+    pub offset: Option<u64>,
+    /// First and last event id concerned.
+    pub event_ids: Option<(u64, u64)>,
+}
+
+/// A failure in words and as data.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What a caller can act on.
+    pub cause: Cause,
+    /// The whole story, naming the thing and the place.
+    pub message: String,
+    /// The operating system's error number, 0 when there is none.
+    pub errno: i32,
+    /// Where.
+    pub place: Place,
+}
+
+/// The error of every fallible call in the crate.
+///
+/// The first three are part of normal flow and carry no text, so that they cost nothing.
+#[derive(Debug, Clone)]
+pub enum Error {
+    /// Nothing can be done right now; try again.
+    WouldBlock,
+    /// The time given has passed.
+    Timeout,
+    /// A reader is at the end of the log.
+    End,
+    /// Anything else.
+    Failure(Box<Failure>),
+}
+
+/// Result of every fallible call in the crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A failure that did not come from the operating system.
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self::with_errno(cause, message, 0)
+    }
+
+    /// A failure with the operating system's error number behind it.
+    pub fn with_errno(cause: Cause, message: impl Into<String>, errno: i32) -> Self {
+        let message = message.into();
+        Error::Failure(Box::new(Failure { cause, message, errno, place: Place::default() }))
+    }
+
+    /// A failure of the operating system while doing `what` (an operation and a path).
+    pub fn io(what: impl fmt::Display, source: &io::Error) -> Self {
+        let errno = source.raw_os_error().unwrap_or(0);
+        let cause = match errno {
+            libc::ENOSPC | libc::EDQUOT => Cause::NoSpace,
+            libc::EACCES | libc::EPERM | libc::EROFS => Cause::Permission,
+            _ => Cause::Io,
+        };
+        Self::with_errno(cause, format!("{what}: {source}"), errno)
+    }
+
+    /// The same error, with the place it concerns.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        if let Error::Failure(failure) = &mut self {
+            failure.place = place;
+        }
+        self
+    }
+
+    /// The cause, where there is one (normal flow has none).
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Error::Failure(failure) => Some(failure.cause),
+            _ => None,
+        }
+    }
+
+    /// The operating system's error number, 0 when there is none.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Error::Failure(failure) => failure.errno,
+            _ => 0,
+        }
+    }
+
+    /// The error every later call gets once `self` has poisoned the log.
+    #[must_use]
+    pub fn as_poisoned(&self) -> Self {
+        let (message, errno, place) = match self {
+            Error::Failure(f) => (f.message.clone(), f.errno, f.place),
+            other => (other.to_string(), 0, Place::default()),
+        };
+        Error::Failure(Box::new(Failure {
+            cause: Cause::Poisoned,
+            message: format!("the log has failed and takes no more events: {message}"),
+            errno,
+            place,
+        }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::WouldBlock => f.write_str("nothing can be done right now, try again"),
+            Error::Timeout => f.write_str("the time given has passed"),
+            Error::End => f.write_str("end of the log"),
+            Error::Failure(failure) => f.write_str(&failure.message),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

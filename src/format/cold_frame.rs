@@ -1,0 +1,82 @@
+//! Cold segments: one standard LZ4 frame, content size and content checksum on.
+
+use std::io::{self, Read, Write};
+
+use lz4::{BlockSize, ContentChecksum, Decoder, EncoderBuilder};
+
+const CHUNK_SIZE: usize = 256 * 1024;
+
+/// Compresses exactly `size` bytes of `from` into one frame.
+pub fn compress(from: &mut impl Read, size: u64, to: impl Write) -> io::Result<()> {
+    let mut encoder = EncoderBuilder::new()
+        .block_size(BlockSize::Max256KB)
+        .content_size(size)
+        .checksum(ContentChecksum::ChecksumEnabled)
+        .build(to)?;
+    let copied = io::copy(&mut from.take(size), &mut encoder)?;
+    if copied != size {
+        let message = format!("only {copied} of {size} bytes to compress");
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+    }
+    encoder.finish().1
+}
+
+/// The content of a frame, as a stream. It ends where the frame ends or is cut; the caller knows
+/// from the segment's header how much there must be.
+pub fn decompress<R: Read>(from: R) -> io::Result<impl Read> {
+    Decoder::new(from)
+}
+
+/// Whether two streams have the same content.
+pub fn same_content(left: &mut impl Read, right: &mut impl Read) -> io::Result<bool> {
+    let (mut a, mut b) = (vec![0; CHUNK_SIZE], vec![0; CHUNK_SIZE]);
+    loop {
+        let (read_a, read_b) = (read_full(left, &mut a)?, read_full(right, &mut b)?);
+        if a[..read_a] != b[..read_b] {
+            return Ok(false);
+        }
+        if read_a < CHUNK_SIZE {
+            return Ok(true);
+        }
+    }
+}
+
+/// Reads until `buffer` is full or the stream ends; returns the bytes read.
+pub fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match from.read(&mut buffer[read..]) {
+            Ok(0) => break,
+            Ok(n) => read += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_comes_out_and_a_changed_byte_is_noticed() {
+        let content: Vec<u8> = (0..600_000_u32).map(|n| (n / 7) as u8).collect();
+        let mut frame = Vec::new();
+        compress(&mut &content[..], content.len() as u64, &mut frame).unwrap();
+        assert!(frame.len() < content.len() / 2);
+        let mut back = decompress(&frame[..]).unwrap();
+        assert!(same_content(&mut back, &mut &content[..]).unwrap());
+        drop(back);
+        assert!(!same_content(&mut &content[1..], &mut &content[..]).unwrap());
+        assert!(!same_content(&mut &content[..599_999], &mut &content[..]).unwrap());
+
+        let middle = frame.len() / 2;
+        frame[middle] ^= 1;
+        let same = decompress(&frame[..])
+            .and_then(|mut stream| same_content(&mut stream, &mut &content[..]));
+        assert!(!matches!(same, Ok(true)), "{same:?}");
+        let mut short = Vec::new();
+        assert!(compress(&mut &content[..10], 11, &mut short).is_err());
+    }
+}

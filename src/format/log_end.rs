@@ -1,0 +1,170 @@
+//! Where the log ends: which events of a segment belong to the log.
+//!
+//! *In memory* (an active segment of the same boot and generation, written in program order) an
+//! event belongs to the log when its id is greater than the one before it. Old content of a
+//! recycled file ends the log by itself, because ids only rise.
+//!
+//! *On disk* (written back in any order) the same holds up to the highest id known durable. Beyond
+//! it only events count that a valid block header's checksum covers.
+
+use super::{le_u64, BlockHeader, MAX_EVENT_ID};
+use super::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+
+/// Which of the two rules holds for a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Written in program order.
+    Memory,
+    /// Written back in any order.
+    Disk {
+        /// The highest event id known durable.
+        durable_id: u64,
+    },
+}
+
+/// What a scan found in one segment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogEnd {
+    /// Events that belong to the log.
+    pub event_count: u32,
+    /// First of them, 0 = none.
+    pub first_event_id: u64,
+    /// Last of them, or the floor the scan began with.
+    pub last_event_id: u64,
+    /// Slots past the end whose id is above the last one: events that do not belong to the log.
+    pub events_beyond: u32,
+}
+
+/// Scans one segment, fed block by block.
+#[derive(Debug)]
+pub struct SegmentScan {
+    rule: Rule,
+    end: LogEnd,
+    ended: bool,
+}
+
+impl SegmentScan {
+    /// A scan of a segment whose events must be above `floor`: the last id before the segment.
+    pub fn new(rule: Rule, floor: u64) -> Self {
+        let end = LogEnd { last_event_id: floor, ..LogEnd::default() };
+        SegmentScan { rule, end, ended: false }
+    }
+
+    /// Takes the next block: header and 256 slots. Returns how many of its events, from the
+    /// first on, belong to the log.
+    pub fn block(&mut self, block: &[u8]) -> usize {
+        debug_assert_eq!(block.len(), BLOCK_SIZE);
+        let covered = self.covered(block);
+        let mut accepted = 0;
+        for slot in 0..EVENTS_PER_BLOCK {
+            let id = le_u64(block, BLOCK_HEADER_SIZE + slot * EVENT_SIZE);
+            let rises = id > self.end.last_event_id && id <= MAX_EVENT_ID;
+            if self.ended {
+                self.end.events_beyond += u32::from(rises);
+            } else if rises && (slot < covered || self.is_known(id)) {
+                accepted += 1;
+                self.accept(id);
+            } else {
+                self.ended = true;
+                self.end.events_beyond += u32::from(rises);
+            }
+        }
+        accepted
+    }
+
+    /// The result.
+    pub fn end(&self) -> LogEnd {
+        self.end
+    }
+
+    /// Whether the end of the log has been met: no later block belongs to it.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn accept(&mut self, id: u64) {
+        if self.end.event_count == 0 {
+            self.end.first_event_id = id;
+        }
+        self.end.event_count += 1;
+        self.end.last_event_id = id;
+    }
+
+    /// Events accepted by their id alone.
+    fn is_known(&self, id: u64) -> bool {
+        match self.rule {
+            Rule::Memory => true,
+            Rule::Disk { durable_id } => id <= durable_id,
+        }
+    }
+
+    /// How many events of the block a valid header proves. The checksum is not computed where it
+    /// could not matter: for blocks that ids alone decide.
+    fn covered(&self, block: &[u8]) -> usize {
+        let Rule::Disk { durable_id } = self.rule else { return 0 };
+        let last_slot = BLOCK_SIZE - EVENT_SIZE;
+        let all_known = le_u64(block, last_slot) != 0 && le_u64(block, last_slot) <= durable_id;
+        let Some(header) = header_of(block) else { return 0 };
+        if self.ended || all_known || !header.covers(block) {
+            return 0;
+        }
+        usize::from(header.event_count)
+    }
+}
+
+/// The block's header, when it is valid by itself.
+pub(crate) fn header_of(block: &[u8]) -> Option<BlockHeader> {
+    BlockHeader::decode(block.first_chunk::<BLOCK_HEADER_SIZE>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::RequestEvent;
+
+    /// A block with these ids in its first slots, sealed over the first `sealed` of them.
+    fn block(ids: &[u64], sealed: usize) -> Vec<u8> {
+        let mut bytes = vec![0; BLOCK_SIZE];
+        for (slot, &event_id) in ids.iter().enumerate() {
+            let at = BLOCK_HEADER_SIZE + slot * EVENT_SIZE;
+            let event = RequestEvent { event_id, timestamp: event_id ^ 3, ..Default::default() };
+            bytes[at..at + EVENT_SIZE].copy_from_slice(&event.encode());
+        }
+        if sealed > 0 {
+            let events = &bytes[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + sealed * EVENT_SIZE];
+            let header = BlockHeader::seal(0, events, 0, 0).encode();
+            bytes[..BLOCK_HEADER_SIZE].copy_from_slice(&header);
+        }
+        bytes
+    }
+
+    fn scan(rule: Rule, floor: u64, bytes: &[u8]) -> LogEnd {
+        let mut scan = SegmentScan::new(rule, floor);
+        scan.block(bytes);
+        scan.end()
+    }
+
+    #[test]
+    fn memory_ends_where_ids_stop_rising() {
+        let end = scan(Rule::Memory, 4, &block(&[5, 6, 9, 2, 10], 0));
+        assert_eq!((end.event_count, end.first_event_id, end.last_event_id), (3, 5, 9));
+        assert_eq!(end.events_beyond, 1, "10 lies beyond the end");
+        let end = scan(Rule::Memory, 0, &block(&[u64::MAX], 0));
+        assert_eq!(end, LogEnd::default());
+        let end = scan(Rule::Memory, 7, &block(&[7, 8], 0));
+        assert_eq!((end.event_count, end.last_event_id, end.events_beyond), (0, 7, 1));
+    }
+
+    #[test]
+    fn disk_takes_what_is_known_durable_or_covered() {
+        let rule = Rule::Disk { durable_id: 2 };
+        let end = scan(rule, 0, &block(&[1, 2, 3, 4], 0));
+        assert_eq!((end.event_count, end.events_beyond), (2, 2), "unsealed beyond D");
+        let end = scan(rule, 0, &block(&[1, 2, 3, 4], 3));
+        assert_eq!((end.event_count, end.events_beyond), (3, 1), "sealed up to 3");
+        let mut torn = block(&[1, 2, 3, 4], 4);
+        torn[BLOCK_HEADER_SIZE + 3 * EVENT_SIZE + 9] ^= 1;
+        let end = scan(rule, 0, &torn);
+        assert_eq!((end.event_count, end.events_beyond), (2, 2), "checksum does not match");
+    }
+}

@@ -1,0 +1,353 @@
+//! What the threads of one log share: the rings between them, progress, the failure latch.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::config::Config;
+use crate::error::{Cause, Error, Result};
+use crate::format::{Layout, MetaState};
+use crate::poison::Poison;
+use crate::storage::{Directory, File, Storage};
+use crate::telemetry::{Metrics, MetricsSnapshot, TimingSnapshot};
+
+use super::meta_store::MetaStore;
+use super::report::RecoveryReport;
+use super::segment::{ActiveFile, Finished, Segment};
+use super::segment_freezer::Frozen;
+use super::segment_writer::ticks;
+use super::worker::{Signal, Waiters};
+
+/// Full segments that may wait to be closed before the persister waits.
+const CLOSE_RING_CAPACITY: usize = 64;
+/// Expired segments handed to the freezer ahead of time; the rest wait in the maintainer's lists.
+const FREEZE_RING_CAPACITY: usize = 16;
+
+/// A disk file free for another life: its name, and the file, locked exclusively.
+#[derive(Debug)]
+pub struct SpareFile {
+    /// Its temporary name in the WAL directory.
+    pub name: String,
+    /// Its descriptor.
+    pub file: Arc<dyn File>,
+}
+
+/// What every thread of a log may use.
+#[derive(Debug)]
+pub struct Log {
+    poison: Poison,
+    meta: MetaStore,
+    config: Config,
+    counters: Metrics,
+    report: RecoveryReport,
+    /// The WAL directory.
+    pub(super) wal: Arc<dyn Directory>,
+    /// The active directory of this generation.
+    pub(super) active: Arc<dyn Directory>,
+    /// The file system under both.
+    pub(super) storage: Arc<dyn Storage>,
+    prepared: ArrayQueue<Segment>,
+    segments_to_persist: ArrayQueue<Segment>,
+    /// Full segments, persister to maintainer.
+    pub(super) segments_to_close: ArrayQueue<Finished>,
+    /// Expired hot segments, maintainer to freezer.
+    pub(super) segments_to_freeze: ArrayQueue<u32>,
+    /// What became of them, freezer to maintainer.
+    pub(super) segments_to_free: ArrayQueue<Frozen>,
+    /// Persisted mapped files, persister to preparer.
+    pub(super) active_to_reuse: ArrayQueue<Arc<ActiveFile>>,
+    /// Disk files, maintainer to preparer.
+    pub(super) spare_files: ArrayQueue<SpareFile>,
+    blocked: AtomicBool,
+    blocked_by: Mutex<Option<Error>>,
+    /// The id that somebody wants durable soon, whatever the policy.
+    pub(super) wanted_durable: AtomicU64,
+    pub(super) waiters: Waiters,
+    pub(super) signals: Signals,
+    memory_unlocked: AtomicBool,
+    pub(super) hot_segments: AtomicU64,
+    pub(super) cold_segments: AtomicU64,
+    full_segment_events: AtomicU64,
+    start: Start,
+}
+
+/// A signal for every worker.
+#[derive(Debug, Default)]
+pub struct Signals {
+    pub(super) persister: Signal,
+    pub(super) preparer: Signal,
+    pub(super) maintainer: Signal,
+    pub(super) freezer: Signal,
+    pub(super) coordinator: Signal,
+}
+
+/// Where this handle began: for counts and for the clock.
+#[derive(Debug)]
+struct Start {
+    segment_index: u32,
+    event_count: u32,
+    ticks: u64,
+    instant: Instant,
+}
+
+/// What a log is made from.
+#[derive(Debug)]
+pub struct LogParts {
+    /// Options.
+    pub config: Config,
+    /// What recovery found.
+    pub report: RecoveryReport,
+    /// End of the recovered log.
+    pub end: MetaState,
+    /// File system.
+    pub storage: Arc<dyn Storage>,
+    /// WAL directory.
+    pub wal: Arc<dyn Directory>,
+    /// Active directory.
+    pub active: Arc<dyn Directory>,
+}
+
+impl Log {
+    pub(super) fn new(parts: LogParts) -> Self {
+        let LogParts { config, report, end, storage, wal, active } = parts;
+        let active_set = config.active_set();
+        Log {
+            poison: Poison::default(),
+            meta: MetaStore::new(end),
+            counters: Metrics::default(),
+            report,
+            wal,
+            active,
+            storage,
+            prepared: ArrayQueue::new(config.prepared_segments as usize),
+            segments_to_persist: ArrayQueue::new(active_set + 1),
+            segments_to_close: ArrayQueue::new(CLOSE_RING_CAPACITY),
+            segments_to_freeze: ArrayQueue::new(FREEZE_RING_CAPACITY),
+            segments_to_free: ArrayQueue::new(FREEZE_RING_CAPACITY),
+            active_to_reuse: ArrayQueue::new(active_set + 1),
+            spare_files: ArrayQueue::new(config.prepared_segments as usize),
+            blocked: AtomicBool::new(false),
+            blocked_by: Mutex::new(None),
+            wanted_durable: AtomicU64::new(0),
+            waiters: Waiters::default(),
+            signals: Signals::default(),
+            memory_unlocked: AtomicBool::new(false),
+            hot_segments: AtomicU64::new(0),
+            cold_segments: AtomicU64::new(0),
+            full_segment_events: AtomicU64::new(0),
+            start: Start {
+                segment_index: end.last_segment_index,
+                event_count: Layout::events_before(end.last_offset),
+                ticks: ticks(),
+                instant: Instant::now(),
+            },
+            config,
+        }
+    }
+
+    /// What was appended last.
+    pub fn appended(&self) -> MetaState {
+        self.meta.appended.snapshot()
+    }
+
+    /// What is on stable storage.
+    pub fn durable(&self) -> MetaState {
+        self.meta.durable.snapshot()
+    }
+
+    /// Makes everything appended so far durable.
+    pub fn sync(&self) -> Result<()> {
+        self.wait(self.appended().last_event_id, None)
+    }
+
+    /// Waits until an event is durable.
+    pub fn wait_durable(&self, event_id: u64, timeout: Duration) -> Result<()> {
+        self.wait(event_id, Instant::now().checked_add(timeout))
+    }
+
+    fn wait(&self, event_id: u64, deadline: Option<Instant>) -> Result<()> {
+        let durable = || self.meta.durable.snapshot().last_event_id >= event_id;
+        if !self.poison.is_forked() && durable() {
+            return Ok(());
+        }
+        self.wanted_durable.fetch_max(event_id, Ordering::AcqRel);
+        self.signals.persister.raise();
+        self.waiters.wait(deadline, || match self.poison.check() {
+            Err(error) => Some(Err(error)),
+            Ok(()) => durable().then_some(Ok(())),
+        })
+    }
+
+    /// What `open` found and did.
+    pub fn recovery_report(&self) -> RecoveryReport {
+        RecoveryReport { memory_locked: u32::from(self.is_memory_locked()), ..self.report }
+    }
+
+    /// Counters now.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        let appended = self.appended();
+        let counters = &self.counters;
+        let counted = counters.snapshot();
+        let in_segment = Layout::events_before(appended.last_offset);
+        let before = self.events_before_this_handle(appended.last_segment_index);
+        let ring = |fill, capacity, counts: &crate::telemetry::RingCounters| {
+            counts.snapshot(fill, capacity)
+        };
+        MetricsSnapshot {
+            memory_locked: u32::from(self.is_memory_locked()),
+            appended_event_id: appended.last_event_id,
+            durable_event_id: self.durable().last_event_id,
+            appended_events: self.full_segment_events.load(Ordering::Relaxed)
+                + u64::from(in_segment.saturating_sub(before)),
+            hot_segments: self.hot_segments.load(Ordering::Relaxed),
+            cold_segments: self.cold_segments.load(Ordering::Relaxed),
+            prepared_segments: ring(
+                self.prepared.len(),
+                self.prepared.capacity(),
+                &counters.prepared_segments,
+            ),
+            segments_to_persist: ring(
+                self.segments_to_persist.len(),
+                self.segments_to_persist.capacity(),
+                &counters.segments_to_persist,
+            ),
+            segments_to_close: ring(
+                self.segments_to_close.len(),
+                self.segments_to_close.capacity(),
+                &counters.segments_to_close,
+            ),
+            segments_to_freeze: ring(
+                self.segments_to_freeze.len(),
+                self.segments_to_freeze.capacity(),
+                &counters.segments_to_freeze,
+            ),
+            segments_to_free: ring(
+                self.segments_to_free.len(),
+                self.segments_to_free.capacity(),
+                &counters.segments_to_free,
+            ),
+            rotation: self.rotation_ns(counted.rotation),
+            ..counted
+        }
+    }
+
+    /// Whether the log takes calls.
+    pub fn poison(&self) -> &Poison {
+        &self.poison
+    }
+
+    /// Poisons the log and lets everybody who waits for it know.
+    pub fn fail(&self, error: &Error) {
+        self.poison.poison(error);
+        self.waiters.wake();
+    }
+
+    pub(super) fn meta(&self) -> &MetaStore {
+        &self.meta
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn counters(&self) -> &Metrics {
+        &self.counters
+    }
+
+    /// Ready to be written to, for the writer.
+    pub(super) fn pop_prepared(&self) -> Option<Segment> {
+        let segment = self.prepared.pop();
+        if segment.is_none() {
+            self.counters.prepared_segments.empty.add(1);
+        }
+        segment
+    }
+
+    /// Whether the ring of prepared segments has room, for the preparer.
+    pub(super) fn wants_prepared(&self) -> bool {
+        !self.prepared.is_full()
+    }
+
+    /// Gives a segment to the writer. The ring has room: nobody but the preparer fills it.
+    pub(super) fn push_prepared(&self, segment: Segment) -> Result<()> {
+        self.prepared.push(segment).map_err(|_| overflow("prepared_segments"))
+    }
+
+    /// Gives the segment the writer is about to enter to the persister. There is room: the ring
+    /// holds more segments than are ever mapped.
+    pub(super) fn hand_to_persister(&self, segment: Segment) -> Result<()> {
+        self.segments_to_persist.push(segment).map_err(|_| {
+            self.counters.segments_to_persist.full.add(1);
+            let error = overflow("segments_to_persist");
+            self.fail(&error);
+            error
+        })
+    }
+
+    /// The segment the writer has entered next, for the persister.
+    pub(super) fn next_to_persist(&self) -> Option<Segment> {
+        self.segments_to_persist.pop()
+    }
+
+    /// Preparing is held up, by what; `None` = goes on again.
+    pub(super) fn set_preparation_blocked(&self, error: Option<Error>) {
+        let blocked = error.is_some();
+        *self.blocked_by.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        self.blocked.store(blocked, Ordering::Release);
+    }
+
+    /// Why no segment can be prepared, if so.
+    pub(super) fn preparation_blocked(&self) -> Option<Error> {
+        if !self.blocked.load(Ordering::Acquire) {
+            return None;
+        }
+        self.blocked_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn note_memory(&self, locked: bool) {
+        if !locked {
+            self.memory_unlocked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_memory_locked(&self) -> bool {
+        !self.memory_unlocked.load(Ordering::Relaxed)
+    }
+
+    /// Counts the events of the full segment the writer leaves.
+    pub(super) fn count_full_segment(&self, index: u32, capacity: u32) {
+        let events = capacity.saturating_sub(self.events_before_this_handle(index));
+        self.full_segment_events.fetch_add(u64::from(events), Ordering::Relaxed);
+    }
+
+    fn events_before_this_handle(&self, segment_index: u32) -> u32 {
+        if segment_index == self.start.segment_index {
+            self.start.event_count
+        } else {
+            0
+        }
+    }
+
+    /// Counts a rotation. The appending thread reads the processor's clock and leaves it to
+    /// [`Log::metrics`] to make nanoseconds of it.
+    pub(super) fn count_rotation(&self, elapsed_ticks: u64) {
+        self.counters.rotation.add_ns(elapsed_ticks);
+    }
+
+    fn rotation_ns(&self, in_ticks: TimingSnapshot) -> TimingSnapshot {
+        let elapsed_ticks = ticks().saturating_sub(self.start.ticks).max(1);
+        let ns_per_tick = self.start.instant.elapsed().as_nanos() as f64 / elapsed_ticks as f64;
+        let ns = |ticks: u64| (ticks as f64 * ns_per_tick) as u64;
+        TimingSnapshot {
+            count: in_ticks.count,
+            total_ns: ns(in_ticks.total_ns),
+            max_ns: ns(in_ticks.max_ns),
+        }
+    }
+}
+
+fn overflow(ring: &str) -> Error {
+    Error::new(Cause::Internal, format!("defect: the ring {ring} overflowed"))
+}

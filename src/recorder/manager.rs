@@ -1,0 +1,278 @@
+//! Opens a log, starts its workers, and shuts it down. Owns the pieces; the append path goes
+//! through [`Writer`] alone.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use crate::config::Config;
+use crate::directory::{create_active, remove_active, remove_older_generations};
+use crate::error::{Cause, Error, Result};
+use crate::format::{file_name, IdentityRecord, SEGMENT_HEADER_SIZE};
+use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storage};
+
+use super::log::{Log, LogParts};
+use super::persister::Persister;
+use super::recovery_apply::{self, OpenSegment, Recovered};
+use super::recovery_scan::{survey, Survey};
+use super::report::{fixed_text, RecoveryReport};
+use super::segment::Segment;
+use super::segment_maintainer::SegmentMaintainer;
+use super::segment_preparer::{self, SegmentPreparer};
+use super::segment_writer::Writer;
+use super::{meta_coordinator, segment_freezer, worker};
+
+type Worker<T> = JoinHandle<Option<T>>;
+
+/// A log open for writing, and its workers.
+#[derive(Debug)]
+pub struct Manager {
+    log: Arc<Log>,
+    identity: IdentityRecord,
+    /// Holds the directory's lock as long as it lives.
+    _lock: Arc<dyn File>,
+    workers: Workers,
+}
+
+#[derive(Debug, Default)]
+struct Workers {
+    persister: Option<Worker<Option<Segment>>>,
+    others: Vec<(fn(&Log), Worker<()>)>,
+}
+
+impl Manager {
+    /// Locks the directory, recovers, prepares segments, starts the workers.
+    pub fn open(directory: &Path, config: Config) -> Result<(Manager, Writer)> {
+        Self::open_with(Arc::new(PosixStorage::for_writing()), directory, config)
+    }
+
+    /// The same, on any storage.
+    pub fn open_with(
+        storage: Arc<dyn Storage>,
+        directory: &Path,
+        config: Config,
+    ) -> Result<(Manager, Writer)> {
+        let begin = Instant::now();
+        config.validate()?;
+        storage.create_directories(directory)?;
+        let wal = storage.open_directory(directory, Links::Follow)?.ok_or_else(|| {
+            let message = format!("{}: vanished as it was opened", directory.display());
+            Error::new(Cause::NotFound, message)
+        })?;
+        let lock = wal.lock(file_name::LOCK)?;
+        let survey = survey(&*storage, &*wal)?;
+        recovery_apply::check_refusal(&survey, &*wal, config.accept_loss)?;
+        let mut identity = next_identity(&*storage, &*wal, &survey)?;
+        let clean = recovery_apply::is_clean(&survey);
+        let label = label(&survey);
+        let durable_event_id = survey.durable_event_id;
+        let old_active = survey.active.clone();
+        let recovered = recovery_apply::apply(survey, &*wal)?;
+
+        let active = create_active(&*storage, &config.active_parent, &mut identity)?;
+        let last = match &recovered.last {
+            Some(last) => Some(load_last(&*wal, &*active, last, &config)?),
+            None => None,
+        };
+        // The switch: from here on the new active directory is the log's.
+        replace_small(&*wal, file_name::IDENTITY, identity.encode().as_bytes())?;
+        if let Some(old) = old_active {
+            // What is left of it is memory, and the next open tries again.
+            let _ = remove_active(&*storage, &*old);
+        }
+        remove_older_generations(&*storage, &config.active_parent, &identity);
+
+        let report = RecoveryReport {
+            clean: u32::from(clean),
+            durable_event_id,
+            decision: fixed_text(&label),
+            ..report(&recovered, &identity, &*wal, &*active)?
+        };
+        let parts = LogParts { config, report, end: recovered.end, storage, wal, active };
+        let log = Arc::new(Log::new(parts));
+        let mut manager =
+            Manager { log: Arc::clone(&log), identity, _lock: lock, workers: Workers::default() };
+        let at = last.as_ref().map(|(segment, count)| (segment, *count));
+        let writer = Writer::new(Arc::clone(&log), recovered.end.last_event_id, at);
+        match manager.start(&recovered, last) {
+            Ok(()) => {
+                log.counters().open.add(begin.elapsed());
+                Ok((manager, writer))
+            }
+            Err(error) => {
+                // The first failure is what the caller is told.
+                let _ = manager.shutdown(writer);
+                Err(error)
+            }
+        }
+    }
+
+    /// What the handle's threads share.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Prepares the first segments and starts the workers.
+    fn start(&mut self, recovered: &Recovered, last: Option<(Segment, u32)>) -> Result<()> {
+        let log = &self.log;
+        let mapped = usize::from(last.is_some());
+        if let Some((segment, _)) = &last {
+            log.note_memory(segment.active.mapping.is_locked());
+        }
+        let last_index = last.as_ref().map(|(segment, _)| segment.index);
+        let maintainer = SegmentMaintainer::new(Arc::clone(log), &recovered.inventory, last_index);
+        let persister = Persister::new(Arc::clone(log), last);
+        let persist = move |_log| persister.run();
+        self.workers.persister = Some(worker::spawn(log, "wal-persister", persist)?);
+
+        let mut preparer = SegmentPreparer::new(Arc::clone(log), recovered.next_index, mapped);
+        preparer.prepare_ahead()?;
+        let others = &mut self.workers.others;
+        let stop_preparer = |log: &Log| log.signals.preparer.stop();
+        let prepare = worker::spawn(log, "wal-preparer", move |_log| preparer.run())?;
+        others.push((stop_preparer, prepare));
+        let stop_maintainer = |log: &Log| log.signals.maintainer.stop();
+        let maintain = worker::spawn(log, "wal-maintainer", move |_log| maintainer.run())?;
+        others.push((stop_maintainer, maintain));
+        let stop_freezer = |log: &Log| log.signals.freezer.stop();
+        let freeze = worker::spawn(log, "wal-freezer", |log| segment_freezer::run(&log))?;
+        others.push((stop_freezer, freeze));
+        let stop_coordinator = |log: &Log| log.signals.coordinator.stop();
+        let flush = worker::spawn(log, "wal-meta", |log| meta_coordinator::run(&log))?;
+        others.push((stop_coordinator, flush));
+        Ok(())
+    }
+
+    /// Seals, makes durable, drains every ring, flushes meta and identity, joins the workers and
+    /// releases the lock. A log that has failed says so, and stays as it is for the next open.
+    pub fn shutdown(mut self, writer: Writer) -> Result<()> {
+        drop(writer);
+        let log = Arc::clone(&self.log);
+        log.poison().close();
+        log.waiters.wake();
+        // The persister first: what it hands on, the others still take.
+        log.signals.persister.stop();
+        let persister = self.workers.persister.take();
+        let unused = persister.and_then(|thread| thread.join().ok().flatten()).flatten();
+        for (stop, thread) in self.workers.others.drain(..) {
+            stop(&log);
+            let _ = thread.join();
+        }
+        log.poison().check_failed()?;
+        if log.appended() != log.durable() {
+            return Err(Error::new(Cause::Internal, "defect: shut down with events not durable"));
+        }
+        self.remove_unused(unused)?;
+        meta_coordinator::write(&*log.wal, log.durable())?;
+        self.identity.clean = true;
+        replace_small(&*log.wal, file_name::IDENTITY, self.identity.encode().as_bytes())?;
+        // Leftovers cost memory and nothing else; the next open removes them.
+        let _ = remove_active(&*log.storage, &*log.active);
+        Ok(())
+    }
+
+    /// Removes the disk files that were made ready and never used.
+    fn remove_unused(&self, current: Option<Segment>) -> Result<()> {
+        let log = &self.log;
+        let prepared = std::iter::from_fn(|| log.pop_prepared());
+        let entered = std::iter::from_fn(|| log.next_to_persist());
+        for segment in prepared.chain(entered).chain(current) {
+            log.wal.remove(&file_name::hot(segment.index))?;
+        }
+        while let Some(spare) = log.spare_files.pop() {
+            log.wal.remove(&spare.name)?;
+        }
+        log.wal.sync()
+    }
+}
+
+/// The identity of the new generation.
+fn next_identity(
+    storage: &dyn Storage,
+    wal: &dyn Directory,
+    survey: &Survey,
+) -> Result<IdentityRecord> {
+    let here = wal.status()?;
+    let known = survey.identity.as_ref().filter(|_| !recovery_apply::needs_new_id(survey.origin));
+    Ok(IdentityRecord {
+        id: match known {
+            Some(identity) => identity.id,
+            None => storage.random()?,
+        },
+        wal_dev: here.dev,
+        wal_ino: here.ino,
+        generation: known.map_or(0, |identity| identity.generation) + 1,
+        boot_id: storage.boot_id()?,
+        active_path: String::new(),
+        clean: false,
+    })
+}
+
+/// Maps the segment that goes on and fills it with what is on disk.
+fn load_last(
+    wal: &dyn Directory,
+    active: &dyn Directory,
+    last: &OpenSegment,
+    config: &Config,
+) -> Result<(Segment, u32)> {
+    const COPY_SIZE: usize = 1024 * 1024;
+    let disk = recovery_apply::open_last(wal, last)?;
+    let fill = |mapping: &crate::storage::Mapping| {
+        let mut buffer = vec![0; COPY_SIZE];
+        let mut offset = 0;
+        while offset < mapping.size() {
+            let len = (mapping.size() - offset).min(COPY_SIZE);
+            let read = disk.read_at(&mut buffer[..len], offset as u64)?;
+            debug_assert!(read == len && offset % SEGMENT_HEADER_SIZE == 0);
+            mapping.store(offset, &buffer[..len]);
+            offset += len;
+        }
+        Ok(())
+    };
+    let file = segment_preparer::create_active(active, last.index, last.layout, config, fill)?;
+    let segment = Segment {
+        index: last.index,
+        layout: last.layout,
+        created_ts_ns: last.created_ts_ns,
+        active: Arc::new(file),
+        disk,
+    };
+    Ok((segment, last.event_count))
+}
+
+/// `origin/ending`, or the origin alone when nothing else was decided.
+fn label(survey: &Survey) -> String {
+    match survey.ending {
+        super::recovery::Ending::Whole => survey.origin.label().to_owned(),
+        ending => format!("{}/{}", survey.origin.label(), ending.label()),
+    }
+}
+
+/// The report, but for what the survey alone knows.
+fn report(
+    recovered: &Recovered,
+    identity: &IdentityRecord,
+    wal: &dyn Directory,
+    active: &dyn Directory,
+) -> Result<RecoveryReport> {
+    Ok(RecoveryReport {
+        struct_size: size_of::<RecoveryReport>() as u32,
+        clean: 0,
+        memory_locked: 0,
+        hot_segments: recovered.inventory.hot.len() as u32,
+        cold_segments: recovered.inventory.cold.len() as u32,
+        reserved: 0,
+        generation: identity.generation,
+        last_event_id: recovered.end.last_event_id,
+        durable_event_id: 0,
+        events_carried_over: recovered.carried_over,
+        events_accepted: recovered.accepted,
+        events_kept_aside: recovered.kept_aside,
+        wal_filesystem: wal.status()?.filesystem,
+        active_filesystem: active.status()?.filesystem,
+        decision: [0; 64],
+        notes: fixed_text(&recovered.notes.join("; ")),
+        active_path: fixed_text(&identity.active_path),
+    })
+}

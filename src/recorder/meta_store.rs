@@ -1,0 +1,119 @@
+//! Progress in memory: what was appended last and what is durable, as triples that are never torn.
+//!
+//! Each triple has one writing thread (the appender, the persister) and any number of readers,
+//! who take no lock and hold nobody up.
+
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::format::MetaState;
+
+/// Packs a segment index and the offset just past an event into one word.
+pub fn pack(segment_index: u32, offset: u32) -> u64 {
+    u64::from(segment_index) << 32 | u64::from(offset)
+}
+
+/// One published triple.
+///
+/// It is a sequence lock whose sequence is the event id itself: ids only rise, so if `begun` and
+/// `ended` are equal, what was read between them belongs to that id. The writer pays three plain
+/// stores to one cache line, which it shares with nothing else.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Progress {
+    begun: AtomicU64,
+    position: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Progress {
+    /// Begins at `state`.
+    pub fn new(state: MetaState) -> Self {
+        Progress {
+            begun: AtomicU64::new(state.last_event_id),
+            position: AtomicU64::new(pack(state.last_segment_index, state.last_offset)),
+            ended: AtomicU64::new(state.last_event_id),
+        }
+    }
+
+    /// Publishes `event_id`, above every one before. For the one writing thread.
+    ///
+    /// Release on `ended` also publishes the event's bytes, and all events before it: whoever
+    /// sees the id may read them.
+    #[inline(always)]
+    pub fn publish(&self, position: u64, event_id: u64) {
+        self.begun.store(event_id, Ordering::Relaxed);
+        self.position.store(position, Ordering::Release);
+        self.ended.store(event_id, Ordering::Release);
+    }
+
+    /// The last published triple.
+    ///
+    /// Why the orderings suffice: having acquired `ended` = k, the position read next is that of
+    /// k or of a later id. If it is a later one's, its release store came after that id was put
+    /// into `begun`, and acquiring it makes the id visible: `begun` is then not k.
+    pub fn snapshot(&self) -> MetaState {
+        loop {
+            let ended = self.ended.load(Ordering::Acquire);
+            let position = self.position.load(Ordering::Acquire);
+            if self.begun.load(Ordering::Relaxed) == ended {
+                return MetaState {
+                    last_segment_index: (position >> 32) as u32,
+                    last_offset: position as u32,
+                    last_event_id: ended,
+                };
+            }
+            #[cfg(loom)]
+            loom::thread::yield_now();
+            #[cfg(not(loom))]
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// The two triples of a log.
+#[derive(Debug)]
+pub struct MetaStore {
+    /// What was appended last. Written by the appending thread.
+    pub appended: Progress,
+    /// What is on stable storage. Written by the persister, after the sync that covers it.
+    pub durable: Progress,
+}
+
+impl MetaStore {
+    /// Both begin at the end of the recovered log.
+    pub fn new(state: MetaState) -> Self {
+        MetaStore { appended: Progress::new(state), durable: Progress::new(state) }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use loom::sync::Arc;
+
+    /// All interleavings, and all reorderings the orderings allow, of a writer and a reader.
+    #[test]
+    fn a_triple_is_never_torn() {
+        loom::model(|| {
+            let progress = Arc::new(Progress::new(MetaState::default()));
+            let data = Arc::new(AtomicU64::new(0));
+            let writer = {
+                let (progress, data) = (progress.clone(), data.clone());
+                loom::thread::spawn(move || {
+                    for id in [5, 6] {
+                        data.store(id, Ordering::Relaxed);
+                        progress.publish(pack(id as u32, id as u32), id);
+                    }
+                })
+            };
+            let seen = progress.snapshot();
+            assert_eq!(u64::from(seen.last_segment_index), seen.last_event_id);
+            assert_eq!(u64::from(seen.last_offset), seen.last_event_id);
+            assert!(data.load(Ordering::Relaxed) >= seen.last_event_id, "its bytes are visible");
+            writer.join().unwrap();
+        });
+    }
+}

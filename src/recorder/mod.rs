@@ -1,0 +1,28 @@
+//! The recorder. In reading order, along one event's journey: `segment_writer` (the hot path),
+//! `segment` (what it writes into), `meta_store` (how its progress is published), `persister` and
+//! `sealer` (to the disk), `segment_preparer`, `segment_maintainer`, `segment_freezer`,
+//! `retention`, `meta_coordinator` (the other workers), `recovery` and its rooms, `manager` (puts
+//! it all together) and `log` (what all of them share).
+
+mod log;
+mod manager;
+mod meta_coordinator;
+mod meta_store;
+mod persister;
+mod recovery;
+mod recovery_apply;
+mod recovery_scan;
+pub mod report;
+mod retention;
+mod sealer;
+mod segment;
+mod segment_freezer;
+mod segment_maintainer;
+mod segment_preparer;
+mod segment_writer;
+mod worker;
+
+pub use log::Log;
+pub use manager::Manager;
+pub use report::{RecoveryReport, REPORT_TEXT_SIZE};
+pub use segment_writer::Writer;

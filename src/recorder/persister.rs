@@ -1,0 +1,155 @@
+//! Worker: follows the writer, makes its events durable as the policy says, and moves the
+//! watermark.
+
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::SyncMode;
+use crate::error::Result;
+
+use super::log::Log;
+use super::sealer::Sealer;
+use super::segment::{Finished, Segment};
+
+/// First and longest sleep of an idle persister. `append` wakes nobody, so the longest one is also
+/// how late the first event after an idle spell may be noticed.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
+const LONGEST_SLEEP: Duration = Duration::from_millis(8);
+/// How long a full ring of segments to close is waited for at a time.
+const CLOSE_RING_WAIT: Duration = Duration::from_millis(1);
+
+/// The persister's own state: no other thread touches it.
+#[derive(Debug)]
+pub struct Persister {
+    log: Arc<Log>,
+    current: Option<Sealer>,
+    sleep: Duration,
+    last_sync: Instant,
+}
+
+impl Persister {
+    /// Begins with the segment the recovered log goes on in, if it does.
+    pub fn new(log: Arc<Log>, current: Option<(Segment, u32)>) -> Self {
+        let current = current.map(|(segment, n)| Sealer::new(Arc::clone(&log), segment, n));
+        Persister { log, current, sleep: SHORTEST_SLEEP, last_sync: Instant::now() }
+    }
+
+    /// Works until stopped and everything appended is durable, or the log has failed. Returns the
+    /// segment at the end of the log, if it was never written to.
+    pub fn run(mut self) -> Option<Segment> {
+        match self.work() {
+            Ok(()) => self.current.take().map(|sealer| sealer.segment().clone()),
+            Err(error) => {
+                self.log.fail(&error);
+                None
+            }
+        }
+    }
+
+    fn work(&mut self) -> Result<()> {
+        let log = Arc::clone(&self.log);
+        loop {
+            log.poison().check_failed()?;
+            // Asked before looking for work: what was appended before the stop is then seen.
+            let stopping = log.signals.persister.is_stopping();
+            if self.step(stopping)? {
+                self.sleep = SHORTEST_SLEEP;
+            } else if stopping {
+                return self.finish_last();
+            } else if log.config().spin {
+                std::hint::spin_loop();
+            } else {
+                log.signals.persister.wait(self.sleep);
+                self.sleep = (self.sleep * 2).min(longest_sleep(&log));
+            }
+        }
+    }
+
+    /// Makes durable what is due in the current segment. Returns whether there was anything.
+    fn step(&mut self, stopping: bool) -> Result<bool> {
+        let appended = self.log.appended();
+        let Some(sealer) = &mut self.current else {
+            self.current = self.enter_next();
+            return Ok(self.current.is_some());
+        };
+        let upto = sealer.appended(appended);
+        let full = upto == sealer.segment().layout.capacity();
+        if upto > sealer.persisted() {
+            let due = stopping || full || is_due(&self.log, self.last_sync);
+            if !due {
+                return Ok(false);
+            }
+            sealer.persist(upto)?;
+            self.last_sync = Instant::now();
+            self.log.waiters.wake();
+            self.log.signals.coordinator.raise();
+        } else if !full {
+            return Ok(false);
+        }
+        if full {
+            self.leave()?;
+        }
+        Ok(true)
+    }
+
+    /// The segment the writer has gone on to, if it has.
+    fn enter_next(&mut self) -> Option<Sealer> {
+        let segment = self.log.next_to_persist()?;
+        // A place in the ring of prepared segments has just become free.
+        self.log.signals.preparer.raise();
+        Some(Sealer::new(Arc::clone(&self.log), segment, 0))
+    }
+
+    /// Hands the full segment on: the file to be closed, the memory to be used again.
+    fn leave(&mut self) -> Result<()> {
+        let Some(sealer) = self.current.take() else { return Ok(()) };
+        debug_assert!(sealer.is_complete());
+        let (finished, segment) = sealer.finish();
+        self.hand_to_maintainer(finished)?;
+        // The ring has room for every mapped file there is.
+        let _ = self.log.active_to_reuse.push(segment.active);
+        self.log.signals.preparer.raise();
+        Ok(())
+    }
+
+    /// At the end of the log: the last segment is closed as far as it was filled.
+    fn finish_last(&mut self) -> Result<()> {
+        match self.current.take_if(|sealer| sealer.persisted() > 0) {
+            Some(sealer) => self.hand_to_maintainer(sealer.finish().0),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits while the maintainer has its ring full: the disk is behind, and the writer will feel
+    /// it when the prepared segments are used up.
+    fn hand_to_maintainer(&self, mut finished: Finished) -> Result<()> {
+        while let Err(back) = self.log.segments_to_close.push(finished) {
+            self.log.counters().segments_to_close.full.add(1);
+            self.log.poison().check_failed()?;
+            self.log.signals.maintainer.raise();
+            std::thread::sleep(CLOSE_RING_WAIT);
+            finished = back;
+        }
+        self.log.signals.maintainer.raise();
+        Ok(())
+    }
+}
+
+/// An interval is kept to a quarter of itself.
+fn longest_sleep(log: &Log) -> Duration {
+    match log.config().sync_mode {
+        SyncMode::Interval(interval) => (interval / 4).clamp(SHORTEST_SLEEP, LONGEST_SLEEP),
+        _ => LONGEST_SLEEP,
+    }
+}
+
+/// Whether new events in a segment that is not full are to be made durable now.
+fn is_due(log: &Log, last_sync: Instant) -> bool {
+    let wanted = log.wanted_durable.load(Ordering::Acquire) > log.durable().last_event_id;
+    match log.config().sync_mode {
+        SyncMode::Continuous => true,
+        SyncMode::Interval(interval) => wanted || last_sync.elapsed() >= interval,
+        SyncMode::Rotation => wanted,
+    }
+}

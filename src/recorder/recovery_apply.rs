@@ -1,0 +1,334 @@
+//! Recovery, second half: makes the WAL directory hold exactly the log that the survey found, all
+//! of it durable. Killed at any point, the next run ends the same: nothing is removed before what
+//! replaces it has been synced, and meta moves last.
+
+use crate::error::{Cause, Error, Result};
+use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
+use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::storage::{create, Directory, File, Open};
+
+use super::meta_coordinator;
+use super::recovery::{Ending, Origin};
+use super::recovery_scan::{active_path, Survey, TailSegment};
+use super::segment::now_ns;
+use super::segment_freezer::is_frozen;
+use crate::directory::{for_each_block, Inventory};
+
+const COPY_SIZE: usize = 1024 * 1024;
+
+/// The log as recovery leaves it.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The last event.
+    pub end: MetaState,
+    /// The segment that goes on: it has room. Its header on disk is that of an open segment.
+    pub last: Option<OpenSegment>,
+    /// Index of the next new segment; `None` when they are used up.
+    pub next_index: Option<u32>,
+    /// The segments there are.
+    pub inventory: Inventory,
+    /// Events that were only in the active directory.
+    pub carried_over: u64,
+    /// Events above D that were proved and made durable.
+    pub accepted: u64,
+    /// Events kept aside.
+    pub kept_aside: u64,
+    /// What else was noticed.
+    pub notes: Vec<String>,
+}
+
+/// A segment that goes on.
+#[derive(Debug)]
+pub struct OpenSegment {
+    /// Its number.
+    pub index: u32,
+    /// Its room.
+    pub layout: Layout,
+    /// Its events so far.
+    pub event_count: u32,
+    /// When it was made.
+    pub created_ts_ns: u64,
+}
+
+/// Says no, where the survey found what cannot be proved and loss is not accepted.
+pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) -> Result<()> {
+    let wal = wal.path().display();
+    let (from, to) = survey.place.event_ids.unwrap_or((0, 0));
+    let index = survey.place.segment_index.unwrap_or(0);
+    let may_be_accepted = match survey.ending {
+        Ending::MissingSegment | Ending::ActiveContradicts | Ending::Misnamed => false,
+        _ => accept_loss,
+    };
+    if may_be_accepted || !(survey.origin.is_refused() || survey.ending.is_refused()) {
+        return Ok(());
+    }
+    let message = if survey.ending.is_refused() {
+        let what = match survey.ending {
+            Ending::BreakBelowDurable => format!("events {from} to {to} were durable and are gone"),
+            Ending::MissingSegment => "the segment is missing, later ones are there".to_owned(),
+            Ending::ActiveContradicts => {
+                format!("the files in {} contradict it", active_path(survey).display())
+            }
+            _ => "the index in its header is another".to_owned(),
+        };
+        format!("{wal}: {}: segment {index}: {what}", survey.ending.label())
+    } else {
+        format!(
+            "{wal}: {}: the log was not shut down, and its active directory {} is gone with the \
+             newest events",
+            survey.origin.label(),
+            active_path(survey).display()
+        )
+    };
+    Err(Error::new(Cause::Corrupt, message).at(survey.place))
+}
+
+/// Does what the survey asks for.
+pub fn apply(survey: Survey, wal: &dyn Directory) -> Result<Recovered> {
+    let mut recovered = Recovered {
+        end: MetaState::default(),
+        last: None,
+        next_index: None,
+        inventory: survey.inventory.clone(),
+        carried_over: 0,
+        accepted: 0,
+        kept_aside: 0,
+        notes: survey.notes.clone(),
+    };
+    for name in &survey.inventory.temporaries {
+        wal.remove(name)?;
+    }
+    settle_duplicates(wal, &mut recovered)?;
+    let cut = survey.events_beyond > 0;
+    if cut {
+        keep_aside(wal, &survey, &mut recovered)?;
+    }
+    for segment in &survey.tail {
+        settle(&survey, segment, cut, &mut recovered)?;
+    }
+    remove_unused(wal, &survey, &mut recovered)?;
+    let newest = recovered.inventory.indexes().last().copied();
+    recovered.next_index = newest.map_or(Some(0), |index| index.checked_add(1));
+    if recovered.end.last_event_id == 0 {
+        recovered.end = end_of_cold(wal, &recovered.inventory)?;
+    }
+    meta_coordinator::write(wal, recovered.end)?;
+    Ok(recovered)
+}
+
+/// Both `.wal` and `.wal.lz4`: the crash came between freezing and unlinking.
+fn settle_duplicates(wal: &dyn Directory, recovered: &mut Recovered) -> Result<()> {
+    let both: Vec<u32> =
+        recovered.inventory.hot.intersection(&recovered.inventory.cold).copied().collect();
+    for index in both {
+        if is_frozen(wal, index)? {
+            wal.remove(&file_name::hot(index))?;
+            recovered.inventory.hot.remove(&index);
+        } else {
+            wal.remove(&file_name::cold(index))?;
+            recovered.inventory.cold.remove(&index);
+            recovered.notes.push(format!("{} was not whole", file_name::cold(index)));
+        }
+        wal.sync()?;
+    }
+    Ok(())
+}
+
+/// Copies every tail file that holds events behind the end.
+fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered) -> Result<()> {
+    for segment in survey.tail.iter().filter(|segment| segment.beyond > 0) {
+        let name = free_name(wal, segment.index)?;
+        let copy = create(wal, &name)?;
+        let mut buffer = vec![0; COPY_SIZE];
+        let mut offset = 0;
+        loop {
+            let read = segment.disk.read_at(&mut buffer, offset)?;
+            copy.write_at(&buffer[..read], offset)?;
+            offset += read as u64;
+            if read < buffer.len() {
+                break;
+            }
+        }
+        copy.sync()?;
+        wal.sync()?;
+        recovered.kept_aside += u64::from(segment.beyond);
+        recovered.notes.push(format!("{} events kept aside in {name}", segment.beyond));
+    }
+    Ok(())
+}
+
+/// The first name for a file kept aside that is not taken.
+fn free_name(wal: &dyn Directory, index: u32) -> Result<String> {
+    let base = format!("{}.corrupt", file_name::hot(index));
+    let taken = wal.list()?;
+    let numbered = (1_u32..).map(|n| format!("{base}.{n}"));
+    std::iter::once(base.clone())
+        .chain(numbered)
+        .find(|name| !taken.contains(name))
+        .ok_or_else(|| Error::new(Cause::NoSpace, format!("{base}: every name is taken")))
+}
+
+/// Makes one tail segment hold its events, sealed and durable, and nothing behind them.
+fn settle(
+    survey: &Survey,
+    segment: &TailSegment,
+    cut: bool,
+    recovered: &mut Recovered,
+) -> Result<()> {
+    let count = segment.end.event_count;
+    if cut {
+        clear_behind(&*segment.disk, count, segment.layout)?;
+    }
+    if count == 0 {
+        return Ok(());
+    }
+    let known = survey.durable_event_id.min(survey.last_event_id);
+    let proven = segment.is_closed() && segment.end.last_event_id <= known && !cut;
+    let chained = if proven {
+        segment.header.map_or(0, |header| header.last_chained_checksum)
+    } else {
+        let source = segment.active.as_ref().unwrap_or(&segment.disk);
+        persist_again(&**source, segment, known)?
+    };
+    recovered.carried_over += u64::from(count - segment.on_disk.min(count));
+    recovered.accepted += u64::from(count_above(segment, known)?);
+    recovered.end = MetaState {
+        last_segment_index: segment.index,
+        last_offset: Layout::end_offset(count),
+        last_event_id: segment.end.last_event_id,
+    };
+    let goes_on =
+        segment.end.last_event_id == survey.last_event_id && count < segment.layout.capacity();
+    let created_ts_ns = segment.header.map_or_else(now_ns, |header| header.created_ts_ns);
+    let open = SegmentHeader::open(segment.index, created_ts_ns);
+    let header = if goes_on {
+        recovered.last = Some(OpenSegment {
+            index: segment.index,
+            layout: segment.layout,
+            event_count: count,
+            created_ts_ns,
+        });
+        open
+    } else {
+        SegmentHeader {
+            block_count: count.div_ceil(EVENTS_PER_BLOCK as u32),
+            event_count: count,
+            first_event_id: segment.end.first_event_id,
+            last_event_id: segment.end.last_event_id,
+            closed_ts_ns: now_ns(),
+            last_chained_checksum: chained,
+            ..open
+        }
+    };
+    if goes_on || !proven {
+        segment.disk.write_at(&header.encode(), 0)?;
+        segment.disk.sync()?;
+    }
+    Ok(())
+}
+
+/// Writes the events and seals of a segment once more and syncs them, even those that seem to be
+/// there: a restart hides an earlier write error. Returns the chained checksum of the last block.
+fn persist_again(source: &dyn File, segment: &TailSegment, durable_event_id: u64) -> Result<u64> {
+    let mut left = segment.end.event_count as usize;
+    let mut chained = 0;
+    let mut headers = Vec::new();
+    for_each_block(source, 0, |block, bytes| {
+        let count = left.min(EVENTS_PER_BLOCK);
+        let events = &bytes[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + count * EVENT_SIZE];
+        let at = Layout::block_offset(block);
+        segment.disk.write_at(events, at + BLOCK_HEADER_SIZE as u64)?;
+        let header = BlockHeader::seal(block, events, chained, durable_event_id);
+        chained = header.chained_checksum;
+        headers.push((at, header.encode()));
+        left -= count;
+        Ok(left > 0)
+    })?;
+    for (at, header) in headers {
+        segment.disk.write_at(&header, at)?;
+    }
+    segment.disk.sync()?;
+    Ok(chained)
+}
+
+/// Events of a segment whose id is above `known`.
+fn count_above(segment: &TailSegment, known: u64) -> Result<u32> {
+    if segment.end.last_event_id <= known {
+        return Ok(0);
+    }
+    let source = segment.active.as_ref().unwrap_or(&segment.disk);
+    let mut left = segment.end.event_count as usize;
+    let mut above = 0;
+    for_each_block(&**source, 0, |_, bytes| {
+        let count = left.min(EVENTS_PER_BLOCK);
+        for event in bytes[BLOCK_HEADER_SIZE..].chunks_exact(EVENT_SIZE).take(count) {
+            let id = event.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            above += u32::from(id > known);
+        }
+        left -= count;
+        Ok(left > 0)
+    })?;
+    Ok(above)
+}
+
+/// Overwrites everything behind the first `count` events with zeros: what was cut never comes back.
+fn clear_behind(file: &dyn File, count: u32, layout: Layout) -> Result<()> {
+    let zeros = vec![0; COPY_SIZE];
+    let size = file.size()?.max(layout.file_size());
+    let mut offset = match Layout::end_offset(count) {
+        0 => Layout::block_offset(0),
+        end => u64::from(end),
+    };
+    while offset < size {
+        let len = (size - offset).min(zeros.len() as u64) as usize;
+        file.write_at(&zeros[..len], offset)?;
+        offset += len as u64;
+    }
+    file.sync()
+}
+
+/// Prepared segments that were never used. Their indexes are used again.
+fn remove_unused(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered) -> Result<()> {
+    let mut removed = false;
+    for segment in survey.tail.iter().filter(|segment| segment.end.event_count == 0) {
+        removed |= wal.remove(&file_name::hot(segment.index))?;
+        recovered.inventory.hot.remove(&segment.index);
+    }
+    if removed {
+        wal.sync()?;
+    }
+    Ok(())
+}
+
+/// The end of a log of which only cold segments are left.
+fn end_of_cold(wal: &dyn Directory, inventory: &Inventory) -> Result<MetaState> {
+    let Some(&index) = inventory.cold.last() else { return Ok(MetaState::default()) };
+    let header = super::segment_maintainer::cold_header(wal, index)?.ok_or_else(|| {
+        let name = wal.path_of(&file_name::cold(index));
+        Error::new(Cause::Corrupt, format!("{}: the header is not valid", name.display()))
+    })?;
+    Ok(MetaState {
+        last_segment_index: index,
+        last_offset: Layout::end_offset(header.event_count),
+        last_event_id: header.last_event_id,
+    })
+}
+
+/// Opens the disk file of the segment that goes on.
+pub fn open_last(wal: &dyn Directory, last: &OpenSegment) -> Result<std::sync::Arc<dyn File>> {
+    let name = file_name::hot(last.index);
+    wal.open(&name, Open::Write)?.ok_or_else(|| {
+        let path = wal.path_of(&name);
+        Error::new(Cause::Io, format!("{}: vanished during recovery", path.display()))
+    })
+}
+
+/// Whether the survey's log was left in order.
+pub fn is_clean(survey: &Survey) -> bool {
+    survey.origin.is_clean() && survey.ending == Ending::Whole
+}
+
+/// Whether a new log id is due: the old one is not known, or another directory's.
+pub fn needs_new_id(origin: Origin) -> bool {
+    matches!(origin, Origin::NewLog | Origin::UnknownIdentity | Origin::Copy)
+}

@@ -1,0 +1,328 @@
+//! Recovery, first half: looks at everything and changes nothing.
+//!
+//! Only the end of the log is read: segments from the newest closed one on. What lies before was
+//! durable before the first block of a later segment was sealed, and is `verify`'s business.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::directory::{
+    durable_stamp, for_each_block, load_identity, load_meta, open_active, read_header,
+    scan_segment, Identity, Inventory,
+};
+use crate::error::{Cause, Error, Place, Result};
+use crate::format::file_name;
+use crate::format::{IdentityRecord, Layout, LogEnd, Rule, SegmentHeader};
+use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::storage::{Directory, File, Open, Storage};
+
+use super::recovery::{self, EndFound, Ending, IdentityFound, Origin};
+use super::segment_maintainer::cold_header;
+
+/// A segment at the end of the log.
+#[derive(Debug)]
+pub struct TailSegment {
+    /// The number in its name.
+    pub index: u32,
+    /// Its disk file.
+    pub disk: Arc<dyn File>,
+    /// Its room.
+    pub layout: Layout,
+    /// Its header, if that is valid.
+    pub header: Option<SegmentHeader>,
+    /// Its file in the active directory, if the log was left by a crash of the process.
+    pub active: Option<Arc<dyn File>>,
+    /// The events of it that belong to the log.
+    pub end: LogEnd,
+    /// How many of them the disk file proves by itself.
+    pub on_disk: u32,
+    /// Slots behind the end of the log that hold events.
+    pub beyond: u32,
+}
+
+impl TailSegment {
+    /// Whether its header says that it is closed with just these events.
+    pub fn is_closed(&self) -> bool {
+        self.header.is_some_and(|h| h.is_closed() && h.event_count == self.end.event_count)
+    }
+
+    fn is_full(&self) -> bool {
+        self.end.event_count == self.layout.capacity()
+    }
+}
+
+/// Everything recovery decides by.
+#[derive(Debug)]
+pub struct Survey {
+    /// Files of the WAL directory.
+    pub inventory: Inventory,
+    /// The identity, where there is a whole one.
+    pub identity: Option<IdentityRecord>,
+    /// Row of the first half of the table.
+    pub origin: Origin,
+    /// Row of the second half.
+    pub ending: Ending,
+    /// D.
+    pub durable_event_id: u64,
+    /// Last event of the log.
+    pub last_event_id: u64,
+    /// Events behind it.
+    pub events_beyond: u64,
+    /// Segments at the end of the log, by index.
+    pub tail: Vec<TailSegment>,
+    /// The active directory of the crashed process.
+    pub active: Option<Arc<dyn Directory>>,
+    /// What else was noticed.
+    pub notes: Vec<String>,
+    /// Where the break is, for a refusal.
+    pub place: Place,
+}
+
+/// Looks at a directory.
+pub fn survey(storage: &dyn Storage, wal: &dyn Directory) -> Result<Survey> {
+    let inventory = Inventory::of(wal)?;
+    let mut notes = Vec::new();
+    let (found, identity, active) = find_identity(storage, wal, &mut notes)?;
+    let origin = recovery::origin(found, !inventory.is_empty());
+    let mut tail = open_tail(wal, &inventory)?;
+    let durable_event_id = find_durable(wal, &tail, &mut notes)?;
+    let mut found = EndFound { durable_event_id, ..EndFound::default() };
+    let mut active_files = match (&active, origin) {
+        (Some(directory), Origin::ProcessCrash) => open_active_files(&**directory)?,
+        _ => BTreeMap::new(),
+    };
+    let floor = floor_before(wal, &inventory, &tail)?;
+    let mut place = walk(&mut tail, &mut active_files, floor, &mut found)?;
+    // What is left are active files that no disk file goes with.
+    for (&index, file) in &active_files {
+        let after_tail = tail.last().is_none_or(|last| index > last.index);
+        let events = scan_segment(&**file, Rule::Memory, found.last_event_id)?.event_count;
+        if after_tail && events > 0 {
+            found.missing_segment = true;
+            place.segment_index = Some(index);
+        }
+    }
+    if let Some(index) = first_gap(&inventory, &tail) {
+        found.missing_segment = true;
+        place = Place { segment_index: Some(index), ..Place::default() };
+    }
+    let ending = recovery::ending(found);
+    if found.last_event_id < found.durable_event_id {
+        place.event_ids = Some((found.last_event_id + 1, found.durable_event_id));
+    }
+    Ok(Survey {
+        inventory,
+        identity,
+        origin,
+        ending,
+        durable_event_id,
+        last_event_id: found.last_event_id,
+        events_beyond: found.events_beyond,
+        tail,
+        active,
+        notes,
+        place,
+    })
+}
+
+type FoundIdentity = (IdentityFound, Option<IdentityRecord>, Option<Arc<dyn Directory>>);
+
+fn find_identity(
+    storage: &dyn Storage,
+    wal: &dyn Directory,
+    notes: &mut Vec<String>,
+) -> Result<FoundIdentity> {
+    let record = match load_identity(wal)? {
+        Identity::Missing => {
+            notes.push("wal_identity is missing".into());
+            return Ok((IdentityFound::Missing, None, None));
+        }
+        Identity::Unreadable => {
+            notes.push("wal_identity is not readable".into());
+            return Ok((IdentityFound::Unreadable, None, None));
+        }
+        Identity::Known(record) => record,
+    };
+    let here = wal.status()?;
+    if (record.wal_dev, record.wal_ino) != (here.dev, here.ino) {
+        return Ok((IdentityFound::OtherDirectory, Some(record), None));
+    }
+    if record.clean {
+        return Ok((IdentityFound::Clean, Some(record), None));
+    }
+    if record.boot_id != storage.boot_id()? {
+        return Ok((IdentityFound::OtherBoot, Some(record), None));
+    }
+    let active = open_active(storage, &record, here.uid)?;
+    let found = IdentityFound::SameBoot { active_found: active.is_some() };
+    Ok((found, Some(record), active))
+}
+
+/// Opens the hot segments from the newest closed one on, and reads their headers.
+fn open_tail(wal: &dyn Directory, inventory: &Inventory) -> Result<Vec<TailSegment>> {
+    let mut tail = Vec::new();
+    for &index in inventory.hot.iter().rev() {
+        if inventory.cold.contains(&index) {
+            break;
+        }
+        let Some(disk) = wal.open(&file_name::hot(index), Open::Write)? else { continue };
+        let header = read_header(&*disk)?;
+        let closed = header.is_some_and(|h| h.is_closed() && h.segment_index == index);
+        let layout = Layout::of_file(disk.size()?);
+        let end = LogEnd::default();
+        tail.push(TailSegment {
+            index,
+            disk,
+            layout,
+            header,
+            active: None,
+            end,
+            on_disk: 0,
+            beyond: 0,
+        });
+        if closed {
+            break;
+        }
+    }
+    tail.reverse();
+    Ok(tail)
+}
+
+/// D: what meta and the stamps of valid block headers know to be durable.
+fn find_durable(wal: &dyn Directory, tail: &[TailSegment], notes: &mut Vec<String>) -> Result<u64> {
+    let mut durable = match load_meta(wal)? {
+        None => {
+            notes.push("wal_meta.dat is missing".into());
+            0
+        }
+        Some(None) => {
+            notes.push("wal_meta.dat is not readable".into());
+            0
+        }
+        Some(Some(state)) => state.last_event_id,
+    };
+    for segment in tail {
+        durable = durable.max(durable_stamp(&*segment.disk)?);
+    }
+    Ok(durable)
+}
+
+/// The active files, each under the index in its name. One whose header says otherwise holds
+/// nothing that can be trusted, and then neither can the directory.
+fn open_active_files(active: &dyn Directory) -> Result<BTreeMap<u32, Arc<dyn File>>> {
+    let mut files = BTreeMap::new();
+    for index in Inventory::of(active)?.hot {
+        let name = file_name::hot(index);
+        let Some(file) = active.open(&name, Open::Read)? else { continue };
+        if read_header(&*file)?.is_none_or(|header| header.segment_index != index) {
+            let path = active.path_of(&name);
+            let message = format!("{}: the header is not that of segment {index}", path.display());
+            let place = Place { segment_index: Some(index), offset: Some(0), event_ids: None };
+            return Err(Error::new(Cause::Corrupt, message).at(place));
+        }
+        files.insert(index, file);
+    }
+    Ok(files)
+}
+
+/// The last event id before the tail: events of the tail must be above it.
+fn floor_before(wal: &dyn Directory, inventory: &Inventory, tail: &[TailSegment]) -> Result<u64> {
+    if let Some(header) = tail.first().and_then(|first| first.header) {
+        if header.is_closed() && header.first_event_id > 0 {
+            return Ok(header.first_event_id - 1);
+        }
+    }
+    let before = tail.first().map_or(u32::MAX, |first| first.index);
+    match inventory.cold.range(..=before).next_back() {
+        Some(&index) => Ok(cold_header(wal, index)?.map_or(0, |header| header.last_event_id)),
+        None => Ok(0),
+    }
+}
+
+/// Follows the log through the tail. Returns where it ends.
+fn walk(
+    tail: &mut [TailSegment],
+    active_files: &mut BTreeMap<u32, Arc<dyn File>>,
+    floor: u64,
+    found: &mut EndFound,
+) -> Result<Place> {
+    found.last_event_id = floor;
+    let mut place = Place::default();
+    let mut ended = false;
+    for segment in tail {
+        segment.active = active_files.remove(&segment.index);
+        if ended {
+            segment.beyond = count_beyond(segment, found.last_event_id)?;
+            // In memory nothing can follow the end: the writer fills segments one by one.
+            found.contradiction |= segment.active.is_some() && segment.beyond > 0;
+        } else {
+            accept(segment, found)?;
+            segment.beyond = segment.end.events_beyond;
+            let offset = Layout::event_offset(segment.end.event_count);
+            place =
+                Place { segment_index: Some(segment.index), offset: Some(offset), event_ids: None };
+            ended = !segment.is_full() && !(segment.is_closed() && segment.beyond == 0);
+        }
+        found.events_beyond += u64::from(segment.beyond);
+    }
+    Ok(place)
+}
+
+/// Decides which events of a segment belong to the log: by the disk, or by memory if there is.
+fn accept(segment: &mut TailSegment, found: &mut EndFound) -> Result<()> {
+    let floor = found.last_event_id;
+    let rule = Rule::Disk { durable_id: found.durable_event_id };
+    let disk = scan_segment(&*segment.disk, rule, floor)?;
+    segment.on_disk = disk.event_count;
+    segment.end = disk;
+    if let Some(active) = &segment.active {
+        segment.end = scan_segment(&**active, Rule::Memory, floor)?;
+        let agree = segment.layout == Layout::of_file(active.size()?)
+            && disk.event_count <= segment.end.event_count
+            && same_events(&*segment.disk, &**active, disk.event_count)?;
+        found.contradiction |= !agree || segment.end.events_beyond > 0;
+    }
+    let named_right = segment.header.is_none_or(|header| header.segment_index == segment.index);
+    found.misnamed |= !named_right && segment.end.event_count > 0;
+    found.last_event_id = segment.end.last_event_id;
+    Ok(())
+}
+
+/// Events of a segment behind the end of the log.
+fn count_beyond(segment: &TailSegment, last_event_id: u64) -> Result<u32> {
+    let file = segment.active.as_ref().unwrap_or(&segment.disk);
+    let end = scan_segment(&**file, Rule::Memory, last_event_id)?;
+    Ok(end.event_count + end.events_beyond)
+}
+
+/// Whether two files have the same first `count` events.
+fn same_events(a: &dyn File, b: &dyn File, count: u32) -> Result<bool> {
+    let mut same = true;
+    let mut left = count as usize;
+    for_each_block(a, 0, |block, ours| {
+        let len = left.min(EVENTS_PER_BLOCK) * EVENT_SIZE;
+        let mut theirs = vec![0; len];
+        let at = Layout::block_offset(block) + BLOCK_HEADER_SIZE as u64;
+        let read = b.read_at(&mut theirs, at)?;
+        same = read == len && theirs == ours[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + len];
+        left -= len / EVENT_SIZE;
+        Ok(same && left > 0)
+    })?;
+    Ok(same)
+}
+
+/// The first index that is missing between segments that hold events.
+fn first_gap(inventory: &Inventory, tail: &[TailSegment]) -> Option<u32> {
+    let in_use = |index: &u32| {
+        let segment = tail.iter().find(|segment| segment.index == *index);
+        segment.is_none_or(|segment| segment.end.event_count > 0)
+    };
+    let indexes: Vec<u32> = inventory.indexes().into_iter().filter(in_use).collect();
+    indexes.windows(2).find(|pair| pair[1] - pair[0] > 1).map(|pair| pair[0] + 1)
+}
+
+/// The path of the active directory the identity names, for messages.
+pub fn active_path(survey: &Survey) -> &Path {
+    Path::new(survey.identity.as_ref().map_or("", |identity| &identity.active_path))
+}

@@ -1,0 +1,133 @@
+//! Retention as a pure function: what is there and the policy, to what is to be done.
+
+use std::collections::BTreeSet;
+
+use crate::config::Keep;
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Hot segments, the active one included.
+    pub max_hot: Keep,
+    /// Cold segments; none are made when it is `AtMost(0)`.
+    pub max_cold: Keep,
+    /// Nothing at or above this event id is deleted; 0 = no floor.
+    pub floor: u64,
+}
+
+/// The segments there are, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// Closed hot segments.
+    pub hot: BTreeSet<u32>,
+    /// Those of them that the freezer has.
+    pub freezing: BTreeSet<u32>,
+    /// Cold segments.
+    pub cold: BTreeSet<u32>,
+    /// Whether there is an active segment besides.
+    pub active: bool,
+}
+
+impl Kept {
+    /// Whether a segment is closed, hot or cold.
+    pub fn contains(&self, index: u32) -> bool {
+        self.hot.contains(&index) || self.cold.contains(&index)
+    }
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Compress this hot segment.
+    Freeze(u32),
+    /// Delete this hot segment.
+    DeleteHot(u32),
+    /// Delete this cold segment.
+    DeleteCold(u32),
+}
+
+/// What is to be done now, oldest first. `last_event_id` is asked only when there is a floor, and
+/// may not know: then nothing is deleted.
+///
+/// Segments are deleted from the old end only, so that the log never gets a hole: a hot segment is
+/// deleted only when no cold one is left.
+pub fn plan(
+    kept: &Kept,
+    policy: Policy,
+    mut last_event_id: impl FnMut(u32) -> Option<u64>,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let mut deletable = |index: u32| {
+        policy.floor == 0 || last_event_id(index).is_some_and(|last| last < policy.floor)
+    };
+    let cold_excess = excess(kept.cold.len(), policy.max_cold);
+    for &index in kept.cold.iter().take(cold_excess) {
+        if !deletable(index) {
+            return actions;
+        }
+        actions.push(Action::DeleteCold(index));
+    }
+    let hot_excess = excess(kept.hot.len() + usize::from(kept.active), policy.max_hot);
+    let expired = kept.hot.iter().take(hot_excess).copied();
+    if policy.max_cold == Keep::AtMost(0) {
+        actions.extend(expired.take_while(|&index| deletable(index)).map(Action::DeleteHot));
+    } else {
+        let waiting = expired.filter(|index| !kept.freezing.contains(index));
+        actions.extend(waiting.map(Action::Freeze));
+    }
+    actions
+}
+
+fn excess(count: usize, keep: Keep) -> usize {
+    match keep {
+        Keep::All => 0,
+        Keep::AtMost(most) => count.saturating_sub(most as usize),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Action::{DeleteCold, DeleteHot, Freeze};
+
+    fn kept(hot: &[u32], freezing: &[u32], cold: &[u32]) -> Kept {
+        let set = |indexes: &[u32]| indexes.iter().copied().collect();
+        Kept { hot: set(hot), freezing: set(freezing), cold: set(cold), active: true }
+    }
+
+    fn policy(max_hot: Keep, max_cold: Keep, floor: u64) -> Policy {
+        Policy { max_hot, max_cold, floor }
+    }
+
+    #[test]
+    fn the_active_segment_counts_as_hot() {
+        let policy = policy(Keep::AtMost(3), Keep::AtMost(9), 0);
+        assert_eq!(plan(&kept(&[5, 6], &[], &[]), policy, |_| None), []);
+        assert_eq!(plan(&kept(&[4, 5, 6], &[], &[]), policy, |_| None), [Freeze(4)]);
+        assert_eq!(plan(&kept(&[3, 4, 5, 6], &[3], &[]), policy, |_| None), [Freeze(4)]);
+        let at_rest = Kept { active: false, ..kept(&[4, 5, 6], &[], &[]) };
+        assert_eq!(plan(&at_rest, policy, |_| None), []);
+    }
+
+    #[test]
+    fn keep_all_does_nothing_and_keep_none_compresses_nothing() {
+        let all = policy(Keep::All, Keep::All, 0);
+        assert_eq!(plan(&kept(&[4, 5, 6], &[], &[1, 2, 3]), all, |_| None), []);
+        let none = policy(Keep::AtMost(2), Keep::AtMost(0), 0);
+        let actions = plan(&kept(&[4, 5, 6], &[], &[2, 3]), none, |_| None);
+        assert_eq!(actions, [DeleteCold(2), DeleteCold(3), DeleteHot(4), DeleteHot(5)]);
+    }
+
+    #[test]
+    fn nothing_at_or_above_the_floor_is_deleted() {
+        let last = |index: u32| Some(u64::from(index) * 100);
+        let cold_limit = policy(Keep::AtMost(9), Keep::AtMost(1), 200);
+        let actions = plan(&kept(&[], &[], &[1, 2, 3]), cold_limit, last);
+        assert_eq!(actions, [DeleteCold(1)], "2 ends at the floor");
+        assert_eq!(plan(&kept(&[], &[], &[1, 2]), cold_limit, |_| None), []);
+        let no_cold = policy(Keep::AtMost(1), Keep::AtMost(0), 200);
+        assert_eq!(plan(&kept(&[1, 2, 3], &[], &[]), no_cold, last), [DeleteHot(1)]);
+        let held = plan(&kept(&[3], &[], &[2]), no_cold, last);
+        assert_eq!(held, [], "a hot segment never goes before an older cold one");
+    }
+}

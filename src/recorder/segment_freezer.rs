@@ -1,0 +1,136 @@
+//! Worker: compresses expired hot segments. A cold file counts only once it has been synced,
+//! renamed, read back and compared with the hot one.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::directory::{open_cold, read_header, FileStream};
+use crate::error::{Cause, Error, Result};
+use crate::format::{cold_frame, file_name, Layout, SegmentHeader};
+use crate::storage::{create, Directory, File, Open};
+
+use super::log::Log;
+
+const IDLE: Duration = Duration::from_secs(60);
+const FULL_RING_WAIT: Duration = Duration::from_millis(1);
+/// The least claim to the processor there is: compression gives way to everything else.
+const NICENESS: i32 = 19;
+
+/// What became of a hot segment that was to be frozen.
+#[derive(Debug, Clone, Copy)]
+pub struct Frozen {
+    /// Its index.
+    pub index: u32,
+    /// Whether its cold file is there and proved.
+    pub done: bool,
+}
+
+/// Freezes what it is given until stopped.
+pub fn run(log: &Log) {
+    // Refused in some containers; it then merely competes more.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
+    loop {
+        let stopping = log.signals.freezer.is_stopping();
+        match log.segments_to_freeze.pop() {
+            Some(index) => {
+                let done = freeze_one(log, index);
+                report(log, Frozen { index, done });
+            }
+            None if stopping => return,
+            None => log.signals.freezer.wait(IDLE),
+        }
+    }
+}
+
+fn report(log: &Log, mut frozen: Frozen) {
+    while let Err(back) = log.segments_to_free.push(frozen) {
+        log.counters().segments_to_free.full.add(1);
+        if log.poison().check_failed().is_err() {
+            return;
+        }
+        std::thread::sleep(FULL_RING_WAIT);
+        frozen = back;
+    }
+    log.signals.maintainer.raise();
+}
+
+/// A failure costs nothing but the room: the hot segment stays, and it is tried again.
+fn freeze_one(log: &Log, index: u32) -> bool {
+    let result = log.counters().compression.of(|| freeze(&*log.wal, index));
+    match result {
+        Ok((bytes_in, bytes_out)) => {
+            log.counters().compression_bytes_in.add(bytes_in);
+            log.counters().compression_bytes_out.add(bytes_out);
+            true
+        }
+        Err(_) => {
+            log.counters().compression_failures.add(1);
+            let temporary = file_name::temporary(&file_name::cold(index));
+            let _ = log.wal.remove(&temporary);
+            false
+        }
+    }
+}
+
+/// Makes the cold file of a closed hot segment and proves it. Returns its bytes before and after.
+fn freeze(wal: &dyn Directory, index: u32) -> Result<(u64, u64)> {
+    let (hot, size) = open_hot(wal, index)?;
+    let cold_name = file_name::cold(index);
+    let temporary = file_name::temporary(&cold_name);
+    wal.remove(&temporary)?;
+    let file = create(wal, &temporary)?;
+    let mut out = FileStream::new(Arc::clone(&file));
+    cold_frame::compress(&mut FileStream::new(hot), size, &mut out)
+        .map_err(|error| at(wal, &temporary, &error))?;
+    file.sync()?;
+    wal.rename(&temporary, &cold_name)?;
+    wal.sync()?;
+    if !is_frozen(wal, index)? {
+        wal.remove(&cold_name)?;
+        let message = format!("{cold_name}: reads back different from what was compressed");
+        return Err(Error::new(Cause::Io, message));
+    }
+    Ok((size, out.offset()))
+}
+
+/// Whether the cold file of a hot segment has exactly its content.
+pub fn is_frozen(wal: &dyn Directory, index: u32) -> Result<bool> {
+    let (hot, size) = open_hot(wal, index)?;
+    let cold = match open_cold(wal, index) {
+        Ok(Some(stream)) => stream,
+        Ok(None) => return Ok(false),
+        // Not a frame at all. An unreadable sector comes up when the content is read.
+        Err(error) if error.errno() == 0 => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let mut hot = io::Read::take(FileStream::new(hot), size);
+    match cold_frame::same_content(&mut { cold }, &mut hot) {
+        Ok(same) => Ok(same),
+        Err(error) if error.raw_os_error().is_none() => Ok(false),
+        Err(error) => Err(at(wal, &file_name::cold(index), &error)),
+    }
+}
+
+/// A closed hot segment and how many bytes of it are in use.
+fn open_hot(wal: &dyn Directory, index: u32) -> Result<(Arc<dyn File>, u64)> {
+    let name = file_name::hot(index);
+    let damaged = |what: &str| {
+        Error::new(Cause::Corrupt, format!("{}: {what}", wal.path_of(&name).display()))
+    };
+    let file = wal.open(&name, Open::Read)?.ok_or_else(|| damaged("the file is gone"))?;
+    let header = read_header(&*file)?.ok_or_else(|| damaged("the header is not valid"))?;
+    if header.segment_index != index || !header.is_closed() {
+        return Err(damaged("not a closed segment of that index"));
+    }
+    Ok((file, used_bytes(&header)))
+}
+
+/// Bytes of a closed segment in use.
+fn used_bytes(header: &SegmentHeader) -> u64 {
+    Layout { blocks: header.block_count }.file_size()
+}
+
+fn at(wal: &dyn Directory, name: &str, error: &io::Error) -> Error {
+    Error::io(format_args!("{}", wal.path_of(name).display()), error)
+}

@@ -1,0 +1,222 @@
+//! Worker: closes full segments, has the oldest ones compressed, and removes or reuses what
+//! retention lets go.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::directory::{open_cold, read_header, Inventory};
+use crate::error::Result;
+use crate::format::{cold_frame, file_name, Layout, SegmentHeader, SEGMENT_HEADER_SIZE};
+use crate::storage::{Directory, Open};
+
+use super::log::{Log, SpareFile};
+use super::retention::{self, Action, Kept, Policy};
+use super::segment::{now_ns, Finished};
+use super::segment_freezer::Frozen;
+
+const IDLE: Duration = Duration::from_secs(60);
+/// How long a failed freeze is left alone.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the freezer is looked after at a shutdown.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The maintainer's own state: no other thread touches it.
+#[derive(Debug)]
+pub struct SegmentMaintainer {
+    log: Arc<Log>,
+    kept: Kept,
+    policy: Policy,
+    retry_at: Option<Instant>,
+}
+
+impl SegmentMaintainer {
+    /// Begins with the segments recovery left, `active` among them still open.
+    pub fn new(log: Arc<Log>, inventory: &Inventory, active: Option<u32>) -> Self {
+        let config = log.config();
+        let policy = Policy {
+            max_hot: config.max_segments,
+            max_cold: config.cold_limit(),
+            floor: config.retention_floor,
+        };
+        let mut hot = inventory.hot.clone();
+        if let Some(index) = active {
+            hot.remove(&index);
+        }
+        let kept = Kept { hot, cold: inventory.cold.clone(), ..Kept::default() };
+        SegmentMaintainer { log, kept, policy, retry_at: None }
+    }
+
+    /// Works until stopped and everything it can do is done, or the log has failed.
+    pub fn run(mut self) {
+        if let Err(error) = self.work() {
+            self.log.fail(&error);
+        }
+    }
+
+    fn work(&mut self) -> Result<()> {
+        let log = Arc::clone(&self.log);
+        loop {
+            log.poison().check_failed()?;
+            // Asked before looking for work: what was handed over before the stop is then seen.
+            let stopping = log.signals.maintainer.is_stopping();
+            let busy = self.close_finished()? | self.free_frozen()? | self.retain()?;
+            self.publish_counts();
+            if busy {
+                continue;
+            }
+            if !stopping {
+                let left = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+                log.signals.maintainer.wait(left.unwrap_or(IDLE));
+            } else if self.kept.freezing.is_empty() {
+                return Ok(());
+            } else {
+                std::thread::sleep(DRAIN_INTERVAL);
+            }
+        }
+    }
+
+    fn close_finished(&mut self) -> Result<bool> {
+        let mut busy = false;
+        while let Some(finished) = self.log.segments_to_close.pop() {
+            self.log.counters().close.of(|| close(&finished))?;
+            self.kept.hot.insert(finished.header.segment_index);
+            busy = true;
+        }
+        Ok(busy)
+    }
+
+    /// Takes note of what the freezer has done, and lets go of hot files that are cold now.
+    fn free_frozen(&mut self) -> Result<bool> {
+        let mut busy = false;
+        while let Some(Frozen { index, done }) = self.log.segments_to_free.pop() {
+            busy = true;
+            self.kept.freezing.remove(&index);
+            if done {
+                self.kept.cold.insert(index);
+                self.let_go_of_hot(index)?;
+            } else {
+                self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Does what retention asks for.
+    fn retain(&mut self) -> Result<bool> {
+        let wal = Arc::clone(&self.log.wal);
+        // The segment the writer is in counts besides, unless it is full and closed already.
+        let appended = self.log.appended();
+        self.kept.active =
+            appended.last_event_id > 0 && !self.kept.contains(appended.last_segment_index);
+        let kept = &self.kept;
+        let actions = retention::plan(kept, self.policy, |index| {
+            last_event_id(&*wal, index, kept.hot.contains(&index)).ok().flatten()
+        });
+        let mut busy = false;
+        for action in actions {
+            match action {
+                Action::Freeze(index) => {
+                    if !self.start_freezing(index) {
+                        break;
+                    }
+                }
+                Action::DeleteCold(index) => {
+                    wal.remove(&file_name::cold(index))?;
+                    // In the order of their indexes even after a power cut: no hole.
+                    wal.sync()?;
+                    self.kept.cold.remove(&index);
+                    self.log.counters().segments_deleted.add(1);
+                }
+                Action::DeleteHot(index) => {
+                    self.let_go_of_hot(index)?;
+                    self.log.counters().segments_deleted.add(1);
+                }
+            }
+            busy = true;
+        }
+        Ok(busy)
+    }
+
+    /// Hands a segment to the freezer, unless its ring is full or the last failure is too fresh.
+    fn start_freezing(&mut self, index: u32) -> bool {
+        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+            return false;
+        }
+        self.retry_at = None;
+        if self.log.segments_to_freeze.push(index).is_err() {
+            self.log.counters().segments_to_freeze.full.add(1);
+            return false;
+        }
+        self.kept.freezing.insert(index);
+        self.log.signals.freezer.raise();
+        true
+    }
+
+    /// A hot file that is not needed any more: another life if somebody can use it, else removed.
+    fn let_go_of_hot(&mut self, index: u32) -> Result<()> {
+        let log = &self.log;
+        let name = file_name::hot(index);
+        if let Some(spare) = self.reusable(&name)? {
+            log.wal.rename(&name, &spare.name)?;
+            if let Err(spare) = log.spare_files.push(spare) {
+                log.wal.remove(&spare.name)?;
+            } else {
+                log.signals.preparer.raise();
+            }
+        } else {
+            log.wal.remove(&name)?;
+        }
+        log.wal.sync()?;
+        self.kept.hot.remove(&index);
+        Ok(())
+    }
+
+    /// The file locked for another life, if it has the right size and no reader has it open.
+    fn reusable(&self, name: &str) -> Result<Option<SpareFile>> {
+        if self.log.spare_files.is_full() || self.log.signals.maintainer.is_stopping() {
+            return Ok(None);
+        }
+        // A file that cannot be opened can still be removed.
+        let Ok(Some(file)) = self.log.wal.open(name, Open::Write) else { return Ok(None) };
+        let size = Layout { blocks: self.log.config().num_blocks }.file_size();
+        let usable = file.size()? == size && file.try_lock_exclusive()?;
+        Ok(usable.then(|| SpareFile { name: file_name::temporary(name), file }))
+    }
+
+    fn publish_counts(&self) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let hot = self.kept.hot.len() + usize::from(self.kept.active);
+        self.log.hot_segments.store(hot as u64, Relaxed);
+        self.log.cold_segments.store(self.kept.cold.len() as u64, Relaxed);
+    }
+}
+
+/// Writes the final header of a segment whose events and block headers are durable.
+pub fn close(finished: &Finished) -> Result<()> {
+    let header = SegmentHeader { closed_ts_ns: now_ns(), ..finished.header };
+    finished.disk.write_at(&header.encode(), 0)?;
+    finished.disk.sync()
+}
+
+/// The last event id of a closed segment, from its header.
+fn last_event_id(wal: &dyn Directory, index: u32, hot: bool) -> Result<Option<u64>> {
+    let header = if hot {
+        match wal.open(&file_name::hot(index), Open::Read)? {
+            Some(file) => read_header(&*file)?,
+            None => None,
+        }
+    } else {
+        cold_header(wal, index)?
+    };
+    Ok(header.filter(SegmentHeader::is_closed).map(|header| header.last_event_id))
+}
+
+/// The header of a cold segment, or `None` when it is not there or not valid.
+pub fn cold_header(wal: &dyn Directory, index: u32) -> Result<Option<SegmentHeader>> {
+    let Some(mut stream) = open_cold(wal, index)? else { return Ok(None) };
+    let mut bytes = [0; SEGMENT_HEADER_SIZE];
+    match cold_frame::read_full(&mut stream, &mut bytes) {
+        Ok(SEGMENT_HEADER_SIZE) => Ok(SegmentHeader::decode(&bytes)),
+        _ => Ok(None),
+    }
+}

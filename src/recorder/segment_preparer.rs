@@ -1,0 +1,254 @@
+//! Worker: keeps the ring of prepared segments full. A prepared segment is a mapped file with every
+//! page present, and a disk file whose space is allocated and written, both with a valid header.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::error::{Cause, Error, Result};
+use crate::format::{file_name, Layout, SegmentHeader};
+use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
+use crate::storage::{create, Directory, File, Mapping};
+
+use super::log::{Log, SpareFile};
+use super::segment::{now_ns, ActiveFile, Segment};
+
+/// Disk files are written in pages: larger writes make large folios in the page cache, and a small
+/// sync then writes megabytes.
+const PRE_WRITE_SIZE: usize = 4096;
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+/// How often the link to the active directory is looked at when there is nothing else to do.
+const IDLE: Duration = Duration::from_secs(1);
+/// Header, first block's header, first slot: what makes a file begin without events.
+const CLEARED_SIZE: usize = SEGMENT_HEADER_SIZE + BLOCK_HEADER_SIZE + EVENT_SIZE;
+
+/// The preparer's own state: no other thread touches it.
+#[derive(Debug)]
+pub struct SegmentPreparer {
+    log: Arc<Log>,
+    /// Index of the next segment; `None` when they are used up.
+    next_index: Option<u32>,
+    /// Mapped files that exist.
+    mapped: usize,
+    /// Persisted files to be used again. One that the writer still stands in waits here.
+    reusable: Vec<Arc<ActiveFile>>,
+    /// A mapped file that is ready for the next index while its disk file is not.
+    half: Option<ActiveFile>,
+}
+
+impl SegmentPreparer {
+    /// Begins with this index. `mapped` files exist already.
+    pub fn new(log: Arc<Log>, next_index: Option<u32>, mapped: usize) -> Self {
+        SegmentPreparer { log, next_index, mapped, reusable: Vec::new(), half: None }
+    }
+
+    /// Works until stopped or the log has failed.
+    pub fn run(mut self) {
+        let log = Arc::clone(&self.log);
+        while !log.signals.preparer.is_stopping() && log.poison().check_failed().is_ok() {
+            let wait = match self.prepare_ahead() {
+                Ok(()) => {
+                    log.set_preparation_blocked(None);
+                    self.watch_active_directory();
+                    IDLE
+                }
+                Err(error) if error.cause() == Some(Cause::NoSpace) => {
+                    log.set_preparation_blocked(Some(error));
+                    RETRY_INTERVAL
+                }
+                Err(error) => {
+                    log.fail(&error);
+                    return;
+                }
+            };
+            log.signals.preparer.wait(wait);
+        }
+    }
+
+    /// Fills the ring as far as mapped files allow.
+    pub fn prepare_ahead(&mut self) -> Result<()> {
+        while self.log.wants_prepared() && !self.log.signals.preparer.is_stopping() {
+            let log = Arc::clone(&self.log);
+            let index = self.next_index.ok_or_else(|| {
+                Error::new(Cause::NoSpace, "segment indexes are used up: 4294967295 was the last")
+            })?;
+            let Some(active) = self.ready_active(index)? else { return Ok(()) };
+            // Kept until the disk file is ready too, which may take several tries.
+            self.half = Some(active);
+            log.counters().prepare.of(|| self.complete(index))?;
+            self.next_index = index.checked_add(1);
+        }
+        Ok(())
+    }
+
+    /// Gives the mapped file its disk file and the writer both.
+    fn complete(&mut self, index: u32) -> Result<()> {
+        let created_ts_ns = now_ns();
+        let disk = self.ready_disk(index, created_ts_ns)?;
+        let Some(active) = self.half.take() else { return Ok(()) };
+        let header = SegmentHeader::open(index, created_ts_ns).encode();
+        active.mapping.store(0, &header);
+        self.log.push_prepared(Segment {
+            index,
+            layout: self.layout(),
+            created_ts_ns,
+            active: Arc::new(active),
+            disk,
+        })
+    }
+
+    /// A mapped file that begins without events, named for `index`. `None` when all that may exist
+    /// are in use.
+    fn ready_active(&mut self, index: u32) -> Result<Option<ActiveFile>> {
+        if let Some(half) = self.half.take() {
+            return Ok(Some(half));
+        }
+        let directory = Arc::clone(&self.log.active);
+        let name = file_name::hot(index);
+        let temporary = file_name::temporary(&name);
+        if let Some(mut active) = self.take_reusable() {
+            if active.mapping.size() as u64 == self.layout().file_size()
+                && active.file.try_lock_exclusive()?
+            {
+                directory.rename(&active.name, &temporary)?;
+                active.mapping.store(0, &cleared(index));
+                directory.rename(&temporary, &name)?;
+                active.file.unlock()?;
+                active.name = name;
+                return Ok(Some(active));
+            }
+            // Of another size, or a reader has it open.
+            directory.remove(&active.name)?;
+            self.mapped -= 1;
+        }
+        if self.mapped >= self.log.config().active_set() {
+            return Ok(None);
+        }
+        let clear = |mapping: &Mapping| {
+            mapping.store(0, &cleared(index));
+            Ok(())
+        };
+        let active = create_active(&*directory, index, self.layout(), self.log.config(), clear)?;
+        self.log.note_memory(active.mapping.is_locked());
+        self.mapped += 1;
+        Ok(Some(active))
+    }
+
+    /// A persisted mapped file that nobody else refers to any more.
+    fn take_reusable(&mut self) -> Option<ActiveFile> {
+        while let Some(active) = self.log.active_to_reuse.pop() {
+            self.reusable.push(active);
+        }
+        let free = self.reusable.iter().position(|active| Arc::strong_count(active) == 1)?;
+        Arc::into_inner(self.reusable.swap_remove(free))
+    }
+
+    /// A disk file of full size, named for `index`, with everything about it durable.
+    fn ready_disk(&mut self, index: u32, created_ts_ns: u64) -> Result<Arc<dyn File>> {
+        let wal = Arc::clone(&self.log.wal);
+        let name = file_name::hot(index);
+        let temporary = file_name::temporary(&name);
+        let file = match self.log.spare_files.pop() {
+            Some(SpareFile { name: spare, file }) => {
+                wal.rename(&spare, &temporary)?;
+                self.log.counters().segments_recycled.add(1);
+                file
+            }
+            None => {
+                wal.remove(&temporary)?;
+                let file = create(&*wal, &temporary)?;
+                if let Err(error) = pre_write(&*file, self.layout()) {
+                    let _ = wal.remove(&temporary);
+                    return Err(error);
+                }
+                self.log.counters().segments_created.add(1);
+                file
+            }
+        };
+        let mut start = cleared(index);
+        let header = SegmentHeader::open(index, created_ts_ns).encode();
+        start[..SEGMENT_HEADER_SIZE].copy_from_slice(&header);
+        file.write_at(&start, 0)?;
+        file.sync()?;
+        wal.rename(&temporary, &name)?;
+        wal.sync()?;
+        file.unlock()?;
+        Ok(file)
+    }
+
+    fn layout(&self) -> Layout {
+        Layout { blocks: self.log.config().num_blocks }
+    }
+
+    /// Somebody who removes the active directory takes the events after a crash with it.
+    fn watch_active_directory(&self) {
+        let gone = match self.log.active.status() {
+            Ok(status) => status.links == 0,
+            Err(_) => false,
+        };
+        if gone {
+            let path = self.log.active.path().display();
+            let message = format!("the active directory {path} was removed under the log");
+            self.log.fail(&Error::new(Cause::Io, message));
+        }
+    }
+}
+
+/// The beginning of a file without events. A recycled file's old first event is cleared so that
+/// the file cannot be taken for one in use.
+fn cleared(index: u32) -> [u8; CLEARED_SIZE] {
+    let mut bytes = [0; CLEARED_SIZE];
+    bytes[..SEGMENT_HEADER_SIZE].copy_from_slice(&SegmentHeader::open(index, 0).encode());
+    bytes
+}
+
+/// Allocates a file and writes all of it, so that a later sync is one flush of data.
+pub fn pre_write(file: &dyn File, layout: Layout) -> Result<()> {
+    let size = layout.file_size();
+    file.allocate(size)?;
+    let zeros = [0; PRE_WRITE_SIZE];
+    let mut offset = 0;
+    while offset < size {
+        let len = (size - offset).min(PRE_WRITE_SIZE as u64) as usize;
+        file.write_at(&zeros[..len], offset)?;
+        offset += len as u64;
+    }
+    file.sync()
+}
+
+/// Makes a mapped file, allocated and every page present, and has it filled before it gets its
+/// name: recovery never sees one that is half filled.
+pub fn create_active(
+    directory: &dyn Directory,
+    index: u32,
+    layout: Layout,
+    config: &Config,
+    fill: impl FnOnce(&Mapping) -> Result<()>,
+) -> Result<ActiveFile> {
+    let size = layout.file_size();
+    let name = file_name::hot(index);
+    let temporary = file_name::temporary(&name);
+    directory.remove(&temporary)?;
+    let file = create(directory, &temporary)?;
+    let made = file.allocate(size).and_then(|()| file.map(size, true));
+    let mapping = made.map_err(|error| {
+        let _ = directory.remove(&temporary);
+        explain_active(error, directory, config.active_set() as u64 * size)
+    })?;
+    fill(&mapping)?;
+    directory.rename(&temporary, &name)?;
+    Ok(ActiveFile { mapping, file, name })
+}
+
+/// A full active directory is a matter of configuration more often than not: says which field.
+fn explain_active(error: Error, directory: &dyn Directory, needed: u64) -> Error {
+    if error.cause() != Some(Cause::NoSpace) {
+        return error;
+    }
+    let path = directory.path().display();
+    Error::with_errno(
+        Cause::NoSpace,
+        format!("active_dir: the active set needs {needed} bytes in {path}: {error}"),
+        error.errno(),
+    )
+}

@@ -1,0 +1,299 @@
+//! The real file system, through `rustix`: system calls without `unsafe`.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{
+    fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, unlinkat, AtFlags,
+    Dir, FallocateFlags, FlockOperation, Mode, OFlags, CWD,
+};
+use rustix::io::{pread, pwrite, Errno};
+
+use super::descriptors::Descriptor;
+use super::{Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
+use crate::error::{Cause, Error, Result};
+
+/// The real file system.
+#[derive(Debug, Clone, Copy)]
+pub struct PosixStorage {
+    close_in_children: bool,
+}
+
+impl PosixStorage {
+    /// For a log open for writing: its descriptors are closed in forked children.
+    pub fn for_writing() -> Self {
+        PosixStorage { close_in_children: true }
+    }
+
+    /// For readers: a forked child may go on reading.
+    pub fn for_reading() -> Self {
+        PosixStorage { close_in_children: false }
+    }
+}
+
+fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
+    Error::io(format_args!("{operation} {}", path.display()), &errno.into())
+}
+
+/// Repeats a call that a signal interrupted.
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+impl Storage for PosixStorage {
+    fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>> {
+        let mut flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        flags.set(OFlags::NOFOLLOW, links == Links::Refuse);
+        let opened = Descriptor::open(self.close_in_children, || {
+            retry(|| openat(CWD, path, flags, Mode::empty()))
+        });
+        match opened {
+            Ok(fd) => Ok(Some(Arc::new(PosixDirectory {
+                fd,
+                path: path.to_owned(),
+                close_in_children: self.close_in_children,
+            }))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed("open directory", path, errno)),
+        }
+    }
+
+    fn create_directories(&self, path: &Path) -> Result<()> {
+        if path.as_os_str().is_empty() || path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.create_directories(parent)?;
+        }
+        match mkdir(path, Mode::from_raw_mode(0o750)) {
+            Ok(()) => {}
+            Err(Errno::EXIST) if path.is_dir() => {}
+            Err(errno) => return Err(failed("create directory", path, errno)),
+        }
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        match self.open_directory(parent, Links::Follow)? {
+            Some(parent) => parent.sync(),
+            None => Ok(()),
+        }
+    }
+
+    fn create_directory(&self, path: &Path, mode: u32) -> Result<()> {
+        mkdir(path, Mode::from_raw_mode(mode)).map_err(|e| failed("create directory", path, e))
+    }
+
+    fn remove_directory(&self, path: &Path) -> Result<()> {
+        unlinkat(CWD, path, AtFlags::REMOVEDIR).map_err(|e| failed("remove directory", path, e))
+    }
+
+    fn boot_id(&self) -> Result<String> {
+        const PATH: &str = "/proc/sys/kernel/random/boot_id";
+        match std::fs::read_to_string(PATH) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(error) => Err(Error::io(format_args!("read {PATH}"), &error)),
+        }
+    }
+
+    fn random(&self) -> Result<u128> {
+        const PATH: &str = "/dev/urandom";
+        let mut bytes = [0; 16];
+        std::fs::File::open(PATH)
+            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
+            .map_err(|error| Error::io(format_args!("read {PATH}"), &error))?;
+        Ok(u128::from_ne_bytes(bytes))
+    }
+
+    fn user(&self) -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+}
+
+#[derive(Debug)]
+struct PosixDirectory {
+    fd: Descriptor,
+    path: PathBuf,
+    close_in_children: bool,
+}
+
+impl PosixDirectory {
+    fn open_with(&self, name: &str, flags: OFlags, mode: u32) -> rustix::io::Result<PosixFile> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = Descriptor::open(self.close_in_children, || {
+            retry(|| openat(&self.fd, name, flags, Mode::from_raw_mode(mode)))
+        })?;
+        Ok(PosixFile { fd, path: self.path_of(name) })
+    }
+}
+
+impl Directory for PosixDirectory {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn list(&self) -> Result<Vec<String>> {
+        let fail = |errno| failed("list", &self.path, errno);
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(fail)? {
+            if let Ok(name) = entry.map_err(fail)?.file_name().to_str() {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>> {
+        let flags = match how {
+            Open::Read => OFlags::RDONLY,
+            Open::Write => OFlags::RDWR,
+            Open::Create => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        };
+        // Without NONBLOCK a pipe planted under a segment's name would hang the open.
+        match self.open_with(name, flags | OFlags::NONBLOCK, 0o640) {
+            Ok(file) => Ok(Some(Arc::new(file))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed("open", &self.path_of(name), errno)),
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        renameat(&self.fd, from, &self.fd, to).map_err(|errno| {
+            let what = format!("rename {} to {to}", self.path_of(from).display());
+            Error::io(what, &errno.into())
+        })
+    }
+
+    fn remove(&self, name: &str) -> Result<bool> {
+        match unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(failed("remove", &self.path_of(name), errno)),
+        }
+    }
+
+    fn sync(&self) -> Result<()> {
+        retry(|| fsync(&self.fd)).map_err(|errno| failed("fsync directory", &self.path, errno))
+    }
+
+    fn status(&self) -> Result<DirectoryStatus> {
+        let stat = fstat(&self.fd).map_err(|errno| failed("stat", &self.path, errno))?;
+        let statfs = fstatfs(&self.fd).map_err(|errno| failed("statfs", &self.path, errno))?;
+        Ok(DirectoryStatus {
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+            uid: stat.st_uid,
+            mode: stat.st_mode & 0o7777,
+            links: stat.st_nlink as u64,
+            filesystem: statfs.f_type as u64,
+        })
+    }
+
+    fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
+        let flags = OFlags::RDWR | OFlags::CREATE;
+        let path = self.path_of(name);
+        let file = self.open_with(name, flags, 0o600).map_err(|e| failed("open", &path, e))?;
+        if !file.try_lock_exclusive()? {
+            let mut owner = [0; 32];
+            let read = file.read_at(&mut owner, 0)?;
+            let owner = String::from_utf8_lossy(&owner[..read]).trim().to_owned();
+            let message = format!("{}: open for writing in process {owner}", path.display());
+            return Err(Error::new(Cause::Locked, message));
+        }
+        // Ten digits and a newline: a shorter pid overwrites a longer one.
+        let owner = format!("{:<10}\n", std::process::id());
+        file.write_at(owner.as_bytes(), 0)?;
+        Ok(Arc::new(file))
+    }
+}
+
+#[derive(Debug)]
+struct PosixFile {
+    fd: Descriptor,
+    path: PathBuf,
+}
+
+impl PosixFile {
+    fn fail(&self, operation: &str, errno: Errno) -> Error {
+        failed(operation, &self.path, errno)
+    }
+
+    fn try_flock(&self, operation: FlockOperation) -> Result<bool> {
+        match retry(|| flock(&self.fd, operation)) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(errno) => Err(self.fail("lock", errno)),
+        }
+    }
+}
+
+impl File for PosixFile {
+    fn size(&self) -> Result<u64> {
+        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
+        Ok(stat.st_size as u64)
+    }
+
+    fn inode(&self) -> Result<(u64, u64)> {
+        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let mut read = 0;
+        while read < buffer.len() {
+            let at = offset + read as u64;
+            match retry(|| pread(&self.fd, &mut buffer[read..], at)) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(errno) => return Err(self.fail("read", errno)),
+            }
+        }
+        Ok(read)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let mut written = 0;
+        while written < bytes.len() {
+            let at = offset + written as u64;
+            match retry(|| pwrite(&self.fd, &bytes[written..], at)) {
+                Ok(0) => return Err(self.fail("write", Errno::IO)),
+                Ok(n) => written += n,
+                Err(errno) => return Err(self.fail("write", errno)),
+            }
+        }
+        Ok(())
+    }
+
+    fn allocate(&self, size: u64) -> Result<()> {
+        retry(|| fallocate(&self.fd, FallocateFlags::empty(), 0, size))
+            .map_err(|errno| self.fail("allocate", errno))
+    }
+
+    fn sync(&self) -> Result<()> {
+        // Not repeated on any error: the kernel reports a failed write-back once and then forgets.
+        fdatasync(&self.fd).map_err(|errno| self.fail("fdatasync", errno))
+    }
+
+    fn try_lock_exclusive(&self) -> Result<bool> {
+        self.try_flock(FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn try_lock_shared(&self) -> Result<bool> {
+        self.try_flock(FlockOperation::NonBlockingLockShared)
+    }
+
+    fn unlock(&self) -> Result<()> {
+        self.try_flock(FlockOperation::Unlock).map(|_| ())
+    }
+
+    fn map(&self, size: u64, writable: bool) -> Result<Mapping> {
+        Mapping::new(self.fd.as_fd(), size, writable)
+            .map_err(|error| Error::io(format_args!("map {}", self.path.display()), &error))
+    }
+}

@@ -1,0 +1,124 @@
+//! What the integration tests share: a deterministic event for every id, so that any event that is
+//! read back can be checked by its id alone, and a way to run part of a test as a process of its
+//! own that can be killed.
+#![allow(dead_code, reason = "every test binary uses its own part")]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::error::{Cause, Error};
+use flashstrike_wal::format::RequestEvent;
+use flashstrike_wal::recorder::{Manager, Writer};
+use flashstrike_wal::replay::{Reader, ReaderOptions};
+
+/// Names the scenario that a child process is to play.
+pub const SCENARIO: &str = "FLASHSTRIKE_TEST_SCENARIO";
+
+/// The event that belongs to an id: every byte depends on it.
+pub fn event(event_id: u64) -> RequestEvent {
+    let mixed = event_id.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23) ^ event_id;
+    let mut reserved = [0; 21];
+    for (n, byte) in reserved.iter_mut().enumerate() {
+        *byte = (mixed >> (n % 8 * 8)) as u8 ^ n as u8;
+    }
+    RequestEvent {
+        event_id,
+        timestamp: mixed,
+        price: mixed as i64 >> 3,
+        quantity: (mixed ^ u64::MAX) as i64,
+        user_id: mixed as u32,
+        order_id: (mixed >> 32) as u32,
+        r#type: (mixed % 4) as u8,
+        order_type: (mixed >> 8) as u8 % 2,
+        side: (mixed >> 9) as u8 % 2,
+        reserved,
+    }
+}
+
+/// A small log that keeps everything.
+pub fn small() -> Config {
+    Config {
+        num_blocks: 16,
+        max_segments: Keep::AtMost(4),
+        max_compressed_segments: Keep::All,
+        ..Config::default()
+    }
+}
+
+/// Opens a log for writing.
+pub fn open(directory: &Path, config: Config) -> (Manager, Writer) {
+    Manager::open(directory, config).unwrap_or_else(|error| panic!("open: {error}"))
+}
+
+/// Appends the events of these ids.
+pub fn append(writer: &mut Writer, ids: impl IntoIterator<Item = u64>) {
+    for id in ids {
+        writer.append(&event(id)).unwrap_or_else(|error| panic!("append {id}: {error}"));
+    }
+}
+
+/// Reads a whole log; every event must be the one that belongs to its id.
+pub fn read_ids(directory: &Path) -> Vec<u64> {
+    let mut reader = Reader::open(directory, ReaderOptions { verify: true })
+        .unwrap_or_else(|error| panic!("reader: {error}"));
+    let mut ids = Vec::new();
+    loop {
+        match reader.next() {
+            Ok(found) => {
+                assert_eq!(found, event(found.event_id), "event {} was changed", found.event_id);
+                ids.push(found.event_id);
+            }
+            Err(Error::End) => return ids,
+            Err(error) => panic!("after {:?}: {error}", ids.last()),
+        }
+    }
+}
+
+/// The log holds exactly the events 1 to `last`.
+pub fn assert_holds(directory: &Path, last: u64) {
+    let ids = read_ids(directory);
+    assert_eq!(ids.len() as u64, last, "first {:?}, last {:?}", ids.first(), ids.last());
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(*id, n as u64 + 1);
+    }
+}
+
+/// The recovery decision of an open log.
+pub fn decision(manager: &Manager) -> String {
+    text(&manager.log().recovery_report().decision)
+}
+
+/// A NUL-terminated text of a report.
+pub fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0).expect("closed by a NUL");
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// The error of a call that must fail with this cause.
+pub fn expect_cause<T>(result: Result<T, Error>, cause: Cause) -> String {
+    match result {
+        Ok(_) => panic!("must fail with {cause:?}"),
+        Err(error) => {
+            assert_eq!(error.cause(), Some(cause), "{error}");
+            error.to_string()
+        }
+    }
+}
+
+/// Runs the test `name` of this binary again as a process of its own, in which [`SCENARIO`] is set.
+pub fn spawn_scenario(name: &str, scenario: &str) -> Child {
+    let binary = std::env::current_exe().expect("the test binary");
+    Command::new(binary)
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, scenario)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("spawn the test binary")
+}
+
+/// The scenario this process is to play, if it is a child.
+pub fn scenario() -> Option<String> {
+    std::env::var(SCENARIO).ok()
+}
