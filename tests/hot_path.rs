@@ -12,8 +12,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{append, assert_holds, event, scenario, spawn_scenario};
-use flashstrike_wal::config::{Backpressure, Config};
+use common::{append, assert_holds, event, scenario, spawn_scenario, Place};
+use flashstrike_wal::config::{Backpressure, Config, Keep};
 use flashstrike_wal::error::Error;
 use flashstrike_wal::recorder::{Manager, Writer};
 
@@ -45,14 +45,14 @@ unsafe impl GlobalAlloc for CountingAllocator {
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// A log that never makes the writer sleep: when the disk is behind, the test spins.
-fn open_spinning(directory: &std::path::Path) -> (Manager, Writer) {
+fn open_spinning(place: &Place) -> (Manager, Writer) {
     let config = Config {
         backpressure: Backpressure::FailFast,
         prepared_segments: 16,
-        max_segments: flashstrike_wal::config::Keep::AtMost(400),
-        ..common::small()
+        max_segments: Keep::AtMost(400),
+        ..place.small()
     };
-    let opened = common::open(directory, config);
+    let opened = common::open(&place.log(), config);
     // What the whole machine writes back must not touch the active segments.
     rustix::fs::sync();
     opened
@@ -83,8 +83,8 @@ fn faults_of_this_thread() -> i64 {
 
 #[test]
 fn g1_no_allocation() {
-    let dir = tempfile::tempdir().unwrap();
-    let (manager, mut writer) = open_spinning(dir.path());
+    let place = Place::new();
+    let (manager, mut writer) = open_spinning(&place);
     append(&mut writer, 1..=10);
     let before = ALLOCATIONS.with(Cell::get);
     append_spinning(&mut writer, 11..=APPENDS);
@@ -94,13 +94,13 @@ fn g1_no_allocation() {
     assert_eq!(ALLOCATIONS.with(Cell::get) - after, 2, "the counter counts");
     assert!(manager.log().metrics().rotation.count >= 244);
     manager.shutdown(writer).unwrap();
-    assert_holds(dir.path(), APPENDS);
+    assert_holds(&place.log(), APPENDS);
 }
 
 #[test]
 fn g1_no_page_fault() {
-    let dir = tempfile::tempdir().unwrap();
-    let (manager, mut writer) = open_spinning(dir.path());
+    let place = Place::new();
+    let (manager, mut writer) = open_spinning(&place);
     append(&mut writer, 1..=10);
     let before = faults_of_this_thread();
     append_spinning(&mut writer, 11..=APPENDS);
@@ -134,8 +134,8 @@ static DONE: AtomicBool = AtomicBool::new(false);
 /// Appends on a thread that may make no system call; not even to end, so it spins until the
 /// process does.
 fn append_under_seccomp(offend: bool) -> ! {
-    let dir = tempfile::tempdir().unwrap();
-    let (manager, mut writer) = open_spinning(dir.path());
+    let place = Place::new();
+    let (manager, mut writer) = open_spinning(&place);
     std::thread::spawn(move || {
         append(&mut writer, 1..=10);
         forbid_system_calls();
@@ -154,7 +154,7 @@ fn append_under_seccomp(offend: bool) -> ! {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     let rotations = manager.log().metrics().rotation.count;
-    drop(dir);
+    drop(place);
     std::process::exit(if rotations >= 244 { 0 } else { 3 })
 }
 

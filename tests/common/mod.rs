@@ -3,7 +3,7 @@
 //! own that can be killed.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use flashstrike_wal::config::{Config, Keep};
@@ -11,6 +11,7 @@ use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::RequestEvent;
 use flashstrike_wal::recorder::{Manager, Writer};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
+use tempfile::TempDir;
 
 /// Names the scenario that a child process is to play.
 pub const SCENARIO: &str = "FLASHSTRIKE_TEST_SCENARIO";
@@ -36,14 +37,62 @@ pub fn event(event_id: u64) -> RequestEvent {
     }
 }
 
-/// A small log that keeps everything.
-pub fn small() -> Config {
-    Config {
-        num_blocks: 16,
-        max_segments: Keep::AtMost(4),
-        max_compressed_segments: Keep::All,
-        ..Config::default()
+/// A log's directories: one on disk, one in memory. Both go when the test ends, whatever is left.
+pub struct Place {
+    disk: TempDir,
+    memory: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let memory = tempfile::Builder::new().prefix("flashstrike-test-").tempdir_in("/dev/shm");
+        Place { disk: tempfile::tempdir().unwrap(), memory: memory.unwrap() }
     }
+
+    /// A directory on disk for whatever the test needs.
+    pub fn base(&self) -> &Path {
+        self.disk.path()
+    }
+
+    /// The WAL directory.
+    pub fn log(&self) -> PathBuf {
+        self.disk.path().join("log")
+    }
+
+    /// Where active directories are made.
+    pub fn memory(&self) -> &Path {
+        self.memory.path()
+    }
+
+    /// The active directories there are.
+    pub fn active_directories(&self) -> Vec<PathBuf> {
+        paths(self.memory())
+    }
+
+    /// A small log that keeps everything.
+    pub fn small(&self) -> Config {
+        Config {
+            num_blocks: 16,
+            max_segments: Keep::AtMost(4),
+            max_compressed_segments: Keep::All,
+            active_parent: self.memory().to_owned(),
+            ..Config::default()
+        }
+    }
+}
+
+/// What is in a directory, sorted.
+pub fn paths(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Names in a directory, sorted.
+pub fn names(directory: &Path) -> Vec<String> {
+    let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    paths(directory).into_iter().map(name).collect()
 }
 
 /// Opens a log for writing.
