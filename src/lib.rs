@@ -2,6 +2,7 @@
 pub mod config;
 pub mod directory;
 pub mod error;
+pub mod ffi;
 pub mod format;
 pub mod poison;
 pub mod recorder;

@@ -12,7 +12,7 @@ mod persister;
 mod recovery;
 mod recovery_apply;
 mod recovery_scan;
-pub mod report;
+mod report;
 mod retention;
 mod sealer;
 mod segment;
@@ -24,5 +24,6 @@ mod worker;
 
 pub use log::Log;
 pub use manager::Manager;
-pub use report::{RecoveryReport, REPORT_TEXT_SIZE};
+pub use report::RecoveryReport;
 pub use segment_writer::Writer;
+pub use worker::panic_text;

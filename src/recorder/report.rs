@@ -1,7 +1,6 @@
 //! What `open` found and did.
 
-/// Bytes of the texts in a report, the closing NUL included.
-pub const REPORT_TEXT_SIZE: usize = 256;
+use std::ffi::c_char;
 
 /// What `fs_wal_open` found and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +35,18 @@ pub struct RecoveryReport {
     /// Filesystem of the active directory.
     pub active_filesystem: u64,
     /// The row of the recovery table that was decided by: a stable label, NUL-terminated.
-    pub decision: [u8; 64],
+    pub decision: [c_char; 64],
     /// What else was noticed, sentences separated by "; ", NUL-terminated.
-    pub notes: [u8; REPORT_TEXT_SIZE],
+    pub notes: [c_char; 256],
     /// The active directory, NUL-terminated.
-    pub active_path: [u8; REPORT_TEXT_SIZE],
+    pub active_path: [c_char; 256],
 }
 
 /// `text` as a NUL-terminated array; what does not fit is cut.
-pub(crate) fn fixed_text<const N: usize>(text: &str) -> [u8; N] {
-    let mut bytes = [0; N];
-    let len = text.len().min(N - 1);
-    bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
-    bytes
+pub(crate) fn fixed_text<const N: usize>(text: &str) -> [c_char; N] {
+    let mut chars = [0; N];
+    for (to, from) in chars[..N - 1].iter_mut().zip(text.bytes()) {
+        *to = from as c_char;
+    }
+    chars
 }

@@ -3,6 +3,7 @@
 //! own that can be killed.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -139,9 +140,10 @@ pub fn decision(manager: &Manager) -> String {
 }
 
 /// A NUL-terminated text of a report.
-pub fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0).expect("closed by a NUL");
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
+pub fn text(chars: &[std::ffi::c_char]) -> String {
+    let bytes: Vec<u8> = chars.iter().map(|&c| c as u8).collect();
+    let text = CStr::from_bytes_until_nul(&bytes).expect("closed by a NUL");
+    text.to_string_lossy().into_owned()
 }
 
 /// The error of a call that must fail with this cause.

@@ -1,0 +1,18 @@
+"""Fixtures that more than one file uses."""
+
+import shutil
+
+import pytest
+
+from fs_format import Identity
+
+
+@pytest.fixture
+def wal_dir(tmp_path):
+    """Removes what a test leaves of the log, its active directory too."""
+    directory = tmp_path / "wal"
+    yield directory
+    identity = directory / "wal_identity"
+    if identity.exists():
+        active_path = Identity.decode(identity.read_bytes()).active_path
+        shutil.rmtree(active_path, ignore_errors=True)

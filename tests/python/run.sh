@@ -1,0 +1,29 @@
+#!/bin/sh
+# Run the Python tests: run.sh [pytest arguments]
+#
+# FLASHSTRIKE_WAL_LIB names the library (default: the release build), FLASHSTRIKE_READ_SEGMENT
+# the C program read_segment (its comparison is skipped when it is not given).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+venv="$root/.venv"
+
+if [ ! -x "$venv/bin/python" ]; then
+    python3 -m venv "$venv"
+fi
+# The stamp is the requirements themselves: changed pins install again, unchanged ones cost nothing.
+if ! cmp -s "$here/requirements.txt" "$venv/requirements.installed"; then
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+    cp "$here/requirements.txt" "$venv/requirements.installed"
+fi
+
+# Absolute, because the tests run from their own directory.
+FLASHSTRIKE_WAL_LIB=$(realpath -m \
+    "${FLASHSTRIKE_WAL_LIB:-${CARGO_TARGET_DIR:-$root/target}/release/libflashstrike_wal.so}")
+export FLASHSTRIKE_WAL_LIB
+if [ -n "${FLASHSTRIKE_READ_SEGMENT:-}" ]; then
+    FLASHSTRIKE_READ_SEGMENT=$(realpath -m "$FLASHSTRIKE_READ_SEGMENT")
+    export FLASHSTRIKE_READ_SEGMENT
+fi
+cd "$here"
+exec "$venv/bin/python" -m pytest -p no:cacheprovider "$@"

@@ -1,0 +1,118 @@
+"""What several tests need: events to write, child processes that write them, errors to expect."""
+
+import mmap
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flashstrike import EVENT_DTYPE, WalError
+from fs_format import Identity
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+SEGMENT_EVENTS = 16 * 256  # of the smallest segment
+SMALL = {"num_blocks": 16}
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts or changes user")
+
+
+def make_events(count, first_id=1, step=1):
+    """Events that differ in every field, the reserved bytes too, from the id alone."""
+    events = np.zeros(count, EVENT_DTYPE)
+    ids = first_id + step * np.arange(count, dtype=np.uint64)
+    events["event_id"] = ids
+    mix = ids * np.uint64(0x9E3779B97F4A7C15)
+    events["timestamp"] = ids * np.uint64(1000)
+    events["price"] = mix.view(np.int64)
+    events["quantity"] = -(mix >> np.uint64(40)).astype(np.int64)
+    events["user_id"] = mix >> np.uint64(32)
+    events["order_id"] = ids & np.uint64(0xFFFFFFFF)
+    events["type"], events["order_type"], events["side"] = ids % 4, ids % 2, (mix >> 5) % 2
+    events["reserved"] = (mix[:, None] >> (np.arange(21, dtype=np.uint64) % np.uint64(57))) & 0xFF
+    return events
+
+
+@contextmanager
+def fails(status, *words):
+    """The block raises WalError with this status, and its text holds all the words."""
+    with pytest.raises(WalError) as caught:
+        yield caught
+    assert caught.value.status == status, str(caught.value)
+    for word in words:
+        assert str(word) in caught.value.text, f"{word!r} is not in {caught.value.text!r}"
+
+
+def wait_until(condition, what, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+        time.sleep(0.002)
+
+
+def run_python(code, *arguments, before=(), **options):
+    """Run code in a fresh interpreter that finds the binding; its output and status."""
+    return subprocess.run([*before, sys.executable, "-c", code, *map(str, arguments)], text=True,
+                          cwd=HERE, capture_output=True, timeout=120, check=False, **options)
+
+
+class Acknowledged:
+    """A counter in a shared mapping: a child's last store to it survives the child's death."""
+
+    def __init__(self, path, create=False):
+        if create:
+            path.write_bytes(bytes(8))
+        with open(path, "r+b") as file:
+            self.memory = mmap.mmap(file.fileno(), 8)
+
+    def set(self, value):
+        struct.pack_into("<Q", self.memory, 0, value)
+
+    def get(self):
+        return struct.unpack_from("<Q", self.memory)[0]
+
+
+class Writer:
+    """A writer in a process of its own, to be killed."""
+
+    def __init__(self, directory, how="batch", first_id=1, **options):
+        self.ack_path = Path(f"{directory}.acknowledged")
+        self.acknowledged = Acknowledged(self.ack_path, create=True)
+        values = [f"{key}={value}" for key, value in {**SMALL, **options}.items()]
+        command = [sys.executable, HERE / "writer_child.py", directory, self.ack_path,
+                   str(first_id), how, *values]
+        self.process = subprocess.Popen([str(word) for word in command], cwd=HERE,
+                                        stderr=subprocess.PIPE, text=True)
+
+    def wait_for(self, event_id):
+        def there():
+            assert self.process.poll() is None, self.process.stderr.read()
+            return self.acknowledged.get() >= event_id
+
+        wait_until(there, f"event {event_id} acknowledged")
+
+    def kill(self):
+        """Kill it; the last acknowledged id."""
+        self.process.send_signal(signal.SIGKILL)
+        assert self.process.wait() == -signal.SIGKILL
+        self.process.stderr.close()
+        return self.acknowledged.get()
+
+
+def identity_of(directory):
+    return Identity.decode((directory / "wal_identity").read_bytes())
+
+
+def segment_files(directory):
+    """Names of the hot and of the cold segments, sorted."""
+    names = sorted(path.name for path in Path(directory).iterdir())
+    hot = [name for name in names if name.startswith("FS.") and name.endswith(".wal")]
+    cold = [name for name in names if name.startswith("FS.") and name.endswith(".wal.lz4")]
+    return hot, cold

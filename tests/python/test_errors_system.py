@@ -1,0 +1,184 @@
+"""Errors the operating system causes: rights, full filesystems, refused ones, failing disks."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+import flashstrike
+from flashstrike import ALLOW_ANY_FILESYSTEM, KEEP_ALL, NO_COMPRESSION, Wal, replay
+from support import SEGMENT_EVENTS, SMALL, fails, make_events, needs_root, run_python
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+
+AS_NOBODY = """
+import os, sys, flashstrike
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+for call in (lambda path: flashstrike.Wal(path, num_blocks=16), flashstrike.Reader):
+    try:
+        call(sys.argv[1])
+        print("OK")
+    except flashstrike.WalError as error:
+        print(error.status, flashstrike.error_detail().os_errno, error.text)
+"""
+
+
+@needs_root
+def test_permission():
+    """The parent lets everybody in, so that it is the log itself that is denied."""
+    with tempfile.TemporaryDirectory() as parent:
+        os.chmod(parent, 0o755)
+        directory = Path(parent) / "private"
+        with Wal(directory, **SMALL) as wal:
+            wal.append(make_events(1))
+        directory.chmod(0o700)
+        lines = run_python(AS_NOBODY, directory).stdout.splitlines()
+        assert len(lines) == 2
+        for line in lines:
+            assert line.startswith("PERMISSION 13 ") and str(directory) in line, line
+
+
+@pytest.fixture
+def small_tmpfs(tmp_path):
+    """A filesystem of 16 MB."""
+    where = tmp_path / "tmpfs"
+    where.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", where]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a tmpfs: {mounted.stderr.strip()}")
+    yield where
+    subprocess.run(["umount", "--lazy", where], check=True)
+
+
+@needs_root
+def test_no_space_for_the_active_set(tmp_path, small_tmpfs):
+    with fails("NO_SPACE", small_tmpfs):
+        Wal(tmp_path / "wal", num_blocks=1024, prepared_segments=8, active_dir=small_tmpfs)
+    assert list(small_tmpfs.iterdir()) == []
+    with Wal(tmp_path / "wal", active_dir=small_tmpfs, **SMALL) as wal:
+        wal.append(make_events(1))
+    assert len(replay(tmp_path / "wal")) == 1
+
+
+@needs_root
+def test_no_space_for_the_log_and_going_on_when_it_comes_back(small_tmpfs):
+    ballast = small_tmpfs / "ballast"
+    with Wal(small_tmpfs / "wal", max_segments=KEEP_ALL, flags=NO_COMPRESSION, **SMALL) as wal:
+        ballast.write_bytes(bytes(12 << 20))
+        written = 0
+        with fails("NO_SPACE") as caught:
+            while written < 300_000:
+                written += wal.append_batch(make_events(1000, written + 1))
+        written += caught.value.appended
+        assert SEGMENT_EVENTS <= written < (4 << 20) // 64
+        assert wal.meta().last_event_id == written
+        wal.sync()
+        ballast.unlink()
+        deadline = time.monotonic() + 30
+        while wal.meta().last_event_id == written:
+            assert time.monotonic() < deadline, "space came back, appends did not"
+            try:
+                wal.append(make_events(1, written + 1))
+            except flashstrike.WalError as error:
+                assert error.status == "NO_SPACE", error
+    assert replay(small_tmpfs / "wal").tobytes() == make_events(written + 1).tobytes()
+
+
+@needs_root
+def test_opening_on_a_full_disk_changes_nothing(small_tmpfs):
+    directory = small_tmpfs / "wal"
+    with Wal(directory, **SMALL) as wal:
+        wal.append_batch(make_events(10))
+    with open(small_tmpfs / "ballast", "wb", buffering=0) as ballast:
+        with pytest.raises(OSError):
+            while True:
+                ballast.write(bytes(4096))
+
+    def content():
+        return {path.name: path.read_bytes() for path in directory.iterdir()
+                if path.name != "wal_lock"}
+
+    before = content()
+    with fails("NO_SPACE", directory):
+        Wal(directory, **SMALL)
+    assert content() == before
+    assert replay(directory).tobytes() == make_events(10).tobytes()
+
+
+@needs_root
+@pytest.mark.skipif(shutil.which("mkfs.btrfs") is None, reason="mkfs.btrfs is not installed")
+def test_unsupported_filesystem(tmp_path):
+    """G12: where preallocation does not hold, opening is refused unless a flag allows it."""
+    image, where = tmp_path / "image", tmp_path / "btrfs"
+    where.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(256 << 20)
+    subprocess.run(["mkfs.btrfs", "-q", image], check=True)
+    mounted = subprocess.run(["mount", "-o", "loop", image, where], capture_output=True, text=True,
+                             check=False)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount btrfs: {mounted.stderr.strip()}")
+    try:
+        with fails("UNSUPPORTED", where):
+            Wal(where / "wal", **SMALL)
+        with Wal(where / "wal", flags=ALLOW_ANY_FILESYSTEM, **SMALL) as wal:
+            wal.append(make_events(1))
+        assert len(replay(where / "wal")) == 1
+    finally:
+        subprocess.run(["umount", "--lazy", where], check=True)
+
+
+POISON = """
+import sys, flashstrike
+from support import SMALL, make_events
+wal = flashstrike.Wal(sys.argv[1], sync_mode=flashstrike.SYNC_ROTATION, **SMALL)
+wal.append(make_events(1))
+for call in (wal.sync, lambda: wal.append(make_events(1, 2)), wal.sync):
+    try:
+        call()
+        print("OK")
+    except flashstrike.WalError as error:
+        print(error)
+print(wal.durable().last_event_id)
+"""
+
+
+@needs_strace
+def test_poisoned_by_a_failed_sync(tmp_path):
+    with Wal(tmp_path, **SMALL):
+        pass
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(tmp_path / "FS.00000000.wal"),
+              "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+"]
+    done = run_python(POISON, tmp_path, before=strace)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4, done.stderr
+    assert lines[0].split(":")[0] in ("IO", "POISONED") and "Input/output error" in lines[0]
+    assert all(line.startswith("POISONED") and "Input/output error" in line for line in lines[1:3])
+    assert lines[3] == "0", "the watermark never moves again"
+
+
+READ = """
+import sys, flashstrike
+try:
+    print(len(flashstrike.replay(sys.argv[1])))
+except flashstrike.WalError as error:
+    print(error.status, flashstrike.error_detail().os_errno, error.text)
+"""
+
+
+@needs_strace
+def test_a_bad_sector_is_an_io_error_and_not_corruption(tmp_path):
+    with Wal(tmp_path, **SMALL) as wal:
+        wal.append_batch(make_events(1000))
+    assert run_python(READ, tmp_path).stdout == "1000\n"
+    segment = str(tmp_path / "FS.00000000.wal")
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", segment, "-e", "trace=pread64,read",
+              "-e", "inject=pread64,read:error=EIO:when=1+"]
+    said = run_python(READ, tmp_path, before=strace).stdout
+    assert said.startswith("IO 5 ") and segment in said, said
