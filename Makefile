@@ -1,0 +1,74 @@
+# make test    Rust, C, C++ and Python tests
+# make demo    record order flow, kill the engine, restart it, compare
+#              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
+# make header  generate include/flashstrike_wal.h anew
+# make lint    formatting, clippy, rustdoc, and that the committed header is the generated one
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := test
+.PHONY: test test-rust test-c test-python demo header lint clean
+
+REQUESTS ?= 2000000
+ORDERS ?=
+BAD_LINES ?= skip
+
+# rustup puts cargo where a shell that was open before does not look.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+BUILD := build
+HEADER := include/flashstrike_wal.h
+CBINDGEN_VERSION := 0.29.4
+CBINDGEN_ROOT := target/tools
+CBINDGEN := $(CBINDGEN_ROOT)/bin/cbindgen
+
+# One build directory for all: what `make test` built, `make demo` runs.
+CONFIGURE = cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DCMAKE_COMPILE_WARNING_AS_ERROR=$(1) \
+    -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)
+BUILD_ALL = cmake --build $(BUILD) --parallel $$(nproc)
+
+test: test-rust test-c test-python
+
+# The test profile is optimised and has debug assertions and overflow checks on; the release library, which has
+# neither, is what the C, C++ and Python tests run.
+test-rust:
+	tools/require.sh cargo gcc
+	cargo test --locked
+
+test-c:
+	tools/require.sh cargo gcc g++ cmake make pkg-config
+	$(call CONFIGURE,ON)
+	$(BUILD_ALL)
+	ctest --test-dir $(BUILD) --output-on-failure
+
+test-python:
+	tools/require.sh cargo gcc g++ cmake make python3 python3-venv
+	$(call CONFIGURE,ON)
+	$(BUILD_ALL)
+	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so \
+	FLASHSTRIKE_READ_SEGMENT=$(CURDIR)/$(BUILD)/examples_c/read_segment \
+	    tests/python/run.sh
+
+demo:
+	tools/require.sh cargo gcc g++ cmake make
+	$(call CONFIGURE,OFF)
+	cmake --build $(BUILD) --parallel $$(nproc) --target demo
+	$(BUILD)/examples_c/demo --dir=$(BUILD)/demo --requests=$(REQUESTS) --bad-lines=$(BAD_LINES) \
+	    $(if $(ORDERS),--orders="$(ORDERS)")
+
+$(CBINDGEN):
+	tools/require.sh cargo gcc
+	cargo install cbindgen --version $(CBINDGEN_VERSION) --locked --root $(CBINDGEN_ROOT)
+
+header: $(CBINDGEN)
+	$(CBINDGEN) --config cbindgen.toml --output $(HEADER)
+
+lint: $(CBINDGEN)
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
+	$(CBINDGEN) --config cbindgen.toml --output $(HEADER) --verify
+
+clean:
+	rm -rf $(BUILD) target .venv

@@ -1,0 +1,281 @@
+// Kills a matching engine in full flow and shows that nothing it acknowledged is lost.
+//
+// This process starts the engine as a process of its own and keeps, in memory the engine does not own, the id of
+// every request as soon as its append has returned. After as many requests as were asked for, at a moment nobody
+// chose, it sends SIGKILL. Then it starts the engine again, which rebuilds its book from the log, and compares:
+// every event of the log, byte for byte, with the request it was made from, and the engine's book with one that
+// this process fills from the same source and that never was near the log. Then the engine goes on, shuts down
+// in an orderly way, and all is compared once more. Any difference is said loudly, with exit status 1.
+
+#include "demo_engine.hpp"
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <random>
+
+#include <csignal>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+struct Options {
+    FlowOptions flow;
+    std::string dir = "demo";
+    std::uint64_t rate = 1'000'000;
+    std::uint64_t more = 250'000;
+    // Given by the parent to the engine process only.
+    int page_fd = -1;
+    std::uint64_t until = 0;
+
+    std::string wal_dir() const { return dir + "/wal"; }
+};
+
+constexpr std::uint64_t kUntilKilled = 1'000'000'000'000;
+
+constexpr const char* kUsage =
+    "usage: demo [options]\n"
+    "  --dir=DIRECTORY         the log is made in its subdirectory wal, which is removed first (default: demo)\n"
+    "  --rate=N                requests a second, 0 for as fast as possible (default: 1000000)\n"
+    "  --more=N                how many requests the restarted engine goes on for (default: 250000)\n";
+
+Options parse(int argc, char** argv) {
+    Options options;
+    parse_options(argc, argv, 1, [&](const std::string& name, const std::string& value) {
+        if (name == "dir")
+            options.dir = value;
+        else if (name == "rate")
+            options.rate = parse_count(name, value);
+        else if (name == "more")
+            options.more = parse_count(name, value);
+        else if (name == "engine-page")
+            options.page_fd = static_cast<int>(parse_count(name, value));
+        else if (name == "engine-until")
+            options.until = parse_count(name, value);
+        else
+            return options.flow.take(name, value);
+        return true;
+    });
+    return options;
+}
+
+[[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
+
+[[noreturn]] void fail_with_errno(const std::string& what) { fail(what + ": " + std::strerror(errno)); }
+
+SharedPage& map_page(int fd) {
+    void* memory = mmap(nullptr, sizeof(SharedPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    if (memory == MAP_FAILED) fail_with_errno("mmap of the shared page");
+    return *static_cast<SharedPage*>(memory);
+}
+
+/// The engine process, as its parent sees it.
+class EngineProcess {
+public:
+    EngineProcess(int argc, char** argv, int page_fd, SharedPage& page, std::uint64_t until) : page_(page) {
+        page_.stage.store(kStarting);
+        page_.proceed.store(false);
+        std::vector<std::string> arguments(argv, argv + argc);
+        arguments.push_back("--engine-page=" + std::to_string(page_fd));
+        arguments.push_back("--engine-until=" + std::to_string(until));
+        std::vector<char*> pointers;
+        for (std::string& argument : arguments) pointers.push_back(argument.data());
+        pointers.push_back(nullptr);
+
+        pid_ = fork();
+        if (pid_ < 0) fail_with_errno("fork");
+        if (pid_ == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);  // an engine without a parent would run on unseen
+            execv("/proc/self/exe", pointers.data());
+            _exit(127);
+        }
+    }
+    EngineProcess(const EngineProcess&) = delete;
+    EngineProcess& operator=(const EngineProcess&) = delete;
+    ~EngineProcess() {
+        if (pid_ > 0) kill_and_reap();
+    }
+
+    void wait_for(Stage stage) {
+        while (page_.stage.load() < stage) pause_while_alive();
+    }
+    void wait_for_acknowledged(std::uint64_t event_id) {
+        while (page_.acknowledged.load() < event_id) pause_while_alive();
+    }
+    void proceed() { page_.proceed.store(true); }
+
+    /// The raw wait status.
+    int kill_and_reap() {
+        kill(pid_, SIGKILL);
+        return reap();
+    }
+    int reap() {
+        int status = 0;
+        if (waitpid(pid_, &status, 0) != pid_) fail_with_errno("waitpid");
+        pid_ = -1;
+        return status;
+    }
+
+private:
+    void pause_while_alive() {
+        int status = 0;
+        if (waitpid(pid_, &status, WNOHANG) == pid_) {
+            pid_ = -1;
+            fail("the engine ended by itself, wait status " + std::to_string(status));
+        }
+        sleep_ns(500'000);
+    }
+
+    SharedPage& page_;
+    pid_t pid_;
+};
+
+/// Compares the log with the source it was recorded from, and says what book the source makes.
+class Auditor {
+public:
+    explicit Auditor(const FlowOptions& options) : flow_(options.make_flow(std::cerr)) {}
+
+    /// Reads on to the end of the log from where the last call ended; returns the last id.
+    std::uint64_t audit(const std::string& dir) {
+        flashstrike::wal::Reader reader(dir);
+        reader.seek(last_id_ + 1);
+        for (auto events = reader.next_batch(); !events.empty(); events = reader.next_batch())
+            for (const fs_request_event& event : events) {
+                const fs_request_event expected = flow_->next();
+                if (event.event_id < expected.event_id) fail("event " + std::to_string(event.event_id) + " comes twice");
+                if (event.event_id > expected.event_id)
+                    fail("events " + std::to_string(expected.event_id) + " to " +
+                         std::to_string(event.event_id - 1) + " are missing from the log");
+                if (std::memcmp(&event, &expected, sizeof event) != 0)
+                    fail("event " + std::to_string(event.event_id) + " is not the request that was submitted");
+                book_.apply(expected);
+                last_id_ = event.event_id;
+            }
+        return last_id_;
+    }
+
+    std::uint64_t digest() const { return book_.digest(); }
+
+private:
+    std::unique_ptr<OrderFlow> flow_;
+    OrderBook book_;
+    std::uint64_t last_id_ = 0;
+};
+
+void print_segments(const std::string& dir) {
+    std::size_t hot = 0, cold = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(dir)) {
+        hot += entry.path().extension() == ".wal";
+        cold += entry.path().extension() == ".lz4";
+    }
+    std::printf("segments when killed: %zu hot, %zu compressed\n", hot, cold);
+}
+
+std::uint64_t timer_floor_ticks() {
+    std::uint64_t least = ~std::uint64_t{0};
+    for (int i = 0; i < 10'000; ++i) {
+        const std::uint64_t before = ticks();
+        least = std::min(least, ticks() - before);
+    }
+    return least;
+}
+
+void print_measurements(const SharedPage& page, double ns_per_tick) {
+    const auto ns = [&](std::uint64_t value) { return static_cast<double>(value) * ns_per_tick; };
+    const Histogram& append = page.append_ticks;
+    std::printf("append latency, ns: p50 %.0f  p99 %.0f  p99.9 %.0f  p99.99 %.0f  max %.0f  (timer alone: %.0f)\n",
+                ns(append.at(0.5)), ns(append.at(0.99)), ns(append.at(0.999)), ns(append.at(0.9999)),
+                ns(append.max()), ns(timer_floor_ticks()));
+    const Histogram& events = page.behind_events;
+    std::printf("durable watermark behind, events: p50 %llu  p99 %llu  max %llu\n",
+                static_cast<unsigned long long>(events.at(0.5)), static_cast<unsigned long long>(events.at(0.99)),
+                static_cast<unsigned long long>(events.max()));
+    const Histogram& age = page.behind_ticks;
+    std::printf("durable watermark behind, us: p50 %.0f  p99 %.0f  max %.0f\n", ns(age.at(0.5)) / 1e3,
+                ns(age.at(0.99)) / 1e3, ns(age.max()) / 1e3);
+}
+
+void require_identical_books(std::uint64_t engine, std::uint64_t audited) {
+    if (engine != audited) fail("the engine's book differs from the one the source makes");
+}
+
+void killed_in_full_flow(const Options& options, EngineProcess& engine) {
+    std::random_device random;
+    engine.wait_for(kRebuilt);
+    engine.proceed();
+    engine.wait_for_acknowledged(options.flow.requests + random() % 100'000);
+    sleep_ns(static_cast<long>(random() % 2'000'000));
+    const int status = engine.kill_and_reap();
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+        fail("the engine was to die of SIGKILL; its wait status is " + std::to_string(status));
+}
+
+void run_demo(int argc, char** argv, const Options& options) {
+    const std::string dir = options.wal_dir();
+    std::filesystem::remove_all(dir);
+    std::filesystem::create_directories(dir);
+    const int page_fd = memfd_create("demo", 0);
+    if (page_fd < 0 || ftruncate(page_fd, sizeof(SharedPage)) != 0) fail_with_errno("shared page");
+    SharedPage& page = map_page(page_fd);
+    Auditor auditor(options.flow);
+    const TickRate tick_rate;
+
+    {
+        EngineProcess engine(argc, argv, page_fd, page, kUntilKilled);
+        killed_in_full_flow(options, engine);
+    }
+    const std::uint64_t acknowledged = page.acknowledged.load();
+    print_segments(dir);
+    std::printf("acknowledged: %llu\n", static_cast<unsigned long long>(acknowledged));
+
+    EngineProcess engine(argc, argv, page_fd, page, acknowledged + options.more);
+    engine.wait_for(kRebuilt);
+    const std::uint64_t recovered = auditor.audit(dir);
+    std::printf("recovered: %llu\n", static_cast<unsigned long long>(recovered));
+    std::printf("lost: %llu\n",
+                static_cast<unsigned long long>(recovered < acknowledged ? acknowledged - recovered : 0));
+    if (recovered < acknowledged) fail("acknowledged requests are lost");
+    // The call in flight at the moment of death may have happened, whole; nothing beyond it can have.
+    if (recovered > acknowledged + 1) fail("the log holds requests that were never submitted");
+    if (page.rebuilt_id != recovered) fail("the restarted engine and this process read different logs");
+    require_identical_books(page.rebuilt_digest, auditor.digest());
+    std::printf("book after replay: identical\n");
+    print_measurements(page, tick_rate.ns_per_tick());
+
+    engine.proceed();
+    const int status = engine.reap();
+    if (status != 0 || page.stage.load() != kFinished)
+        fail("the restarted engine did not finish, wait status " + std::to_string(status));
+    const std::uint64_t in_the_end = auditor.audit(dir);
+    if (in_the_end != page.acknowledged.load() || in_the_end != acknowledged + options.more)
+        fail("after a clean shutdown the log ends at " + std::to_string(in_the_end) + ", not at " +
+             std::to_string(acknowledged + options.more));
+    require_identical_books(page.final_digest, auditor.digest());
+    std::printf("after going on and a clean shutdown: %llu requests, book identical\n",
+                static_cast<unsigned long long>(in_the_end));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        const Options options = parse(argc, argv);
+        if (options.page_fd >= 0)
+            run_engine(options.wal_dir(), options.flow, options.until, options.rate, map_page(options.page_fd));
+        else
+            run_demo(argc, argv, options);
+        return 0;
+    } catch (const UsageError& wrong) {
+        std::fprintf(stderr, "demo: %s\n%s%s", wrong.what(), kUsage, FlowOptions::kUsage);
+        return 2;
+    } catch (const std::exception& error) {
+        std::fflush(stdout);
+        std::fprintf(stderr, "demo: FAILED: %s\n", error.what());
+        return 1;
+    }
+}

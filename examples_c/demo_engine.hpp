@@ -1,0 +1,112 @@
+// The half of the demo that gets killed: an engine process that publishes what it does in a page of memory that
+// belongs to its parent.
+
+#ifndef DEMO_ENGINE_HPP
+#define DEMO_ENGINE_HPP
+
+#include "flow_options.hpp"
+#include "matching_engine.hpp"
+#include "timing.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <ctime>
+#include <sstream>
+#include <string>
+#include <vector>
+
+enum Stage : std::uint32_t { kStarting, kRebuilt, kFinished };
+
+/// Shared by parent and engine; the memory is the parent's, so a killed engine's last word is still in it.
+struct SharedPage {
+    std::atomic<std::uint64_t> acknowledged;  // the last event id whose append returned OK
+    std::atomic<std::uint32_t> stage;
+    std::atomic<bool> proceed;  // the parent lets a rebuilt engine take requests
+    std::uint64_t rebuilt_id;   // these two are valid from kRebuilt on
+    std::uint64_t rebuilt_digest;
+    std::uint64_t final_digest;  // from kFinished on
+    Histogram append_ticks;
+    Histogram behind_events;  // durable watermark behind the last append
+    Histogram behind_ticks;   // age of the oldest event not durable yet
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a lock would die with its holder");
+
+inline void sleep_ns(long ns) {
+    const timespec pause{0, ns};
+    nanosleep(&pause, nullptr);
+}
+
+/// Samples how far the durable watermark is behind the appends.
+class WatermarkSampler {
+public:
+    void appended(std::uint64_t event_id, std::uint64_t now) {
+        if (event_id % kEvery == 0) appended_at_[event_id / kEvery % kRemembered] = now;
+    }
+
+    void sample(const MatchingEngine& engine, std::uint64_t now, SharedPage& page) {
+        const std::uint64_t durable = engine.log().durable().last_event_id;
+        const std::uint64_t last = engine.last_event_id();
+        // The age is that of the first remembered event above the watermark, at most kEvery events too young.
+        const std::uint64_t oldest = (durable / kEvery + 1) * kEvery;
+        page.behind_events.record(last - durable);
+        page.behind_ticks.record(oldest <= last ? now - appended_at_[oldest / kEvery % kRemembered] : 0);
+    }
+
+private:
+    static constexpr std::uint64_t kEvery = 16;
+    // A million events' worth: more than the active segments hold, so the watermark cannot be further behind.
+    static constexpr std::uint64_t kRemembered = 1 << 16;
+    std::vector<std::uint64_t> appended_at_ = std::vector<std::uint64_t>(kRemembered);
+};
+
+/// Small segments, so that a short run sees many rotations; compression from the ninth on. Enough of them prepared
+/// to last through a disk that is slow for a third of a second.
+inline fs_wal_config demo_config() {
+    flashstrike::wal::Config config;
+    config.num_blocks = 64;
+    config.max_segments = 8;
+    config.prepared_segments = 24;
+    config.max_compressed_segments = FS_WAL_KEEP_ALL;
+    return config;
+}
+
+/// Rebuilds, waits for the parent's word, then takes requests up to number `until`, `rate` a second (0: as fast as
+/// it can).
+inline void run_engine(const std::string& dir, const FlowOptions& options, std::uint64_t until, std::uint64_t rate,
+                       SharedPage& page) {
+    const TickRate tick_rate;
+    std::ostringstream reported_by_the_parent;
+    const auto flow = options.make_flow(reported_by_the_parent);
+    MatchingEngine engine(dir, demo_config());
+    flow->skip(engine.last_event_id());
+    page.rebuilt_id = engine.last_event_id();
+    page.rebuilt_digest = engine.book().digest();
+    page.stage.store(kRebuilt);
+    while (!page.proceed.load()) sleep_ns(1'000'000);
+
+    const double ticks_between = rate ? 1e9 / static_cast<double>(rate) / tick_rate.ns_per_tick() : 0;
+    const auto start = static_cast<double>(ticks());
+    const std::uint64_t first_id = engine.last_event_id();
+    WatermarkSampler watermark;
+    while (engine.last_event_id() < until) {
+        const fs_request_event request = flow->next();
+        const double due = start + ticks_between * static_cast<double>(request.event_id - first_id);
+        while (static_cast<double>(ticks()) < due) {
+        }
+
+        const std::uint64_t before = ticks();
+        engine.record(request);
+        const std::uint64_t after = ticks();
+        page.acknowledged.store(request.event_id, std::memory_order_release);
+
+        page.append_ticks.record(after - before);
+        watermark.appended(request.event_id, after);
+        if (request.event_id % 64 == 0) watermark.sample(engine, after, page);
+        engine.act_on(request);
+    }
+    engine.shutdown();
+    page.final_digest = engine.book().digest();
+    page.stage.store(kFinished);
+}
+
+#endif  // DEMO_ENGINE_HPP

@@ -1,0 +1,226 @@
+// A limit order book with price-time priority, driven by the requests of the log and by nothing else: the same
+// requests in the same order give the same book, which is what lets an engine rebuild itself by replay.
+//
+// What a request means:
+//   new, limit       trades with the other side while prices cross, the rest waits in the book
+//   new, market      trades until filled or the other side is empty; the rest is dropped
+//   modify price     takes the order out and enters it anew at the price: it may trade, and it queues last
+//   modify quantity  sets what is left of the order; less keeps its place in the queue, more sends it to the end
+//   cancel           takes the order out
+// What makes no sense (an unknown or a used order id, a quantity below 1) is rejected and changes nothing else.
+
+#ifndef ORDER_BOOK_HPP
+#define ORDER_BOOK_HPP
+
+#include <flashstrike_wal.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <unordered_map>
+
+enum RequestType : std::uint8_t { kNew = 0, kModifyPrice = 1, kModifyQuantity = 2, kCancel = 3 };
+enum OrderType : std::uint8_t { kLimit = 0, kMarket = 1 };
+enum Side : std::uint8_t { kBid = 0, kAsk = 1 };
+
+/// Folds 64-bit words, in order, into one (the mixing of splitmix64).
+class Digest {
+public:
+    void add(std::uint64_t word) {
+        std::uint64_t z = (value_ ^ word) + 0x9e3779b97f4a7c15u;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        value_ = z ^ (z >> 31);
+    }
+    std::uint64_t value() const { return value_; }
+
+private:
+    std::uint64_t value_ = 0;
+};
+
+class OrderBook {
+public:
+    OrderBook() = default;
+    // A copy's index would point into the original's queues.
+    OrderBook(const OrderBook&) = delete;
+    OrderBook& operator=(const OrderBook&) = delete;
+
+    /// False when the request was rejected.
+    bool apply(const fs_request_event& request) {
+        const bool accepted = dispatch(request);
+        if (!accepted) ++rejected_;
+        return accepted;
+    }
+
+    /// Of the whole state: every order of both sides in price and queue order, and every trade there has been.
+    std::uint64_t digest() const {
+        Digest digest;
+        digest.add(trade_history_.value());
+        digest.add(trades_);
+        digest.add(rejected_);
+        add_side(digest, bids_);
+        add_side(digest, asks_);
+        return digest.value();
+    }
+
+    /// What is left of an order; 0 when it is not in the book.
+    std::int64_t quantity_of(std::uint32_t order_id) const {
+        const auto found = by_id_.find(order_id);
+        return found == by_id_.end() ? 0 : found->second->quantity;
+    }
+    std::size_t orders() const { return by_id_.size(); }
+    std::size_t levels() const { return bids_.size() + asks_.size(); }
+    std::uint64_t trades() const { return trades_; }
+    std::uint64_t rejected() const { return rejected_; }
+    /// 0 when the side is empty.
+    std::int64_t best_bid() const { return bids_.empty() ? 0 : bids_.begin()->first; }
+    std::int64_t best_ask() const { return asks_.empty() ? 0 : asks_.begin()->first; }
+
+private:
+    struct Order {
+        std::uint32_t order_id;
+        std::uint32_t user_id;
+        std::uint8_t side;
+        std::int64_t price;
+        std::int64_t quantity;
+    };
+    using Queue = std::list<Order>;  // first come, first served
+    using Bids = std::map<std::int64_t, Queue, std::greater<std::int64_t>>;
+    using Asks = std::map<std::int64_t, Queue>;
+
+    bool dispatch(const fs_request_event& request) {
+        switch (request.type) {
+            case kNew: return add(request);
+            case kModifyPrice: return modify_price(request.order_id, request.price);
+            case kModifyQuantity: return modify_quantity(request.order_id, request.quantity);
+            case kCancel: return cancel(request.order_id);
+            default: return false;
+        }
+    }
+
+    bool add(const fs_request_event& request) {
+        if (request.quantity < 1 || request.side > kAsk || by_id_.count(request.order_id)) return false;
+        Order order{request.order_id, request.user_id, request.side, request.price, request.quantity};
+        if (request.order_type == kMarket) {
+            match(order, [](std::int64_t) { return true; });
+            return true;
+        }
+        if (request.order_type != kLimit || request.price < 1) return false;
+        enter(order);
+        return true;
+    }
+
+    bool modify_price(std::uint32_t order_id, std::int64_t price) {
+        const auto found = by_id_.find(order_id);
+        if (found == by_id_.end() || price < 1) return false;
+        Order order = *found->second;
+        remove(found);
+        order.price = price;
+        enter(order);
+        return true;
+    }
+
+    bool modify_quantity(std::uint32_t order_id, std::int64_t quantity) {
+        const auto found = by_id_.find(order_id);
+        if (found == by_id_.end() || quantity < 1) return false;
+        const auto order = found->second;
+        if (quantity > order->quantity) {
+            Queue& queue = queue_of(*order);
+            queue.splice(queue.end(), queue, order);
+        }
+        order->quantity = quantity;
+        return true;
+    }
+
+    bool cancel(std::uint32_t order_id) {
+        const auto found = by_id_.find(order_id);
+        if (found == by_id_.end()) return false;
+        remove(found);
+        return true;
+    }
+
+    /// Trades what crosses, then lets the rest wait.
+    void enter(Order& order) {
+        const std::int64_t limit = order.price;
+        if (order.side == kBid)
+            match(order, [limit](std::int64_t ask) { return ask <= limit; });
+        else
+            match(order, [limit](std::int64_t bid) { return bid >= limit; });
+        if (order.quantity == 0) return;
+        Queue& queue = queue_of(order);
+        by_id_[order.order_id] = queue.insert(queue.end(), order);
+    }
+
+    template <typename Crosses>
+    void match(Order& taker, Crosses crosses) {
+        if (taker.side == kBid)
+            match_against(asks_, taker, crosses);
+        else
+            match_against(bids_, taker, crosses);
+    }
+
+    template <typename Levels, typename Crosses>
+    void match_against(Levels& levels, Order& taker, Crosses crosses) {
+        while (taker.quantity > 0 && !levels.empty() && crosses(levels.begin()->first)) {
+            Queue& queue = levels.begin()->second;
+            Order& maker = queue.front();
+            const std::int64_t quantity = std::min(taker.quantity, maker.quantity);
+            record_trade(maker, taker, quantity);
+            taker.quantity -= quantity;
+            maker.quantity -= quantity;
+            if (maker.quantity > 0) return;
+            by_id_.erase(maker.order_id);
+            queue.pop_front();
+            if (queue.empty()) levels.erase(levels.begin());
+        }
+    }
+
+    void record_trade(const Order& maker, const Order& taker, std::int64_t quantity) {
+        ++trades_;
+        trade_history_.add(maker.order_id);
+        trade_history_.add(taker.order_id);
+        trade_history_.add(static_cast<std::uint64_t>(maker.price));
+        trade_history_.add(static_cast<std::uint64_t>(quantity));
+    }
+
+    Queue& queue_of(const Order& order) { return order.side == kBid ? bids_[order.price] : asks_[order.price]; }
+
+    using ById = std::unordered_map<std::uint32_t, Queue::iterator>;
+
+    void remove(ById::iterator found) {
+        const Order order = *found->second;
+        Queue& queue = queue_of(order);
+        queue.erase(found->second);
+        by_id_.erase(found);
+        if (!queue.empty()) return;
+        if (order.side == kBid)
+            bids_.erase(order.price);
+        else
+            asks_.erase(order.price);
+    }
+
+    template <typename Levels>
+    static void add_side(Digest& digest, const Levels& levels) {
+        digest.add(levels.size());
+        for (const auto& [price, queue] : levels) {
+            digest.add(static_cast<std::uint64_t>(price));
+            digest.add(queue.size());
+            for (const Order& order : queue) {
+                digest.add(order.order_id);
+                digest.add(order.user_id);
+                digest.add(static_cast<std::uint64_t>(order.quantity));
+            }
+        }
+    }
+
+    Bids bids_;
+    Asks asks_;
+    ById by_id_;
+    Digest trade_history_;
+    std::uint64_t trades_ = 0;
+    std::uint64_t rejected_ = 0;
+};
+
+#endif  // ORDER_BOOK_HPP

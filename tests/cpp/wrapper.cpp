@@ -1,0 +1,134 @@
+// The C++ wrapper: what it adds to the C library is ownership and exceptions, so that is what is tested.
+
+#include <flashstrike_wal.hpp>
+
+#include "../support/check.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+using flashstrike::wal::Claim;
+using flashstrike::wal::Config;
+using flashstrike::wal::Error;
+using flashstrike::wal::Log;
+using flashstrike::wal::Reader;
+
+namespace {
+
+/// The status and words of the Error that `call` throws.
+template <typename Call>
+std::pair<fs_wal_status, std::string> error_of(Call call) {
+    try {
+        call();
+    } catch (const Error& error) {
+        return {error.status(), error.what()};
+    }
+    return {FS_WAL_OK, ""};
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+void errors_carry_status_and_words() {
+    Config config;
+    config.num_blocks = 1;
+    const auto [status, words] = error_of([&] { Log("log", config); });
+    CHECK(status == FS_WAL_ERR_INVALID_ARGUMENT);
+    CHECK(contains(words, "fs_wal_open") && contains(words, "num_blocks"));
+
+    CHECK(error_of([] { Reader("absent"); }).first == FS_WAL_ERR_NOT_FOUND);
+}
+
+void a_log_is_owned_once() {
+    {
+        Log first("log");
+        CHECK(error_of([] { Log second("log"); }).first == FS_WAL_ERR_LOCKED);
+        Log owner = std::move(first);
+        owner.append(make_event(1));
+        CHECK(error_of([&] { owner.append(make_event(1)); }).first == FS_WAL_ERR_OUT_OF_ORDER);
+        CHECK(owner.try_append(make_event(1)) == FS_WAL_ERR_OUT_OF_ORDER);
+        // The moved-from object owns nothing, and says so instead of crashing.
+        CHECK(error_of([&] { first.append(make_event(2)); }).first == FS_WAL_ERR_INVALID_ARGUMENT);
+    }
+    // The destructor has let go of it.
+    Log again("log");
+    CHECK(again.meta().last_event_id == 1);
+    again.shutdown();
+    CHECK(error_of([&] { again.append(make_event(2)); }).first == FS_WAL_ERR_INVALID_ARGUMENT);
+}
+
+void claims_hand_out_all_but_the_id() {
+    Log log("claimed");
+    Claim claim = log.claim();
+    fs_request_event wanted = make_event(5);
+    std::memcpy(claim.data(), reinterpret_cast<const unsigned char*>(&wanted) + 8, Claim::size());
+    log.commit(5);
+
+    claim = log.claim();
+    std::memset(claim.data(), 0, Claim::size());
+    claim.timestamp() = 11;
+    claim.price() = -12;
+    claim.quantity() = 13;
+    claim.user_id() = 14;
+    claim.order_id() = 15;
+    claim.type() = 1;
+    claim.order_type() = 1;
+    claim.side() = 1;
+    claim.reserved()[20] = 16;
+    log.commit(6);
+    CHECK(error_of([&] { log.commit(7); }).first == FS_WAL_ERR_INVALID_ARGUMENT);
+    log.shutdown();
+
+    Reader reader("claimed");
+    fs_request_event found;
+    CHECK(reader.next(found) && std::memcmp(&found, &wanted, sizeof found) == 0);
+    fs_request_event second{};
+    second.event_id = 6;
+    second.timestamp = 11;
+    second.price = -12;
+    second.quantity = 13;
+    second.user_id = 14;
+    second.order_id = 15;
+    second.type = second.order_type = second.side = 1;
+    second.reserved[20] = 16;
+    CHECK(reader.next(found) && std::memcmp(&found, &second, sizeof found) == 0);
+    CHECK(!reader.next(found));
+}
+
+void records_waits_and_replays() {
+    Log log("replayed", small_segments());
+    fs_request_event batch[100];
+    for (std::uint64_t i = 0; i < 100; ++i) batch[i] = make_event(i + 1);
+    log.append_batch(batch, 100);
+    std::size_t appended = 99;
+    CHECK(log.try_append_batch(batch, 100, appended) == FS_WAL_ERR_OUT_OF_ORDER);
+    CHECK(appended == 0);
+    CHECK(log.wait_durable(100));
+    CHECK(log.durable().last_event_id == 100);
+    CHECK(!log.wait_durable(101, 1'000'000));
+    log.sync();
+    CHECK(log.recovery_report().struct_size == sizeof(fs_wal_recovery_report_t));
+    CHECK(log.metrics().struct_size == sizeof(fs_wal_metrics_t));
+    const std::string metrics = metrics_prometheus(log);
+    CHECK(contains(metrics, "# TYPE ") && metrics.back() == '\n');
+
+    Reader reader("replayed");
+    reader.seek(41);
+    std::uint64_t expected = 41;
+    for (auto events = reader.next_batch(); !events.empty(); events = reader.next_batch())
+        for (const fs_request_event& event : events) {
+            CHECK(event.event_id == expected++);
+            CHECK(is_made_event(&event));
+        }
+    CHECK(expected == 101);
+}
+
+}  // namespace
+
+int main() {
+    errors_carry_status_and_words();
+    a_log_is_owned_once();
+    claims_hand_out_all_but_the_id();
+    records_waits_and_replays();
+    return 0;
+}

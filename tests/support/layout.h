@@ -1,0 +1,86 @@
+/* The structs as FORMAT.md and the ABI fix them, for C11 and C++17 alike. */
+
+#ifndef LAYOUT_H
+#define LAYOUT_H
+
+#include <flashstrike_wal.h>
+#include <flashstrike_wal.h> /* including it twice is fine */
+
+#include <assert.h>
+#include <stddef.h>
+
+#define AT(type, field, offset) static_assert(offsetof(type, field) == (offset), #type "." #field)
+#define SIZE(type, size) static_assert(sizeof(type) == (size), #type)
+
+SIZE(fs_request_event, 64);
+AT(fs_request_event, event_id, 0);
+AT(fs_request_event, timestamp, 8);
+AT(fs_request_event, price, 16);
+AT(fs_request_event, quantity, 24);
+AT(fs_request_event, user_id, 32);
+AT(fs_request_event, order_id, 36);
+AT(fs_request_event, type, 40);
+AT(fs_request_event, order_type, 41);
+AT(fs_request_event, side, 42);
+AT(fs_request_event, reserved, 43);
+
+SIZE(fs_wal_meta_state, 16);
+AT(fs_wal_meta_state, last_segment_index, 0);
+AT(fs_wal_meta_state, last_offset, 4);
+AT(fs_wal_meta_state, last_event_id, 8);
+
+SIZE(fs_wal_segment_header, FS_WAL_SEGMENT_HEADER_SIZE);
+AT(fs_wal_segment_header, magic, 0);
+AT(fs_wal_segment_header, version, 2);
+AT(fs_wal_segment_header, header_size, 3);
+AT(fs_wal_segment_header, segment_index, 4);
+AT(fs_wal_segment_header, block_count, 8);
+AT(fs_wal_segment_header, event_count, 12);
+AT(fs_wal_segment_header, first_event_id, 16);
+AT(fs_wal_segment_header, last_event_id, 24);
+AT(fs_wal_segment_header, created_ts_ns, 32);
+AT(fs_wal_segment_header, closed_ts_ns, 40);
+AT(fs_wal_segment_header, header_checksum, 48);
+AT(fs_wal_segment_header, last_chained_checksum, 56);
+
+SIZE(fs_wal_block_header, FS_WAL_BLOCK_HEADER_SIZE);
+AT(fs_wal_block_header, first_event_id, 0);
+AT(fs_wal_block_header, last_event_id, 8);
+AT(fs_wal_block_header, block_checksum, 16);
+AT(fs_wal_block_header, chained_checksum, 24);
+AT(fs_wal_block_header, header_checksum, 32);
+AT(fs_wal_block_header, block_index, 40);
+AT(fs_wal_block_header, event_count, 44);
+AT(fs_wal_block_header, durable_event_id, 48);
+
+AT(fs_wal_config, struct_size, 0);
+AT(fs_wal_config, num_blocks, 4);
+AT(fs_wal_config, max_segments, 8);
+AT(fs_wal_config, max_compressed_segments, 12);
+AT(fs_wal_config, prepared_segments, 16);
+AT(fs_wal_config, flags, 20);
+AT(fs_wal_config, backpressure, 24);
+AT(fs_wal_config, sync_mode, 28);
+AT(fs_wal_config, sync_interval_ns, 32);
+AT(fs_wal_config, retention_floor, 40);
+AT(fs_wal_config, active_dir, 48);
+AT(fs_wal_reader_config, flags, 4);
+
+static_assert(FS_WAL_SEGMENT_MAGIC == 0x4653, "magic");
+static_assert(FS_WAL_FORMAT_VERSION == 1, "format version");
+static_assert(FS_WAL_EVENTS_PER_BLOCK == 256, "events per block");
+static_assert(FS_WAL_BLOCK_SIZE == 64 + 256 * 64, "block size");
+static_assert(FS_WAL_MIN_BLOCKS == 16 && FS_WAL_MAX_BLOCKS == 261120, "block limits");
+static_assert(FS_WAL_OK == 0 && FS_WAL_ERR_INVALID_ARGUMENT == 1 && FS_WAL_ERR_NOT_FOUND == 2 &&
+              FS_WAL_ERR_LOCKED == 3 && FS_WAL_ERR_PERMISSION == 4 && FS_WAL_ERR_NO_SPACE == 5 &&
+              FS_WAL_ERR_IO == 6 && FS_WAL_ERR_CORRUPT == 7 && FS_WAL_ERR_OUT_OF_ORDER == 8 &&
+              FS_WAL_ERR_WOULD_BLOCK == 9 && FS_WAL_ERR_TIMEOUT == 10 && FS_WAL_ERR_POISONED == 11 &&
+              FS_WAL_ERR_GAP == 12 && FS_WAL_ERR_UNSUPPORTED == 13 && FS_WAL_ERR_INTERNAL == 14 &&
+              FS_WAL_END == 15 && FS_WAL_ERR_CLOSED == 16, "status values");
+static_assert(FS_WAL_KEEP_ALL == UINT32_MAX && FS_WAL_KEEP_NONE == UINT32_MAX - 1, "retention values");
+static_assert(FS_WAL_FLAG_ACCEPT_LOSS == 1 && FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM == 2 &&
+              FS_WAL_FLAG_NO_COMPRESSION == 4 && FS_WAL_FLAG_SPIN == 8, "flag values");
+static_assert(FS_WAL_READER_FOLLOW == 1 && FS_WAL_READER_SALVAGE == 2 && FS_WAL_READER_NO_VERIFY == 4 &&
+              FS_WAL_READER_DURABLE_ONLY == 8, "reader flag values");
+
+#endif
