@@ -247,7 +247,8 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_named() {
-        let cases: [(fn(&mut fs_wal_config), &str); 9] = [
+        type Change = fn(&mut fs_wal_config);
+        let cases: [(Change, &str); 9] = [
             (|c| c.struct_size = 0, "config.struct_size is 0"),
             (|c| c.struct_size = 55, "config.struct_size is 55"),
             (|c| c.struct_size = 4097, "config.struct_size is 4097"),

@@ -12,7 +12,7 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord, SEGMENT_HEADER_SIZE};
 use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storage};
 
-use super::log::{Log, LogParts};
+use super::log::{Log, LogParts, Signals};
 use super::persister::Persister;
 use super::recovery_apply::{self, OpenSegment, Recovered};
 use super::recovery_scan::{survey, Survey};
@@ -21,9 +21,11 @@ use super::segment::Segment;
 use super::segment_maintainer::SegmentMaintainer;
 use super::segment_preparer::{self, SegmentPreparer};
 use super::segment_writer::Writer;
-use super::{meta_coordinator, segment_freezer, worker};
+use super::worker::{self, Signal};
+use super::{meta_coordinator, segment_freezer};
 
 type Worker<T> = JoinHandle<Option<T>>;
+type PickSignal = fn(&Signals) -> &Signal;
 
 /// A log open for writing, and its workers.
 #[derive(Debug)]
@@ -38,7 +40,8 @@ pub struct Manager {
 #[derive(Debug, Default)]
 struct Workers {
     persister: Option<Worker<Option<Segment>>>,
-    others: Vec<(fn(&Log), Worker<()>)>,
+    /// Each with what stops it, in the order they are stopped in.
+    others: Vec<(PickSignal, Worker<()>)>,
 }
 
 impl Manager {
@@ -131,18 +134,14 @@ impl Manager {
             result => result?,
         }
         let others = &mut self.workers.others;
-        let stop_preparer = |log: &Log| log.signals.preparer.stop();
         let prepare = worker::spawn(log, "wal-preparer", move |_log| preparer.run())?;
-        others.push((stop_preparer, prepare));
-        let stop_maintainer = |log: &Log| log.signals.maintainer.stop();
+        others.push((|signals| &signals.preparer, prepare));
         let maintain = worker::spawn(log, "wal-maintainer", move |_log| maintainer.run())?;
-        others.push((stop_maintainer, maintain));
-        let stop_freezer = |log: &Log| log.signals.freezer.stop();
+        others.push((|signals| &signals.maintainer, maintain));
         let freeze = worker::spawn(log, "wal-freezer", |log| segment_freezer::run(&log))?;
-        others.push((stop_freezer, freeze));
-        let stop_coordinator = |log: &Log| log.signals.coordinator.stop();
+        others.push((|signals| &signals.freezer, freeze));
         let flush = worker::spawn(log, "wal-meta", |log| meta_coordinator::run(&log))?;
-        others.push((stop_coordinator, flush));
+        others.push((|signals| &signals.coordinator, flush));
         Ok(())
     }
 
@@ -157,8 +156,8 @@ impl Manager {
         log.signals.persister.stop();
         let persister = self.workers.persister.take();
         let unused = persister.and_then(|thread| thread.join().ok().flatten()).flatten();
-        for (stop, thread) in self.workers.others.drain(..) {
-            stop(&log);
+        for (signal, thread) in self.workers.others.drain(..) {
+            signal(&log.signals).stop();
             let _ = thread.join();
         }
         log.poison().check_failed()?;

@@ -262,7 +262,8 @@ fn walk(
             let offset = Layout::event_offset(segment.end.event_count);
             place =
                 Place { segment_index: Some(segment.index), offset: Some(offset), event_ids: None };
-            ended = !segment.is_full() && !(segment.is_closed() && segment.beyond == 0);
+            let closed = segment.is_closed() && segment.beyond == 0;
+            ended = !(segment.is_full() || closed);
         }
         found.events_beyond += u64::from(segment.beyond);
     }

@@ -70,6 +70,10 @@ impl Reader {
 
     /// The next event.
     #[inline]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "it is not an iterator: it goes on after its end"
+    )]
     pub fn next(&mut self) -> Result<RequestEvent> {
         if self.given == self.events.len() {
             self.fill()?;

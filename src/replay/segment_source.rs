@@ -59,6 +59,9 @@ pub struct LogFiles {
     verify: bool,
 }
 
+/// A file in the active directory, and that.
+type ActiveFile = (Arc<dyn File>, Arc<dyn Directory>);
+
 /// Where a segment was found.
 enum Found {
     Hot(Arc<dyn File>, Option<SegmentHeader>),
@@ -180,7 +183,7 @@ impl LogFiles {
     }
 
     /// The segment's file in the active directory, locked, if there is one that counts.
-    fn find_active(&self, index: u32) -> Result<Option<(Arc<dyn File>, Arc<dyn Directory>)>> {
+    fn find_active(&self, index: u32) -> Result<Option<ActiveFile>> {
         let Identity::Known(identity) = load_identity(&*self.wal)? else { return Ok(None) };
         let here = self.wal.status()?;
         let same_place = (identity.wal_dev, identity.wal_ino) == (here.dev, here.ino);
