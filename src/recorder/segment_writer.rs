@@ -135,12 +135,12 @@ impl Writer {
     /// Makes the claimed event exist, by storing its id.
     #[inline]
     pub fn commit(&mut self, event_id: u64) -> Result<()> {
+        if !self.log.poison().is_running() {
+            self.log.poison().check()?;
+        }
         if self.claimed != self.slot || self.slot.is_null() {
             let message = "commit without claim: there is no claimed slot";
             return Err(Error::new(Cause::InvalidArgument, message));
-        }
-        if !self.log.poison().is_running() {
-            self.log.poison().check()?;
         }
         if event_id.wrapping_add(1) <= self.floor {
             return Err(self.out_of_order(event_id));
