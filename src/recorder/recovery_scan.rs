@@ -208,14 +208,15 @@ fn find_durable(wal: &dyn Directory, tail: &[TailSegment], notes: &mut Vec<Strin
     Ok(durable)
 }
 
-/// The active files, each under the index in its name. One whose header says otherwise holds
-/// nothing that can be trusted, and then neither can the directory.
+/// The active files, each under the index in its name. One whose header states another index holds
+/// nothing that can be trusted, and then neither can the directory. A header that is not valid
+/// states nothing: events decide.
 fn open_active_files(active: &dyn Directory) -> Result<BTreeMap<u32, Arc<dyn File>>> {
     let mut files = BTreeMap::new();
     for index in Inventory::of(active)?.hot {
         let name = file_name::hot(index);
         let Some(file) = active.open(&name, Open::Read)? else { continue };
-        if read_header(&*file)?.is_none_or(|header| header.segment_index != index) {
+        if read_header(&*file)?.is_some_and(|header| header.segment_index != index) {
             let path = active.path_of(&name);
             let message = format!("{}: the header is not that of segment {index}", path.display());
             let place = Place { segment_index: Some(index), offset: Some(0), event_ids: None };

@@ -86,8 +86,6 @@ impl SegmentPreparer {
         let created_ts_ns = now_ns();
         let disk = self.ready_disk(index, created_ts_ns)?;
         let Some(active) = self.half.take() else { return Ok(()) };
-        let header = SegmentHeader::open(index, created_ts_ns).encode();
-        active.mapping.store(0, &header);
         self.log.push_prepared(Segment {
             index,
             layout: self.layout(),
@@ -111,7 +109,7 @@ impl SegmentPreparer {
                 && active.file.try_lock_exclusive()?
             {
                 directory.rename(&active.name, &temporary)?;
-                active.mapping.store(0, &cleared(index));
+                active.mapping.store(0, &cleared(index, now_ns()));
                 directory.rename(&temporary, &name)?;
                 active.file.unlock()?;
                 active.name = name;
@@ -125,7 +123,7 @@ impl SegmentPreparer {
             return Ok(None);
         }
         let clear = |mapping: &Mapping| {
-            mapping.store(0, &cleared(index));
+            mapping.store(0, &cleared(index, now_ns()));
             Ok(())
         };
         let active = create_active(&*directory, index, self.layout(), self.log.config(), clear)?;
@@ -165,10 +163,7 @@ impl SegmentPreparer {
                 file
             }
         };
-        let mut start = cleared(index);
-        let header = SegmentHeader::open(index, created_ts_ns).encode();
-        start[..SEGMENT_HEADER_SIZE].copy_from_slice(&header);
-        file.write_at(&start, 0)?;
+        file.write_at(&cleared(index, created_ts_ns), 0)?;
         file.sync()?;
         wal.rename(&temporary, &name)?;
         wal.sync()?;
@@ -196,9 +191,10 @@ impl SegmentPreparer {
 
 /// The beginning of a file without events. A recycled file's old first event is cleared so that
 /// the file cannot be taken for one in use.
-fn cleared(index: u32) -> [u8; CLEARED_SIZE] {
+fn cleared(index: u32, created_ts_ns: u64) -> [u8; CLEARED_SIZE] {
     let mut bytes = [0; CLEARED_SIZE];
-    bytes[..SEGMENT_HEADER_SIZE].copy_from_slice(&SegmentHeader::open(index, 0).encode());
+    let header = SegmentHeader::open(index, created_ts_ns).encode();
+    bytes[..SEGMENT_HEADER_SIZE].copy_from_slice(&header);
     bytes
 }
 
