@@ -1,6 +1,6 @@
 //! Write-ahead-log recorder for matching engines, behind a C ABI.
 //!
-//! One event's journey, and the reading order: [`ffi`] takes it in, [`recorder`] stores it in
+//! One event's journey, and the reading order: `ffi` takes it in, [`recorder`] stores it in
 //! memory that outlives the process, persists it behind the writer's back and recovers it after a
 //! crash, [`replay`] gives it back. Below them: [`telemetry`] counts, [`directory`] knows which
 //! files make up a log, [`mod@format`] knows the bytes, [`storage`] is the file system behind a trait.
@@ -12,7 +12,7 @@
 pub mod config;
 pub mod directory;
 pub mod error;
-pub mod ffi;
+mod ffi;
 pub mod format;
 pub mod poison;
 pub mod recorder;

@@ -1,199 +1,240 @@
-//! Options as C gives them, translated into the recorder's.
+//! Options as C gives them, made into a checked [`Config`] or refused by name.
 
 use std::ffi::c_char;
+use std::fmt::Display;
 use std::time::Duration;
 
-use super::guard::{path, struct_size};
-use crate::config::{
-    Backpressure, Config, Keep, SyncMode, DEFAULT_ACTIVE_PARENT, DEFAULT_MAX_COMPRESSED_SEGMENTS,
-    DEFAULT_MAX_SEGMENTS, DEFAULT_NUM_BLOCKS, DEFAULT_PREPARED_SEGMENTS, DEFAULT_SYNC_INTERVAL,
-};
+use crate::config::{self, Backpressure, Config, Keep, SyncMode};
 use crate::error::{Cause, Error, Result};
+use crate::replay::ReaderOptions;
 
-/// Keep every segment.
-pub const FS_WAL_KEEP_ALL: u32 = 4_294_967_295;
-/// Keep no cold segment: expired hot ones are deleted. For max_compressed_segments only.
-pub const FS_WAL_KEEP_NONE: u32 = 4_294_967_294;
+use super::argument::{self, refused};
+use super::guard::guard;
+use super::sized::{self, CStruct};
 
-/// Open at the last provable event where recovery would refuse; the rest is kept aside.
+/// `max_segments`, `max_compressed_segments`: no limit.
+pub const FS_WAL_KEEP_ALL: u32 = u32::MAX;
+/// `max_compressed_segments` only: no cold segments at all.
+pub const FS_WAL_KEEP_NONE: u32 = u32::MAX - 1;
+
+/// Where recovery would refuse to open, open at the last provable event; the rest is kept aside.
 pub const FS_WAL_FLAG_ACCEPT_LOSS: u32 = 1;
-/// Open on copy-on-write and network filesystems too, where preallocation does not hold.
+/// Open on copy-on-write and network filesystems too, where space cannot really be reserved: a full
+/// disk may then kill the process.
 pub const FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM: u32 = 2;
-/// Delete expired hot segments instead of compressing them.
+/// Delete hot segments past `max_segments` instead of compressing them.
 pub const FS_WAL_FLAG_NO_COMPRESSION: u32 = 4;
-/// The persister spins for new events instead of sleeping: a core for less delay after idle spells.
+/// The persister spins for new events and never sleeps: a core for a shorter time to durable.
 pub const FS_WAL_FLAG_SPIN: u32 = 8;
 
-/// No prepared segment ready: wait (the default).
+/// When the disk is slow and no segment is ready, an append waits.
 pub const FS_WAL_BACKPRESSURE_BLOCK: u32 = 0;
-/// No prepared segment ready: return FS_WAL_ERR_WOULD_BLOCK.
+/// When the disk is slow and no segment is ready, an append returns `FS_WAL_ERR_WOULD_BLOCK`.
 pub const FS_WAL_BACKPRESSURE_FAIL_FAST: u32 = 1;
 
-/// Make events durable as soon as there are new ones (the default).
+/// Events are made durable as soon as there are any, syncs back to back under load.
 pub const FS_WAL_SYNC_CONTINUOUS: u32 = 0;
-/// Make events durable every sync_interval_ns.
+/// Events are made durable every `sync_interval_ns`.
 pub const FS_WAL_SYNC_INTERVAL: u32 = 1;
-/// Make events durable when their segment is full.
+/// Events are made durable when their segment is full.
 pub const FS_WAL_SYNC_ROTATION: u32 = 2;
+
+/// Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
+pub const FS_WAL_READER_FOLLOW: u32 = 1;
+/// Read around damage. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
+pub const FS_WAL_READER_SALVAGE: u32 = 2;
+/// Do not verify the checksums of sealed blocks.
+pub const FS_WAL_READER_NO_VERIFY: u32 = 4;
+/// Stop at the durable watermark. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
+pub const FS_WAL_READER_DURABLE_ONLY: u32 = 8;
+
+/// Options of `fs_wal_open`. A field that is 0 (or NULL) has its default.
+///
+/// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million events:
+/// 3 hours at 1,000 a second, 10 seconds at a million a second. Set `max_segments` and
+/// `max_compressed_segments` to what you need.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct WalConfig {
+    /// `sizeof(fs_wal_config)` as the caller knows it. Fields past it have their defaults.
+    pub struct_size: u32,
+    /// Blocks of 256 events a segment, `FS_WAL_MIN_BLOCKS` to `FS_WAL_MAX_BLOCKS`. Default 256:
+    /// segments of 4.2 MB.
+    pub num_blocks: u32,
+    /// Hot segments kept, the active one included. Default 32; `FS_WAL_KEEP_ALL`.
+    pub max_segments: u32,
+    /// Cold (compressed) segments kept. Default 128; `FS_WAL_KEEP_ALL`, `FS_WAL_KEEP_NONE`.
+    pub max_compressed_segments: u32,
+    /// Segments kept ready ahead of the writer, 1 to 64. Default 4. Memory in use is this and 2
+    /// more segments.
+    pub prepared_segments: u32,
+    /// `FS_WAL_FLAG_`, or-ed.
+    pub flags: u32,
+    /// One of `FS_WAL_BACKPRESSURE_`. Default: block.
+    pub backpressure: u32,
+    /// One of `FS_WAL_SYNC_`. Default: continuous.
+    pub sync_mode: u32,
+    /// For `FS_WAL_SYNC_INTERVAL`. Default 10 ms.
+    pub sync_interval_ns: u64,
+    /// Nothing at or above this event id is deleted. 0 = no floor.
+    pub retention_floor: u64,
+    /// Directory, best on tmpfs, in which the active directory is made. NULL = /dev/shm. Copied:
+    /// it may be freed once `fs_wal_open` has returned.
+    pub active_dir: *const c_char,
+}
+
+/// Options of `fs_wal_reader_open`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct ReaderConfig {
+    /// `sizeof(fs_wal_reader_config)` as the caller knows it.
+    pub struct_size: u32,
+    /// `FS_WAL_READER_`, or-ed.
+    pub flags: u32,
+}
+
+// SAFETY: repr(C), `struct_size` first, integers and a pointer that is checked before it is used.
+unsafe impl CStruct for WalConfig {}
+// SAFETY: repr(C), `struct_size` first, integers only.
+unsafe impl CStruct for ReaderConfig {}
+
+/// Bytes of the structs in their first version: nobody has shorter ones.
+const FIRST_CONFIG_SIZE: usize = 56;
+const FIRST_READER_CONFIG_SIZE: usize = 8;
+
+const _: () = assert!(size_of::<WalConfig>() >= FIRST_CONFIG_SIZE);
+const _: () = assert!(size_of::<ReaderConfig>() >= FIRST_READER_CONFIG_SIZE);
+
+/// The defaults, spelt out.
+fn defaults(struct_size: u32) -> WalConfig {
+    WalConfig {
+        struct_size,
+        num_blocks: config::DEFAULT_NUM_BLOCKS,
+        max_segments: config::DEFAULT_MAX_SEGMENTS,
+        max_compressed_segments: config::DEFAULT_MAX_COMPRESSED_SEGMENTS,
+        prepared_segments: config::DEFAULT_PREPARED_SEGMENTS,
+        flags: 0,
+        backpressure: FS_WAL_BACKPRESSURE_BLOCK,
+        sync_mode: FS_WAL_SYNC_CONTINUOUS,
+        sync_interval_ns: config::DEFAULT_SYNC_INTERVAL.as_nanos() as u64,
+        retention_floor: 0,
+        active_dir: std::ptr::null(),
+    }
+}
+
+/// Fills a config with the defaults, as numbers one can read (`active_dir` stays NULL), and sets
+/// its `struct_size`. Give `sizeof(fs_wal_config)`: no more bytes than that are written, and those
+/// that this version of the library does not know are zeroed.
+///
+/// Writes nothing when `config` is NULL or `struct_size` is above 4096; `fs_wal_last_error` says
+/// so. Starting from `{0}` with `struct_size` set does as well.
+///
+/// Threads: any.
+#[no_mangle]
+pub unsafe extern "C" fn fs_wal_config_init(config: *mut WalConfig, struct_size: u32) {
+    guard(
+        || {
+            if config.is_null() {
+                return Err(refused("config is NULL".to_owned()));
+            }
+            if struct_size > sized::MAX_SIZE {
+                let message = format!("struct_size is {struct_size}: give sizeof(fs_wal_config)");
+                return Err(refused(message));
+            }
+            let defaults = defaults(struct_size);
+            let (size, known) = (struct_size as usize, size_of::<WalConfig>());
+            // SAFETY: the header asks for `struct_size` bytes that can be written at `config`. Of
+            // them the first are copied from a whole `WalConfig`, no more than it has, and the
+            // others zeroed.
+            unsafe {
+                let from = std::ptr::from_ref(&defaults).cast::<u8>();
+                let to = config.cast::<u8>();
+                std::ptr::copy_nonoverlapping(from, to, size.min(known));
+                if size > known {
+                    std::ptr::write_bytes(to.add(known), 0, size - known);
+                }
+            }
+            Ok(())
+        },
+        |_panic| (),
+    );
+}
+
+/// The options of a log; NULL is all defaults. Ranges are [`Config::validate`]'s affair.
+///
+/// # Safety
+/// `config` is NULL or a struct as long as it says, and its `active_dir` NULL or a C string.
+pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
+    if config.is_null() {
+        return Ok(Config::default());
+    }
+    // SAFETY: the caller's promise.
+    let given = unsafe { sized::read(config, "config", FIRST_CONFIG_SIZE) }?;
+    refuse_unknown_flags("config.flags", given.flags, KNOWN_FLAGS)?;
+    let mut options = Config {
+        num_blocks: or_default(given.num_blocks, config::DEFAULT_NUM_BLOCKS),
+        max_segments: keep_hot(given.max_segments)?,
+        max_compressed_segments: keep_cold(given.max_compressed_segments),
+        prepared_segments: or_default(given.prepared_segments, config::DEFAULT_PREPARED_SEGMENTS),
+        accept_loss: given.flags & FS_WAL_FLAG_ACCEPT_LOSS != 0,
+        allow_any_filesystem: given.flags & FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM != 0,
+        no_compression: given.flags & FS_WAL_FLAG_NO_COMPRESSION != 0,
+        spin: given.flags & FS_WAL_FLAG_SPIN != 0,
+        backpressure: backpressure(given.backpressure)?,
+        sync_mode: sync_mode(given.sync_mode, given.sync_interval_ns)?,
+        retention_floor: given.retention_floor,
+        ..Config::default()
+    };
+    if !given.active_dir.is_null() {
+        // SAFETY: the caller's promise.
+        let parent = unsafe { argument::path(given.active_dir, "config.active_dir") }?;
+        options.active_parent = parent.to_owned();
+    }
+    Ok(options)
+}
+
+/// The options of a reader; NULL is all defaults.
+///
+/// # Safety
+/// `config` is NULL or a struct as long as it says.
+pub(super) unsafe fn reader_options(config: *const ReaderConfig) -> Result<ReaderOptions> {
+    if config.is_null() {
+        return Ok(ReaderOptions { verify: true });
+    }
+    // SAFETY: the caller's promise.
+    let given = unsafe { sized::read(config, "config", FIRST_READER_CONFIG_SIZE) }?;
+    refuse_unknown_flags("config.flags", given.flags, KNOWN_READER_FLAGS)?;
+    let later = [
+        (FS_WAL_READER_FOLLOW, "FS_WAL_READER_FOLLOW"),
+        (FS_WAL_READER_SALVAGE, "FS_WAL_READER_SALVAGE"),
+        (FS_WAL_READER_DURABLE_ONLY, "FS_WAL_READER_DURABLE_ONLY"),
+    ];
+    if let Some((_, name)) = later.iter().find(|(flag, _)| given.flags & flag != 0) {
+        let version = env!("CARGO_PKG_VERSION");
+        let message = format!("config.flags has {name}: version {version} cannot do that");
+        return Err(Error::new(Cause::Unsupported, message));
+    }
+    Ok(ReaderOptions { verify: given.flags & FS_WAL_READER_NO_VERIFY == 0 })
+}
 
 const KNOWN_FLAGS: u32 = FS_WAL_FLAG_ACCEPT_LOSS
     | FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM
     | FS_WAL_FLAG_NO_COMPRESSION
     | FS_WAL_FLAG_SPIN;
 
-/// Options of a log. Set struct_size, or call fs_wal_config_init; a zero field is its default, a
-/// value out of range is an error that names the field.
-///
-/// The defaults keep 32 hot segments of 65,536 events and 128 cold ones: 10.5 million events, which
-/// are LESS THAN THREE HOURS AT 1,000 EVENTS A SECOND, and 10 seconds at a million. Older events are
-/// deleted. Set the limits, or FS_WAL_KEEP_ALL, to what you must be able to replay.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub struct fs_wal_config {
-    /// sizeof(fs_wal_config) as the caller knows it.
-    pub struct_size: u32,
-    /// Blocks of 256 events in each new segment: 16 to 261120; 0 = 256.
-    pub num_blocks: u32,
-    /// Hot segments kept, the active one included; 0 = 32; FS_WAL_KEEP_ALL.
-    pub max_segments: u32,
-    /// Cold segments kept; 0 = 128; FS_WAL_KEEP_ALL, FS_WAL_KEEP_NONE.
-    pub max_compressed_segments: u32,
-    /// Segments kept ready ahead of the writer: 1 to 64; 0 = 4. Memory used is
-    /// (prepared_segments + 2) * (64 + num_blocks * 16448) bytes: 25 MB by default.
-    pub prepared_segments: u32,
-    /// FS_WAL_FLAG_...
-    pub flags: u32,
-    /// FS_WAL_BACKPRESSURE_...
-    pub backpressure: u32,
-    /// FS_WAL_SYNC_...
-    pub sync_mode: u32,
-    /// For FS_WAL_SYNC_INTERVAL, nanoseconds; 0 = 10 ms.
-    pub sync_interval_ns: u64,
-    /// Nothing at or above this event id is deleted; 0 = no floor.
-    pub retention_floor: u64,
-    /// Memory-backed directory in which the active directory is made; NULL = /dev/shm. Read during
-    /// fs_wal_open only.
-    pub active_dir: *const c_char,
-}
+const KNOWN_READER_FLAGS: u32 = FS_WAL_READER_FOLLOW
+    | FS_WAL_READER_SALVAGE
+    | FS_WAL_READER_NO_VERIFY
+    | FS_WAL_READER_DURABLE_ONLY;
 
-/// Fills a config with the defaults, written out, and its struct_size. Writes no more than
-/// `struct_size` bytes: give sizeof(fs_wal_config). NULL is fine. Any thread.
-///
-/// # Safety
-/// `config` is NULL or points to `struct_size` writable bytes.
-#[no_mangle]
-pub unsafe extern "C" fn fs_wal_config_init(config: *mut fs_wal_config, struct_size: u32) {
-    let defaults = fs_wal_config {
-        struct_size,
-        num_blocks: DEFAULT_NUM_BLOCKS,
-        max_segments: DEFAULT_MAX_SEGMENTS,
-        max_compressed_segments: DEFAULT_MAX_COMPRESSED_SEGMENTS,
-        prepared_segments: DEFAULT_PREPARED_SEGMENTS,
-        flags: 0,
-        backpressure: FS_WAL_BACKPRESSURE_BLOCK,
-        sync_mode: FS_WAL_SYNC_CONTINUOUS,
-        sync_interval_ns: DEFAULT_SYNC_INTERVAL.as_nanos() as u64,
-        retention_floor: 0,
-        active_dir: std::ptr::null(),
-    };
-    if config.is_null() {
-        return;
-    }
-    let size = struct_size as usize;
-    let known = size.min(size_of::<fs_wal_config>());
-    // SAFETY: the caller's promise: `size` bytes are writable, of which `known` are copied from a
-    // struct that has at least as many, and the rest, fields of a later version, are zeroed.
-    unsafe {
-        let out = config.cast::<u8>();
-        out.copy_from_nonoverlapping(std::ptr::from_ref(&defaults).cast(), known);
-        out.add(known).write_bytes(0, size - known);
+fn refuse_unknown_flags(name: &str, flags: u32, known: u32) -> Result<()> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => Err(refused(format!("{name} is {flags:#x}: {unknown:#x} is not a flag"))),
     }
 }
 
-/// The caller's options, checked.
-///
-/// # Safety
-/// `config` is NULL or points to as many bytes as its struct_size says; its active_dir is NULL or a
-/// NUL-terminated string.
-pub unsafe fn translate(config: *const fs_wal_config) -> Result<Config> {
-    if config.is_null() {
-        return Ok(Config::default());
-    }
-    // SAFETY: the caller's promise covers all the bytes the struct says it has.
-    let c = unsafe { read(config.cast()) }?;
-    if c.flags & !KNOWN_FLAGS != 0 {
-        return Err(invalid("flags", c.flags, "has unknown bits"));
-    }
-    let set = |flag| c.flags & flag != 0;
-    let config = Config {
-        num_blocks: or(c.num_blocks, DEFAULT_NUM_BLOCKS),
-        max_segments: match c.max_segments {
-            FS_WAL_KEEP_ALL => Keep::All,
-            FS_WAL_KEEP_NONE => {
-                return Err(invalid("max_segments", FS_WAL_KEEP_NONE, "is for cold segments only"))
-            }
-            n => Keep::AtMost(or(n, DEFAULT_MAX_SEGMENTS)),
-        },
-        max_compressed_segments: match c.max_compressed_segments {
-            FS_WAL_KEEP_ALL => Keep::All,
-            FS_WAL_KEEP_NONE => Keep::AtMost(0),
-            n => Keep::AtMost(or(n, DEFAULT_MAX_COMPRESSED_SEGMENTS)),
-        },
-        prepared_segments: or(c.prepared_segments, DEFAULT_PREPARED_SEGMENTS),
-        accept_loss: set(FS_WAL_FLAG_ACCEPT_LOSS),
-        allow_any_filesystem: set(FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM),
-        no_compression: set(FS_WAL_FLAG_NO_COMPRESSION),
-        spin: set(FS_WAL_FLAG_SPIN),
-        backpressure: match c.backpressure {
-            FS_WAL_BACKPRESSURE_BLOCK => Backpressure::Block,
-            FS_WAL_BACKPRESSURE_FAIL_FAST => Backpressure::FailFast,
-            other => return Err(invalid("backpressure", other, "is not a known mode")),
-        },
-        sync_mode: match c.sync_mode {
-            FS_WAL_SYNC_CONTINUOUS => SyncMode::Continuous,
-            FS_WAL_SYNC_INTERVAL if c.sync_interval_ns == 0 => {
-                SyncMode::Interval(DEFAULT_SYNC_INTERVAL)
-            }
-            FS_WAL_SYNC_INTERVAL => SyncMode::Interval(Duration::from_nanos(c.sync_interval_ns)),
-            FS_WAL_SYNC_ROTATION => SyncMode::Rotation,
-            other => return Err(invalid("sync_mode", other, "is not a known mode")),
-        },
-        retention_floor: c.retention_floor,
-        active_parent: if c.active_dir.is_null() {
-            DEFAULT_ACTIVE_PARENT.into()
-        } else {
-            // SAFETY: the caller's promise about active_dir.
-            unsafe { path(c.active_dir, "config.active_dir") }?.into()
-        },
-    };
-    config.validate()?;
-    Ok(config)
-}
-
-/// The struct as far as this version knows it. What a newer caller has beyond must be zero: it
-/// would ask for something this version cannot do.
-///
-/// # Safety
-/// `from` points to as many bytes as the `u32` at its beginning says.
-unsafe fn read(from: *const u8) -> Result<fs_wal_config> {
-    const KNOWN: usize = size_of::<fs_wal_config>();
-    // SAFETY: the caller's promise covers the size itself, and once it is checked to be at least
-    // KNOWN, the whole struct and what lies beyond it.
-    unsafe {
-        let size = struct_size(from, KNOWN, "config.struct_size")?;
-        let beyond = std::slice::from_raw_parts(from.add(KNOWN), size - KNOWN);
-        if let Some(at) = beyond.iter().position(|&byte| byte != 0) {
-            let message = format!(
-                "config: byte {} is not zero: this version does not know the field there",
-                KNOWN + at
-            );
-            return Err(Error::new(Cause::Unsupported, message));
-        }
-        Ok(from.cast::<fs_wal_config>().read_unaligned())
-    }
-}
-
-fn or(value: u32, default: u32) -> u32 {
+fn or_default(value: u32, default: u32) -> u32 {
     if value == 0 {
         default
     } else {
@@ -201,81 +242,50 @@ fn or(value: u32, default: u32) -> u32 {
     }
 }
 
-fn invalid(field: &str, value: u32, why: &str) -> Error {
-    Error::new(Cause::InvalidArgument, format!("config.{field} is {value}: {why}"))
+fn keep_hot(value: u32) -> Result<Keep> {
+    match value {
+        0 => Ok(Keep::AtMost(config::DEFAULT_MAX_SEGMENTS)),
+        FS_WAL_KEEP_ALL => Ok(Keep::All),
+        FS_WAL_KEEP_NONE => Err(refused(
+            "config.max_segments is FS_WAL_KEEP_NONE: that is for cold segments only".to_owned(),
+        )),
+        count => Ok(Keep::AtMost(count)),
+    }
+}
+
+fn keep_cold(value: u32) -> Keep {
+    match value {
+        0 => Keep::AtMost(config::DEFAULT_MAX_COMPRESSED_SEGMENTS),
+        FS_WAL_KEEP_ALL => Keep::All,
+        FS_WAL_KEEP_NONE => Keep::AtMost(0),
+        count => Keep::AtMost(count),
+    }
+}
+
+fn backpressure(value: u32) -> Result<Backpressure> {
+    match value {
+        FS_WAL_BACKPRESSURE_BLOCK => Ok(Backpressure::Block),
+        FS_WAL_BACKPRESSURE_FAIL_FAST => Ok(Backpressure::FailFast),
+        _ => Err(not_one_of("backpressure", value, "FS_WAL_BACKPRESSURE_")),
+    }
+}
+
+fn sync_mode(value: u32, interval_ns: u64) -> Result<SyncMode> {
+    match value {
+        FS_WAL_SYNC_CONTINUOUS => Ok(SyncMode::Continuous),
+        FS_WAL_SYNC_INTERVAL if interval_ns == 0 => {
+            Ok(SyncMode::Interval(config::DEFAULT_SYNC_INTERVAL))
+        }
+        FS_WAL_SYNC_INTERVAL => Ok(SyncMode::Interval(Duration::from_nanos(interval_ns))),
+        FS_WAL_SYNC_ROTATION => Ok(SyncMode::Rotation),
+        _ => Err(not_one_of("sync_mode", value, "FS_WAL_SYNC_")),
+    }
+}
+
+fn not_one_of(field: &str, value: impl Display, prefix: &str) -> Error {
+    refused(format!("config.{field} is {value}: it must be one of {prefix}"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(change: impl FnOnce(&mut fs_wal_config)) -> fs_wal_config {
-        // SAFETY: all-zero is a valid value: numbers and a NULL pointer.
-        let mut config: fs_wal_config = unsafe { std::mem::zeroed() };
-        config.struct_size = size_of::<fs_wal_config>() as u32;
-        change(&mut config);
-        config
-    }
-
-    fn translated(config: &fs_wal_config) -> Result<Config> {
-        // SAFETY: the struct has the size it says in every test that gets past the size check.
-        unsafe { translate(config) }
-    }
-
-    #[test]
-    fn zero_means_default_and_init_writes_the_defaults_out() {
-        let zeros = translated(&config(|_| ())).unwrap();
-        let mut filled = config(|c| c.flags = 77);
-        // SAFETY: the size is the struct's.
-        unsafe { fs_wal_config_init(&mut filled, filled.struct_size) };
-        assert_eq!(filled.num_blocks, 256);
-        let written_out = translated(&filled).unwrap();
-        assert_eq!(format!("{zeros:?}"), format!("{written_out:?}"));
-        assert_eq!(format!("{zeros:?}"), format!("{:?}", Config::default()));
-    }
-
-    #[test]
-    fn init_writes_no_more_than_it_may() {
-        let mut bytes = [0xAA_u64; 16];
-        // SAFETY: the array has 128 bytes.
-        unsafe { fs_wal_config_init(bytes.as_mut_ptr().cast(), 16) };
-        assert_eq!(bytes[2..], [0xAA; 14]);
-        // SAFETY: the array has 128 bytes.
-        unsafe { fs_wal_config_init(bytes.as_mut_ptr().cast(), 64) };
-        assert_eq!((bytes[7], bytes[8]), (0, 0xAA), "fields of a later version are zero");
-    }
-
-    #[test]
-    fn what_is_out_of_range_is_named() {
-        type Change = fn(&mut fs_wal_config);
-        let cases: [(Change, &str); 9] = [
-            (|c| c.struct_size = 0, "config.struct_size is 0"),
-            (|c| c.struct_size = 55, "config.struct_size is 55"),
-            (|c| c.struct_size = 4097, "config.struct_size is 4097"),
-            (|c| c.num_blocks = 15, "config.num_blocks is 15"),
-            (|c| c.prepared_segments = 65, "config.prepared_segments is 65"),
-            (|c| c.flags = 16, "config.flags is 16"),
-            (|c| c.backpressure = 2, "config.backpressure is 2"),
-            (|c| c.sync_mode = 3, "config.sync_mode is 3"),
-            (|c| c.max_segments = FS_WAL_KEEP_NONE, "config.max_segments is"),
-        ];
-        for (change, expected) in cases {
-            let error = translated(&config(change)).unwrap_err();
-            assert_eq!(error.cause(), Some(Cause::InvalidArgument));
-            assert!(error.to_string().contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_newer_caller_may_not_ask_for_what_is_not_known() {
-        let mut bytes = [0_u8; 64];
-        bytes[0] = 64;
-        // SAFETY: the array has the 64 bytes it says.
-        assert!(unsafe { translate(bytes.as_ptr().cast()) }.is_ok());
-        bytes[60] = 1;
-        // SAFETY: the array has the 64 bytes it says.
-        let error = unsafe { translate(bytes.as_ptr().cast()) }.unwrap_err();
-        assert_eq!(error.cause(), Some(Cause::Unsupported));
-        assert!(error.to_string().contains("byte 60"), "{error}");
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

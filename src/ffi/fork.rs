@@ -1,17 +1,51 @@
-//! What becomes of open logs in a forked child: their calls fail, and their descriptors are closed,
-//! so that a child neither writes to a log nor keeps it locked.
+//! What a fork does to the logs that are open (G9): in the child they are somebody else's.
+//!
+//! The child's copy of a handle answers every call with `FS_WAL_ERR_CLOSED`, and its descriptors
+//! are closed, so that a child that outlives its parent does not keep the log locked. That takes
+//! a moment at which no other thread is opening or closing anything: the handlers hold both lists
+//! from just before the fork to just after it.
 
 use std::cell::RefCell;
-use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::ffi::c_int;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::recorder::Log;
 use crate::storage::descriptors;
 
-type Logs = Vec<Weak<Log>>;
+type Logs = Vec<Arc<Log>>;
 
-static LOGS: Mutex<Logs> = Mutex::new(Vec::new());
+static OPEN_LOGS: Mutex<Logs> = Mutex::new(Vec::new());
+
+fn open_logs() -> MutexGuard<'static, Logs> {
+    OPEN_LOGS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sees to it that forks are noticed. Before the first log of the process is opened.
+pub(super) fn install() -> Result<()> {
+    static INSTALLED: OnceLock<c_int> = OnceLock::new();
+    let errno = *INSTALLED.get_or_init(|| {
+        // SAFETY: the three are functions that stay where they are as long as the library is
+        // loaded, and do not unwind.
+        unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) }
+    });
+    match errno {
+        0 => Ok(()),
+        errno => Err(Error::io("pthread_atfork", &io::Error::from_raw_os_error(errno))),
+    }
+}
+
+/// From now on a fork makes the child's copy of this log unusable.
+pub(super) fn register(log: &Arc<Log>) {
+    open_logs().push(Arc::clone(log));
+}
+
+/// The log is shut down.
+pub(super) fn unregister(log: &Arc<Log>) {
+    open_logs().retain(|open| !Arc::ptr_eq(open, log));
+}
 
 struct Held {
     logs: MutexGuard<'static, Logs>,
@@ -19,65 +53,35 @@ struct Held {
 }
 
 thread_local! {
-    /// Both locks, from before a fork until after it: the child then finds lists that are whole and
-    /// locks that it holds itself.
-    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+    /// Filled from `prepare` to `parent` or `child`, which run on the thread that forks, in both
+    /// processes. Never dropped by the thread's end, so that a thread may fork while it ends.
+    static HELD: RefCell<ManuallyDrop<Option<Held>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
-/// Makes the log known to the fork handlers.
-pub fn register(log: &Arc<Log>) -> Result<()> {
-    install_handlers()?;
-    let mut logs = lock();
-    logs.retain(|log| log.strong_count() > 0);
-    logs.push(Arc::downgrade(log));
-    Ok(())
+fn take_held() -> Option<Held> {
+    HELD.with(|held| held.borrow_mut().take())
 }
 
-fn lock() -> MutexGuard<'static, Logs> {
-    LOGS.lock().unwrap_or_else(PoisonError::into_inner)
+extern "C" fn prepare() {
+    let held = Held { logs: open_logs(), descriptors: descriptors::list() };
+    HELD.with(|slot| slot.borrow_mut().replace(held));
 }
 
-fn install_handlers() -> Result<()> {
-    static ONCE: Once = Once::new();
-    static FAILED: Mutex<i32> = Mutex::new(0);
-    let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
-    ONCE.call_once(|| {
-        // SAFETY: the handlers are functions of this library, which stays loaded as long as it has
-        // threads; they allocate nothing and take only locks that `before` has made their own.
-        *failed = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
-    });
-    match *failed {
-        0 => Ok(()),
-        errno => Err(Error::io("pthread_atfork", &std::io::Error::from_raw_os_error(errno))),
-    }
+extern "C" fn parent() {
+    drop(take_held());
 }
 
-extern "C" fn before() {
-    let logs = lock();
-    let descriptors = descriptors::list();
-    let held = Held { logs, descriptors };
-    let _ = HELD.try_with(|slot| *slot.borrow_mut() = Some(held));
-}
-
-extern "C" fn in_parent() {
-    let _ = HELD.try_with(|slot| slot.borrow_mut().take());
-}
-
-extern "C" fn in_child() {
-    let Ok(Some(mut held)) = HELD.try_with(|slot| slot.borrow_mut().take()) else { return };
-    for log in held.logs.iter().filter_map(Weak::upgrade) {
+extern "C" fn child() {
+    let Some(Held { mut logs, mut descriptors }) = take_held() else { return };
+    for log in logs.drain(..) {
         log.poison().mark_forked();
-        // The child leaks its copy of the log: dropping it would join threads that are not here.
+        // What belongs to it (threads, files) is the parent's: nothing of it is undone here.
         std::mem::forget(log);
     }
-    held.logs.clear();
-    for fd in descriptors::take_in_child(&mut held.descriptors) {
-        close(fd);
+    for fd in descriptors::take_in_child(&mut descriptors) {
+        // SAFETY: the list names descriptors that the parent's logs owned at the moment of the
+        // fork; their owners in this process never close them again (`descriptors`).
+        unsafe { libc::close(fd) };
     }
-}
-
-fn close(fd: RawFd) {
-    // SAFETY: the descriptor was on the list, so it is open and owned by a `Descriptor`; that one
-    // belongs to the parent's process image and is told by its fork count not to close it again.
-    unsafe { libc::close(fd) };
 }

@@ -1,86 +1,209 @@
-//! What an `fs_wal *` points to.
+//! What a `fs_wal *` points at, and how calls get at it.
+//!
+//! A handle is used from many threads at once: one of them, the writer, through [`with_writer`],
+//! the others through [`with_log`]. Only the first touches the [`Writer`], only the second is
+//! counted, so that shutting down can wait for calls still inside before it frees the handle.
 
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::recorder::{Log, Manager, Writer};
 
-/// A log open for writing. Made by fs_wal_open, freed by fs_wal_shutdown.
+use super::argument::{self, refused};
+use super::guard::guard;
+use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_OK};
+use super::{fork, last_error};
+
+/// A log open for writing: made by `fs_wal_open`, freed by `fs_wal_shutdown`.
 ///
-/// One thread at a time, the writer, may append, append_batch, claim and commit; every other call
-/// on the handle may come from any thread at any time until fs_wal_shutdown is called.
-pub struct fs_wal {
-    /// Touched by the one writer only, and by shutdown once the writer has stopped.
+/// One thread, the writer, appends (append, append_batch, claim, commit). The writer may be
+/// another thread later if something orders the two, such as a join or a mutex. All other calls
+/// may come from any thread at any time, also while the writer appends.
+pub struct Wal {
+    magic: AtomicU32,
+    inside: Calls,
     writer: UnsafeCell<ManuallyDrop<Writer>>,
     log: Arc<Log>,
     manager: UnsafeCell<ManuallyDrop<Manager>>,
-    /// Calls of other threads that are inside.
-    inside: AtomicUsize,
 }
 
-/// A call of any thread is inside as long as this lives.
-pub struct Inside<'a>(&'a fs_wal);
+/// Calls of [`with_log`] that have not returned. On cache lines of its own (two: they are fetched in
+/// pairs), because every such call writes it and every append reads what would be beside it.
+#[derive(Default)]
+#[repr(align(128))]
+struct Calls(AtomicUsize);
 
-impl fs_wal {
-    pub(super) fn new(manager: Manager, writer: Writer) -> Self {
-        fs_wal {
+/// A live handle bears this. A pointer to something else, or to a handle that is no more and
+/// whose memory is not yet used again, is noticed by it; the rest is luck, and undefined.
+const LIVE: u32 = 0x4c57_5346;
+const SHUT_DOWN: u32 = 0x7857_5346;
+
+impl Wal {
+    /// A handle for C to hold.
+    pub(super) fn into_raw(manager: Manager, writer: Writer) -> *mut Wal {
+        let log = Arc::clone(manager.log());
+        fork::register(&log);
+        Box::into_raw(Box::new(Wal {
+            magic: AtomicU32::new(LIVE),
+            inside: Calls::default(),
             writer: UnsafeCell::new(ManuallyDrop::new(writer)),
-            log: Arc::clone(manager.log()),
+            log,
             manager: UnsafeCell::new(ManuallyDrop::new(manager)),
-            inside: AtomicUsize::new(0),
-        }
+        }))
     }
 
-    /// What every thread may use.
-    pub(super) fn log(&self) -> &Log {
-        &self.log
-    }
-
-    /// Counts a call that shutdown must wait for, and refuses it in a forked child.
-    pub(super) fn enter(&self) -> Result<Inside<'_>> {
-        self.inside.fetch_add(1, Ordering::AcqRel);
-        let inside = Inside(self);
-        if self.log.poison().is_forked() {
-            self.log.poison().check()?;
-        }
-        Ok(inside)
-    }
-
-    /// The writer's half.
+    /// The handle behind a pointer.
     ///
     /// # Safety
-    /// The caller is the one writer, and holds no other reference from here.
+    /// `wal` is NULL or comes from [`Wal::into_raw`] and is not freed while the reference is used.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref, reason = "the ABI's contract is one writer")]
-    pub(super) unsafe fn writer(&self) -> &mut Writer {
-        // SAFETY: the caller's promise makes this the only reference to the cell's content.
-        unsafe { &mut *self.writer.get() }
+    unsafe fn borrow<'a>(wal: *const Wal) -> Result<&'a Wal> {
+        // SAFETY: the caller's promise. Nothing in a handle is written to but through cells.
+        let handle = unsafe { argument::borrow(wal, "wal") }?;
+        if handle.magic.load(Ordering::Relaxed) != LIVE {
+            return Err(not_a_handle());
+        }
+        Ok(handle)
     }
 
-    /// Shuts the log down and waits until the last call is out.
-    ///
-    /// # Safety
-    /// No call on the handle is begun any more, and this is not called again.
-    pub(super) unsafe fn shut_down(&self) -> Result<()> {
-        // SAFETY: the writer has stopped, so both cells are this thread's, and each is taken once.
-        let (manager, writer) = unsafe {
-            let manager = ManuallyDrop::take(&mut *self.manager.get());
-            (manager, ManuallyDrop::take(&mut *self.writer.get()))
-        };
-        let result = manager.shutdown(writer);
-        while self.inside.load(Ordering::Acquire) > 0 {
-            std::thread::sleep(Duration::from_micros(50));
+    /// In a forked child, whatever is wrong with a call, the answer is that the log is not its own.
+    #[cold]
+    #[inline(never)]
+    fn refusal(&self, error: Error) -> Error {
+        self.check_not_forked().err().unwrap_or(error)
+    }
+
+    fn check_not_forked(&self) -> Result<()> {
+        if self.log.poison().is_forked() {
+            return self.log.poison().check();
         }
-        result
+        Ok(())
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn not_a_handle() -> Error {
+    refused("wal is not an open log: it was shut down, or never was one".to_owned())
+}
+
+/// Counts a call as inside the handle until dropped.
+struct Inside<'a>(&'a AtomicUsize);
+
+impl<'a> Inside<'a> {
+    fn enter(handle: &'a Wal) -> Self {
+        handle.inside.0.fetch_add(1, Ordering::Relaxed);
+        Inside(&handle.inside.0)
     }
 }
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.0.inside.fetch_sub(1, Ordering::Release);
+        // Release: whatever the call did with the handle comes before it is freed.
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
+
+/// A call that any thread may make.
+///
+/// # Safety
+/// `wal` is NULL or a handle that is not yet shut down; if it is being shut down by another thread,
+/// this call began before.
+pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result<()>) -> Status {
+    // SAFETY: the caller's promise; shutting down waits for `_inside` before it frees the handle.
+    let handle = match unsafe { Wal::borrow(wal) } {
+        Ok(handle) => handle,
+        Err(error) => return last_error::record(&error),
+    };
+    let _inside = Inside::enter(handle);
+    guard(
+        || {
+            handle.check_not_forked()?;
+            call(&handle.log)
+        },
+        |panic| handle.log.fail(panic),
+    )
+}
+
+/// A call that the writer alone may make. The hot path: a test of the pointer and of the magic
+/// number, and then `call`, inlined.
+///
+/// # Safety
+/// `wal` is NULL or a handle that is not shut down before this call returns, and no other thread
+/// is in a call of this kind on it.
+#[inline(always)]
+pub(super) unsafe fn with_writer(
+    wal: *mut Wal,
+    call: impl FnOnce(&mut Writer) -> Result<()>,
+) -> Status {
+    // SAFETY: the caller's promise.
+    let handle = match unsafe { Wal::borrow(wal) } {
+        Ok(handle) => handle,
+        Err(error) => return last_error::record(&error),
+    };
+    // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises that
+    // there is no other one of them now. The reference does not outlive this call.
+    let writer = unsafe { &mut *handle.writer.get() };
+    guard(|| call(writer).map_err(|error| handle.refusal(error)), |panic| handle.log.fail(panic))
+}
+
+/// How often the end of the last calls inside is looked for: they have been woken, or are about to
+/// end by themselves.
+const INSIDE_POLL: Duration = Duration::from_micros(100);
+
+/// Shuts the log down and frees the handle.
+///
+/// # Safety
+/// `wal` is NULL or a handle from [`Wal::into_raw`]; the writer has stopped; no call on the handle
+/// begins after this one.
+pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
+    if wal.is_null() {
+        return FS_WAL_OK;
+    }
+    // SAFETY: the caller's promise; it is this function that frees the handle, at its end.
+    let handle = match unsafe { Wal::borrow(wal) } {
+        Ok(handle) => handle,
+        Err(error) => return last_error::record(&error),
+    };
+    let status = guard(
+        || {
+            // The workers are threads of the parent: the child could only wait for them for ever.
+            // So it leaves everything where it is. Its descriptors are closed already.
+            handle.check_not_forked()?;
+            let swapped =
+                handle.magic.compare_exchange(LIVE, SHUT_DOWN, Ordering::AcqRel, Ordering::Relaxed);
+            swapped.map_err(|_| not_a_handle())?;
+            // SAFETY: the exchange lets one call through, once, so each is taken once. No other
+            // call uses the writer any more (the caller's promise), and none but this one ever
+            // uses the manager.
+            let (manager, writer) = unsafe {
+                let manager = ManuallyDrop::take(&mut *handle.manager.get());
+                (manager, ManuallyDrop::take(&mut *handle.writer.get()))
+            };
+            let result = manager.shutdown(writer);
+            fork::unregister(&handle.log);
+            result
+        },
+        |panic| handle.log.fail(panic),
+    );
+    if handle.magic.load(Ordering::Relaxed) != SHUT_DOWN || status == FS_WAL_ERR_INTERNAL {
+        // Not ours to free, or in an unknown state: memory lost, not misused.
+        return status;
+    }
+    // Acquire: pairs with the release at the end of each call inside.
+    while handle.inside.0.load(Ordering::Acquire) != 0 {
+        std::thread::sleep(INSIDE_POLL);
+    }
+    // SAFETY: `wal` comes from a box, this call alone got past the exchange, and nobody is inside.
+    // The writer and the manager were taken and are not dropped again.
+    drop(unsafe { Box::from_raw(wal) });
+    status
+}
+
+#[cfg(test)]
+#[path = "handle_tests.rs"]
+mod tests;

@@ -1,117 +1,209 @@
-//! The last failure of this thread, in words and as data.
+//! The last failure on each thread, in words and as data.
 
 use std::cell::RefCell;
 use std::ffi::{c_char, CStr, CString};
 
-use super::guard::{copy_sized, guard};
-use super::status::{code_of, fs_wal_status, FS_WAL_OK};
-use crate::error::{Cause, Error, Failure, Place};
+use crate::error::{Error, Failure};
 
-/// The last failure of this thread as data.
-#[derive(Debug, Clone, Copy)]
+use super::guard::guard;
+use super::sized::{self, CStruct};
+use super::status::{self, Status, FS_WAL_OK};
+
+/// Where and why the last failure on a thread happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
-pub struct fs_wal_error_detail {
-    /// In: sizeof(fs_wal_error_detail). Out: bytes written.
+pub struct ErrorDetail {
+    /// In: bytes the caller's struct has. Out: bytes written.
     pub struct_size: u32,
-    /// Its status; `FS_WAL_OK` when this thread has had no failure.
-    pub status: fs_wal_status,
-    /// The operating system's error number; 0 when there is none.
+    /// What the failed call returned; `FS_WAL_OK` when none has failed on this thread yet.
+    pub status: Status,
+    /// The operating system's error number, 0 when there is none.
     pub os_errno: i32,
-    /// The segment concerned; `UINT32_MAX` when none is.
+    /// Segment concerned, if `has_segment_index`; else 0.
     pub segment_index: u32,
-    /// Byte offset in that segment's file; `UINT64_MAX` when it is not known.
+    /// Byte offset in that segment's file, if `has_offset`; else 0.
     pub offset: u64,
-    /// First event id concerned; 0 when none is.
+    /// First event id concerned, 0 = none.
     pub first_event_id: u64,
-    /// Last event id concerned; 0 when none is.
+    /// Last event id concerned, 0 = none.
     pub last_event_id: u64,
+    /// 1 when `segment_index` is known.
+    pub has_segment_index: u32,
+    /// 1 when `offset` is known.
+    pub has_offset: u32,
 }
+
+// SAFETY: repr(C), integers only, `struct_size` first.
+unsafe impl CStruct for ErrorDetail {}
 
 struct LastError {
     text: CString,
-    status: fs_wal_status,
-    errno: i32,
-    place: Place,
+    detail: ErrorDetail,
 }
+
+const NO_DETAIL: ErrorDetail = ErrorDetail {
+    struct_size: size_of::<ErrorDetail>() as u32,
+    status: FS_WAL_OK,
+    os_errno: 0,
+    segment_index: 0,
+    offset: 0,
+    first_event_id: 0,
+    last_event_id: 0,
+    has_segment_index: 0,
+    has_offset: 0,
+};
 
 thread_local! {
     static LAST: RefCell<Option<LastError>> = const { RefCell::new(None) };
 }
 
-/// Keeps an error for this thread and gives its code. Normal flow keeps nothing.
-pub fn keep(error: &Error) -> fs_wal_status {
-    let status = code_of(error);
+/// Keeps a failure as this thread's last one and gives its code. What is part of normal flow has
+/// no words: it leaves the last failure as it is, and costs nothing.
+#[cold]
+#[inline(never)]
+pub(super) fn record(error: &Error) -> Status {
+    let status = status::of(error);
     if let Error::Failure(failure) = error {
-        let Failure { message, errno, place, .. } = &**failure;
-        // A NUL would end the text early.
-        let text = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
-        let last = LastError { text, status, errno: *errno, place: *place };
-        LAST.with(|kept| *kept.borrow_mut() = Some(last));
+        let last = LastError { text: c_text(&failure.message), detail: detail(status, failure) };
+        // A thread that is being torn down has no last error any more; the code still tells.
+        let _ = LAST.try_with(|slot| slot.replace(Some(last)));
     }
     status
 }
 
-/// The last failure of this thread in words: what was tried, on what, and why it failed. Empty
-/// when there was none; never NULL. Valid until this thread's next failing call. WOULD_BLOCK, END
-/// and TIMEOUT leave it as it is, and so does success. Any thread.
+fn detail(status: Status, failure: &Failure) -> ErrorDetail {
+    let place = &failure.place;
+    let (first_event_id, last_event_id) = place.event_ids.unwrap_or((0, 0));
+    ErrorDetail {
+        status,
+        os_errno: failure.errno,
+        segment_index: place.segment_index.unwrap_or(0),
+        offset: place.offset.unwrap_or(0),
+        first_event_id,
+        last_event_id,
+        has_segment_index: u32::from(place.segment_index.is_some()),
+        has_offset: u32::from(place.offset.is_some()),
+        ..NO_DETAIL
+    }
+}
+
+/// A text for C: it ends at its first NUL, so there must be none inside.
+fn c_text(message: &str) -> CString {
+    CString::new(message.replace('\0', "\u{fffd}")).unwrap_or_default()
+}
+
+/// The last failure on the calling thread in words: what failed, on which path, why. Never NULL;
+/// empty while no call has failed on this thread. A later success does not clear it, and
+/// `FS_WAL_ERR_WOULD_BLOCK`, `FS_WAL_ERR_TIMEOUT` and `FS_WAL_END` leave it as it is.
+///
+/// The text belongs to the library and is valid until the next failure on this thread, or its end.
+///
+/// Threads: any; each has its own.
 #[no_mangle]
 pub extern "C" fn fs_wal_last_error() -> *const c_char {
     const NONE: &CStr = c"";
-    LAST.with(|kept| kept.borrow().as_ref().map_or(NONE.as_ptr(), |last| last.text.as_ptr()))
+    let text = |last: &RefCell<Option<LastError>>| {
+        last.borrow().as_ref().map_or(NONE.as_ptr(), |last| last.text.as_ptr())
+    };
+    LAST.try_with(text).unwrap_or(NONE.as_ptr())
 }
 
-/// The last failure of this thread as data. The caller sets `out->struct_size`; no more than that
-/// is written. Any thread.
+/// The last failure on the calling thread as data; see `fs_wal_last_error` for which that is. Set
+/// `out->struct_size` to `sizeof *out` before.
 ///
-/// Returns FS_WAL_OK, or FS_WAL_ERR_INVALID_ARGUMENT when `out` is NULL or its struct_size is too
-/// small.
+/// Threads: any; each has its own.
 ///
-/// # Safety
-/// `out` is NULL or points to a struct of the size it states.
+/// Returns `FS_WAL_OK`, or `FS_WAL_ERR_INVALID_ARGUMENT` (which then is the last failure).
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_last_error_detail(out: *mut fs_wal_error_detail) -> fs_wal_status {
-    let detail = LAST.with(|kept| detail_of(kept.borrow().as_ref()));
-    guard(None, || {
-        if out.is_null() {
-            return Err(Error::new(Cause::InvalidArgument, "out is NULL"));
-        }
-        // SAFETY: the caller's promise: `out` has as many bytes as it says.
-        unsafe { copy_sized(&detail, out.cast(), "out->struct_size") }
-    })
-}
-
-fn detail_of(last: Option<&LastError>) -> fs_wal_error_detail {
-    let place = last.map_or(Place::default(), |last| last.place);
-    let (first_event_id, last_event_id) = place.event_ids.unwrap_or((0, 0));
-    fs_wal_error_detail {
-        struct_size: size_of::<fs_wal_error_detail>() as u32,
-        status: last.map_or(FS_WAL_OK, |last| last.status),
-        os_errno: last.map_or(0, |last| last.errno),
-        segment_index: place.segment_index.unwrap_or(u32::MAX),
-        offset: place.offset.unwrap_or(u64::MAX),
-        first_event_id,
-        last_event_id,
-    }
+pub unsafe extern "C" fn fs_wal_last_error_detail(out: *mut ErrorDetail) -> Status {
+    let last = || LAST.try_with(|slot| slot.borrow().as_ref().map(|last| last.detail));
+    guard(
+        || {
+            let detail = last().ok().flatten().unwrap_or(NO_DETAIL);
+            // SAFETY: the header asks for `out` to be NULL or a struct as long as it says.
+            unsafe { sized::write(out, "out", detail) }
+        },
+        |_panic| (),
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::status::{FS_WAL_END, FS_WAL_ERR_CORRUPT};
     use super::*;
+    use crate::error::{Cause, Place};
+    use crate::ffi::status::*;
+
+    fn text() -> String {
+        // SAFETY: the pointer is that of this thread's text, and nothing fails before it is read.
+        unsafe { CStr::from_ptr(fs_wal_last_error()) }.to_str().unwrap().to_owned()
+    }
+
+    fn detail_now() -> ErrorDetail {
+        let mut detail = NO_DETAIL;
+        // SAFETY: `detail` is a whole struct of the size it says.
+        assert_eq!(unsafe { fs_wal_last_error_detail(&mut detail) }, FS_WAL_OK);
+        detail
+    }
 
     #[test]
-    fn normal_flow_leaves_the_last_failure_as_it_is() {
-        let place = Place { segment_index: Some(3), offset: Some(64), event_ids: Some((5, 9)) };
-        let error = Error::new(Cause::Corrupt, "bad\0byte").at(place);
-        assert_eq!(keep(&error), FS_WAL_ERR_CORRUPT);
-        assert_eq!(keep(&Error::End), FS_WAL_END);
-        let detail = LAST.with(|kept| detail_of(kept.borrow().as_ref()));
-        assert_eq!((detail.status, detail.segment_index), (FS_WAL_ERR_CORRUPT, 3));
-        assert_eq!((detail.offset, detail.first_event_id, detail.last_event_id), (64, 5, 9));
-        // SAFETY: the text is NUL-terminated and lives until this thread's next failure.
-        let text = unsafe { CStr::from_ptr(fs_wal_last_error()) };
-        assert_eq!(text, c"bad\\0byte");
-        let other = std::thread::spawn(|| LAST.with(|kept| detail_of(kept.borrow().as_ref())));
-        assert_eq!(other.join().unwrap().status, FS_WAL_OK, "another thread has had no failure");
+    fn nothing_has_failed_on_a_new_thread() {
+        assert_eq!(text(), "");
+        assert_eq!(detail_now(), NO_DETAIL);
+    }
+
+    #[test]
+    fn a_failure_is_kept_in_words_and_as_data() {
+        let place = Place { segment_index: Some(0), offset: Some(4096), event_ids: Some((7, 9)) };
+        let error = Error::io("read x.wal", &std::io::Error::from_raw_os_error(5)).at(place);
+        assert_eq!(record(&error), FS_WAL_ERR_IO);
+        assert!(text().starts_with("read x.wal: "), "{}", text());
+        let detail = detail_now();
+        assert_eq!((detail.status, detail.os_errno), (FS_WAL_ERR_IO, 5));
+        assert_eq!((detail.has_segment_index, detail.segment_index), (1, 0));
+        assert_eq!((detail.has_offset, detail.offset), (1, 4096));
+        assert_eq!((detail.first_event_id, detail.last_event_id), (7, 9));
+        record(&Error::new(Cause::Closed, "closed"));
+        assert_eq!((detail_now().has_offset, detail_now().os_errno), (0, 0));
+    }
+
+    #[test]
+    fn normal_flow_leaves_the_last_failure_alone() {
+        record(&Error::new(Cause::NotFound, "no such thing"));
+        for flow in [Error::WouldBlock, Error::Timeout, Error::End] {
+            record(&flow);
+        }
+        assert_eq!(text(), "no such thing");
+        assert_eq!(detail_now().status, FS_WAL_ERR_NOT_FOUND);
+    }
+
+    #[test]
+    fn a_nul_does_not_cut_the_text() {
+        record(&Error::new(Cause::Io, "before\0after"));
+        assert_eq!(text(), "before\u{fffd}after");
+    }
+
+    #[test]
+    fn threads_do_not_see_each_others_failures() {
+        record(&Error::new(Cause::Io, "mine"));
+        assert_eq!(std::thread::spawn(text).join().unwrap(), "");
+        assert_eq!(text(), "mine");
+    }
+
+    #[test]
+    fn a_short_detail_gets_a_prefix_and_an_absurd_one_is_refused() {
+        record(&Error::new(Cause::Corrupt, "bad"));
+        let mut detail = ErrorDetail { struct_size: 12, last_event_id: 99, ..NO_DETAIL };
+        // SAFETY: the struct is longer than the 12 bytes it says.
+        assert_eq!(unsafe { fs_wal_last_error_detail(&mut detail) }, FS_WAL_OK);
+        assert_eq!((detail.struct_size, detail.status), (12, FS_WAL_ERR_CORRUPT));
+        assert_eq!(detail.last_event_id, 99);
+        detail.struct_size = 7;
+        // SAFETY: as above.
+        let status = unsafe { fs_wal_last_error_detail(&mut detail) };
+        assert_eq!(status, FS_WAL_ERR_INVALID_ARGUMENT);
+        assert!(text().contains("out.struct_size is 7"), "{}", text());
+        // SAFETY: NULL is asked for to be refused.
+        let status = unsafe { fs_wal_last_error_detail(std::ptr::null_mut()) };
+        assert_eq!((status, text().as_str()), (FS_WAL_ERR_INVALID_ARGUMENT, "out is NULL"));
     }
 }

@@ -1,94 +1,143 @@
-//! Telemetry and the recovery report.
+//! The calls that tell how a log does: reports, numbers, Prometheus text.
 
 use std::ffi::c_char;
 
-use super::guard::{copy_sized, null};
-use super::handle::fs_wal;
-use super::recorder::call;
-use super::status::fs_wal_status;
-use crate::error::{Cause, Error};
+use crate::error::Result;
 use crate::recorder::RecoveryReport;
 use crate::telemetry::{prometheus_text, MetricsSnapshot};
 
-/// What fs_wal_open found and did. The caller sets `out->struct_size`; no more than that is
-/// written. Any thread.
+use super::argument::{self, refused};
+use super::handle::{with_log, Wal};
+use super::sized::{self, CStruct};
+use super::status::Status;
+
+// SAFETY: repr(C), integers and arrays of bytes only, `struct_size` first.
+unsafe impl CStruct for RecoveryReport {}
+// SAFETY: repr(C), integers only, in nested structs too, `struct_size` first.
+unsafe impl CStruct for MetricsSnapshot {}
+
+/// What `fs_wal_open` found and did. Set `out->struct_size` to `sizeof *out` before; of a longer
+/// report than that the caller gets the beginning.
 ///
-/// Returns FS_WAL_OK, FS_WAL_ERR_INVALID_ARGUMENT, or FS_WAL_ERR_CLOSED in a forked child.
+/// Threads: any.
 ///
-/// # Safety
-/// `wal` is an open handle; `out` points to as many bytes as its struct_size says.
+/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_recovery_report(
-    wal: *const fs_wal,
+    wal: *const Wal,
     out: *mut RecoveryReport,
-) -> fs_wal_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(wal, |wal| match out.is_null() {
-            true => Err(null("out")),
-            false => copy_sized(&wal.log().recovery_report(), out.cast(), "out->struct_size"),
-        })
-    }
+) -> Status {
+    // SAFETY: the header asks for an open handle and for NULL or a struct as long as it says.
+    unsafe { with_log(wal, |log| sized::write(out, "out", log.recovery_report())) }
 }
 
-/// The log's counters now. The caller sets `out->struct_size`; no more than that is written. Any
-/// thread.
+/// The counters of the log now. Set `out->struct_size` to `sizeof *out` before; of more counters
+/// than that the caller gets the first. Each is right by itself; they are not read at one instant.
 ///
-/// Returns FS_WAL_OK, FS_WAL_ERR_INVALID_ARGUMENT, or FS_WAL_ERR_CLOSED in a forked child.
+/// Threads: any.
 ///
-/// # Safety
-/// `wal` is an open handle; `out` points to as many bytes as its struct_size says.
+/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_metrics(
-    wal: *const fs_wal,
-    out: *mut MetricsSnapshot,
-) -> fs_wal_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(wal, |wal| match out.is_null() {
-            true => Err(null("out")),
-            false => copy_sized(&wal.log().metrics(), out.cast(), "out->struct_size"),
-        })
-    }
+pub unsafe extern "C" fn fs_wal_metrics(wal: *const Wal, out: *mut MetricsSnapshot) -> Status {
+    // SAFETY: the header asks for an open handle and for NULL or a struct as long as it says.
+    unsafe { with_log(wal, |log| sized::write(out, "out", log.metrics())) }
 }
 
-/// The counters in the Prometheus text format, NUL-terminated. `*needed`, if not NULL, is set to
-/// the bytes the whole text takes, the NUL included. NULL for `buf` with 0 for `len` only asks for
-/// that. Any thread.
+/// The counters in the Prometheus text format, NUL-terminated, in `buf` of `len` bytes.
 ///
-/// Returns FS_WAL_OK; FS_WAL_ERR_INVALID_ARGUMENT when `buf` is too small: nothing was written to
-/// it, the text says how much is needed, and it may be a little more next time; FS_WAL_ERR_CLOSED
-/// in a forked child.
+/// `*needed`, unless `needed` is NULL, is the size of the text with its NUL, also when it does not
+/// fit. `buf` NULL with `len` 0 asks for the size alone. Numbers grow: the text may need a few
+/// bytes more at the next call.
 ///
-/// # Safety
-/// `wal` is an open handle; `buf` points to `len` writable bytes; `needed` is NULL or can be written.
+/// Threads: any.
+///
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (also when the text does not fit: `buf` is
+/// not written), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_metrics_prometheus(
-    wal: *const fs_wal,
+    wal: *const Wal,
     buf: *mut c_char,
     len: usize,
     needed: *mut usize,
-) -> fs_wal_status {
-    // SAFETY: the caller's promises; `buf` is written only after it was found large enough.
+) -> Status {
+    // SAFETY: the header asks for an open handle, for NULL or `len` bytes that can be written, and
+    // for NULL or a size that can be written.
+    unsafe { with_log(wal, |log| give_text(&prometheus_text(&log.metrics()), buf, len, needed)) }
+}
+
+/// # Safety
+/// `buf` is NULL or `len` bytes that can be written, `needed` NULL or a size that can be written.
+unsafe fn give_text(text: &str, buf: *mut c_char, len: usize, needed: *mut usize) -> Result<()> {
+    let size = text.len() + 1;
+    let asks_for_size = buf.is_null() && len == 0;
+    if asks_for_size || !needed.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { argument::out(needed, "needed") }?.set(size);
+    }
+    if asks_for_size {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise; one byte is not written unless all of them fit.
+    unsafe { argument::out(buf, "buf") }?;
+    if len < size {
+        return Err(refused(format!("len is {len}: the text needs {size} bytes")));
+    }
+    // SAFETY: `buf` has `len` bytes, which are at least `size`.
     unsafe {
-        call(wal, |wal| {
-            if buf.is_null() && len > 0 {
-                return Err(null("buf"));
-            }
-            let mut text = prometheus_text(&wal.log().metrics()).into_bytes();
-            text.push(0);
-            if !needed.is_null() {
-                needed.write(text.len());
-            }
-            if buf.is_null() {
-                return Ok(());
-            }
-            if len < text.len() {
-                let message = format!("len is {len}: the text takes {} bytes", text.len());
-                return Err(Error::new(Cause::InvalidArgument, message));
-            }
-            buf.cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), text.len());
-            Ok(())
-        })
+        std::ptr::copy_nonoverlapping(text.as_ptr().cast(), buf, text.len());
+        buf.add(text.len()).write(0);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Cause;
+    use std::ptr;
+
+    const UNTOUCHED: c_char = 0x55;
+
+    /// Gives "abc" to a buffer of `len` bytes.
+    fn give(len: usize) -> (Result<()>, [c_char; 6], usize) {
+        let (mut buf, mut needed) = ([UNTOUCHED; 6], 99);
+        // SAFETY: `len` is at most 6 in the tests, and both pointers are to locals.
+        let result = unsafe { give_text("abc", buf.as_mut_ptr(), len, &mut needed) };
+        (result, buf, needed)
+    }
+
+    #[test]
+    fn the_size_may_be_asked_for_alone() {
+        let mut needed = 0;
+        // SAFETY: no buffer, and a size that can be written.
+        unsafe { give_text("abc", ptr::null_mut(), 0, &mut needed) }.unwrap();
+        assert_eq!(needed, 4);
+        // SAFETY: NULL is asked for to be refused.
+        let error = unsafe { give_text("abc", ptr::null_mut(), 0, ptr::null_mut()) }.unwrap_err();
+        assert_eq!(error.to_string(), "needed is NULL");
+    }
+
+    #[test]
+    fn a_text_is_given_whole_or_not_at_all() {
+        for len in 0..4 {
+            let (result, buf, needed) = give(len);
+            let error = result.unwrap_err();
+            assert_eq!(error.cause(), Some(Cause::InvalidArgument));
+            assert_eq!(error.to_string(), format!("len is {len}: the text needs 4 bytes"));
+            assert_eq!((buf, needed), ([UNTOUCHED; 6], 4));
+        }
+        for len in 4..=6 {
+            let (result, buf, needed) = give(len);
+            result.unwrap();
+            let bytes = buf.map(|c| c as u8);
+            assert_eq!((bytes, needed), (*b"abc\0UU", 4));
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_is_null_and_long_is_refused() {
+        // SAFETY: NULL is asked for to be refused.
+        let error = unsafe { give_text("abc", ptr::null_mut(), 9, ptr::null_mut()) }.unwrap_err();
+        assert_eq!(error.to_string(), "buf is NULL");
     }
 }

@@ -1,183 +1,188 @@
-//! Replay.
+//! The calls that replay.
 
+use std::cell::UnsafeCell;
 use std::ffi::c_char;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::guard::{guard, null, path, put, struct_size};
-use super::status::fs_wal_status;
 use crate::error::{Cause, Error, Result};
 use crate::format::RequestEvent;
-use crate::replay::{Reader, ReaderOptions};
+use crate::replay::Reader;
 
-/// Follow a live log. Not in this version.
-pub const FS_WAL_READER_FOLLOW: u32 = 1;
-/// Read around damage. Not in this version.
-pub const FS_WAL_READER_SALVAGE: u32 = 2;
-/// Do not check block checksums: faster, and what a disk changed is not noticed.
-pub const FS_WAL_READER_NO_VERIFY: u32 = 4;
-/// Give out only what is durable. Not in this version.
-pub const FS_WAL_READER_DURABLE_ONLY: u32 = 8;
+use super::argument::{self, refused};
+use super::config::{reader_options, ReaderConfig};
+use super::guard::guard;
+use super::last_error;
+use super::status::Status;
 
-const LATER: u32 = FS_WAL_READER_FOLLOW | FS_WAL_READER_SALVAGE | FS_WAL_READER_DURABLE_ONLY;
-
-/// Reads a log, in this or another process, while it is written or at rest. Writes nothing. Made by
-/// fs_wal_reader_open, freed by fs_wal_reader_close; one thread at a time.
-pub struct fs_wal_reader {
-    reader: Reader,
-}
-
-/// Options of a reader.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub struct fs_wal_reader_config {
-    /// sizeof(fs_wal_reader_config).
-    pub struct_size: u32,
-    /// FS_WAL_READER_...
-    pub flags: u32,
-}
-
-/// Opens a log for reading, at its oldest event. `config` may be NULL. On success `*out` is a
-/// handle that fs_wal_reader_close frees. Any thread.
+/// A reader of a log: made by `fs_wal_reader_open`, freed by `fs_wal_reader_close`.
 ///
-/// Returns FS_WAL_OK, FS_WAL_ERR_NOT_FOUND (no such directory), _PERMISSION, _UNSUPPORTED (a flag
-/// of a later version), _INVALID_ARGUMENT, _IO.
+/// Gives the events in order, over cold, hot and active segments, also while another thread or
+/// process appends; it writes nothing and never holds the writer up. One thread at a time.
+pub struct WalReader {
+    magic: AtomicU32,
+    inner: UnsafeCell<Inner>,
+}
+
+struct Inner {
+    reader: Reader,
+    /// A panic has left the reader half way through something.
+    broken: bool,
+}
+
+const LIVE: u32 = 0x4c52_5346;
+
+/// A call on a reader.
 ///
 /// # Safety
-/// `dir` is a NUL-terminated string; `config` is NULL or as large as its struct_size says; `out` can
-/// be written.
+/// `reader` is NULL or an open reader, and no other thread is in a call on it.
+#[inline]
+unsafe fn with_reader(
+    reader: *mut WalReader,
+    call: impl FnOnce(&mut Reader) -> Result<()>,
+) -> Status {
+    // SAFETY: the caller's promise.
+    let inner = match unsafe { borrow(reader) } {
+        Ok(inner) => inner,
+        Err(error) => return last_error::record(&error),
+    };
+    let Inner { reader, broken } = inner;
+    if *broken {
+        let message = "the reader has met a defect of the library before: close it";
+        return last_error::record(&Error::new(Cause::Internal, message));
+    }
+    guard(|| call(reader), |_panic| *broken = true)
+}
+
+/// # Safety
+/// As for [`with_reader`].
+#[inline]
+unsafe fn borrow<'a>(reader: *mut WalReader) -> Result<&'a mut Inner> {
+    // SAFETY: the caller's promise.
+    let handle = unsafe { argument::borrow(reader.cast_const(), "reader") }?;
+    if handle.magic.load(Ordering::Relaxed) != LIVE {
+        return Err(refused("reader is not open: it was closed, or never was one".to_owned()));
+    }
+    // SAFETY: the caller promises that no other call uses the reader now.
+    Ok(unsafe { &mut *handle.inner.get() })
+}
+
+/// Opens the log in directory `dir` for reading, at its oldest event. The log may be open for
+/// writing, in this process or another, or not at all; nothing in it is changed.
+///
+/// `config` may be NULL: every block is verified. `dir` and `config` are copied. On success `*out`
+/// is a reader that the caller owns and gives back to `fs_wal_reader_close`; on failure `*out` is
+/// not touched.
+///
+/// Threads: any.
+///
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
+/// `FS_WAL_ERR_UNSUPPORTED` (a flag or field this version does not support),
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_open(
     dir: *const c_char,
-    config: *const fs_wal_reader_config,
-    out: *mut *mut fs_wal_reader,
-) -> fs_wal_status {
-    guard(None, || {
-        if out.is_null() {
-            return Err(null("out"));
-        }
-        // SAFETY: the caller's promises about `dir`, `config` and `out`.
-        unsafe {
-            let reader = Reader::open(path(dir, "dir")?, translate(config)?)?;
-            put(out, "out", Box::into_raw(Box::new(fs_wal_reader { reader })))
-        }
-    })
+    config: *const ReaderConfig,
+    out: *mut *mut WalReader,
+) -> Status {
+    guard(
+        || {
+            // SAFETY: the header asks for a C string, for NULL or a config as long as it says, and
+            // for a pointer that can be written.
+            let (dir, options, out) = unsafe {
+                (argument::path(dir, "dir")?, reader_options(config)?, argument::out(out, "out")?)
+            };
+            let inner = Inner { reader: Reader::open(dir, options)?, broken: false };
+            let handle = WalReader { magic: AtomicU32::new(LIVE), inner: UnsafeCell::new(inner) };
+            out.set(Box::into_raw(Box::new(handle)));
+            Ok(())
+        },
+        |_panic| (),
+    )
 }
 
-/// The next event, copied to `*out`.
+/// Copies the next event to `*out`. At the end of the log it returns `FS_WAL_END`; asked again
+/// later it goes on where it stopped, if events have been appended since.
 ///
-/// Returns FS_WAL_OK; FS_WAL_END: nothing more right now, a later call may find more;
-/// FS_WAL_ERR_CORRUPT (fs_wal_last_error_detail says where; nothing damaged is given out); _GAP
-/// (retention has removed what comes next); _IO; _INVALID_ARGUMENT.
+/// Threads: one at a time.
 ///
-/// # Safety
-/// `reader` is an open reader, used by one thread; `out` can be written.
+/// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (saying where; it is not passed over),
+/// `FS_WAL_ERR_GAP` (events removed by retention before they were read), `FS_WAL_ERR_PERMISSION`,
+/// `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_next(
-    reader: *mut fs_wal_reader,
+    reader: *mut WalReader,
     out: *mut RequestEvent,
-) -> fs_wal_status {
-    // SAFETY: the caller's promises.
+) -> Status {
+    // SAFETY: the header asks for an open reader, for one thread at a time, and for a pointer that
+    // can be written.
     unsafe {
-        with(reader, |reader| {
-            if out.is_null() {
-                return Err(null("out"));
-            }
-            put(out, "out", reader.next()?)
+        with_reader(reader, |reader| {
+            let out = argument::out(out, "out")?;
+            out.set(reader.next()?);
+            Ok(())
         })
     }
 }
 
-/// The next events where they are, at least one: `*events` points to `*count` of them, the reader's
-/// own, valid until the next call on it.
+/// Some of the next events, at least one, without copying them: `*count` of them at `*events`. They
+/// belong to the reader and are valid until the next call on it.
 ///
-/// Returns as fs_wal_reader_next.
+/// Threads: one at a time.
 ///
-/// # Safety
-/// `reader` is an open reader, used by one thread; `events` and `count` can be written.
+/// Returns as `fs_wal_reader_next`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_next_batch(
-    reader: *mut fs_wal_reader,
+    reader: *mut WalReader,
     events: *mut *const RequestEvent,
     count: *mut usize,
-) -> fs_wal_status {
-    // SAFETY: the caller's promises.
+) -> Status {
+    // SAFETY: the header asks for an open reader, for one thread at a time, and for pointers that
+    // can be written.
     unsafe {
-        with(reader, |reader| {
-            if events.is_null() {
-                return Err(null("events"));
-            }
-            if count.is_null() {
-                return Err(null("count"));
-            }
+        with_reader(reader, |reader| {
+            let (events, count) =
+                (argument::out(events, "events")?, argument::out(count, "count")?);
             let batch = reader.next_batch()?;
-            put(events, "events", batch.as_ptr())?;
-            put(count, "count", batch.len())
+            events.set(batch.as_ptr());
+            count.set(batch.len());
+            Ok(())
         })
     }
 }
 
-/// Goes to the first event with this id or a higher one, forwards or backwards; 0 is the beginning.
+/// Goes to the first event whose id is at least `event_id`, forwards or back. When there is none
+/// yet, the next call returns `FS_WAL_END`.
 ///
-/// Returns FS_WAL_OK, also when there is no such event yet: the next call then says FS_WAL_END.
-/// FS_WAL_ERR_CORRUPT, _IO, _INVALID_ARGUMENT.
+/// Threads: one at a time.
 ///
-/// # Safety
-/// `reader` is an open reader, used by one thread.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`,
+/// `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_reader_seek(
-    reader: *mut fs_wal_reader,
-    event_id: u64,
-) -> fs_wal_status {
-    // SAFETY: the caller's promises.
-    unsafe { with(reader, |reader| reader.seek(event_id)) }
+pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u64) -> Status {
+    // SAFETY: the header asks for an open reader and for one thread at a time.
+    unsafe { with_reader(reader, |reader| reader.seek(event_id)) }
 }
 
-/// Frees a reader. NULL is fine.
+/// Closes and frees the reader, and what `fs_wal_reader_next_batch` gave out with it. NULL is fine.
 ///
-/// # Safety
-/// `reader` is NULL or an open reader, which is not used again.
+/// Threads: one at a time, and the last.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_reader_close(reader: *mut fs_wal_reader) {
+pub unsafe extern "C" fn fs_wal_reader_close(reader: *mut WalReader) {
     if reader.is_null() {
         return;
     }
-    guard(None, || {
-        // SAFETY: made by Box::into_raw in fs_wal_reader_open, and not used again.
-        drop(unsafe { Box::from_raw(reader) });
-        Ok(())
-    });
-}
-
-/// # Safety
-/// `reader` is NULL or an open reader that no other thread uses.
-unsafe fn with(
-    reader: *mut fs_wal_reader,
-    body: impl FnOnce(&mut Reader) -> Result<()>,
-) -> fs_wal_status {
-    // SAFETY: the caller's promise.
-    let handle = unsafe { reader.as_mut() };
-    guard(None, || body(&mut handle.ok_or_else(|| null("reader"))?.reader))
-}
-
-/// # Safety
-/// `config` is NULL or as large as its struct_size says.
-unsafe fn translate(config: *const fs_wal_reader_config) -> Result<ReaderOptions> {
-    if config.is_null() {
-        return Ok(ReaderOptions { verify: true });
-    }
-    // SAFETY: the caller's promise covers the size, and once that is checked the struct.
-    let flags = unsafe {
-        struct_size(config.cast(), size_of::<fs_wal_reader_config>(), "config.struct_size")?;
-        config.read_unaligned().flags
-    };
-    if flags & !(LATER | FS_WAL_READER_NO_VERIFY) != 0 {
-        let message = format!("config.flags is {flags}: has unknown bits");
-        return Err(Error::new(Cause::InvalidArgument, message));
-    }
-    if flags & LATER != 0 {
-        let message = format!(
-            "config.flags is {flags}: FOLLOW, SALVAGE and DURABLE_ONLY are not in this version"
-        );
-        return Err(Error::new(Cause::Unsupported, message));
-    }
-    Ok(ReaderOptions { verify: flags & FS_WAL_READER_NO_VERIFY == 0 })
+    guard(
+        || {
+            // SAFETY: the header asks for an open reader that is not used any more. It is borrowed
+            // to look at its magic number only, and then freed as the box it came from.
+            let handle = unsafe {
+                borrow(reader)?;
+                Box::from_raw(reader)
+            };
+            handle.magic.store(0, Ordering::Relaxed);
+            drop(handle);
+            Ok(())
+        },
+        |_panic| (),
+    );
 }

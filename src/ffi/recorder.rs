@@ -1,275 +1,226 @@
-//! Opening, appending, durability, shutdown.
+//! The calls that record: each a translation of its arguments and one call of the recorder.
 
 use std::ffi::c_char;
 use std::time::Duration;
 
-use super::config::{fs_wal_config, translate};
-use super::fork;
-use super::guard::{guard, null, path, put};
-use super::handle::fs_wal;
-use super::status::{fs_wal_status, FS_WAL_OK};
-use crate::error::{Error, Result};
 use crate::format::{MetaState, RequestEvent};
 use crate::recorder::Manager;
 
-/// Opens a log for writing: makes the directory if it is missing, locks it, recovers, prepares
-/// segments and starts the workers. `config` may be NULL: all defaults. On success `*out` is a
-/// handle that fs_wal_shutdown frees. Any thread.
+use super::argument::{self, refused};
+use super::config::{log_options, WalConfig};
+use super::guard::guard;
+use super::handle::{self, with_log, with_writer, Wal};
+use super::status::Status;
+use super::{fork, last_error};
+
+/// Opens the log in directory `dir` for writing: makes the directory if need be, locks it, recovers
+/// what an earlier process left, makes segments ready and starts the workers.
 ///
-/// Returns FS_WAL_OK; FS_WAL_ERR_INVALID_ARGUMENT (the text names the argument or field); _LOCKED
-/// (the text has the owner's pid); _PERMISSION; _NO_SPACE; _CORRUPT (recovery refuses, and has
-/// changed nothing; FS_WAL_FLAG_ACCEPT_LOSS may open); _UNSUPPORTED; _IO; _INTERNAL.
+/// `config` may be NULL: all defaults. `dir` and `config` are copied. On success `*out` is a handle
+/// that the caller owns and gives back to `fs_wal_shutdown`. On failure `*out` is not touched; what
+/// recovery cannot prove it refuses, changing nothing.
 ///
-/// # Safety
-/// `dir` is a NUL-terminated string; `config` is NULL or as large as its struct_size says; `out` can
-/// be written.
+/// A child made by fork() cannot use its parent's handle (`FS_WAL_ERR_CLOSED`) but may open others.
+///
+/// Threads: any.
+///
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (naming the field), `FS_WAL_ERR_UNSUPPORTED`
+/// (a field or filesystem this version does not support), `FS_WAL_ERR_LOCKED` (naming the owner's
+/// process id), `FS_WAL_ERR_CORRUPT` (saying where; see `FS_WAL_FLAG_ACCEPT_LOSS`),
+/// `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_IO`,
+/// `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_open(
     dir: *const c_char,
-    config: *const fs_wal_config,
-    out: *mut *mut fs_wal,
-) -> fs_wal_status {
-    guard(None, || {
-        if out.is_null() {
-            return Err(null("out"));
-        }
-        // SAFETY: the caller's promises about `dir`, `config` and `out`.
-        unsafe {
-            let directory = path(dir, "dir")?;
-            let (manager, writer) = Manager::open(directory, translate(config)?)?;
-            fork::register(manager.log())?;
-            put(out, "out", Box::into_raw(Box::new(fs_wal::new(manager, writer))))
-        }
-    })
+    config: *const WalConfig,
+    out: *mut *mut Wal,
+) -> Status {
+    guard(
+        || {
+            // SAFETY: the header asks for a C string, for NULL or a config as long as it says, and
+            // for a pointer that can be written.
+            let (dir, options, out) = unsafe {
+                (argument::path(dir, "dir")?, log_options(config)?, argument::out(out, "out")?)
+            };
+            options.validate()?;
+            fork::install()?;
+            let (manager, writer) = Manager::open(dir, options)?;
+            out.set(Wal::into_raw(manager, writer));
+            Ok(())
+        },
+        |_panic| (),
+    )
 }
 
-/// Appends one event: the hot path. `event` is copied; it must be aligned to 8. When this returns
-/// FS_WAL_OK the event survives the death of the process; for power loss see fs_wal_durable. Makes
-/// no system call while a prepared segment is ready. The one writer.
+/// Appends one event. The hot path: no system call, no allocation, no lock, no page fault while a
+/// prepared segment is ready. When it has returned `FS_WAL_OK` the event survives the death of the
+/// process at any later instruction; when the durable watermark has passed it, a power cut too.
 ///
-/// Returns FS_WAL_OK; FS_WAL_ERR_OUT_OF_ORDER (the id is not above the last one, or 0, or 2^64-1);
-/// _WOULD_BLOCK (FS_WAL_BACKPRESSURE_FAIL_FAST only); _NO_SPACE; _POISONED; _CLOSED (in a forked
-/// child); _INVALID_ARGUMENT. On any but FS_WAL_OK nothing was appended.
+/// `event` is copied: all 64 bytes, of which only `event_id` is interpreted. Ids rise.
 ///
-/// # Safety
-/// `wal` is an open handle and this thread its one writer; `event` points to an event.
+/// Threads: the writer.
+///
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_OUT_OF_ORDER`, `FS_WAL_ERR_WOULD_BLOCK` (only with
+/// `FS_WAL_BACKPRESSURE_FAIL_FAST`), `FS_WAL_ERR_NO_SPACE` (try again when there is space),
+/// `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`,
+/// `FS_WAL_ERR_INTERNAL`. Unless it is OK, nothing was appended.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_append(
-    wal: *mut fs_wal,
-    event: *const RequestEvent,
-) -> fs_wal_status {
-    if !wal.is_null() && !event.is_null() {
-        // SAFETY: neither is NULL, so the caller's promises hold. The fast path cannot panic, and
-        // so needs no guard.
-        if unsafe { (*wal).writer().append_fast(&*event) } {
-            return FS_WAL_OK;
-        }
-    }
-    // SAFETY: as the caller promised this function.
-    unsafe { append_slowly(wal, event) }
+pub unsafe extern "C" fn fs_wal_append(wal: *mut Wal, event: *const RequestEvent) -> Status {
+    // SAFETY: the header asks for an open handle, for the writer's thread, and for an event that
+    // can be read.
+    unsafe { with_writer(wal, |writer| writer.append(argument::borrow(event, "event")?)) }
 }
 
-/// # Safety
-/// As `fs_wal_append`.
-#[cold]
-#[inline(never)]
-unsafe fn append_slowly(wal: *mut fs_wal, event: *const RequestEvent) -> fs_wal_status {
-    // SAFETY: as `fs_wal_append`'s caller promised.
-    unsafe {
-        write(wal, |wal| {
-            let event = event.as_ref().ok_or_else(|| null("event"))?;
-            wal.writer().append(event)
-        })
-    }
-}
-
-/// Appends `count` events in order. `*appended`, if not NULL, is always set: how many went in, a
-/// prefix; on FS_WAL_OK all of them. The one writer.
+/// Appends `count` events in order, as many calls of `fs_wal_append` would, in less time. With
+/// `count` 0, `events` may be NULL.
 ///
-/// Returns as fs_wal_append, for the first event that was not appended.
+/// `*appended`, unless `appended` is NULL, is always set: how many went in, on an error too. They
+/// are the first ones, and they are in the log for good.
 ///
-/// # Safety
-/// `wal` is an open handle and this thread its one writer; `events` points to `count` events;
-/// `appended` is NULL or can be written.
+/// Threads: the writer.
+///
+/// Returns as `fs_wal_append`, for the first event that did not go in.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_append_batch(
-    wal: *mut fs_wal,
+    wal: *mut Wal,
     events: *const RequestEvent,
     count: usize,
     appended: *mut usize,
-) -> fs_wal_status {
-    let mut done = 0;
-    // SAFETY: the caller's promises; an empty batch is not looked at.
+) -> Status {
+    if !appended.is_null() && !appended.is_aligned() {
+        return last_error::record(&refused("appended is not aligned".to_owned()));
+    }
+    let mut went_in = 0;
+    // SAFETY: the header asks for an open handle, for the writer's thread, and for `count` events
+    // that can be read.
     let status = unsafe {
-        write(wal, |wal| {
-            if count == 0 {
-                return Ok(());
-            }
-            if events.is_null() {
-                return Err(null("events"));
-            }
-            let events = std::slice::from_raw_parts(events, count);
-            wal.writer().append_batch(events, &mut done)
+        with_writer(wal, |writer| {
+            writer.append_batch(argument::slice(events, count, "events")?, &mut went_in)
         })
     };
     if !appended.is_null() {
-        // SAFETY: not NULL, so the caller's promise holds.
-        unsafe { appended.write(done) };
+        // SAFETY: aligned, as was checked, and writable, as the header asks.
+        unsafe { appended.write(went_in) };
     }
     status
 }
 
-/// Gives out the place of the next event in the log itself: fill bytes 8 to 63 of `**slot`, never
-/// the id, then commit. The slot is the caller's until its next call on the handle; a claim that
-/// is not committed leaves no trace. The one writer.
+/// Gives out the place of the next event in the log, to be filled in place: `*slot` points at its
+/// 64 bytes. Fill all but `event_id` (they hold whatever was there), leave `event_id` alone, and
+/// call `fs_wal_commit`, which stores the id and so makes the event exist.
 ///
-/// Returns as fs_wal_append, but for _OUT_OF_ORDER.
+/// The slot belongs to the library. It is valid until the next call of append, append_batch, claim,
+/// commit or shutdown; an abandoned claim leaves no trace.
 ///
-/// # Safety
-/// `wal` is an open handle and this thread its one writer; `slot` can be written.
+/// Threads: the writer.
+///
+/// Returns `FS_WAL_OK`, or the errors of `fs_wal_append` but `FS_WAL_ERR_OUT_OF_ORDER`.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_claim(
-    wal: *mut fs_wal,
-    slot: *mut *mut RequestEvent,
-) -> fs_wal_status {
-    // SAFETY: the caller's promises.
+pub unsafe extern "C" fn fs_wal_claim(wal: *mut Wal, slot: *mut *mut RequestEvent) -> Status {
+    // SAFETY: the header asks for an open handle, for the writer's thread, and for a pointer that
+    // can be written.
     unsafe {
-        write(wal, |wal| {
-            if slot.is_null() {
-                return Err(null("slot"));
-            }
-            put(slot, "slot", wal.writer().claim()?)
+        with_writer(wal, |writer| {
+            let slot = argument::out(slot, "slot")?;
+            slot.set(writer.claim()?);
+            Ok(())
         })
     }
 }
 
-/// Makes the claimed event exist, by storing its id, last. The one writer.
+/// Makes the event in the claimed slot exist, under this id; promises what `fs_wal_append` does.
+/// After `FS_WAL_ERR_OUT_OF_ORDER` the claim still holds.
 ///
-/// Returns as fs_wal_append; FS_WAL_ERR_INVALID_ARGUMENT also when nothing is claimed. After
-/// _OUT_OF_ORDER the claim still stands.
+/// Threads: the writer.
 ///
-/// # Safety
-/// `wal` is an open handle and this thread its one writer.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (nothing is claimed),
+/// `FS_WAL_ERR_OUT_OF_ORDER`, `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_commit(wal: *mut fs_wal, event_id: u64) -> fs_wal_status {
-    // SAFETY: the caller's promises.
-    unsafe { write(wal, |wal| wal.writer().commit(event_id)) }
+pub unsafe extern "C" fn fs_wal_commit(wal: *mut Wal, event_id: u64) -> Status {
+    // SAFETY: the header asks for an open handle and for the writer's thread.
+    unsafe { with_writer(wal, |writer| writer.commit(event_id)) }
 }
 
-/// What was appended last: segment, offset just past it, id, as one consistent triple; all zero in
-/// an empty log. Any thread, also while the writer appends.
+/// The last event appended: segment, offset just past it, id, as one consistent triple. All 0 while
+/// the log is empty. Never waits.
 ///
-/// Returns FS_WAL_OK, FS_WAL_ERR_INVALID_ARGUMENT, or FS_WAL_ERR_CLOSED in a forked child.
+/// Threads: any.
 ///
-/// # Safety
-/// `wal` is an open handle; `out` can be written.
+/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_meta(wal: *const fs_wal, out: *mut MetaState) -> fs_wal_status {
-    // SAFETY: the caller's promises.
-    unsafe { call(wal, |wal| put(out, "out", wal.log().appended())) }
+pub unsafe extern "C" fn fs_wal_meta(wal: *const Wal, out: *mut MetaState) -> Status {
+    // SAFETY: the header asks for an open handle and for a pointer that can be written.
+    unsafe {
+        with_log(wal, |log| {
+            argument::out(out, "out")?.set(log.appended());
+            Ok(())
+        })
+    }
 }
 
-/// The durable watermark: every event up to this one survives a power cut. Any thread.
+/// The durable watermark: the last event on stable storage, like `fs_wal_meta`. It and everything
+/// before it survives a power cut. Never waits.
 ///
-/// Returns as fs_wal_meta.
+/// Threads: any.
 ///
-/// # Safety
-/// `wal` is an open handle; `out` can be written.
+/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_durable(wal: *const fs_wal, out: *mut MetaState) -> fs_wal_status {
-    // SAFETY: the caller's promises.
-    unsafe { call(wal, |wal| put(out, "out", wal.log().durable())) }
+pub unsafe extern "C" fn fs_wal_durable(wal: *const Wal, out: *mut MetaState) -> Status {
+    // SAFETY: the header asks for an open handle and for a pointer that can be written.
+    unsafe {
+        with_log(wal, |log| {
+            argument::out(out, "out")?.set(log.durable());
+            Ok(())
+        })
+    }
 }
 
-/// Makes everything appended so far durable, and returns when it is. Any thread; not the hot path.
+/// Makes everything appended before this call durable, and returns when it is.
 ///
-/// Returns FS_WAL_OK, _POISONED (the sync failed, now or before), _CLOSED, _INVALID_ARGUMENT.
+/// Threads: any. On the writer's thread it holds up the writer.
 ///
-/// # Safety
-/// `wal` is an open handle.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_POISONED` (a sync has failed: what is above the watermark may
+/// not survive a power cut, ever), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`,
+/// `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_sync(wal: *mut fs_wal) -> fs_wal_status {
-    // SAFETY: the caller's promises.
-    unsafe { call(wal, |wal| wal.log().sync()) }
+pub unsafe extern "C" fn fs_wal_sync(wal: *mut Wal) -> Status {
+    // SAFETY: the header asks for an open handle.
+    unsafe { with_log(wal, |log| log.sync()) }
 }
 
-/// Waits until the watermark has reached `event_id`, and asks for a sync if the policy would not
-/// soon bring one. A timeout of 0 only looks; UINT64_MAX waits for ever. Any thread.
+/// Waits until `event_id` is durable, at most `timeout_ns` (`UINT64_MAX`: for ever; 0: only looks).
+/// Asks for a sync when the policy would not soon bring one. The id need not be appended yet.
 ///
-/// Returns FS_WAL_OK, _TIMEOUT, _POISONED, _CLOSED (shut down meanwhile), _INVALID_ARGUMENT.
+/// Threads: any.
 ///
-/// # Safety
-/// `wal` is an open handle.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_TIMEOUT`, `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED` (shut down
+/// by another thread meanwhile), `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_wait_durable(
-    wal: *mut fs_wal,
+    wal: *mut Wal,
     event_id: u64,
     timeout_ns: u64,
-) -> fs_wal_status {
-    // SAFETY: the caller's promises.
-    unsafe { call(wal, |wal| wal.log().wait_durable(event_id, Duration::from_nanos(timeout_ns))) }
+) -> Status {
+    // SAFETY: the header asks for an open handle.
+    unsafe { with_log(wal, |log| log.wait_durable(event_id, Duration::from_nanos(timeout_ns))) }
 }
 
-/// Seals, makes everything durable, drains every queue, flushes meta and identity, stops the
-/// workers, releases the lock and frees the handle, also when it returns an error. Wakes waiting
-/// calls with FS_WAL_ERR_CLOSED and waits until they are out. NULL is fine. The writer, or any
-/// thread once the writer has stopped; no call may be begun on the handle any more.
+/// Shuts the log down: seals, makes everything durable, drains every queue, stops the workers,
+/// releases the lock and frees the handle. Threads waiting in `fs_wal_sync` or
+/// `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`, and calls still inside are waited for. To begin a
+/// call on the handle once this one has begun is an error that cannot be detected. NULL is fine.
 ///
-/// Returns FS_WAL_OK: everything is safe. _POISONED: the log failed, the text has the first cause,
-/// the next open will recover. _CLOSED: in a forked child; nothing was done. _NO_SPACE, _IO: the
-/// events are durable, but the clean shutdown could not be noted; the next open will recover.
+/// The handle is freed whatever is returned, except `FS_WAL_ERR_INVALID_ARGUMENT` (no handle) and
+/// `FS_WAL_ERR_INTERNAL`. In a forked child it returns `FS_WAL_ERR_CLOSED` and does nothing else.
 ///
-/// # Safety
-/// `wal` is NULL or an open handle, which is not used again.
+/// Threads: the writer, or any once the writer has stopped for good.
+///
+/// Returns `FS_WAL_OK`: everything appended is on stable storage. Else what went wrong:
+/// `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`,
+/// `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
-pub unsafe extern "C" fn fs_wal_shutdown(wal: *mut fs_wal) -> fs_wal_status {
-    if wal.is_null() {
-        return FS_WAL_OK;
-    }
-    guard(None, || {
-        // SAFETY: an open handle, made by Box::into_raw in fs_wal_open.
-        let handle = unsafe { &*wal };
-        if handle.log().poison().is_forked() {
-            // The threads are the parent's: nothing can be joined, and nothing is freed.
-            return handle.log().poison().check();
-        }
-        // SAFETY: no call is begun any more, so this is the last use of the writer, and when
-        // shut_down has returned nobody is inside and the box can be freed.
-        unsafe {
-            let result = handle.shut_down();
-            drop(Box::from_raw(wal));
-            result
-        }
-    })
-}
-
-/// A call of the one writer: a panic poisons the log.
-///
-/// # Safety
-/// `wal` is NULL or an open handle.
-unsafe fn write(wal: *const fs_wal, body: impl FnOnce(&fs_wal) -> Result<()>) -> fs_wal_status {
-    // SAFETY: the caller's promise.
-    let handle = unsafe { wal.as_ref() };
-    guard(handle.map(fs_wal::log), || body(handle.ok_or_else(no_handle)?))
-}
-
-/// A call of any thread: shutdown waits for it.
-///
-/// # Safety
-/// `wal` is NULL or an open handle.
-pub(super) unsafe fn call(
-    wal: *const fs_wal,
-    body: impl FnOnce(&fs_wal) -> Result<()>,
-) -> fs_wal_status {
-    // SAFETY: the caller's promise.
-    let handle = unsafe { wal.as_ref() };
-    guard(handle.map(fs_wal::log), || {
-        let handle = handle.ok_or_else(no_handle)?;
-        let _inside = handle.enter()?;
-        body(handle)
-    })
-}
-
-fn no_handle() -> Error {
-    null("wal")
+pub unsafe extern "C" fn fs_wal_shutdown(wal: *mut Wal) -> Status {
+    // SAFETY: the header asks for NULL or an open handle that no call is begun on any more, and for
+    // a writer that has stopped.
+    unsafe { handle::shut_down(wal) }
 }

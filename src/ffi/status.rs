@@ -1,113 +1,146 @@
-//! The codes, and which error gets which.
+//! The codes of the C ABI, and which cause gets which.
 
 use std::ffi::{c_char, CStr};
 
 use crate::error::{Cause, Error};
 
-/// What a function came to: 0 is success.
-pub type fs_wal_status = i32;
+/// What a call returns: `FS_WAL_OK`, `FS_WAL_END` or an `FS_WAL_ERR_` code.
+pub type Status = i32;
 
 /// Success.
-pub const FS_WAL_OK: fs_wal_status = 0;
-/// An argument is NULL or out of its range; the text names it.
-pub const FS_WAL_ERR_INVALID_ARGUMENT: fs_wal_status = 1;
+pub const FS_WAL_OK: Status = 0;
+/// An argument is NULL, misaligned or out of its range; the error text names it.
+pub const FS_WAL_ERR_INVALID_ARGUMENT: Status = 1;
 /// The directory does not exist.
-pub const FS_WAL_ERR_NOT_FOUND: fs_wal_status = 2;
-/// The log is open for writing elsewhere; the text has the owner's pid.
-pub const FS_WAL_ERR_LOCKED: fs_wal_status = 3;
+pub const FS_WAL_ERR_NOT_FOUND: Status = 2;
+/// Another owner has the log open for writing; the error text gives its process id.
+pub const FS_WAL_ERR_LOCKED: Status = 3;
 /// The operating system denies access.
-pub const FS_WAL_ERR_PERMISSION: fs_wal_status = 4;
-/// The disk, a quota or the active directory is full. Appends work again when there is space.
-pub const FS_WAL_ERR_NO_SPACE: fs_wal_status = 5;
-/// The operating system reports an I/O error.
-pub const FS_WAL_ERR_IO: fs_wal_status = 6;
-/// The files contradict what must have been written; nothing was changed.
-pub const FS_WAL_ERR_CORRUPT: fs_wal_status = 7;
-/// The event id is not above the last one, or is 0 or 2^64-1; nothing was written.
-pub const FS_WAL_ERR_OUT_OF_ORDER: fs_wal_status = 8;
-/// Nothing was done; try again.
-pub const FS_WAL_ERR_WOULD_BLOCK: fs_wal_status = 9;
-/// The time given has passed.
-pub const FS_WAL_ERR_TIMEOUT: fs_wal_status = 10;
-/// The log has failed before and takes no more events; the text has the first cause.
-pub const FS_WAL_ERR_POISONED: fs_wal_status = 11;
-/// Retention has removed the events that were to be read next.
-pub const FS_WAL_ERR_GAP: fs_wal_status = 12;
+pub const FS_WAL_ERR_PERMISSION: Status = 4;
+/// Disk, quota or memory directory is full. Goes away when there is space again.
+pub const FS_WAL_ERR_NO_SPACE: Status = 5;
+/// An input or output operation failed.
+pub const FS_WAL_ERR_IO: Status = 6;
+/// The files contradict what is known to have been written.
+pub const FS_WAL_ERR_CORRUPT: Status = 7;
+/// The event id is not above the last one, or is 0 or 2^64-1. Nothing was written.
+pub const FS_WAL_ERR_OUT_OF_ORDER: Status = 8;
+/// Nothing can be done right now: try again. Normal flow, leaves no error text.
+pub const FS_WAL_ERR_WOULD_BLOCK: Status = 9;
+/// The time given has passed. Normal flow, leaves no error text.
+pub const FS_WAL_ERR_TIMEOUT: Status = 10;
+/// The log has failed for good; the error text carries the first failure.
+pub const FS_WAL_ERR_POISONED: Status = 11;
+/// Events were removed by retention before the reader got to them.
+pub const FS_WAL_ERR_GAP: Status = 12;
 /// This version cannot do that.
-pub const FS_WAL_ERR_UNSUPPORTED: fs_wal_status = 13;
+pub const FS_WAL_ERR_UNSUPPORTED: Status = 13;
 /// A defect in the library.
-pub const FS_WAL_ERR_INTERNAL: fs_wal_status = 14;
-/// Reader: nothing more right now. Not a failure.
-pub const FS_WAL_END: fs_wal_status = 15;
-/// The log was shut down during the call, or belongs to the parent of this forked process.
-pub const FS_WAL_ERR_CLOSED: fs_wal_status = 16;
+pub const FS_WAL_ERR_INTERNAL: Status = 14;
+/// A reader is at the end of the log. Normal flow, leaves no error text.
+pub const FS_WAL_END: Status = 15;
+/// The log was shut down, or the handle belongs to the parent of this forked process.
+pub const FS_WAL_ERR_CLOSED: Status = 16;
 
 /// The code of an error.
-pub fn code_of(error: &Error) -> fs_wal_status {
+pub(super) fn of(error: &Error) -> Status {
     match error {
         Error::WouldBlock => FS_WAL_ERR_WOULD_BLOCK,
         Error::Timeout => FS_WAL_ERR_TIMEOUT,
         Error::End => FS_WAL_END,
-        Error::Failure(failure) => match failure.cause {
-            Cause::InvalidArgument => FS_WAL_ERR_INVALID_ARGUMENT,
-            Cause::NotFound => FS_WAL_ERR_NOT_FOUND,
-            Cause::Locked => FS_WAL_ERR_LOCKED,
-            Cause::Permission => FS_WAL_ERR_PERMISSION,
-            Cause::NoSpace => FS_WAL_ERR_NO_SPACE,
-            Cause::Io => FS_WAL_ERR_IO,
-            Cause::Corrupt => FS_WAL_ERR_CORRUPT,
-            Cause::OutOfOrder => FS_WAL_ERR_OUT_OF_ORDER,
-            Cause::Poisoned => FS_WAL_ERR_POISONED,
-            Cause::Gap => FS_WAL_ERR_GAP,
-            Cause::Unsupported => FS_WAL_ERR_UNSUPPORTED,
-            Cause::Internal => FS_WAL_ERR_INTERNAL,
-            Cause::Closed => FS_WAL_ERR_CLOSED,
-        },
+        Error::Failure(failure) => of_cause(failure.cause),
     }
 }
 
-fn name_of(status: fs_wal_status) -> &'static CStr {
-    match status {
-        FS_WAL_OK => c"OK",
-        FS_WAL_ERR_INVALID_ARGUMENT => c"INVALID_ARGUMENT",
-        FS_WAL_ERR_NOT_FOUND => c"NOT_FOUND",
-        FS_WAL_ERR_LOCKED => c"LOCKED",
-        FS_WAL_ERR_PERMISSION => c"PERMISSION",
-        FS_WAL_ERR_NO_SPACE => c"NO_SPACE",
-        FS_WAL_ERR_IO => c"IO",
-        FS_WAL_ERR_CORRUPT => c"CORRUPT",
-        FS_WAL_ERR_OUT_OF_ORDER => c"OUT_OF_ORDER",
-        FS_WAL_ERR_WOULD_BLOCK => c"WOULD_BLOCK",
-        FS_WAL_ERR_TIMEOUT => c"TIMEOUT",
-        FS_WAL_ERR_POISONED => c"POISONED",
-        FS_WAL_ERR_GAP => c"GAP",
-        FS_WAL_ERR_UNSUPPORTED => c"UNSUPPORTED",
-        FS_WAL_ERR_INTERNAL => c"INTERNAL",
-        FS_WAL_END => c"END",
-        FS_WAL_ERR_CLOSED => c"CLOSED",
-        _ => c"unknown status",
+fn of_cause(cause: Cause) -> Status {
+    match cause {
+        Cause::InvalidArgument => FS_WAL_ERR_INVALID_ARGUMENT,
+        Cause::NotFound => FS_WAL_ERR_NOT_FOUND,
+        Cause::Locked => FS_WAL_ERR_LOCKED,
+        Cause::Permission => FS_WAL_ERR_PERMISSION,
+        Cause::NoSpace => FS_WAL_ERR_NO_SPACE,
+        Cause::Io => FS_WAL_ERR_IO,
+        Cause::Corrupt => FS_WAL_ERR_CORRUPT,
+        Cause::OutOfOrder => FS_WAL_ERR_OUT_OF_ORDER,
+        Cause::Poisoned => FS_WAL_ERR_POISONED,
+        Cause::Gap => FS_WAL_ERR_GAP,
+        Cause::Unsupported => FS_WAL_ERR_UNSUPPORTED,
+        Cause::Internal => FS_WAL_ERR_INTERNAL,
+        Cause::Closed => FS_WAL_ERR_CLOSED,
     }
 }
 
-/// The name of a status, for example "OUT_OF_ORDER". Never NULL, whatever the number; the text is
-/// static. Any thread.
+/// The name of a status, as it is spelt in this header: "FS_WAL_ERR_IO". Never NULL; a number that
+/// is no status has a name that says so. The text is static and belongs to the library.
+///
+/// Threads: any.
 #[no_mangle]
-pub extern "C" fn fs_wal_status_string(status: fs_wal_status) -> *const c_char {
-    name_of(status).as_ptr()
+pub extern "C" fn fs_wal_status_string(status: Status) -> *const c_char {
+    name(status).as_ptr()
+}
+
+fn name(status: Status) -> &'static CStr {
+    match status {
+        FS_WAL_OK => c"FS_WAL_OK",
+        FS_WAL_ERR_INVALID_ARGUMENT => c"FS_WAL_ERR_INVALID_ARGUMENT",
+        FS_WAL_ERR_NOT_FOUND => c"FS_WAL_ERR_NOT_FOUND",
+        FS_WAL_ERR_LOCKED => c"FS_WAL_ERR_LOCKED",
+        FS_WAL_ERR_PERMISSION => c"FS_WAL_ERR_PERMISSION",
+        FS_WAL_ERR_NO_SPACE => c"FS_WAL_ERR_NO_SPACE",
+        FS_WAL_ERR_IO => c"FS_WAL_ERR_IO",
+        FS_WAL_ERR_CORRUPT => c"FS_WAL_ERR_CORRUPT",
+        FS_WAL_ERR_OUT_OF_ORDER => c"FS_WAL_ERR_OUT_OF_ORDER",
+        FS_WAL_ERR_WOULD_BLOCK => c"FS_WAL_ERR_WOULD_BLOCK",
+        FS_WAL_ERR_TIMEOUT => c"FS_WAL_ERR_TIMEOUT",
+        FS_WAL_ERR_POISONED => c"FS_WAL_ERR_POISONED",
+        FS_WAL_ERR_GAP => c"FS_WAL_ERR_GAP",
+        FS_WAL_ERR_UNSUPPORTED => c"FS_WAL_ERR_UNSUPPORTED",
+        FS_WAL_ERR_INTERNAL => c"FS_WAL_ERR_INTERNAL",
+        FS_WAL_END => c"FS_WAL_END",
+        FS_WAL_ERR_CLOSED => c"FS_WAL_ERR_CLOSED",
+        _ => c"not a status of this library",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn every_code_has_a_name_of_its_own() {
-        let names: std::collections::BTreeSet<_> =
-            (FS_WAL_OK..=FS_WAL_ERR_CLOSED).map(name_of).collect();
+    fn codes_have_names_of_their_own_and_other_numbers_do_not() {
+        let names: BTreeSet<_> = (FS_WAL_OK..=FS_WAL_ERR_CLOSED).map(name).collect();
         assert_eq!(names.len(), 17);
-        assert!(!names.contains(c"unknown status"));
-        for stranger in [-1, 17, i32::MIN, i32::MAX] {
-            assert_eq!(name_of(stranger), c"unknown status");
+        assert!(names.iter().all(|name| name.to_bytes().starts_with(b"FS_WAL_")), "{names:?}");
+        for other in [-1, 17, i32::MIN, i32::MAX] {
+            assert_eq!(name(other), c"not a status of this library");
         }
+    }
+
+    #[test]
+    fn every_cause_has_the_code_that_bears_its_name() {
+        let causes = [
+            Cause::InvalidArgument,
+            Cause::NotFound,
+            Cause::Locked,
+            Cause::Permission,
+            Cause::NoSpace,
+            Cause::Io,
+            Cause::Corrupt,
+            Cause::OutOfOrder,
+            Cause::Poisoned,
+            Cause::Gap,
+            Cause::Unsupported,
+            Cause::Internal,
+            Cause::Closed,
+        ];
+        for cause in causes {
+            let code = of(&Error::new(cause, ""));
+            let spelt = name(code).to_str().unwrap().trim_start_matches("FS_WAL_ERR_");
+            assert_eq!(spelt.replace('_', ""), format!("{cause:?}").to_uppercase());
+        }
+        assert_eq!(of(&Error::WouldBlock), FS_WAL_ERR_WOULD_BLOCK);
+        assert_eq!(of(&Error::Timeout), FS_WAL_ERR_TIMEOUT);
+        assert_eq!(of(&Error::End), FS_WAL_END);
     }
 }

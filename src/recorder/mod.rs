@@ -26,4 +26,3 @@ pub use log::Log;
 pub use manager::Manager;
 pub use report::RecoveryReport;
 pub use segment_writer::Writer;
-pub use worker::panic_text;

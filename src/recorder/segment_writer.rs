@@ -70,24 +70,14 @@ impl Writer {
     /// Appends one event.
     #[inline(always)]
     pub fn append(&mut self, event: &RequestEvent) -> Result<()> {
-        if self.append_fast(event) {
+        let rises = event.event_id.wrapping_add(1) > self.floor;
+        let has_room = self.slot != self.block_end;
+        if rises && has_room && self.log.poison().is_running() {
+            self.store(event);
+            self.publish();
             return Ok(());
         }
         self.append_slowly(event)
-    }
-
-    /// Appends one event if there is nothing else to do than to store it; `false` = nothing was
-    /// done, and [`Writer::append`] will say why or make room. Cannot panic.
-    #[inline(always)]
-    pub fn append_fast(&mut self, event: &RequestEvent) -> bool {
-        let rises = event.event_id.wrapping_add(1) > self.floor;
-        let has_room = self.slot != self.block_end;
-        if !(rises && has_room && self.log.poison().is_running()) {
-            return false;
-        }
-        self.store(event);
-        self.publish();
-        true
     }
 
     /// Appends many; `appended` says how many went in: a prefix.

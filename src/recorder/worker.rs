@@ -143,7 +143,7 @@ pub fn spawn<T: Send + 'static>(
 }
 
 /// What a panic said.
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

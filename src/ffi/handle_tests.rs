@@ -1,0 +1,145 @@
+//! Handles of real logs, misused and shut down under way.
+
+use super::*;
+use crate::config::Config;
+use crate::ffi::status::*;
+use std::ptr;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+struct Opened {
+    wal: *mut Wal,
+    directory: tempfile::TempDir,
+}
+
+fn open() -> Opened {
+    let directory = tempfile::tempdir().unwrap();
+    let active = directory.path().join("active");
+    std::fs::create_dir(&active).unwrap();
+    let config = Config { num_blocks: 16, active_parent: active, ..Config::default() };
+    let (manager, writer) = Manager::open(&directory.path().join("log"), config).unwrap();
+    Opened { wal: Wal::into_raw(manager, writer), directory }
+}
+
+/// Lets a handle's address go to another thread, as C does.
+#[derive(Clone, Copy)]
+struct Address(*mut Wal);
+// SAFETY: handles are used from many threads; each test says who calls what.
+unsafe impl Send for Address {}
+
+impl Address {
+    /// # Safety
+    /// As for `with_log`.
+    unsafe fn with_log(self, call: impl FnOnce(&Log) -> Result<()>) -> Status {
+        // SAFETY: the caller's promise.
+        unsafe { with_log(self.0, call) }
+    }
+}
+
+#[test]
+fn what_is_no_handle_is_refused() {
+    let room = [7_u8; size_of::<Wal>() + align_of::<Wal>()];
+    let wal = room.as_ptr().wrapping_add(room.as_ptr().align_offset(align_of::<Wal>()));
+    let wal = wal.cast::<Wal>().cast_mut();
+    // SAFETY: NULL, a misaligned pointer, and readable memory without the magic number are refused.
+    unsafe {
+        for wal in [ptr::null_mut(), wal.wrapping_byte_add(1), wal] {
+            assert_eq!(with_log(wal, |_| unreachable!()), FS_WAL_ERR_INVALID_ARGUMENT);
+            assert_eq!(with_writer(wal, |_| unreachable!()), FS_WAL_ERR_INVALID_ARGUMENT);
+        }
+        assert_eq!(shut_down(wal), FS_WAL_ERR_INVALID_ARGUMENT);
+        assert_eq!(shut_down(ptr::null_mut()), FS_WAL_OK);
+    }
+}
+
+#[test]
+fn a_panic_inside_poisons_the_log() {
+    for in_writer in [true, false] {
+        let log = open();
+        // SAFETY: an open handle, used by this thread alone.
+        unsafe {
+            let status = if in_writer {
+                with_writer(log.wal, |_| panic!("planted"))
+            } else {
+                with_log(log.wal, |_| panic!("planted"))
+            };
+            assert_eq!(status, FS_WAL_ERR_INTERNAL);
+            let mut words = String::new();
+            let status = with_writer(log.wal, |writer| {
+                writer.append(&Default::default()).inspect_err(|error| words = error.to_string())
+            });
+            assert_eq!(status, FS_WAL_ERR_POISONED);
+            assert!(words.ends_with("defect in the library: planted"), "{words}");
+            assert_eq!(with_log(log.wal, |log| log.poison().check()), FS_WAL_ERR_POISONED);
+            assert_eq!(shut_down(log.wal), FS_WAL_ERR_POISONED);
+        }
+    }
+}
+
+#[test]
+fn shutting_down_wakes_who_waits_and_waits_for_who_is_inside() {
+    let log = open();
+    let wal = Address(log.wal);
+    let (begun, has_begun) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    // SAFETY: both calls on the handle are inside before the shutdown begins.
+    let (waiter, straggler) = unsafe {
+        let begun_too = begun.clone();
+        let waiter = thread::spawn(move || {
+            wal.with_log(|log| {
+                begun.send(()).unwrap();
+                log.wait_durable(1, Duration::MAX)
+            })
+        });
+        let straggler = thread::spawn(move || {
+            wal.with_log(|log| {
+                begun_too.send(()).unwrap();
+                released.recv().unwrap();
+                log.poison().check()
+            })
+        });
+        (waiter, straggler)
+    };
+    has_begun.recv().unwrap();
+    has_begun.recv().unwrap();
+    let shutdown = thread::spawn(move || {
+        let wal = wal;
+        // SAFETY: the test's last call on the handle, whose writer was never used.
+        unsafe { shut_down(wal.0) }
+    });
+    assert_eq!(waiter.join().unwrap(), FS_WAL_ERR_CLOSED, "woken by the shutdown");
+    // The last thing a shutdown writes. Then nothing but the call inside can hold it up.
+    let identity = log.directory.path().join("log/wal_identity");
+    while !std::fs::read_to_string(&identity).unwrap().contains("clean=1") {
+        thread::yield_now();
+    }
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(50) {
+        assert!(!shutdown.is_finished(), "the handle was freed under a call");
+        thread::yield_now();
+    }
+    release.send(()).unwrap();
+    assert_eq!(straggler.join().unwrap(), FS_WAL_ERR_CLOSED);
+    assert_eq!(shutdown.join().unwrap(), FS_WAL_OK);
+}
+
+#[test]
+fn a_log_marked_as_the_parents_answers_every_call_with_closed() {
+    let log = open();
+    // SAFETY: an open handle, used by this thread alone, and left to itself at the end.
+    unsafe {
+        with_log(log.wal, |log| {
+            log.poison().mark_forked();
+            Ok(())
+        });
+        assert_eq!(with_log(log.wal, |_| unreachable!()), FS_WAL_ERR_CLOSED);
+        let event = crate::format::RequestEvent { event_id: 1, ..Default::default() };
+        assert_eq!(with_writer(log.wal, |writer| writer.append(&event)), FS_WAL_ERR_CLOSED);
+        assert_eq!(with_writer(log.wal, |writer| writer.commit(1)), FS_WAL_ERR_CLOSED);
+        let claim = with_writer(log.wal, |writer| writer.claim().map(|_slot| ()));
+        assert_eq!(claim, FS_WAL_ERR_CLOSED);
+        assert_eq!(shut_down(log.wal), FS_WAL_ERR_CLOSED);
+        assert_eq!(shut_down(log.wal), FS_WAL_ERR_CLOSED, "the handle is still there");
+    }
+}

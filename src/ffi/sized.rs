@@ -1,0 +1,151 @@
+//! Structs that say how long they are, so that a program and a library of different versions
+//! understand each other: fields are only ever added at the end, and 0 is a new field's default.
+
+use std::mem::MaybeUninit;
+
+use crate::error::{Cause, Error, Result};
+
+use super::argument::{borrow, refused};
+
+/// Longest struct a caller can mean: anything above is a `struct_size` that was never set.
+pub(super) const MAX_SIZE: u32 = 4096;
+/// Shortest report a caller can mean: `struct_size` and one field.
+const MIN_REPORT_SIZE: u32 = 8;
+
+/// A struct whose first field is its length.
+///
+/// # Safety
+/// The type is `repr(C)`, its first field is `struct_size: u32`, and any bytes are a value of it.
+pub(super) unsafe trait CStruct: Copy {}
+
+/// The struct an argument points at. What the caller's version of it lacks is zero; what it has
+/// beyond ours must be.
+///
+/// # Safety
+/// A pointer that is not NULL must point at a `u32` and, if that is from `first_size` to
+/// [`MAX_SIZE`], at as many bytes, the `u32` included.
+pub(super) unsafe fn read<T: CStruct>(
+    pointer: *const T,
+    name: &str,
+    first_size: usize,
+) -> Result<T> {
+    // SAFETY: a `T` begins with a u32 and is aligned at least as it is; see above.
+    let size = unsafe { *borrow(pointer.cast::<u32>(), name)? };
+    if (size as usize) < first_size || size > MAX_SIZE {
+        let size_of = format!("set it to sizeof *{name}, {}", size_of::<T>());
+        return Err(refused(format!("{name}.struct_size is {size}: {size_of}")));
+    }
+    // SAFETY: the caller's struct has `size` bytes.
+    let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size as usize) };
+    let (known, unknown) = bytes.split_at(bytes.len().min(size_of::<T>()));
+    if unknown.iter().any(|byte| *byte != 0) {
+        let message = format!(
+            "{name}.struct_size is {size}, and a field beyond the {} bytes this version ({}) \
+             knows is not zero",
+            size_of::<T>(),
+            env!("CARGO_PKG_VERSION"),
+        );
+        return Err(Error::new(Cause::Unsupported, message));
+    }
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: `known` is at most a `T` long, and any bytes are a `T`.
+    unsafe {
+        std::ptr::copy_nonoverlapping(known.as_ptr(), value.as_mut_ptr().cast(), known.len());
+        Ok(value.assume_init())
+    }
+}
+
+/// Writes a report: as much of it as the caller's struct holds, and how much that was.
+///
+/// # Safety
+/// A pointer that is not NULL must point at a `u32`, and if that is at least
+/// [`MIN_REPORT_SIZE`], at as many bytes that can be written, the `u32` included.
+pub(super) unsafe fn write<T: CStruct>(pointer: *mut T, name: &str, value: T) -> Result<()> {
+    // SAFETY: a `T` begins with a u32 and is aligned at least as it is; see above. The reference
+    // is gone before anything is written.
+    let size = unsafe { *borrow(pointer.cast::<u32>().cast_const(), name)? };
+    if size < MIN_REPORT_SIZE {
+        let size_of = format!("set it to sizeof *{name}, {}", size_of::<T>());
+        return Err(refused(format!("{name}.struct_size is {size}: {size_of}")));
+    }
+    let written = size.min(size_of::<T>() as u32);
+    // SAFETY: the caller's struct has `size` bytes and `value` size_of::<T>(); neither is exceeded.
+    unsafe {
+        let from = std::ptr::from_ref(&value).cast::<u8>();
+        std::ptr::copy_nonoverlapping(from, pointer.cast::<u8>(), written as usize);
+        pointer.cast::<u32>().write(written);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[repr(C)]
+    struct Known {
+        struct_size: u32,
+        a: u32,
+        b: u64,
+    }
+
+    // SAFETY: as the trait asks.
+    unsafe impl CStruct for Known {}
+
+    /// A caller's struct of `size` bytes in room for more, filled with a pattern.
+    fn caller(size: u32) -> [u64; 4] {
+        let pattern = u64::from_ne_bytes([0xaa; 8]);
+        let mut first = pattern.to_ne_bytes();
+        first[..4].copy_from_slice(&size.to_ne_bytes());
+        [u64::from_ne_bytes(first), pattern, pattern, pattern]
+    }
+
+    fn read_from(caller: &[u64; 4]) -> Result<Known> {
+        // SAFETY: the array is longer than any size the tests give it.
+        unsafe { read(caller.as_ptr().cast(), "config", 8) }
+    }
+
+    #[test]
+    fn an_older_callers_struct_is_completed_with_zeros() {
+        assert_eq!(read_from(&caller(8)).unwrap(), Known { struct_size: 8, a: 0xaaaa_aaaa, b: 0 });
+        assert_eq!(read_from(&caller(12)).unwrap().b, 0xaaaa_aaaa);
+    }
+
+    #[test]
+    fn a_newer_callers_struct_is_taken_if_what_we_do_not_know_is_zero() {
+        let mut newer = caller(24);
+        let error = read_from(&newer).unwrap_err();
+        assert_eq!(error.cause(), Some(Cause::Unsupported));
+        assert!(error.to_string().contains("beyond the 16 bytes"), "{error}");
+        newer[2] = 0;
+        assert_eq!(read_from(&newer).unwrap().struct_size, 24);
+        newer[2] = 1 << 63;
+        assert!(read_from(&newer).is_err(), "the last byte counts");
+    }
+
+    #[test]
+    fn a_size_nobody_can_mean_is_refused() {
+        for size in [0, 1, 7, MAX_SIZE + 1, u32::MAX] {
+            let error = read_from(&caller(size)).unwrap_err();
+            assert_eq!(error.cause(), Some(Cause::InvalidArgument));
+            assert!(error.to_string().starts_with(&format!("config.struct_size is {size}: ")));
+        }
+    }
+
+    #[test]
+    fn a_report_is_never_written_beyond_the_callers_struct() {
+        let value = Known { struct_size: 16, a: 1, b: 2 };
+        for size in 8..=32 {
+            let mut out = caller(size);
+            // SAFETY: the array is 32 bytes long.
+            unsafe { write(out.as_mut_ptr().cast(), "out", value) }.unwrap();
+            let written = size.min(16) as usize;
+            let bytes: Vec<u8> = out.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            assert_eq!(bytes[..4], (written as u32).to_ne_bytes());
+            assert_eq!(bytes[4..8], 1_u32.to_ne_bytes());
+            assert_eq!(bytes[8..written], 2_u64.to_ne_bytes()[..written - 8]);
+            assert!(bytes[written..].iter().all(|byte| *byte == 0xaa), "size {size}");
+        }
+    }
+}
