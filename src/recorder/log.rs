@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_queue::ArrayQueue;
-
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{Layout, MetaState};
@@ -15,6 +13,7 @@ use crate::telemetry::{Metrics, MetricsSnapshot, TimingSnapshot};
 
 use super::meta_store::MetaStore;
 use super::report::RecoveryReport;
+use super::ring::Ring;
 use super::segment::{ActiveFile, Finished, Segment};
 use super::segment_freezer::Frozen;
 use super::segment_writer::ticks;
@@ -48,18 +47,18 @@ pub struct Log {
     pub(super) active: Arc<dyn Directory>,
     /// The file system under both.
     pub(super) storage: Arc<dyn Storage>,
-    prepared: ArrayQueue<Segment>,
-    segments_to_persist: ArrayQueue<Segment>,
+    prepared: Ring<Segment>,
+    segments_to_persist: Ring<Segment>,
     /// Full segments, persister to maintainer.
-    pub(super) segments_to_close: ArrayQueue<Finished>,
+    pub(super) segments_to_close: Ring<Finished>,
     /// Expired hot segments, maintainer to freezer.
-    pub(super) segments_to_freeze: ArrayQueue<u32>,
+    pub(super) segments_to_freeze: Ring<u32>,
     /// What became of them, freezer to maintainer.
-    pub(super) segments_to_free: ArrayQueue<Frozen>,
+    pub(super) segments_to_free: Ring<Frozen>,
     /// Persisted mapped files, persister to preparer.
-    pub(super) active_to_reuse: ArrayQueue<Arc<ActiveFile>>,
+    pub(super) active_to_reuse: Ring<Arc<ActiveFile>>,
     /// Disk files, maintainer to preparer.
-    pub(super) spare_files: ArrayQueue<SpareFile>,
+    pub(super) spare_files: Ring<SpareFile>,
     blocked: AtomicBool,
     blocked_by: Mutex<Option<Error>>,
     /// The id that somebody wants durable soon, whatever the policy.
@@ -121,13 +120,13 @@ impl Log {
             wal,
             active,
             storage,
-            prepared: ArrayQueue::new(config.prepared_segments as usize),
-            segments_to_persist: ArrayQueue::new(active_set + 1),
-            segments_to_close: ArrayQueue::new(CLOSE_RING_CAPACITY),
-            segments_to_freeze: ArrayQueue::new(FREEZE_RING_CAPACITY),
-            segments_to_free: ArrayQueue::new(FREEZE_RING_CAPACITY),
-            active_to_reuse: ArrayQueue::new(active_set + 1),
-            spare_files: ArrayQueue::new(config.prepared_segments as usize),
+            prepared: Ring::new(config.prepared_segments as usize),
+            segments_to_persist: Ring::new(active_set + 1),
+            segments_to_close: Ring::new(CLOSE_RING_CAPACITY),
+            segments_to_freeze: Ring::new(FREEZE_RING_CAPACITY),
+            segments_to_free: Ring::new(FREEZE_RING_CAPACITY),
+            active_to_reuse: Ring::new(active_set + 1),
+            spare_files: Ring::new(config.prepared_segments as usize),
             blocked: AtomicBool::new(false),
             blocked_by: Mutex::new(None),
             wanted_durable: AtomicU64::new(0),
@@ -194,9 +193,6 @@ impl Log {
         let counted = counters.snapshot();
         let in_segment = Layout::events_before(appended.last_offset);
         let before = self.events_before_this_handle(appended.last_segment_index);
-        let ring = |fill, capacity, counts: &crate::telemetry::RingCounters| {
-            counts.snapshot(fill, capacity)
-        };
         MetricsSnapshot {
             memory_locked: u32::from(self.is_memory_locked()),
             appended_event_id: appended.last_event_id,
@@ -205,31 +201,11 @@ impl Log {
                 + u64::from(in_segment.saturating_sub(before)),
             hot_segments: self.hot_segments.load(Ordering::Relaxed),
             cold_segments: self.cold_segments.load(Ordering::Relaxed),
-            prepared_segments: ring(
-                self.prepared.len(),
-                self.prepared.capacity(),
-                &counters.prepared_segments,
-            ),
-            segments_to_persist: ring(
-                self.segments_to_persist.len(),
-                self.segments_to_persist.capacity(),
-                &counters.segments_to_persist,
-            ),
-            segments_to_close: ring(
-                self.segments_to_close.len(),
-                self.segments_to_close.capacity(),
-                &counters.segments_to_close,
-            ),
-            segments_to_freeze: ring(
-                self.segments_to_freeze.len(),
-                self.segments_to_freeze.capacity(),
-                &counters.segments_to_freeze,
-            ),
-            segments_to_free: ring(
-                self.segments_to_free.len(),
-                self.segments_to_free.capacity(),
-                &counters.segments_to_free,
-            ),
+            prepared_segments: self.prepared.snapshot(),
+            segments_to_persist: self.segments_to_persist.snapshot(),
+            segments_to_close: self.segments_to_close.snapshot(),
+            segments_to_freeze: self.segments_to_freeze.snapshot(),
+            segments_to_free: self.segments_to_free.snapshot(),
             rotation: self.rotation_ns(counted.rotation),
             ..counted
         }
@@ -260,11 +236,7 @@ impl Log {
 
     /// Ready to be written to, for the writer.
     pub(super) fn pop_prepared(&self) -> Option<Segment> {
-        let segment = self.prepared.pop();
-        if segment.is_none() {
-            self.counters.prepared_segments.empty.add(1);
-        }
-        segment
+        self.prepared.pop_wanted()
     }
 
     /// Whether the ring of prepared segments has room, for the preparer.
@@ -286,7 +258,6 @@ impl Log {
     /// holds more segments than are ever mapped.
     pub(super) fn hand_to_persister(&self, segment: Segment) -> Result<()> {
         self.segments_to_persist.push(segment).map_err(|_| {
-            self.counters.segments_to_persist.full.add(1);
             let error = overflow("segments_to_persist");
             self.fail(&error);
             error

@@ -14,6 +14,7 @@ mod recovery_apply;
 mod recovery_scan;
 mod report;
 mod retention;
+mod ring;
 mod sealer;
 mod segment;
 mod segment_freezer;

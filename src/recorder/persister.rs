@@ -125,7 +125,6 @@ impl Persister {
     /// it when the prepared segments are used up.
     fn hand_to_maintainer(&self, mut finished: Finished) -> Result<()> {
         while let Err(back) = self.log.segments_to_close.push(finished) {
-            self.log.counters().segments_to_close.full.add(1);
             self.log.poison().check_failed()?;
             self.log.signals.maintainer.raise();
             std::thread::sleep(CLOSE_RING_WAIT);

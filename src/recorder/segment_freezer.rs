@@ -45,7 +45,6 @@ pub fn run(log: &Log) {
 
 fn report(log: &Log, mut frozen: Frozen) {
     while let Err(back) = log.segments_to_free.push(frozen) {
-        log.counters().segments_to_free.full.add(1);
         if log.poison().check_failed().is_err() {
             return;
         }

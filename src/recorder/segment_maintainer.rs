@@ -144,7 +144,6 @@ impl SegmentMaintainer {
         }
         self.retry_at = None;
         if self.log.segments_to_freeze.push(index).is_err() {
-            self.log.counters().segments_to_freeze.full.add(1);
             return false;
         }
         self.kept.freezing.insert(index);

@@ -88,11 +88,11 @@ impl Mapping {
         assert!(offset % WORD == 0 && len % WORD == 0, "offset {offset}, length {len}");
         let end = offset.checked_add(len);
         assert!(end.is_some_and(|end| end <= self.size()), "{offset}+{len} past the mapping");
+        // All access through these words is atomic; stores happen only where `writable` was asserted.
+        // The one non-atomic access to the same memory is the hot writer's, to bytes past the
+        // published position, which readers use only after an acquire load has published them.
         // SAFETY: the range was just checked to lie in the mapping, which lives as long as the
-        // borrow of self and is page aligned, so the words are aligned and mapped. All access
-        // through them is atomic; stores happen only where `writable` was asserted. The one
-        // non-atomic access to the same memory is the hot writer's, to bytes past the published
-        // position, which readers look at only after an acquire load has published them.
+        // borrow of self and is page aligned: the words are mapped and aligned.
         unsafe {
             let start = self.map.as_ptr().add(offset).cast::<AtomicU64>();
             std::slice::from_raw_parts(start, len / WORD)

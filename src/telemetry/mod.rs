@@ -63,15 +63,6 @@ impl Timing {
     }
 }
 
-/// What happened at a ring: how often a push found it full and a pop found it empty.
-#[derive(Debug, Default)]
-pub struct RingCounters {
-    /// Pushes that found it full and had to wait or be put off.
-    pub full: Counter,
-    /// Pops that found it empty though something was wanted.
-    pub empty: Counter,
-}
-
 /// Counters of one log.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -113,16 +104,6 @@ pub struct Metrics {
     pub would_block: Counter,
     /// Appends turned away with `NO_SPACE`.
     pub no_space: Counter,
-    /// Ring of prepared segments.
-    pub prepared_segments: RingCounters,
-    /// Ring `segments_to_persist`.
-    pub segments_to_persist: RingCounters,
-    /// Ring `segments_to_close`.
-    pub segments_to_close: RingCounters,
-    /// Ring `segments_to_freeze`.
-    pub segments_to_freeze: RingCounters,
-    /// Ring `segments_to_free`.
-    pub segments_to_free: RingCounters,
 }
 
 /// How often something was done and how long it took, in nanoseconds.
@@ -217,18 +198,6 @@ pub struct MetricsSnapshot {
     pub segments_to_freeze: RingSnapshot,
     /// Frozen segments whose hot file may go, filled by the freezer, emptied by the maintainer.
     pub segments_to_free: RingSnapshot,
-}
-
-impl RingCounters {
-    /// The ring at this moment.
-    pub fn snapshot(&self, fill: usize, capacity: usize) -> RingSnapshot {
-        RingSnapshot {
-            fill: fill as u64,
-            capacity: capacity as u64,
-            full: self.full.get(),
-            empty: self.empty.get(),
-        }
-    }
 }
 
 impl Metrics {
