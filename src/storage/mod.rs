@@ -136,8 +136,11 @@ pub fn replace_small(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Res
     let temporary = format!("{name}.tmp");
     directory.remove(&temporary)?;
     let file = create(directory, &temporary)?;
-    file.write_at(bytes, 0)?;
-    file.sync()?;
+    if let Err(error) = file.write_at(bytes, 0).and_then(|()| file.sync()) {
+        // On a full disk nothing half made is left to take up room.
+        let _ = directory.remove(&temporary);
+        return Err(error);
+    }
     directory.rename(&temporary, name)?;
     directory.sync()
 }
