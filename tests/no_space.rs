@@ -18,7 +18,7 @@ use flashstrike_wal::recorder::{Manager, Writer};
 const DONE: i32 = 7;
 
 /// Runs `test` again with 16 MB mounted over the WAL directory. A mount namespace of its own makes
-/// the mount go with the process.
+/// the mount go with the process, and an append that waits for ever ends with it.
 fn run_on_a_small_disk(test: &str) {
     if !common::may_mount() {
         return;
@@ -27,7 +27,7 @@ fn run_on_a_small_disk(test: &str) {
     fs::create_dir(place.log()).unwrap();
     let log = place.log().display().to_string();
     let mount = format!("mount -t tmpfs -o size=16m none {log} && exec \"$@\"");
-    let wrapper = ["unshare", "-m", "sh", "-c", &mount, "sh"];
+    let wrapper = ["timeout", "60", "unshare", "-m", "sh", "-c", &mount, "sh"];
     let scenario = format!("{log} {}", place.memory().display());
     let output = spawn_scenario_under(&wrapper, test, &scenario).wait_with_output().unwrap();
     let played = output.status.code() == Some(DONE);
