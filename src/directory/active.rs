@@ -102,8 +102,9 @@ pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result
     storage.remove_directory(directory.path())
 }
 
-/// Removes what older generations of the same log left in `parent`, as far as that is possible:
-/// leftovers cost memory and nothing else.
+/// Removes what other opens of the same log left in `parent`, as far as that is possible: older
+/// generations, and an open that was killed before it became this generation. Leftovers cost memory
+/// and nothing else.
 pub fn remove_older_generations(storage: &dyn Storage, parent: &Path, identity: &IdentityRecord) {
     let Ok(Some(above)) = storage.open_directory(parent, Links::Follow) else { return };
     for name in above.list().unwrap_or_default() {
@@ -113,7 +114,7 @@ pub fn remove_older_generations(storage: &dyn Storage, parent: &Path, identity: 
         }
         let Ok(Some(directory)) = open_private(storage, &path, storage.user()) else { continue };
         if let Ok(Identity::Known(found)) = load_identity(&*directory) {
-            if found.id == identity.id && found.generation < identity.generation {
+            if found.id == identity.id && found.generation <= identity.generation {
                 let _ = remove_active(storage, &*directory);
             }
         }

@@ -17,7 +17,7 @@ use super::ring::Ring;
 use super::segment::{ActiveFile, Finished, Segment};
 use super::segment_freezer::Frozen;
 use super::segment_writer::ticks;
-use super::worker::{Signal, Waiters};
+use super::wake::{Signal, Waiters};
 
 /// Full segments that may wait to be closed before the persister waits.
 const CLOSE_RING_CAPACITY: usize = 64;

@@ -3,9 +3,9 @@
 //! Each triple has one writing thread (the appender, the persister) and any number of readers,
 //! who take no lock and hold nobody up.
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 use loom::sync::atomic::{AtomicU64, Ordering};
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::format::MetaState;
@@ -65,9 +65,9 @@ impl Progress {
                     last_event_id: ended,
                 };
             }
-            #[cfg(loom)]
+            #[cfg(all(test, loom))]
             loom::thread::yield_now();
-            #[cfg(not(loom))]
+            #[cfg(not(all(test, loom)))]
             std::hint::spin_loop();
         }
     }

@@ -21,6 +21,7 @@ mod segment_freezer;
 mod segment_maintainer;
 mod segment_preparer;
 mod segment_writer;
+mod wake;
 mod worker;
 
 pub use log::Log;

@@ -80,7 +80,12 @@ impl Persister {
             if !due {
                 return Ok(false);
             }
+            let is_first = sealer.persisted() == 0;
             sealer.persist(upto)?;
+            if is_first {
+                // The segment counts as hot from its first event on: one may be in excess now.
+                self.log.signals.maintainer.raise();
+            }
             self.last_sync = Instant::now();
             self.log.waiters.wake();
             self.log.signals.coordinator.raise();

@@ -3,9 +3,13 @@
 //! own that can be killed.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+pub mod crash;
+
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::{Cause, Error};
@@ -157,16 +161,55 @@ pub fn expect_cause<T>(result: Result<T, Error>, cause: Cause) -> String {
     }
 }
 
+/// The bytes of every file of a directory, by name; but for the lock, which names its last owner.
+pub fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut contents = BTreeMap::new();
+    for name in names(directory) {
+        let path = directory.join(&name);
+        if name != "wal_lock" && path.is_file() {
+            contents.insert(name, std::fs::read(path).unwrap());
+        }
+    }
+    contents
+}
+
+/// Waits until something that workers bring about is so.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    const LONGEST: Duration = Duration::from_secs(20);
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < LONGEST, "not within {LONGEST:?}: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether the test may mount; if not, says that it is skipped.
+pub fn may_mount() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        println!("skipped: mounting needs root");
+    }
+    root
+}
+
 /// Runs the test `name` of this binary again as a process of its own, in which [`SCENARIO`] is set.
 pub fn spawn_scenario(name: &str, scenario: &str) -> Child {
+    spawn_scenario_under(&[], name, scenario)
+}
+
+/// The same, with the command `wrapper` in front: strace, unshare.
+pub fn spawn_scenario_under(wrapper: &[&str], name: &str, scenario: &str) -> Child {
     let binary = std::env::current_exe().expect("the test binary");
-    Command::new(binary)
+    let mut words = wrapper.iter().map(|word| word.into()).collect::<Vec<_>>();
+    words.push(binary.into_os_string());
+    Command::new(&words[0])
+        .args(&words[1..])
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(SCENARIO, scenario)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("spawn the test binary")
+        .unwrap_or_else(|error| panic!("spawn {words:?}: {error}"))
 }
 
 /// The scenario this process is to play, if it is a child.

@@ -1,0 +1,72 @@
+//! Logs that were never shut down: a process of its own writes one and kills itself; what the
+//! machine's restart would change is then changed by hand.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+
+use flashstrike_wal::config::{Config, SyncMode};
+use flashstrike_wal::format::IdentityRecord;
+
+use super::{append, open, spawn_scenario, Place};
+
+/// Events of a segment of the smallest size.
+pub const SEGMENT: u64 = 16 * 256;
+
+/// The log that crashes: nothing of a partial segment is synced unless asked for.
+pub fn config(memory: &Path) -> Config {
+    Config {
+        num_blocks: 16,
+        prepared_segments: 2,
+        sync_mode: SyncMode::Rotation,
+        active_parent: memory.to_owned(),
+        ..Config::default()
+    }
+}
+
+/// In the child: goes on with the log up to the event `synced`, syncs, up to `last`, and dies.
+pub fn play(scenario: &str) -> ! {
+    let words: Vec<&str> = scenario.split(' ').collect();
+    let [log, memory, synced, last] = words[..] else { panic!("{scenario}") };
+    let (synced, last): (u64, u64) = (synced.parse().unwrap(), last.parse().unwrap());
+    let (manager, mut writer) = open(log.as_ref(), config(memory.as_ref()));
+    let first = manager.log().appended().last_event_id + 1;
+    append(&mut writer, first..=synced);
+    manager.log().sync().unwrap();
+    append(&mut writer, first.max(synced + 1)..=last);
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+        .unwrap();
+    unreachable!("killed")
+}
+
+/// Leaves a log that was killed: `synced` events on disk, `last` appended. `test` begins with
+/// playing its scenario.
+pub fn crash(test: &str, place: &Place, synced: u64, last: u64) {
+    let memory = place.memory().display();
+    let scenario = format!("{} {memory} {synced} {last}", place.log().display());
+    let output = spawn_scenario(test, &scenario).wait_with_output().unwrap();
+    let killed = output.status.signal() == Some(libc::SIGKILL);
+    assert!(killed, "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+}
+
+/// `wal_identity` of a log.
+pub fn identity(log: &Path) -> IdentityRecord {
+    let bytes = std::fs::read(log.join("wal_identity")).unwrap();
+    IdentityRecord::decode(&bytes).expect("a whole identity")
+}
+
+/// The active directory of the one log that has one there.
+pub fn active_directory(place: &Place) -> PathBuf {
+    let mut all = place.active_directories();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
+/// What a restart of the machine does: the memory is gone, and the log's boot id is an older one.
+pub fn reboot(place: &Place) {
+    for directory in place.active_directories() {
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+    let mut identity = identity(&place.log());
+    identity.boot_id = "11111111-2222-3333-4444-555555555555".to_owned();
+    std::fs::write(place.log().join("wal_identity"), identity.encode()).unwrap();
+}
