@@ -1,7 +1,5 @@
 //! `wal_identity`: which log this is, and where its active segments are.
 
-use std::fmt::Write;
-
 use super::xxh64;
 
 /// The text record, a `key=value` a line, closed by its checksum.
@@ -36,8 +34,7 @@ impl IdentityRecord {
             self.active_path,
             u8::from(self.clean),
         );
-        let checksum = xxh64(text.as_bytes(), 0);
-        let _ = writeln!(text, "xxh64={checksum:016x}");
+        text.push_str(&checksum_line(&text));
         text
     }
 
@@ -46,8 +43,7 @@ impl IdentityRecord {
         let text = std::str::from_utf8(bytes).ok()?;
         let body_len = text.strip_suffix('\n')?.rfind('\n')? + 1;
         let (body, last) = text.split_at(body_len);
-        let checksum = last.trim_end().strip_prefix("xxh64=")?;
-        if u64::from_str_radix(checksum, 16).ok()? != xxh64(body.as_bytes(), 0) {
+        if last != checksum_line(body) {
             return None;
         }
         let value =
@@ -62,6 +58,11 @@ impl IdentityRecord {
             clean: value("clean")? == "1",
         })
     }
+}
+
+/// The last line of a record, in its one spelling.
+fn checksum_line(body: &str) -> String {
+    format!("xxh64={:016x}\n", xxh64(body.as_bytes(), 0))
 }
 
 #[cfg(test)]

@@ -8,8 +8,12 @@ use crate::error::{Cause, Error, Place, Result};
 use crate::format::{RequestEvent, EVENTS_PER_BLOCK};
 use crate::storage::{PosixStorage, Storage};
 
-use super::segment_reader::Step;
-use super::segment_source::{LogFiles, SegmentSource};
+use super::log_files::{LogFiles, Segment};
+use super::Step;
+
+/// How often in a row the files may contradict each other before that is believed: a listing is
+/// not a snapshot, and the writer goes on meanwhile.
+const LOOKS: u32 = 10;
 
 /// How a log is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +25,17 @@ pub struct ReaderOptions {
 /// Reads a log. For one thread at a time.
 ///
 /// At the end it answers [`Error::End`]; asked again later, it goes on where it stopped, with what
-/// has been appended since.
+/// has been appended since. After any other error it stands where it stood: asked again, it looks
+/// again.
 pub struct Reader {
     files: LogFiles,
-    /// The segment being read, and its index.
-    segment: Option<(u32, SegmentSource)>,
-    /// The index to open next; `None` = the oldest there is.
+    segment: Option<Box<Segment>>,
+    /// The segment to open when none is; `None` = the oldest there is.
     next_index: Option<u32>,
-    /// The last event read from the files; 0 = none.
-    last_event_id: u64,
-    /// Events below this id are passed over.
-    from_event_id: u64,
+    /// The last event before that segment, as far as it is known.
+    floor: u64,
+    /// Events below this id are passed over: all that were read already, or sought past.
+    from: u64,
     events: Vec<RequestEvent>,
     given: usize,
 }
@@ -40,7 +44,7 @@ impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader")
             .field("files", &self.files)
-            .field("last_event_id", &self.last_event_id)
+            .field("from", &self.from)
             .finish_non_exhaustive()
     }
 }
@@ -61,8 +65,8 @@ impl Reader {
             files: LogFiles::open(storage, directory, options.verify)?,
             segment: None,
             next_index: None,
-            last_event_id: 0,
-            from_event_id: 0,
+            floor: 0,
+            from: 1,
             events: Vec::with_capacity(EVENTS_PER_BLOCK),
             given: 0,
         })
@@ -94,106 +98,205 @@ impl Reader {
 
     /// Goes to the first event with this id or a higher one.
     pub fn seek(&mut self, event_id: u64) -> Result<()> {
-        let indexes: Vec<u32> = self.files.inventory()?.indexes().into_iter().collect();
-        // The last segment that begins at or below the id. Unused ones begin nowhere.
-        let (mut low, mut high) = (0, indexes.len());
-        let mut floor = 0;
-        while low < high {
-            let middle = (low + high) / 2;
-            match self.files.first_event_id(indexes[middle])? {
-                Some(first) if first != 0 && first <= event_id => {
-                    floor = first - 1;
-                    low = middle + 1;
-                }
-                _ => high = middle,
-            }
-        }
+        let (next_index, floor) = self.find(event_id)?;
         self.segment = None;
-        self.next_index = low.checked_sub(1).map(|at| indexes[at]);
-        self.last_event_id = floor;
-        self.from_event_id = event_id;
+        self.next_index = next_index;
+        self.floor = floor;
+        self.from = event_id.max(1);
         self.events.clear();
         self.given = 0;
         Ok(())
     }
 
-    /// Gets the next events that are wanted.
+    /// The last segment that begins at or below an id, and an id below its first. Segments without
+    /// events begin nowhere; damaged ones are stepped over, so that one does not hide the others.
+    fn find(&self, event_id: u64) -> Result<(Option<u32>, u64)> {
+        let indexes = self.files.indexes()?;
+        let mut best = None;
+        let (mut low, mut high) = (0, indexes.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            let mut probe = middle;
+            let first = loop {
+                match self.files.open_segment(indexes[probe], 0) {
+                    Ok(Some(segment)) => break Some((segment.first_event_id()?, segment)),
+                    // Retention removes the oldest, as much as it wants.
+                    Ok(None) => {}
+                    Err(error) if error.cause() == Some(Cause::Corrupt) => {}
+                    Err(error) => return Err(error),
+                }
+                probe += 1;
+                if probe == high {
+                    break None;
+                }
+            };
+            match first {
+                Some((first, segment)) if first != 0 && first <= event_id => {
+                    best = Some((probe, first - 1, segment.is_sealed()));
+                    low = probe + 1;
+                }
+                _ => high = middle,
+            }
+        }
+        let Some((mut at, mut floor, mut sealed)) = best else { return Ok((None, 0)) };
+        // Whether the events of an open segment count is decided by the open ones before it.
+        while !sealed && at > 0 {
+            let Some(before) = self.files.open_segment(indexes[at - 1], 0)? else { break };
+            sealed = before.is_sealed();
+            if !sealed {
+                at -= 1;
+                floor = before.first_event_id()?.saturating_sub(1);
+            }
+        }
+        Ok((Some(indexes[at]), floor))
+    }
+
+    /// Gets the next events that are wanted: at least one.
+    #[cold]
     fn fill(&mut self) -> Result<()> {
         self.events.clear();
         self.given = 0;
+        let mut looks = 0;
         loop {
-            let (index, step) = match &mut self.segment {
-                Some((index, source)) => {
-                    (*index, source.step(self.last_event_id, &mut self.events)?)
-                }
-                None => {
-                    self.enter()?;
-                    continue;
-                }
+            let Some(segment) = &mut self.segment else {
+                self.enter(&mut looks)?;
+                continue;
             };
-            match step {
-                Step::Events => {
-                    let Some(last) = self.events.last() else { continue };
-                    self.last_event_id = last.event_id;
-                    let from = self.from_event_id;
-                    self.given = self.events.partition_point(|event| event.event_id < from);
-                    if self.given < self.events.len() {
+            match segment.step(self.from, &mut self.events) {
+                Ok(Step::Block) => {
+                    looks = 0;
+                    self.from = self.from.max(segment.last_event_id() + 1);
+                    if !self.events.is_empty() {
                         return Ok(());
                     }
-                    self.events.clear();
-                    self.given = 0;
                 }
-                Step::Complete => {
+                Ok(Step::Complete) => self.leave(&mut looks)?,
+                Ok(Step::End) => {
+                    let end = segment.last_event_id();
+                    self.stop_at(end, &mut looks)?;
+                }
+                Err(error) => {
+                    let as_seen = self.files.is_as_seen(segment)?;
                     self.segment = None;
-                    self.next_index = Some(index.checked_add(1).ok_or(Error::End)?);
+                    if as_seen || !self.look_again(&mut looks) {
+                        return Err(error);
+                    }
                 }
-                Step::End => return Err(self.at_end(index)),
             }
         }
-    }
-
-    /// The end of the log. What is there of this segment may be elsewhere when we are asked again.
-    fn at_end(&mut self, index: u32) -> Error {
-        if self.segment.as_ref().is_some_and(|(_, source)| source.is_spent()) {
-            self.segment = None;
-            self.next_index = Some(index);
-            // The segment is read again from its beginning then; what was given out is passed over.
-            self.from_event_id = self.from_event_id.max(self.last_event_id + 1);
-            self.last_event_id = 0;
-        }
-        Error::End
     }
 
     /// Opens the next segment.
-    fn enter(&mut self) -> Result<()> {
-        let index = match self.next_index {
-            Some(index) => index,
-            None => *self.files.inventory()?.indexes().first().ok_or(Error::End)?,
+    fn enter(&mut self, looks: &mut u32) -> Result<()> {
+        let Some(index) = self.next_index.or(self.files.indexes()?.first().copied()) else {
+            return self.stop_at(0, looks);
         };
-        match self.files.open_segment(index, self.last_event_id)? {
-            Some(source) => {
-                self.segment = Some((index, source));
-                self.next_index = Some(index);
-                Ok(())
-            }
-            None => Err(self.missing(index)?),
+        if let Some(segment) = self.files.open_segment(index, self.floor)? {
+            self.segment = Some(segment);
+            self.next_index = Some(index);
+            return Ok(());
         }
+        let indexes = self.files.indexes()?;
+        let Some(&next) = indexes.iter().find(|&&other| other >= index) else {
+            return self.stop_at(self.floor, looks);
+        };
+        // The oldest may go before anything of it was read; or it was not in the first listing.
+        if (self.next_index.is_none() || next == index) && self.look_again(looks) {
+            return Ok(());
+        }
+        if indexes.first() == Some(&next) {
+            return Err(self.gap(index, next)?);
+        }
+        if self.look_again(looks) {
+            return Ok(());
+        }
+        let path = self.files.path_of(index);
+        let message = format!("{}: missing, though segment {next} is there", path.display());
+        let place = Place { segment_index: Some(index), ..Place::default() };
+        Err(Error::new(Cause::Corrupt, message).at(place))
     }
 
-    /// The segment to go on with is not there: the end, or what is missing.
-    fn missing(&self, index: u32) -> Result<Error> {
-        let indexes = self.files.inventory()?.indexes();
-        let Some(&next) = indexes.range(index..).next() else { return Ok(Error::End) };
-        let place = Place { segment_index: Some(index), ..Place::default() };
-        if indexes.first() != Some(&next) {
-            let path = self.files.path_of(index);
-            let message = format!("{}: missing, though segment {next} is there", path.display());
-            return Ok(Error::new(Cause::Corrupt, message).at(place));
+    /// Goes on behind a segment that is read to its end.
+    fn leave(&mut self, looks: &mut u32) -> Result<()> {
+        let Some(segment) = &self.segment else { return Ok(()) };
+        let (index, end) = (segment.index, segment.last_event_id());
+        if segment.has_room()? {
+            // A log that was shut down goes on in its last segment: what comes behind one with room
+            // counts only when it holds events, and if the segment has not changed meanwhile.
+            if !self.has_events_behind(index)? {
+                return self.stop_at(end, looks);
+            }
+            if !self.files.is_as_seen(segment)? {
+                self.segment = None;
+                return Ok(());
+            }
         }
-        let first = self.files.first_event_id(next)?.unwrap_or(0);
-        let from = self.last_event_id.max(self.from_event_id.saturating_sub(1)) + 1;
-        let message = format!("retention has removed events {from} to {}", first.saturating_sub(1));
-        let place = Place { event_ids: Some((from, first.saturating_sub(1))), ..place };
+        let Some(next) = index.checked_add(1) else { return self.stop_at(end, looks) };
+        self.segment = None;
+        self.next_index = Some(next);
+        self.floor = end;
+        Ok(())
+    }
+
+    fn has_events_behind(&self, index: u32) -> Result<bool> {
+        for &later in self.files.indexes()?.iter().filter(|&&other| other > index) {
+            if let Some(segment) = self.files.open_segment(later, 0)? {
+                if segment.first_event_id()? != 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The end of the log, after the event `end`, unless more is known to be durable.
+    fn stop_at(&mut self, end: u64, looks: &mut u32) -> Result<()> {
+        let durable_id = self.files.durable_id()?;
+        if let Some(segment) = &self.segment {
+            let as_seen = self.files.is_as_seen(segment)?;
+            if !as_seen || !segment.is_live() {
+                // Found anew by the next call; what was read of it is passed over then.
+                self.segment = None;
+            }
+            if !as_seen && self.look_again(looks) {
+                return Ok(());
+            }
+        }
+        if durable_id <= end {
+            return Err(Error::End);
+        }
+        if self.look_again(looks) {
+            return Ok(());
+        }
+        let message = format!("events {} to {durable_id} were durable and are gone", end + 1);
+        let place = Place {
+            segment_index: self.next_index,
+            offset: None,
+            event_ids: Some((end + 1, durable_id)),
+        };
+        Err(Error::new(Cause::Corrupt, message).at(place))
+    }
+
+    fn look_again(&self, looks: &mut u32) -> bool {
+        *looks += 1;
+        if *looks > 1 {
+            self.files.pause();
+        }
+        *looks < LOOKS
+    }
+
+    fn gap(&self, index: u32, next: u32) -> Result<Error> {
+        let first = match self.files.open_segment(next, 0)? {
+            Some(segment) => segment.first_event_id()?,
+            None => 0,
+        };
+        let ids = (self.from, first.saturating_sub(1));
+        let (message, event_ids) = if ids.0 <= ids.1 {
+            (format!("retention has removed events {} to {}", ids.0, ids.1), Some(ids))
+        } else {
+            (format!("retention has removed events from {} on", self.from), None)
+        };
+        let place = Place { segment_index: Some(index), offset: None, event_ids };
         Ok(Error::new(Cause::Gap, message).at(place))
     }
 }
