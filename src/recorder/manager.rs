@@ -21,8 +21,8 @@ use super::segment::Segment;
 use super::segment_maintainer::SegmentMaintainer;
 use super::segment_preparer::{self, SegmentPreparer};
 use super::segment_writer::Writer;
-use super::worker::{self, Signal};
-use super::{meta_coordinator, segment_freezer};
+use super::wake::Signal;
+use super::{meta_coordinator, segment_freezer, worker};
 
 type Worker<T> = JoinHandle<Option<T>>;
 type PickSignal = fn(&Signals) -> &Signal;
