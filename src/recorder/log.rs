@@ -169,15 +169,26 @@ impl Log {
     }
 
     fn wait(&self, event_id: u64, deadline: Option<Instant>) -> Result<()> {
-        let durable = || self.meta.durable.snapshot().last_event_id >= event_id;
-        if !self.poison.is_forked() && durable() {
+        let durable = || self.meta.durable.snapshot().last_event_id;
+        if !self.poison.is_forked() && durable() >= event_id {
             return Ok(());
         }
-        self.wanted_durable.fetch_max(event_id, Ordering::AcqRel);
-        self.signals.persister.raise();
-        self.waiters.wait(deadline, || match self.poison.check() {
-            Err(error) => Some(Err(error)),
-            Ok(()) => durable().then_some(Ok(())),
+        self.waiters.wait(deadline, || {
+            if let Err(error) = self.poison.check() {
+                return Some(Err(error));
+            }
+            if durable() >= event_id {
+                return Some(Ok(()));
+            }
+            // Asks for no more than there is: an id of the future must not change the policy for
+            // what comes before it. It is asked for at a later look.
+            let wanted = event_id.min(self.appended().last_event_id);
+            if wanted > durable()
+                && self.wanted_durable.fetch_max(wanted, Ordering::AcqRel) < wanted
+            {
+                self.signals.persister.raise();
+            }
+            None
         })
     }
 
@@ -220,6 +231,12 @@ impl Log {
     pub fn fail(&self, error: &Error) {
         self.poison.poison(error);
         self.waiters.wake();
+    }
+
+    /// Makes the names in the WAL directory durable. A failure is final, whoever asked: the kernel
+    /// reports it once, and the next sync would say that all is well.
+    pub(super) fn sync_names(&self) -> Result<()> {
+        self.wal.sync().inspect_err(|error| self.fail(error))
     }
 
     pub(super) fn meta(&self) -> &MetaStore {

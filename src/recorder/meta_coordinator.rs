@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::format::{file_name, MetaState};
-use crate::storage::{replace_small, Directory};
+use crate::storage::{put_in_place, replace_small, Directory};
 
 use super::log::Log;
 
@@ -23,7 +23,11 @@ pub fn run(log: &Log) {
             continue;
         }
         // Failing to write it loses nothing: it is only ever behind. It is tried again.
-        if log.counters().meta_flush.of(|| write(&*log.wal, state)).is_ok() {
+        let flushed = log.counters().meta_flush.of(|| {
+            put_in_place(&*log.wal, file_name::META, &state.encode())?;
+            log.sync_names()
+        });
+        if flushed.is_ok() {
             written = state;
         }
         log.signals.coordinator.pause(SHORTEST_INTERVAL);

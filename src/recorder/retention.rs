@@ -61,16 +61,18 @@ pub fn plan(
         policy.floor == 0 || last_event_id(index).is_some_and(|last| last < policy.floor)
     };
     let cold_excess = excess(kept.cold.len(), policy.max_cold);
-    for &index in kept.cold.iter().take(cold_excess) {
-        if !deletable(index) {
-            return actions;
-        }
-        actions.push(Action::DeleteCold(index));
-    }
+    // A hot segment that could not be frozen stays, and so does every cold one behind it.
+    let oldest_hot = kept.hot.first().copied().unwrap_or(u32::MAX);
+    let expired = kept.cold.iter().take(cold_excess).copied();
+    let expired = expired.take_while(|&index| index < oldest_hot && deletable(index));
+    actions.extend(expired.map(Action::DeleteCold));
+    let colds_left = kept.cold.len() > actions.len();
     let hot_excess = excess(kept.hot.len() + usize::from(kept.active), policy.max_hot);
     let expired = kept.hot.iter().take(hot_excess).copied();
     if policy.max_cold == Keep::AtMost(0) {
-        actions.extend(expired.take_while(|&index| deletable(index)).map(Action::DeleteHot));
+        if !colds_left {
+            actions.extend(expired.take_while(|&index| deletable(index)).map(Action::DeleteHot));
+        }
     } else {
         let waiting = expired.filter(|index| !kept.freezing.contains(index));
         actions.extend(waiting.map(Action::Freeze));
@@ -129,5 +131,18 @@ mod tests {
         assert_eq!(plan(&kept(&[1, 2, 3], &[], &[]), no_cold, last), [DeleteHot(1)]);
         let held = plan(&kept(&[3], &[], &[2]), no_cold, last);
         assert_eq!(held, [], "a hot segment never goes before an older cold one");
+        let held_cold = plan(
+            &kept(&[4, 5, 6], &[], &[2, 3]),
+            policy(Keep::AtMost(3), Keep::AtMost(1), 1),
+            last,
+        );
+        assert_eq!(held_cold, [Freeze(4)], "the floor stops deleting, not compressing");
+    }
+
+    #[test]
+    fn a_segment_that_cannot_be_frozen_leaves_no_hole_behind_it() {
+        let policy = policy(Keep::AtMost(2), Keep::AtMost(1), 0);
+        let stuck = kept(&[0, 5], &[0], &[1, 2, 3]);
+        assert_eq!(plan(&stuck, policy, |_| None), []);
     }
 }

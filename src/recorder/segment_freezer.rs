@@ -56,7 +56,7 @@ fn report(log: &Log, mut frozen: Frozen) {
 
 /// A failure costs nothing but the room: the hot segment stays, and it is tried again.
 fn freeze_one(log: &Log, index: u32) -> bool {
-    let result = log.counters().compression.of(|| freeze(&*log.wal, index));
+    let result = log.counters().compression.of(|| freeze(log, index));
     match result {
         Ok((bytes_in, bytes_out)) => {
             log.counters().compression_bytes_in.add(bytes_in);
@@ -73,7 +73,8 @@ fn freeze_one(log: &Log, index: u32) -> bool {
 }
 
 /// Makes the cold file of a closed hot segment and proves it. Returns its bytes before and after.
-fn freeze(wal: &dyn Directory, index: u32) -> Result<(u64, u64)> {
+fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
+    let wal = &*log.wal;
     let (hot, size) = open_hot(wal, index)?;
     let cold_name = file_name::cold(index);
     let temporary = file_name::temporary(&cold_name);
@@ -84,7 +85,7 @@ fn freeze(wal: &dyn Directory, index: u32) -> Result<(u64, u64)> {
         .map_err(|error| at(wal, &temporary, &error))?;
     file.sync()?;
     wal.rename(&temporary, &cold_name)?;
-    wal.sync()?;
+    log.sync_names()?;
     if !is_frozen(wal, index)? {
         wal.remove(&cold_name)?;
         let message = format!("{cold_name}: reads back different from what was compressed");

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::directory::{open_cold, read_header, Inventory};
-use crate::error::Result;
+use crate::directory::{read_header, FileStream, Inventory};
+use crate::error::{Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader, SEGMENT_HEADER_SIZE};
 use crate::storage::{Directory, Open};
 
@@ -59,6 +59,9 @@ impl SegmentMaintainer {
             log.poison().check_failed()?;
             // Asked before looking for work: what was handed over before the stop is then seen.
             let stopping = log.signals.maintainer.is_stopping();
+            if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+                self.retry_at = None;
+            }
             let busy = self.close_finished()? | self.free_frozen()? | self.retain()?;
             self.publish_counts();
             if busy {
@@ -123,7 +126,7 @@ impl SegmentMaintainer {
                 Action::DeleteCold(index) => {
                     wal.remove(&file_name::cold(index))?;
                     // In the order of their indexes even after a power cut: no hole.
-                    wal.sync()?;
+                    self.log.sync_names()?;
                     self.kept.cold.remove(&index);
                     self.log.counters().segments_deleted.add(1);
                 }
@@ -139,10 +142,9 @@ impl SegmentMaintainer {
 
     /// Hands a segment to the freezer, unless its ring is full or the last failure is too fresh.
     fn start_freezing(&mut self, index: u32) -> bool {
-        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+        if self.retry_at.is_some() {
             return false;
         }
-        self.retry_at = None;
         if self.log.segments_to_freeze.push(index).is_err() {
             return false;
         }
@@ -165,7 +167,7 @@ impl SegmentMaintainer {
         } else {
             log.wal.remove(&name)?;
         }
-        log.wal.sync()?;
+        log.sync_names()?;
         self.kept.hot.remove(&index);
         Ok(())
     }
@@ -210,12 +212,19 @@ fn last_event_id(wal: &dyn Directory, index: u32, hot: bool) -> Result<Option<u6
     Ok(header.filter(SegmentHeader::is_closed).map(|header| header.last_event_id))
 }
 
-/// The header of a cold segment, or `None` when it is not there or not valid.
+/// The header of a cold segment, or `None` when it is not there or not valid. What the disk cannot
+/// read is an error, and no judgement on the file.
 pub fn cold_header(wal: &dyn Directory, index: u32) -> Result<Option<SegmentHeader>> {
-    let Some(mut stream) = open_cold(wal, index)? else { return Ok(None) };
+    let name = file_name::cold(index);
+    let Some(file) = wal.open(&name, Open::Read)? else { return Ok(None) };
     let mut bytes = [0; SEGMENT_HEADER_SIZE];
-    match cold_frame::read_full(&mut stream, &mut bytes) {
+    let read = cold_frame::decompress(FileStream::new(file))
+        .and_then(|mut stream| cold_frame::read_full(&mut stream, &mut bytes));
+    match read {
         Ok(SEGMENT_HEADER_SIZE) => Ok(SegmentHeader::decode(&bytes)),
+        Err(error) if error.raw_os_error().is_some() => {
+            Err(Error::io(format_args!("read {}", wal.path_of(&name).display()), &error))
+        }
         _ => Ok(None),
     }
 }

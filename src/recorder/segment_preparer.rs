@@ -110,8 +110,8 @@ impl SegmentPreparer {
             {
                 directory.rename(&active.name, &temporary)?;
                 active.mapping.store(0, &cleared(index, now_ns()));
-                directory.rename(&temporary, &name)?;
                 active.file.unlock()?;
+                directory.rename(&temporary, &name)?;
                 active.name = name;
                 return Ok(Some(active));
             }
@@ -126,7 +126,14 @@ impl SegmentPreparer {
             mapping.store(0, &cleared(index, now_ns()));
             Ok(())
         };
-        let active = create_active(&*directory, index, self.layout(), self.log.config(), clear)?;
+        let made = create_active(&*directory, index, self.layout(), self.log.config(), clear);
+        let active = match made {
+            // Full, but one of those in use is on its way back.
+            Err(error) if error.cause() == Some(Cause::NoSpace) && self.mapped > 1 => {
+                return Ok(None)
+            }
+            made => made?,
+        };
         self.log.note_memory(active.mapping.is_locked());
         self.mapped += 1;
         Ok(Some(active))
@@ -165,9 +172,10 @@ impl SegmentPreparer {
         };
         file.write_at(&cleared(index, created_ts_ns), 0)?;
         file.sync()?;
-        wal.rename(&temporary, &name)?;
-        wal.sync()?;
+        // Before it has its name: whoever opens that finds the lock free.
         file.unlock()?;
+        wal.rename(&temporary, &name)?;
+        self.log.sync_names()?;
         Ok(file)
     }
 

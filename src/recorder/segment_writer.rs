@@ -209,11 +209,11 @@ impl Writer {
         self.log.hand_to_persister(segment.clone())?;
         self.log.count_full_segment(self.segment_index, self.capacity);
         self.enter(&segment, 0);
-        // Dropped here are two references that are never the last ones: the persister has the
-        // segment, and the preparer waits for the old `ActiveFile` to be given up before it touches
+        // Dropped here are two references that are, while the log is healthy, never the last ones:
+        // the persister has the segment, and the preparer waits for the old `ActiveFile` to be given up before it touches
         // or unmaps it. So nothing is freed, unmapped or closed on this thread.
         drop(segment);
-        self.log.count_rotation(ticks() - begin);
+        self.log.count_rotation(ticks().saturating_sub(begin));
         Ok(())
     }
 

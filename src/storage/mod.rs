@@ -131,8 +131,15 @@ pub fn read_small(directory: &dyn Directory, name: &str, limit: usize) -> Result
     Ok(Some(bytes))
 }
 
-/// Replaces a small file so that after a power cut either the old or the new one is there.
+/// Replaces a small file so that after a power cut either the old or the new one is there, and the
+/// new one once this has returned.
 pub fn replace_small(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
+    put_in_place(directory, name, bytes)?;
+    directory.sync()
+}
+
+/// The same, but for the sync of the directory, which decides when the new one is there for good.
+pub fn put_in_place(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
     let temporary = format!("{name}.tmp");
     directory.remove(&temporary)?;
     let file = create(directory, &temporary)?;
@@ -141,7 +148,7 @@ pub fn replace_small(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Res
         let _ = directory.remove(&temporary);
         return Err(error);
     }
-    directory.sync()
+    Ok(())
 }
 
 /// Makes a new file: an error if the name is taken.
