@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
-use crate::format::{MAX_BLOCKS, MIN_BLOCKS};
+use crate::format::{Layout, MAX_BLOCKS, MIN_BLOCKS};
 
 /// Blocks a segment has by default: 65,536 events, 4.2 MB.
 pub const DEFAULT_NUM_BLOCKS: u32 = 256;
@@ -121,6 +121,11 @@ impl Config {
     /// persisted behind it.
     pub fn active_set(&self) -> usize {
         self.prepared_segments as usize + 2
+    }
+
+    /// Bytes of them.
+    pub fn active_set_size(&self) -> u64 {
+        self.active_set() as u64 * Layout { blocks: self.num_blocks }.file_size()
     }
 
     /// Cold segments that may exist: none when nothing is compressed, because a segment may only

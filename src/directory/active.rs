@@ -3,23 +3,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name::{self, FileName};
 use crate::format::IdentityRecord;
-use crate::storage::{create, Directory, Links, Storage};
+use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Storage};
 
 use super::inventory::{load_identity, Identity};
 
 const NAME_PREFIX: &str = "flashstrike-wal-";
 const OTHERS_MAY_WRITE: u32 = 0o022;
 
-/// Makes a new active directory in `parent`, for the generation in `identity`. Its path is put
-/// into the record, and a copy of the record into the directory.
+/// Makes a new active directory where the configuration says, for the generation in `identity`. Its
+/// path is put into the record, and a copy of the record into the directory. There must be room for
+/// the whole active set.
 pub fn create_active(
     storage: &dyn Storage,
-    parent: &Path,
+    config: &Config,
     identity: &mut IdentityRecord,
 ) -> Result<Arc<dyn Directory>> {
+    let parent = config.active_parent.as_path();
     let Some(above) = storage.open_directory(parent, Links::Follow)? else {
         let message = format!("active_dir {}: there is no such directory", parent.display());
         return Err(Error::new(Cause::InvalidArgument, message));
@@ -33,15 +36,38 @@ pub fn create_active(
         return Err(Error::new(Cause::InvalidArgument, message));
     };
     identity.active_path = text.to_owned();
+    check_room(config.active_set_size(), &status, parent)?;
     storage.create_directory(&path, if own { 0o750 } else { 0o700 })?;
-    let directory = open_private(storage, &path, storage.user())?.ok_or_else(|| {
+    enter(storage, &path, identity).inspect_err(|_| {
+        let _ = storage.remove_directory(&path);
+    })
+}
+
+/// Opens a directory that was just made, and says in it whose it is.
+fn enter(
+    storage: &dyn Storage,
+    path: &Path,
+    identity: &IdentityRecord,
+) -> Result<Arc<dyn Directory>> {
+    let directory = open_private(storage, path, storage.user())?.ok_or_else(|| {
         let message = format!("active directory {} vanished as it was made", path.display());
         Error::new(Cause::Io, message)
     })?;
-    let copy = create(&*directory, file_name::IDENTITY)?;
-    copy.write_at(identity.encode().as_bytes(), 0)?;
-    copy.sync()?;
+    put_in_place(&*directory, file_name::IDENTITY, identity.encode().as_bytes())?;
     Ok(directory)
+}
+
+/// A set that does not fit is a matter of configuration: says which field.
+fn check_room(needed: u64, status: &DirectoryStatus, parent: &Path) -> Result<()> {
+    if status.available >= needed {
+        return Ok(());
+    }
+    let message = format!(
+        "active_dir {}: the active set needs {needed} bytes, {} are free",
+        parent.display(),
+        status.available
+    );
+    Err(Error::with_errno(Cause::NoSpace, message, libc::ENOSPC))
 }
 
 /// Opens the active directory that `identity` names, if it is there and of the same log and

@@ -7,6 +7,4 @@ mod segment_file;
 
 pub use active::{create_active, open_active, remove_active, remove_older_generations};
 pub use inventory::{load_identity, load_meta, Identity, Inventory};
-pub use segment_file::{
-    durable_stamp, for_each_block, open_cold, read_header, scan_segment, FileStream,
-};
+pub use segment_file::{durable_stamp, for_each_block, read_header, scan_segment, FileStream};

@@ -5,11 +5,9 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::{
-    cold_frame, file_name, BlockHeader, Layout, LogEnd, Rule, SegmentHeader, SegmentScan,
-};
+use crate::format::{BlockHeader, Layout, LogEnd, Rule, SegmentHeader, SegmentScan};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::{Directory, File, Open};
+use crate::storage::File;
 
 /// Blocks read at a time: 1 MB.
 const BLOCKS_PER_READ: usize = 64;
@@ -68,17 +66,6 @@ pub fn durable_stamp(file: &dyn File) -> Result<u64> {
         stamp = BlockHeader::decode(&bytes).map_or(stamp, |h| stamp.max(h.durable_event_id));
     }
     Ok(stamp)
-}
-
-/// The content of a cold segment, as a stream. `None` when there is no such file.
-pub fn open_cold(directory: &dyn Directory, index: u32) -> Result<Option<impl Read>> {
-    let name = file_name::cold(index);
-    let Some(file) = directory.open(&name, Open::Read)? else {
-        return Ok(None);
-    };
-    let stream = cold_frame::decompress(FileStream::new(file))
-        .map_err(|e| Error::io(format_args!("{}", directory.path_of(&name).display()), &e))?;
-    Ok(Some(stream))
 }
 
 /// A file read or written from its beginning on.

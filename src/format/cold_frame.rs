@@ -27,8 +27,15 @@ pub fn decompress<R: Read>(from: R) -> io::Result<impl Read> {
     Decoder::new(from)
 }
 
+/// Whether a frame is whole, its checksum right, and its content just this.
+pub fn holds(frame: impl Read, content: &mut impl Read) -> io::Result<bool> {
+    let mut decoder = Decoder::new(frame)?;
+    let same = same_content(&mut decoder, content)?;
+    Ok(same && decoder.finish().1.is_ok())
+}
+
 /// Whether two streams have the same content.
-pub fn same_content(left: &mut impl Read, right: &mut impl Read) -> io::Result<bool> {
+fn same_content(left: &mut impl Read, right: &mut impl Read) -> io::Result<bool> {
     let (mut a, mut b) = (vec![0; CHUNK_SIZE], vec![0; CHUNK_SIZE]);
     loop {
         let (read_a, read_b) = (read_full(left, &mut a)?, read_full(right, &mut b)?);
@@ -73,9 +80,14 @@ mod tests {
 
         let middle = frame.len() / 2;
         frame[middle] ^= 1;
-        let same = decompress(&frame[..])
-            .and_then(|mut stream| same_content(&mut stream, &mut &content[..]));
+        let same = holds(&frame[..], &mut &content[..]);
         assert!(!matches!(same, Ok(true)), "{same:?}");
+        frame[middle] ^= 1;
+        assert!(holds(&frame[..], &mut &content[..]).unwrap());
+        for cut in 1..9 {
+            let same = holds(&frame[..frame.len() - cut], &mut &content[..]);
+            assert!(!matches!(same, Ok(true)), "{cut} bytes of the frame's end are missing");
+        }
         let mut short = Vec::new();
         assert!(compress(&mut &content[..10], 11, &mut short).is_err());
     }

@@ -4,8 +4,9 @@
 //! event belongs to the log when its id is greater than the one before it. Old content of a
 //! recycled file ends the log by itself, because ids only rise.
 //!
-//! *On disk* (written back in any order) the same holds up to the highest id known durable. Beyond
-//! it only events count that a valid block header's checksum covers.
+//! *On disk* (written back in any order) the same holds up to the highest id known durable, but for
+//! blocks that a header of their own contradicts: those are damaged. Beyond that id only events
+//! count that a valid block header's checksum covers.
 
 use super::{le_u64, BlockHeader, MAX_EVENT_ID};
 use super::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
@@ -41,13 +42,15 @@ pub struct SegmentScan {
     rule: Rule,
     end: LogEnd,
     ended: bool,
+    blocks: u32,
+    damaged: Option<(u64, u64)>,
 }
 
 impl SegmentScan {
     /// A scan of a segment whose events must be above `floor`: the last id before the segment.
     pub fn new(rule: Rule, floor: u64) -> Self {
         let end = LogEnd { last_event_id: floor, ..LogEnd::default() };
-        SegmentScan { rule, end, ended: false }
+        SegmentScan { rule, end, ended: false, blocks: 0, damaged: None }
     }
 
     /// Takes the next block: header and 256 slots. Returns how many of its events, from the
@@ -55,6 +58,7 @@ impl SegmentScan {
     pub fn block(&mut self, block: &[u8]) -> usize {
         debug_assert_eq!(block.len(), BLOCK_SIZE);
         let covered = self.covered(block);
+        self.blocks += 1;
         let mut accepted = 0;
         for slot in 0..EVENTS_PER_BLOCK {
             let id = le_u64(block, BLOCK_HEADER_SIZE + slot * EVENT_SIZE);
@@ -82,6 +86,12 @@ impl SegmentScan {
         self.ended
     }
 
+    /// First and last id of the block whose durable events are not what its header covers, if that is
+    /// what ended the log.
+    pub fn damaged(&self) -> Option<(u64, u64)> {
+        self.damaged
+    }
+
     fn accept(&mut self, id: u64) {
         if self.end.event_count == 0 {
             self.end.first_event_id = id;
@@ -98,17 +108,36 @@ impl SegmentScan {
         }
     }
 
-    /// How many events of the block a valid header proves. The checksum is not computed where it
-    /// could not matter: for blocks that ids alone decide.
-    fn covered(&self, block: &[u8]) -> usize {
+    /// How many events of the block its header proves. A header that is missing, or left from the
+    /// file's former life, proves nothing.
+    fn covered(&mut self, block: &[u8]) -> usize {
         let Rule::Disk { durable_id } = self.rule else { return 0 };
-        let last_slot = BLOCK_SIZE - EVENT_SIZE;
-        let all_known = le_u64(block, last_slot) != 0 && le_u64(block, last_slot) <= durable_id;
-        let Some(header) = header_of(block) else { return 0 };
-        if self.ended || all_known || !header.covers(block) {
+        let Some(header) = header_of(block).filter(|header| self.is_own(header, block)) else {
+            return 0;
+        };
+        if self.ended {
             return 0;
         }
-        usize::from(header.event_count)
+        if header.covers(block) {
+            return usize::from(header.event_count);
+        }
+        // Written after its events and synced with them, it must fit once they are durable. Beyond
+        // that it may be ahead of them: then the ids below D decide.
+        if header.last_event_id <= durable_id {
+            self.ended = true;
+            self.damaged = Some((header.first_event_id, header.last_event_id));
+        }
+        0
+    }
+
+    /// Whether a header names the very events that stand in its block, and these can follow.
+    fn is_own(&self, header: &BlockHeader, block: &[u8]) -> bool {
+        let last_slot = usize::from(header.event_count) - 1;
+        let id = |slot: usize| le_u64(block, BLOCK_HEADER_SIZE + slot * EVENT_SIZE);
+        header.block_index == self.blocks
+            && header.first_event_id > self.end.last_event_id
+            && header.first_event_id == id(0)
+            && header.last_event_id == id(last_slot)
     }
 }
 
@@ -136,6 +165,32 @@ mod tests {
             bytes[..BLOCK_HEADER_SIZE].copy_from_slice(&header);
         }
         bytes
+    }
+
+    #[test]
+    fn a_durable_block_that_its_own_header_contradicts_is_damaged() {
+        let rule = Rule::Disk { durable_id: 9 };
+        let mut bytes = block(&[1, 2, 3], 3);
+        bytes[BLOCK_HEADER_SIZE + EVENT_SIZE + 20] ^= 1;
+        let mut scan = SegmentScan::new(rule, 0);
+        assert_eq!(scan.block(&bytes), 0);
+        assert_eq!(scan.damaged(), Some((1, 3)));
+        assert_eq!((scan.end().last_event_id, scan.end().events_beyond), (0, 3));
+        // A header of the file's former life says nothing about these events.
+        let mut reused = block(&[5, 6, 7], 0);
+        reused[..BLOCK_HEADER_SIZE].copy_from_slice(&block(&[1, 2, 3], 3)[..BLOCK_HEADER_SIZE]);
+        let mut scan = SegmentScan::new(rule, 4);
+        assert_eq!(scan.block(&reused), 3);
+        assert_eq!(scan.damaged(), None);
+        // Ahead of its events, it leaves those below D to their ids.
+        let mut torn = block(&[8, 9, 10], 3);
+        torn[BLOCK_HEADER_SIZE + 2 * EVENT_SIZE + 20] ^= 1;
+        assert_eq!(scan_of(rule, 0, &torn), (2, 9));
+    }
+
+    fn scan_of(rule: Rule, floor: u64, bytes: &[u8]) -> (u32, u64) {
+        let end = scan(rule, floor, bytes);
+        (end.event_count, end.last_event_id)
     }
 
     fn scan(rule: Rule, floor: u64, bytes: &[u8]) -> LogEnd {

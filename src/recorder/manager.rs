@@ -7,9 +7,11 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crate::config::Config;
-use crate::directory::{create_active, remove_active, remove_older_generations};
+use crate::directory::{
+    create_active, load_identity, remove_active, remove_older_generations, Identity,
+};
 use crate::error::{Cause, Error, Result};
-use crate::format::{file_name, IdentityRecord, SEGMENT_HEADER_SIZE};
+use crate::format::{file_name, IdentityRecord};
 use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storage};
 
 use super::log::{Log, LogParts, Signals};
@@ -18,7 +20,7 @@ use super::recovery_apply::{self, OpenSegment, Recovered};
 use super::recovery_scan::{survey, Survey};
 use super::report::{fixed_text, RecoveryReport};
 use super::segment::Segment;
-use super::segment_maintainer::SegmentMaintainer;
+use super::segment_maintainer::{close, SegmentMaintainer};
 use super::segment_preparer::{self, SegmentPreparer};
 use super::segment_writer::Writer;
 use super::wake::Signal;
@@ -72,12 +74,17 @@ impl Manager {
         let label = label(&survey);
         let durable_event_id = survey.durable_event_id;
         let old_active = survey.active.clone();
-        let recovered = recovery_apply::apply(survey, &*wal)?;
-
-        let active = create_active(&*storage, &config.active_parent, &mut identity)?;
-        let last = enter_active(&*wal, &*active, &recovered, &identity, &config);
-        let last = last.inspect_err(|_| {
-            let _ = remove_active(&*storage, &*active);
+        // Before anything is changed: a parent that is missing or too small is noticed here.
+        let active = create_active(&*storage, &config, &mut identity)?;
+        let entered = recovery_apply::apply(survey, &*wal).and_then(|recovered| {
+            let last = enter_active(&*wal, &*active, &recovered, &identity, &config)?;
+            Ok((recovered, last))
+        });
+        let (recovered, last) = entered.inspect_err(|_| {
+            // Unless it became the log's: then the next open needs it.
+            if !matches!(load_identity(&*wal), Ok(Identity::Known(now)) if now == identity) {
+                let _ = remove_active(&*storage, &*active);
+            }
         })?;
         if let Some(old) = old_active {
             // What is left of it is memory, and the next open tries again.
@@ -124,13 +131,16 @@ impl Manager {
         }
         let last_index = last.as_ref().map(|(segment, _)| segment.index);
         let maintainer = SegmentMaintainer::new(Arc::clone(log), &recovered.inventory, last_index);
-        let persister = Persister::new(Arc::clone(log), last);
+        let persister = Persister::new(Arc::clone(log), last)?;
         let persist = move |_log| persister.run();
         self.workers.persister = Some(worker::spawn(log, "wal-persister", persist)?);
 
         let mut preparer = SegmentPreparer::new(Arc::clone(log), recovered.next_index, mapped);
         match preparer.prepare_ahead() {
-            Err(error) if error.cause() == Some(Cause::NoSpace) && log.has_prepared() => {}
+            // There is something to go on in; the worker tries again.
+            Err(error)
+                if error.cause() == Some(Cause::NoSpace)
+                    && (log.has_prepared() || recovered.next_index.is_none()) => {}
             result => result?,
         }
         let others = &mut self.workers.others;
@@ -161,6 +171,10 @@ impl Manager {
             let _ = thread.join();
         }
         log.poison().check_failed()?;
+        // Only if the maintainer was never started.
+        while let Some(finished) = log.segments_to_close.pop() {
+            close(&finished)?;
+        }
         if log.appended() != log.durable() {
             return Err(Error::new(Cause::Internal, "defect: shut down with events not durable"));
         }
@@ -241,7 +255,11 @@ fn load_last(
         while offset < mapping.size() {
             let len = (mapping.size() - offset).min(COPY_SIZE);
             let read = disk.read_at(&mut buffer[..len], offset as u64)?;
-            debug_assert!(read == len && offset % SEGMENT_HEADER_SIZE == 0);
+            if read < len {
+                let path = wal.path_of(&file_name::hot(last.index));
+                let message = format!("{}: shrank during recovery", path.display());
+                return Err(Error::new(Cause::Io, message));
+            }
             mapping.store(offset, &buffer[..len]);
             offset += len;
         }

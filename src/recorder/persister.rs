@@ -30,9 +30,12 @@ pub struct Persister {
 
 impl Persister {
     /// Begins with the segment the recovered log goes on in, if it does.
-    pub fn new(log: Arc<Log>, current: Option<(Segment, u32)>) -> Self {
-        let current = current.map(|(segment, n)| Sealer::new(Arc::clone(&log), segment, n));
-        Persister { log, current, sleep: SHORTEST_SLEEP, last_sync: Instant::now() }
+    pub fn new(log: Arc<Log>, current: Option<(Segment, u32)>) -> Result<Self> {
+        let current = match current {
+            Some((segment, n)) => Some(Sealer::new(Arc::clone(&log), segment, n)?),
+            None => None,
+        };
+        Ok(Persister { log, current, sleep: SHORTEST_SLEEP, last_sync: Instant::now() })
     }
 
     /// Works until stopped and everything appended is durable, or the log has failed. Returns the
@@ -70,7 +73,7 @@ impl Persister {
     fn step(&mut self, stopping: bool) -> Result<bool> {
         let appended = self.log.appended();
         let Some(sealer) = &mut self.current else {
-            self.current = self.enter_next();
+            self.current = self.enter_next()?;
             return Ok(self.current.is_some());
         };
         let upto = sealer.appended(appended);
@@ -99,18 +102,18 @@ impl Persister {
     }
 
     /// The segment the writer has gone on to, if it has.
-    fn enter_next(&mut self) -> Option<Sealer> {
-        let segment = self.log.next_to_persist()?;
+    fn enter_next(&mut self) -> Result<Option<Sealer>> {
+        let Some(segment) = self.log.next_to_persist() else { return Ok(None) };
         // A place in the ring of prepared segments has just become free.
         self.log.signals.preparer.raise();
-        Some(Sealer::new(Arc::clone(&self.log), segment, 0))
+        Sealer::new(Arc::clone(&self.log), segment, 0).map(Some)
     }
 
     /// Hands the full segment on: the file to be closed, the memory to be used again.
     fn leave(&mut self) -> Result<()> {
         let Some(sealer) = self.current.take() else { return Ok(()) };
         debug_assert!(sealer.is_complete());
-        let (finished, segment) = sealer.finish();
+        let (finished, segment) = sealer.finish()?;
         self.hand_to_maintainer(finished)?;
         // The ring has room for every mapped file there is.
         let _ = self.log.active_to_reuse.push(segment.active);
@@ -121,7 +124,7 @@ impl Persister {
     /// At the end of the log: the last segment is closed as far as it was filled.
     fn finish_last(&mut self) -> Result<()> {
         match self.current.take_if(|sealer| sealer.persisted() > 0) {
-            Some(sealer) => self.hand_to_maintainer(sealer.finish().0),
+            Some(sealer) => self.hand_to_maintainer(sealer.finish()?.0),
             None => Ok(()),
         }
     }

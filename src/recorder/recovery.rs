@@ -51,6 +51,9 @@ pub enum Ending {
     BreakBelowDurable,
     /// A segment is missing between others. Refused.
     MissingSegment,
+    /// The process crashed, and the file of its last segment is not in the active directory:
+    /// acknowledged events may be lost. Refused.
+    ActiveSegmentLost,
     /// Active events contradict persisted ones, or are broken themselves. Refused.
     ActiveContradicts,
     /// A file with events bears the name of another index. Refused.
@@ -68,6 +71,8 @@ pub struct EndFound {
     pub events_beyond: u64,
     /// A segment between others is missing.
     pub missing_segment: bool,
+    /// The active directory is there, and the last segment's file is not in it.
+    pub active_missing: bool,
     /// Active and persisted events do not agree.
     pub contradiction: bool,
     /// A file with events bears the name of another index.
@@ -97,6 +102,8 @@ pub fn ending(found: EndFound) -> Ending {
         Ending::MissingSegment
     } else if found.last_event_id < found.durable_event_id {
         Ending::BreakBelowDurable
+    } else if found.active_missing {
+        Ending::ActiveSegmentLost
     } else if found.events_beyond > 0 {
         Ending::TailCut
     } else {
@@ -137,6 +144,7 @@ impl Ending {
             Ending::TailCut => "tail-cut",
             Ending::BreakBelowDurable => "break-below-durable",
             Ending::MissingSegment => "missing-segment",
+            Ending::ActiveSegmentLost => "active-segment-lost",
             Ending::ActiveContradicts => "active-contradicts",
             Ending::Misnamed => "misnamed",
         }
@@ -185,6 +193,7 @@ mod tests {
         assert_eq!(ending(EndFound { missing_segment: true, ..found }), Ending::MissingSegment);
         assert_eq!(ending(EndFound { contradiction: true, ..found }), Ending::ActiveContradicts);
         assert_eq!(ending(EndFound { misnamed: true, ..found }), Ending::Misnamed);
+        assert_eq!(ending(EndFound { active_missing: true, ..found }), Ending::ActiveSegmentLost);
         let rows = [Ending::Whole, Ending::TailCut];
         assert!(rows.iter().all(|row| !row.is_refused()));
         assert!(Ending::BreakBelowDurable.is_refused() && Ending::Misnamed.is_refused());

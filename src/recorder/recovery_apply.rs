@@ -67,6 +67,9 @@ pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) ->
         let what = match survey.ending {
             Ending::BreakBelowDurable => format!("events {from} to {to} were durable and are gone"),
             Ending::MissingSegment => "the segment is missing, later ones are there".to_owned(),
+            Ending::ActiveSegmentLost => {
+                format!("its file is not in {}", active_path(survey).display())
+            }
             Ending::ActiveContradicts => {
                 format!("the files in {} contradict it", active_path(survey).display())
             }
@@ -91,7 +94,10 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     const NAME: &str = "FS.reserve.tmp";
     let cut = survey.tail.iter().filter(|segment| segment.beyond > 0);
     let kept_aside: u64 = cut.map(|segment| segment.layout.file_size()).sum();
-    let segment = Layout { blocks: config.num_blocks }.file_size();
+    // Prepared segments that were never used are removed, and give their room back.
+    let unused = survey.tail.iter().filter(|segment| segment.end.event_count == 0);
+    let given_back: u64 = unused.map(|segment| segment.layout.file_size()).sum();
+    let segment = Layout { blocks: config.num_blocks }.file_size().saturating_sub(given_back);
     wal.remove(NAME)?;
     let file = create(wal, NAME)?;
     let reserved = file.allocate(kept_aside + segment + SMALL_RECORDS);
@@ -127,7 +133,16 @@ pub fn apply(survey: Survey, wal: &dyn Directory) -> Result<Recovered> {
     let newest = recovered.inventory.indexes().last().copied();
     recovered.next_index = newest.map_or(Some(0), |index| index.checked_add(1));
     if recovered.end.last_event_id == 0 {
-        recovered.end = end_of_cold(wal, &recovered.inventory)?;
+        recovered.end = end_of_cold(wal, &survey)?;
+    }
+    if recovered.end.last_event_id != survey.last_event_id {
+        let message = format!(
+            "{}: recovery ended at event {}, the survey at {}",
+            wal.path().display(),
+            recovered.end.last_event_id,
+            survey.last_event_id
+        );
+        return Err(Error::new(Cause::Internal, message));
     }
     meta_coordinator::write(wal, recovered.end)?;
     Ok(recovered)
@@ -155,7 +170,9 @@ fn settle_duplicates(wal: &dyn Directory, recovered: &mut Recovered) -> Result<(
 fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered) -> Result<()> {
     for segment in survey.tail.iter().filter(|segment| segment.beyond > 0) {
         let name = free_name(wal, segment.index)?;
-        let copy = create(wal, &name)?;
+        // Under a temporary name until it is whole, so that a half one is never taken for it.
+        let temporary = file_name::temporary(&name);
+        let copy = create(wal, &temporary)?;
         let mut buffer = vec![0; COPY_SIZE];
         let mut offset = 0;
         loop {
@@ -167,6 +184,7 @@ fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered) -
             }
         }
         copy.sync()?;
+        wal.rename(&temporary, &name)?;
         wal.sync()?;
         recovered.kept_aside += u64::from(segment.beyond);
         recovered.notes.push(format!("{} events kept aside in {name}", segment.beyond));
@@ -199,6 +217,15 @@ fn settle(
     if count == 0 {
         return Ok(());
     }
+    recovered.end = MetaState {
+        last_segment_index: segment.index,
+        last_offset: Layout::end_offset(count),
+        last_event_id: segment.end.last_event_id,
+    };
+    if !recovered.inventory.hot.contains(&segment.index) {
+        // Its cold file was found good, and this one is gone already.
+        return Ok(());
+    }
     let known = survey.durable_event_id.min(survey.last_event_id);
     let proven = segment.is_closed() && segment.end.last_event_id <= known && !cut;
     let chained = if proven {
@@ -209,11 +236,6 @@ fn settle(
     };
     recovered.carried_over += u64::from(count - segment.on_disk.min(count));
     recovered.accepted += u64::from(count_above(segment, known)?);
-    recovered.end = MetaState {
-        last_segment_index: segment.index,
-        last_offset: Layout::end_offset(count),
-        last_event_id: segment.end.last_event_id,
-    };
     let goes_on =
         segment.end.last_event_id == survey.last_event_id && count < segment.layout.capacity();
     let created_ts_ns = segment.header.map_or_else(now_ns, |header| header.created_ts_ns);
@@ -244,8 +266,10 @@ fn settle(
     Ok(())
 }
 
-/// Writes the events and seals of a segment once more and syncs them, even those that seem to be
-/// there: a restart hides an earlier write error. Returns the chained checksum of the last block.
+/// Writes the events and seals of a segment once more, from the first one on that is not known
+/// durable and sealed, even those that seem to be there: a restart hides an earlier write error.
+/// What is durable and sealed is not touched: a new seal would hide what the disk did to it. Returns
+/// the chained checksum of the last block.
 fn persist_again(source: &dyn File, segment: &TailSegment, durable_event_id: u64) -> Result<u64> {
     let mut left = segment.end.event_count as usize;
     let mut chained = 0;
@@ -254,11 +278,19 @@ fn persist_again(source: &dyn File, segment: &TailSegment, durable_event_id: u64
         let count = left.min(EVENTS_PER_BLOCK);
         let events = &bytes[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + count * EVENT_SIZE];
         let at = Layout::block_offset(block);
-        segment.disk.write_at(events, at + BLOCK_HEADER_SIZE as u64)?;
         let header = BlockHeader::seal(block, events, chained, durable_event_id);
         chained = header.chained_checksum;
-        headers.push((at, header.encode()));
         left -= count;
+        let sealed = read_block_header(&*segment.disk, at)?.is_some_and(|found| {
+            found.block_checksum == header.block_checksum
+                && found.chained_checksum == header.chained_checksum
+                && found.event_count == header.event_count
+                && found.durable_event_id <= durable_event_id
+        });
+        if !sealed || header.last_event_id > durable_event_id {
+            segment.disk.write_at(events, at + BLOCK_HEADER_SIZE as u64)?;
+            headers.push((at, header.encode()));
+        }
         Ok(left > 0)
     })?;
     for (at, header) in headers {
@@ -266,6 +298,12 @@ fn persist_again(source: &dyn File, segment: &TailSegment, durable_event_id: u64
     }
     segment.disk.sync()?;
     Ok(chained)
+}
+
+fn read_block_header(file: &dyn File, at: u64) -> Result<Option<BlockHeader>> {
+    let mut bytes = [0; BLOCK_HEADER_SIZE];
+    let read = file.read_at(&mut bytes, at)?;
+    Ok(if read == bytes.len() { BlockHeader::decode(&bytes) } else { None })
 }
 
 /// Events of a segment whose id is above `known`.
@@ -317,17 +355,18 @@ fn remove_unused(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered
     Ok(())
 }
 
-/// The end of a log of which only cold segments are left.
-fn end_of_cold(wal: &dyn Directory, inventory: &Inventory) -> Result<MetaState> {
-    let Some(&index) = inventory.cold.last() else { return Ok(MetaState::default()) };
-    let header = super::segment_maintainer::cold_header(wal, index)?.ok_or_else(|| {
-        let name = wal.path_of(&file_name::cold(index));
-        Error::new(Cause::Corrupt, format!("{}: the header is not valid", name.display()))
-    })?;
-    Ok(MetaState {
-        last_segment_index: index,
-        last_offset: Layout::end_offset(header.event_count),
-        last_event_id: header.last_event_id,
+/// The end of a log that ends in a cold segment: as its header says, or, if that cannot be read, as
+/// meta does.
+fn end_of_cold(wal: &dyn Directory, survey: &Survey) -> Result<MetaState> {
+    let Some(&index) = survey.inventory.cold.last() else { return Ok(MetaState::default()) };
+    let header = super::segment_maintainer::cold_header(wal, index)?;
+    Ok(match header {
+        Some(header) => MetaState {
+            last_segment_index: index,
+            last_offset: Layout::end_offset(header.event_count),
+            last_event_id: header.last_event_id,
+        },
+        None => survey.meta.unwrap_or_default(),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::directory::{
 };
 use crate::error::{Cause, Error, Place, Result};
 use crate::format::file_name;
-use crate::format::{IdentityRecord, Layout, LogEnd, Rule, SegmentHeader};
+use crate::format::{IdentityRecord, Layout, LogEnd, MetaState, Rule, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::{Directory, File, Open, Storage};
 
@@ -63,6 +63,8 @@ pub struct Survey {
     pub origin: Origin,
     /// Row of the second half.
     pub ending: Ending,
+    /// What `wal_meta.dat` says, if it can be trusted.
+    pub meta: Option<MetaState>,
     /// D.
     pub durable_event_id: u64,
     /// Last event of the log.
@@ -86,14 +88,16 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory) -> Result<Survey> {
     let (found, identity, active) = find_identity(storage, wal, &mut notes)?;
     let origin = recovery::origin(found, !inventory.is_empty());
     let mut tail = open_tail(wal, &inventory)?;
-    let durable_event_id = find_durable(wal, &tail, &mut notes)?;
+    let meta = find_meta(wal, &mut notes)?;
+    let durable_event_id = find_durable(meta, &tail)?;
     let mut found = EndFound { durable_event_id, ..EndFound::default() };
     let mut active_files = match (&active, origin) {
         (Some(directory), Origin::ProcessCrash) => open_active_files(&**directory)?,
         _ => BTreeMap::new(),
     };
-    let floor = floor_before(wal, &inventory, &tail)?;
-    let mut place = walk(&mut tail, &mut active_files, floor, &mut found)?;
+    let floor = floor_before(wal, &inventory, &tail, durable_event_id, &mut notes)?;
+    let crashed = origin == Origin::ProcessCrash;
+    let mut place = walk(&mut tail, &mut active_files, floor, crashed, &mut found)?;
     // What is left are active files that no disk file goes with.
     for (&index, file) in &active_files {
         let after_tail = tail.last().is_none_or(|last| index > last.index);
@@ -116,6 +120,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory) -> Result<Survey> {
         identity,
         origin,
         ending,
+        meta,
         durable_event_id,
         last_event_id: found.last_event_id,
         events_beyond: found.events_beyond,
@@ -163,9 +168,6 @@ fn find_identity(
 fn open_tail(wal: &dyn Directory, inventory: &Inventory) -> Result<Vec<TailSegment>> {
     let mut tail = Vec::new();
     for &index in inventory.hot.iter().rev() {
-        if inventory.cold.contains(&index) {
-            break;
-        }
         let Some(disk) = wal.open(&file_name::hot(index), Open::Write)? else { continue };
         let header = read_header(&*disk)?;
         let closed = header.is_some_and(|h| h.is_closed() && h.segment_index == index);
@@ -189,19 +191,19 @@ fn open_tail(wal: &dyn Directory, inventory: &Inventory) -> Result<Vec<TailSegme
     Ok(tail)
 }
 
+fn find_meta(wal: &dyn Directory, notes: &mut Vec<String>) -> Result<Option<MetaState>> {
+    let found = load_meta(wal)?;
+    match found {
+        None => notes.push("wal_meta.dat is missing".into()),
+        Some(None) => notes.push("wal_meta.dat is not readable".into()),
+        Some(Some(_)) => {}
+    }
+    Ok(found.flatten())
+}
+
 /// D: what meta and the stamps of valid block headers know to be durable.
-fn find_durable(wal: &dyn Directory, tail: &[TailSegment], notes: &mut Vec<String>) -> Result<u64> {
-    let mut durable = match load_meta(wal)? {
-        None => {
-            notes.push("wal_meta.dat is missing".into());
-            0
-        }
-        Some(None) => {
-            notes.push("wal_meta.dat is not readable".into());
-            0
-        }
-        Some(Some(state)) => state.last_event_id,
-    };
+fn find_durable(meta: Option<MetaState>, tail: &[TailSegment]) -> Result<u64> {
+    let mut durable = meta.map_or(0, |state| state.last_event_id);
     for segment in tail {
         durable = durable.max(durable_stamp(&*segment.disk)?);
     }
@@ -228,17 +230,26 @@ fn open_active_files(active: &dyn Directory) -> Result<BTreeMap<u32, Arc<dyn Fil
 }
 
 /// The last event id before the tail: events of the tail must be above it.
-fn floor_before(wal: &dyn Directory, inventory: &Inventory, tail: &[TailSegment]) -> Result<u64> {
+fn floor_before(
+    wal: &dyn Directory,
+    inventory: &Inventory,
+    tail: &[TailSegment],
+    durable_event_id: u64,
+    notes: &mut Vec<String>,
+) -> Result<u64> {
     if let Some(header) = tail.first().and_then(|first| first.header) {
         if header.is_closed() && header.first_event_id > 0 {
             return Ok(header.first_event_id - 1);
         }
     }
-    let before = tail.first().map_or(u32::MAX, |first| first.index);
-    match inventory.cold.range(..=before).next_back() {
-        Some(&index) => Ok(cold_header(wal, index)?.map_or(0, |header| header.last_event_id)),
-        None => Ok(0),
+    let is_before = |index: &&u32| tail.first().is_none_or(|first| **index < first.index);
+    let Some(&index) = inventory.cold.iter().rev().find(is_before) else { return Ok(0) };
+    if let Some(header) = cold_header(wal, index)? {
+        return Ok(header.last_event_id);
     }
+    notes.push(format!("{} cannot be read", file_name::cold(index)));
+    // With nothing behind it, the log ends where it is known to have ended.
+    Ok(if tail.is_empty() { durable_event_id } else { 0 })
 }
 
 /// Follows the log through the tail. Returns where it ends.
@@ -246,6 +257,7 @@ fn walk(
     tail: &mut [TailSegment],
     active_files: &mut BTreeMap<u32, Arc<dyn File>>,
     floor: u64,
+    crashed: bool,
     found: &mut EndFound,
 ) -> Result<Place> {
     found.last_event_id = floor;
@@ -265,6 +277,8 @@ fn walk(
                 Place { segment_index: Some(segment.index), offset: Some(offset), event_ids: None };
             let closed = segment.is_closed() && segment.beyond == 0;
             ended = !(segment.is_full() || closed);
+            // A segment has its active file before its disk file, and until it is full and durable.
+            found.active_missing |= ended && crashed && segment.active.is_none();
         }
         found.events_beyond += u64::from(segment.beyond);
     }

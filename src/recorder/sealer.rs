@@ -26,17 +26,20 @@ pub struct Sealer {
 
 impl Sealer {
     /// A segment whose first `persisted` events are on disk and sealed.
-    pub fn new(log: Arc<Log>, segment: Segment, persisted: u32) -> Self {
+    pub fn new(log: Arc<Log>, segment: Segment, persisted: u32) -> Result<Self> {
         let full_blocks = persisted / EVENTS_PER_BLOCK as u32;
-        let before = full_blocks.checked_sub(1).and_then(|block| segment.block_header(block));
-        Sealer {
+        let chained = match full_blocks.checked_sub(1) {
+            Some(block) => segment.block_header(block)?.chained_checksum,
+            None => 0,
+        };
+        Ok(Sealer {
             log,
             segment,
             persisted,
-            chained: before.map_or(0, |header| header.chained_checksum),
+            chained,
             events: vec![0; EVENTS_PER_BLOCK * EVENT_SIZE],
             headers: Vec::new(),
-        }
+        })
     }
 
     /// The segment.
@@ -110,8 +113,8 @@ impl Sealer {
     }
 
     /// The segment for the maintainer to close; its memory is given back for another life.
-    pub fn finish(self) -> (Finished, Segment) {
-        let header = self.segment.final_header(self.persisted);
-        (Finished { header, disk: Arc::clone(&self.segment.disk) }, self.segment)
+    pub fn finish(self) -> Result<(Finished, Segment)> {
+        let header = self.segment.final_header(self.persisted)?;
+        Ok((Finished { header, disk: Arc::clone(&self.segment.disk) }, self.segment))
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::error::{Cause, Error, Result};
 use crate::format::{BlockHeader, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE};
 use crate::storage::{File, Mapping};
@@ -39,11 +40,14 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// The header of a block as it stands in the mapping, if it is valid.
-    pub fn block_header(&self, block: u32) -> Option<BlockHeader> {
+    /// The header of a sealed block as it stands in the mapping.
+    pub fn block_header(&self, block: u32) -> Result<BlockHeader> {
         let mut bytes = [0; BLOCK_HEADER_SIZE];
         self.active.mapping.load(Layout::block_offset(block) as usize, &mut bytes);
-        BlockHeader::decode(&bytes)
+        BlockHeader::decode(&bytes).ok_or_else(|| {
+            let message = format!("segment {}: block {block} is not sealed in memory", self.index);
+            Error::new(Cause::Internal, message)
+        })
     }
 
     /// Copies the first `count` events of a block into the beginning of `buffer`.
@@ -58,17 +62,17 @@ impl Segment {
     }
 
     /// The header of the segment once its last block is sealed; the time it is closed at is left 0.
-    pub fn final_header(&self, event_count: u32) -> SegmentHeader {
+    pub fn final_header(&self, event_count: u32) -> Result<SegmentHeader> {
         let block_count = event_count.div_ceil(crate::format::EVENTS_PER_BLOCK as u32);
-        let last = self.block_header(block_count - 1).unwrap_or_default();
-        SegmentHeader {
+        let last = self.block_header(block_count - 1)?;
+        Ok(SegmentHeader {
             block_count,
             event_count,
             first_event_id: self.event_id(0),
             last_event_id: self.event_id(event_count - 1),
             last_chained_checksum: last.chained_checksum,
             ..SegmentHeader::open(self.index, self.created_ts_ns)
-        }
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::directory::{open_cold, read_header, FileStream};
+use crate::directory::{read_header, FileStream};
 use crate::error::{Cause, Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader};
 use crate::storage::{create, Directory, File, Open};
@@ -97,16 +97,11 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
 /// Whether the cold file of a hot segment has exactly its content.
 pub fn is_frozen(wal: &dyn Directory, index: u32) -> Result<bool> {
     let (hot, size) = open_hot(wal, index)?;
-    let cold = match open_cold(wal, index) {
-        Ok(Some(stream)) => stream,
-        Ok(None) => return Ok(false),
-        // Not a frame at all. An unreadable sector comes up when the content is read.
-        Err(error) if error.errno() == 0 => return Ok(false),
-        Err(error) => return Err(error),
-    };
+    let Some(cold) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(false) };
     let mut hot = io::Read::take(FileStream::new(hot), size);
-    match cold_frame::same_content(&mut { cold }, &mut hot) {
+    match cold_frame::holds(FileStream::new(cold), &mut hot) {
         Ok(same) => Ok(same),
+        // What is not the disk's error is the decoder's: not a whole frame.
         Err(error) if error.raw_os_error().is_none() => Ok(false),
         Err(error) => Err(at(wal, &file_name::cold(index), &error)),
     }

@@ -237,7 +237,7 @@ pub fn create_active(
     let made = file.allocate(size).and_then(|()| file.map(size, true));
     let mapping = made.map_err(|error| {
         let _ = directory.remove(&temporary);
-        explain_active(error, directory, config.active_set() as u64 * size)
+        explain_active(error, directory, config.active_set_size())
     })?;
     fill(&mapping)?;
     directory.rename(&temporary, &name)?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::format::{BlockHeader, Layout, RequestEvent, Rule, SegmentScan};
+use crate::format::{Layout, RequestEvent, Rule, SegmentScan};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE, MAX_EVENT_ID};
 use crate::storage::{File, Mapping};
 
@@ -61,27 +61,13 @@ impl DiskSegment {
         events.extend(
             slots.map(|slot| RequestEvent::decode(slot.try_into().expect("a chunk of that size"))),
         );
-        if let Some(header) = self.contradicting_header(&events[first_new..]) {
-            events.truncate(first_new);
-            let ids = (header.first_event_id, header.last_event_id);
+        if let Some(ids) = self.scan.damaged() {
             return Err(self.site.damaged(offset, ids, "the block checksum does not match"));
         }
         let below = events[first_new..].partition_point(|event| event.event_id < from);
         events.drain(first_new..first_new + below);
         self.block += 1;
         Ok(Step::Block)
-    }
-
-    /// Events are accepted up to D by their ids alone, because a header may be missing or left from
-    /// the file's former life. One that names these very events has been written after them, and
-    /// they do not change: it must fit.
-    fn contradicting_header(&self, accepted: &[RequestEvent]) -> Option<BlockHeader> {
-        let header = BlockHeader::decode(self.buffer.first_chunk()?)?;
-        let named = accepted.get(..usize::from(header.event_count))?;
-        let its_own = header.block_index == self.block
-            && named.first()?.event_id == header.first_event_id
-            && named.last()?.event_id == header.last_event_id;
-        (its_own && !header.covers(&self.buffer)).then_some(header)
     }
 
     fn end(&self) -> Result<Step> {

@@ -49,6 +49,8 @@ pub struct DirectoryStatus {
     pub links: u64,
     /// Filesystem magic number, as in `statfs(2)`.
     pub filesystem: u64,
+    /// Bytes free on it for this user.
+    pub available: u64,
 }
 
 /// The file system.

@@ -192,6 +192,7 @@ impl Directory for PosixDirectory {
             mode: stat.st_mode & 0o7777,
             links: stat.st_nlink as u64,
             filesystem: statfs.f_type as u64,
+            available: statfs.f_bavail * statfs.f_bsize as u64,
         })
     }
 
