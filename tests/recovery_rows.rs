@@ -347,27 +347,74 @@ fn row_what_is_kept_aside_is_never_overwritten() {
 #[test]
 fn row_break_below_d_is_refused_with_its_range() {
     let place = Place::new();
-    crash(CRASHING, &place, 50, 50);
-    recover(&place, 50);
-    crash(CRASHING, &place, 50, 50);
+    crash(CRASHING, &place, 300, 300);
+    recover(&place, 300);
+    crash(CRASHING, &place, 300, 300);
     reboot(&place);
-    first_segment(&place).write_all_at(&[0; 64], offset(20)).unwrap();
+    // In the second block: what a block's checksum does not prove is not proved in part.
+    first_segment(&place).write_all_at(&[0; 64], offset(270)).unwrap();
     let before = contents(&place.log());
     let error = Manager::open(&place.log(), place.small()).unwrap_err();
     let Error::Failure(failure) = &error else { panic!("{error}") };
     assert_eq!(failure.cause, Cause::Corrupt);
-    assert!(error.to_string().contains("events 21 to 50 were durable and are gone"), "{error}");
-    assert_eq!(failure.place.event_ids, Some((21, 50)));
-    assert_eq!((failure.place.segment_index, failure.place.offset), (Some(0), Some(offset(20))));
+    assert!(error.to_string().contains("events 257 to 300 were durable and are gone"), "{error}");
+    assert_eq!(failure.place.event_ids, Some((257, 300)));
+    assert_eq!((failure.place.segment_index, failure.place.offset), (Some(0), Some(offset(256))));
     assert_eq!(contents(&place.log()), before);
 
     let (manager, writer) = open(&place.log(), accepting_loss(&place));
     assert_eq!(decision(&manager), "reboot/break-below-durable");
     let report = manager.log().recovery_report();
-    assert_eq!((report.last_event_id, report.events_kept_aside), (20, 29));
+    assert_eq!((report.last_event_id, report.events_kept_aside), (256, 43));
     manager.shutdown(writer).unwrap();
     assert_eq!(contents(&place.log())["FS.00000000.wal.corrupt"], before["FS.00000000.wal"]);
-    assert_eq!(recover(&place, 20).0, "clean");
+    assert_eq!(recover(&place, 256).0, "clean");
+}
+
+/// A changed byte of a durable event: the ids alone would not tell.
+#[test]
+fn row_break_below_d_by_a_changed_byte_is_refused_and_not_sealed_over() {
+    let place = Place::new();
+    crash(CRASHING, &place, 300, 300);
+    recover(&place, 300);
+    crash(CRASHING, &place, 300, 300);
+    reboot(&place);
+    first_segment(&place).write_all_at(&[0xFF; 8], offset(100) + 16).unwrap();
+    let before = contents(&place.log());
+    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Corrupt);
+    assert!(message.contains("events 1 to 300 were durable and are gone"), "{message}");
+    assert_eq!(contents(&place.log()), before);
+}
+
+/// The directory is there, the file with the newest events is not.
+#[test]
+fn row_active_segment_lost_is_refused() {
+    let place = Place::new();
+    crash(CRASHING, &place, 50, 50);
+    let active = place.active_directories().remove(0);
+    fs::remove_file(active.join("FS.00000000.wal")).unwrap();
+    let before = contents(&place.log());
+    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Corrupt);
+    assert!(message.contains("active-segment-lost: segment 0"), "{message}");
+    assert!(message.contains(active.to_str().unwrap()), "{message}");
+    assert_eq!(contents(&place.log()), before);
+}
+
+/// A cold file beside the newest hot one, and not whole: the log still ends where it ended.
+#[test]
+fn row_both_files_of_the_newest_segment_the_log_ends_where_it_did() {
+    let place = Place::new();
+    let (manager, mut writer) = open(&place.log(), place.small());
+    append(&mut writer, 1..=100);
+    manager.shutdown(writer).unwrap();
+    let cold = place.log().join("FS.00000000.wal.lz4");
+    fs::write(&cold, b"not a frame").unwrap();
+    let (manager, mut writer) = open(&place.log(), place.small());
+    assert_eq!(manager.log().appended().last_event_id, 100);
+    append(&mut writer, 101..=200);
+    manager.shutdown(writer).unwrap();
+    assert!(!cold.exists());
+    assert_holds(&place.log(), 200);
 }
 
 #[test]
