@@ -301,12 +301,17 @@ fn row_prepared_segments_never_used() {
     for restart in [false, true] {
         let place = Place::new();
         let log = place.log();
+        // The second time, two are prepared before the first event.
         crash(CRASHING, &place, 100, 100);
-        assert!(log.join("FS.00000001.wal").exists(), "the crash left some");
+        crash(CRASHING, &place, 100, 100);
+        let last_prepared = log.join("FS.00000002.wal");
+        assert!(log.join("FS.00000001.wal").exists() && last_prepared.exists());
         if restart {
             reboot(&place);
         }
-        let (manager, mut writer) = open(&log, place.small());
+        let config = Config { prepared_segments: 1, ..place.small() };
+        let (manager, mut writer) = open(&log, config);
+        assert!(!last_prepared.exists(), "nobody wants it");
         assert_eq!(manager.log().recovery_report().hot_segments, 1);
         append(&mut writer, 101..=SEGMENT + 1);
         assert_eq!(manager.log().appended().last_segment_index, 1, "its index is used again");
