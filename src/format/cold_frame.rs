@@ -21,10 +21,29 @@ pub fn compress(from: &mut impl Read, size: u64, to: impl Write) -> io::Result<(
     encoder.finish().1
 }
 
-/// The content of a frame, as a stream. It ends where the frame ends or is cut; the caller knows
-/// from the segment's header how much there must be.
+/// The content of a frame, as a stream. A frame that is cut short, be it by its end mark or its
+/// checksum alone, ends in an error.
 pub fn decompress<R: Read>(from: R) -> io::Result<impl Read> {
-    Decoder::new(from)
+    Ok(Content(Some(Decoder::new(from)?)))
+}
+
+/// `None` once the frame has ended as it should.
+struct Content<R>(Option<Decoder<R>>);
+
+impl<R: Read> Read for Content<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(decoder) = &mut self.0 else { return Ok(0) };
+        let read = decoder.read(buffer)?;
+        if read == 0 && !buffer.is_empty() {
+            // The decoder takes the end of its input for the end of the frame. Only `finish` tells.
+            let whole = self.0.take().is_none_or(|decoder| decoder.finish().1.is_ok());
+            if !whole {
+                let kind = io::ErrorKind::UnexpectedEof;
+                return Err(io::Error::new(kind, "the frame is cut short"));
+            }
+        }
+        Ok(read)
+    }
 }
 
 /// Whether a frame is whole, its checksum right, and its content just this.
@@ -78,6 +97,11 @@ mod tests {
         assert!(!same_content(&mut &content[1..], &mut &content[..]).unwrap());
         assert!(!same_content(&mut &content[..599_999], &mut &content[..]).unwrap());
 
+        for cut in [frame.len() - 1, frame.len() - 4, frame.len() - 8, frame.len() / 2] {
+            let mut stream = decompress(&frame[..cut]).unwrap();
+            let error = io::copy(&mut stream, &mut io::sink()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "cut to {cut}");
+        }
         let middle = frame.len() / 2;
         frame[middle] ^= 1;
         let same = holds(&frame[..], &mut &content[..]);
