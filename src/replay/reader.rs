@@ -164,7 +164,6 @@ impl Reader {
             };
             match segment.step(self.from, &mut self.events) {
                 Ok(Step::Block) => {
-                    looks = 0;
                     self.from = self.from.max(segment.last_event_id() + 1);
                     if !self.events.is_empty() {
                         return Ok(());
