@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use flashstrike_wal::error::{Cause, Error, Failure};
 use flashstrike_wal::format::{
     cold_frame, file_name, BlockHeader, IdentityRecord, Layout, MetaState, SegmentHeader,
-    BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE,
+    BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE,
 };
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use tempfile::TempDir;
@@ -240,5 +240,3 @@ pub fn failure(error: &Error, cause: Cause) -> &Failure {
 pub fn event_at(block: u32, n: u64) -> u64 {
     Layout::block_offset(block) + BLOCK_HEADER_SIZE as u64 + n * EVENT_SIZE as u64
 }
-
-const _: () = assert!(BLOCK_SIZE == 16_448);
