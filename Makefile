@@ -31,10 +31,12 @@ BUILD_ALL = cmake --build $(BUILD) --parallel $$(nproc)
 test: test-rust test-c test-python
 
 # The test profile is optimised and has debug assertions and overflow checks on; the release library, which has
-# neither, is what the C, C++ and Python tests run.
+# neither, is what the C, C++ and Python tests run. The second run checks the hand-offs between threads with loom:
+# every interleaving, and every order of memory accesses that the code allows.
 test-rust:
 	tools/require.sh cargo gcc
 	cargo test --locked
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --locked --lib model
 
 test-c:
 	tools/require.sh cargo gcc g++ cmake make pkg-config
