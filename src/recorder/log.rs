@@ -217,7 +217,8 @@ impl Log {
             segments_to_close: self.segments_to_close.snapshot(),
             segments_to_freeze: self.segments_to_freeze.snapshot(),
             segments_to_free: self.segments_to_free.snapshot(),
-            rotation: self.rotation_ns(counted.rotation),
+            rotation: self.ticks_to_ns(counted.rotation),
+            append_wait: self.ticks_to_ns(counted.append_wait),
             ..counted
         }
     }
@@ -259,6 +260,11 @@ impl Log {
     /// Whether the ring of prepared segments has room, for the preparer.
     pub(super) fn wants_prepared(&self) -> bool {
         !self.prepared.is_full()
+    }
+
+    /// The same, again, by a writer that has waited this many ticks of the processor's clock.
+    pub(super) fn pop_prepared_late(&self, waited_ticks: u64) -> Option<Segment> {
+        self.prepared.pop().inspect(|_| self.counters.append_wait.add_ns(waited_ticks))
     }
 
     /// Whether the writer could rotate now.
@@ -331,7 +337,7 @@ impl Log {
         self.counters.rotation.add_ns(elapsed_ticks);
     }
 
-    fn rotation_ns(&self, in_ticks: TimingSnapshot) -> TimingSnapshot {
+    fn ticks_to_ns(&self, in_ticks: TimingSnapshot) -> TimingSnapshot {
         let elapsed_ticks = ticks().saturating_sub(self.start.ticks).max(1);
         let ns_per_tick = self.start.instant.elapsed().as_nanos() as f64 / elapsed_ticks as f64;
         let ns = |ticks: u64| (ticks as f64 * ns_per_tick) as u64;

@@ -250,12 +250,13 @@ impl Writer {
         if let Some(segment) = self.log.pop_prepared() {
             return Ok(segment);
         }
-        let begin = std::time::Instant::now();
+        let begin = ticks();
         for attempt in 0_u32.. {
             self.log.poison().check()?;
-            if let Some(segment) = self.log.pop_prepared() {
-                self.log.counters().append_wait.add(begin.elapsed());
-                return Ok(segment);
+            if attempt > 0 {
+                if let Some(segment) = self.log.pop_prepared_late(ticks().saturating_sub(begin)) {
+                    return Ok(segment);
+                }
             }
             if let Some(error) = self.log.preparation_blocked() {
                 self.log.counters().no_space.add(1);
