@@ -83,7 +83,7 @@ fn slots_behind_the_last_event_do_not_count() {
 fn headers_that_contradict_the_blocks() {
     type Change = fn(&Log);
     let last_block = Layout::block_offset(2);
-    let changes: [(&str, u64, u64, Change); 12] = [
+    let changes: [(&str, u64, u64, Change); 13] = [
         ("one event more", 812, last_block, |l| l.change_header(1, |h| h.event_count += 1)),
         ("one event less", 812, last_block, |l| l.change_header(1, |h| h.event_count -= 1)),
         ("one block less", 300, 0, |l| l.change_header(1, |h| h.block_count -= 1)),
@@ -93,6 +93,7 @@ fn headers_that_contradict_the_blocks() {
         ("last below first", 300, 0, |l| l.change_header(1, |h| h.last_event_id = 1)),
         ("block index", 556, 64 + 16_448, |l| l.change_block(1, 1, |b| b.block_index = 2)),
         ("count", 556, 64 + 16_448, |l| l.change_block(1, 1, |b| b.event_count = 255)),
+        ("checksum", 556, 64 + 16_448, |l| l.change_block(1, 1, |b| b.block_checksum ^= 1)),
         ("chain", 556, 64 + 16_448, |l| l.change_block(1, 1, |b| b.chained_checksum ^= 1)),
         ("first id", 556, 64 + 16_448, |l| l.change_block(1, 1, |b| b.first_event_id += 1)),
         ("last id", 556, 64 + 16_448, |l| l.change_block(1, 1, |b| b.last_event_id -= 1)),
@@ -277,6 +278,21 @@ fn seek_steps_over_damage_but_never_out_of_it() {
             failure(&reader.next().unwrap_err(), Cause::Corrupt).place.segment_index,
             Some(1)
         );
+    }
+}
+
+/// What lies before the event sought is not wanted: it need not be right.
+#[test]
+fn seek_passes_over_events_by_the_block_headers() {
+    let log = log();
+    log.flip(1, event_at(1, 9) + 20);
+    for cold in [false, true] {
+        if cold {
+            log.freeze(1);
+        }
+        let mut reader = log.reader();
+        reader.seek(850).unwrap();
+        assert_eq!(read_to_end(&mut reader), (850..=1000).collect::<Vec<_>>());
     }
 }
 

@@ -110,12 +110,12 @@ fn a_seal_that_names_its_events_must_fit_them() {
 
     // A header left from the file's former life names other events, and says nothing.
     let log = open_log();
-    log.write_meta(600);
-    let mut old = vec![0; 64];
-    let former = Image::open(1, (1..=256).chain(1000..=1255)).bytes();
-    old.copy_from_slice(&former[Layout::block_offset(1) as usize..][..64]);
-    put(&log.hot(1), Layout::block_offset(1), &old);
-    assert_eq!(read_to_end(&mut log.reader()), (1..=600).collect::<Vec<_>>());
+    log.write(&Image { sealed_blocks: 1, ..Image::open(1, 301..=812) });
+    log.write_meta(812);
+    let former = Image::open(1, 1..=512).bytes();
+    let header = &former[Layout::block_offset(1) as usize..][..64];
+    put(&log.hot(1), Layout::block_offset(1), header);
+    assert_eq!(read_to_end(&mut log.reader()), (1..=812).collect::<Vec<_>>());
 }
 
 /// A recycled file: the slots behind the end hold lower ids of its former life.
