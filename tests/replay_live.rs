@@ -2,10 +2,11 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{append, event, open, Place};
+use common::{append, event, open, scenario, spawn_scenario, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
@@ -14,8 +15,8 @@ const EVENTS: u64 = 400_000;
 const SHUTDOWN_EVERY: u64 = 33_333;
 const DEADLINE: Duration = Duration::from_secs(120);
 
-fn reader(place: &Place) -> Reader {
-    Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap()
+fn reader(log: &Path) -> Reader {
+    Reader::open(log, ReaderOptions { verify: true }).unwrap()
 }
 
 /// Appends all events, with a shutdown now and then; says after each run how far it has come.
@@ -34,8 +35,8 @@ fn write(place: &Place, config: &Config, appended: &AtomicU64) {
 }
 
 /// Reads on until the last event has come, each exactly once and in order.
-fn follow(place: &Place) {
-    let mut reader = reader(place);
+fn follow(log: &Path) {
+    let mut reader = reader(log);
     let deadline = Instant::now() + DEADLINE;
     let mut expected = 1;
     while expected <= EVENTS {
@@ -57,7 +58,7 @@ fn follow(place: &Place) {
 /// Whatever has been appended is found, wherever it is by now, with a reader of its own or not.
 fn seek_about(place: &Place, appended: &AtomicU64) {
     let mut random = 1_u64;
-    let mut old = reader(place);
+    let mut old = reader(&place.log());
     let deadline = Instant::now() + DEADLINE;
     while appended.load(Ordering::Acquire) < EVENTS && Instant::now() < deadline {
         let last = appended.load(Ordering::Acquire);
@@ -68,7 +69,7 @@ fn seek_about(place: &Place, appended: &AtomicU64) {
         if target == 0 {
             continue;
         }
-        let mut new = reader(place);
+        let mut new = reader(&place.log());
         for reader in [&mut old, &mut new] {
             let found = reader.seek(target).and_then(|()| reader.next());
             assert_eq!(found.unwrap_or_else(|e| panic!("{target} of {last}: {e}")), event(target));
@@ -78,15 +79,22 @@ fn seek_about(place: &Place, appended: &AtomicU64) {
 
 #[test]
 fn readers_see_every_event_once_while_the_files_move() {
+    const THIS: &str = "readers_see_every_event_once_while_the_files_move";
+    if let Some(log) = scenario() {
+        return follow(Path::new(&log));
+    }
     let place = Place::new();
     let config = Config { max_segments: Keep::AtMost(2), ..place.small() };
     std::fs::create_dir(place.log()).unwrap();
+    let other = spawn_scenario(THIS, place.log().to_str().unwrap());
     let appended = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        scope.spawn(|| follow(&place));
+        scope.spawn(|| follow(&place.log()));
         scope.spawn(|| seek_about(&place, &appended));
         write(&place, &config, &appended);
     });
+    let output = other.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// With retention in a hurry a reader that falls behind is told so, and what it gets is in order.
@@ -100,7 +108,7 @@ fn a_reader_that_falls_behind_is_told() {
     };
     let (manager, mut writer) = open(&place.log(), config);
     append(&mut writer, 1..=100);
-    let mut reader = reader(&place);
+    let mut reader = reader(&place.log());
     assert_eq!(reader.next().unwrap(), event(1));
     append(&mut writer, 101..=100_000);
     manager.shutdown(writer).unwrap();
