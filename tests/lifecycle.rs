@@ -78,7 +78,10 @@ fn g13_the_active_directory_keeps_others_out() {
         assert_eq!(active.parent(), Some(place.memory()));
         assert_eq!(mode(&active), expected, "under a parent of mode {parent_mode:o}");
         let name = active.file_name().unwrap().to_str().unwrap().to_owned();
-        let random = name.strip_prefix("flashstrike-wal-").expect("a name that says whose it is");
+        let rest = name.strip_prefix("flashstrike-wal-").expect("a name that says what it is");
+        let (id, random) = rest.split_once('-').expect("a name that says whose it is");
+        let identity = fs::read_to_string(place.log().join("wal_identity")).unwrap();
+        assert!(identity.starts_with(&format!("id={id}\n")), "{identity}");
         assert_eq!(random.len(), 32, "128 random bits");
         assert!(!seen.contains(&name), "twice the same name: {name}");
         seen.push(name);

@@ -11,7 +11,6 @@ use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Storage};
 
 use super::inventory::{load_identity, Identity};
 
-const NAME_PREFIX: &str = "flashstrike-wal-";
 const OTHERS_MAY_WRITE: u32 = 0o022;
 
 /// Makes a new active directory where the configuration says, for the generation in `identity`. Its
@@ -29,7 +28,9 @@ pub fn create_active(
     };
     let status = above.status()?;
     let own = status.uid == storage.user() && status.mode & OTHERS_MAY_WRITE == 0;
-    let path = parent.join(format!("{NAME_PREFIX}{:032x}", storage.random()?));
+    // Random, so that nobody can be there first; with the log's id, so that a directory whose making
+    // was cut short can be told to be ours.
+    let path = parent.join(format!("{}{:032x}", name_prefix(identity), storage.random()?));
     // It becomes a line of `wal_identity`.
     let Some(text) = path.to_str().filter(|text| !text.contains(char::is_control)) else {
         let message = format!("active_dir {parent:?}: not UTF-8, or with control characters");
@@ -41,6 +42,11 @@ pub fn create_active(
     enter(storage, &path, identity).inspect_err(|_| {
         let _ = storage.remove_directory(&path);
     })
+}
+
+/// What the names of a log's active directories begin with.
+fn name_prefix(identity: &IdentityRecord) -> String {
+    format!("flashstrike-wal-{:032x}-", identity.id)
 }
 
 /// Opens a directory that was just made, and says in it whose it is.
@@ -135,14 +141,21 @@ pub fn remove_older_generations(storage: &dyn Storage, parent: &Path, identity: 
     let Ok(Some(above)) = storage.open_directory(parent, Links::Follow) else { return };
     for name in above.list().unwrap_or_default() {
         let path = parent.join(&name);
-        if !name.starts_with(NAME_PREFIX) || path.as_path() == Path::new(&identity.active_path) {
+        let current = path.as_path() == Path::new(&identity.active_path);
+        if current || !name.starts_with(&name_prefix(identity)) {
             continue;
         }
         let Ok(Some(directory)) = open_private(storage, &path, storage.user()) else { continue };
-        if let Ok(Identity::Known(found)) = load_identity(&*directory) {
-            if found.id == identity.id && found.generation <= identity.generation {
-                let _ = remove_active(storage, &*directory);
+        let ours = match load_identity(&*directory) {
+            Ok(Identity::Known(found)) => {
+                found.id == identity.id && found.generation <= identity.generation
             }
+            // Its making was cut short.
+            Ok(Identity::Missing) => true,
+            _ => false,
+        };
+        if ours {
+            let _ = remove_active(storage, &*directory);
         }
     }
 }
