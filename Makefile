@@ -34,7 +34,7 @@ test: test-rust test-c test-python
 # neither, is what the C, C++ and Python tests run. The second run checks the hand-offs between threads with loom:
 # every interleaving, and every order of memory accesses that the code allows.
 test-rust:
-	tools/require.sh cargo gcc
+	tools/require.sh cargo gcc strace lz4
 	cargo test --locked
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --locked --lib model
 
@@ -45,7 +45,7 @@ test-c:
 	ctest --test-dir $(BUILD) --output-on-failure
 
 test-python:
-	tools/require.sh cargo gcc g++ cmake make python3 python3-venv
+	tools/require.sh cargo gcc g++ cmake make python3 python3-venv lz4 $$([ $$(id -u) -ne 0 ] || echo btrfs-progs)
 	$(call CONFIGURE,ON)
 	$(BUILD_ALL)
 	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so \

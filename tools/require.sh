@@ -6,6 +6,7 @@ set -euo pipefail
 
 present() {
     case $1 in
+        btrfs-progs) command -v mkfs.btrfs >/dev/null ;;  # a package, not a program
         python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;  # a package, not a program
         *) command -v "$1" >/dev/null ;;
     esac

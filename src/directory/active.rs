@@ -9,6 +9,7 @@ use crate::format::file_name::{self, FileName};
 use crate::format::IdentityRecord;
 use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Storage};
 
+use super::filesystem::check_filesystem;
 use super::inventory::{load_identity, Identity};
 
 const OTHERS_MAY_WRITE: u32 = 0o022;
@@ -26,6 +27,7 @@ pub fn create_active(
         let message = format!("active_dir {}: there is no such directory", parent.display());
         return Err(Error::new(Cause::InvalidArgument, message));
     };
+    check_filesystem(&*above, config.allow_any_filesystem)?;
     let status = above.status()?;
     let own = status.uid == storage.user() && status.mode & OTHERS_MAY_WRITE == 0;
     // Random, so that nobody can be there first; with the log's id, so that a directory whose making

@@ -2,9 +2,11 @@
 //! directory that belongs to it. Used by the recorder, which writes it, and by readers.
 
 mod active;
+mod filesystem;
 mod inventory;
 mod segment_file;
 
 pub use active::{create_active, open_active, remove_active, remove_older_generations};
+pub use filesystem::{check_filesystem, is_memory};
 pub use inventory::{load_identity, load_meta, Identity, Inventory};
 pub use segment_file::{durable_stamp, for_each_block, read_header, scan_segment, FileStream};

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use crate::config::Config;
 use crate::directory::{
-    create_active, load_identity, remove_active, remove_older_generations, Identity,
+    check_filesystem, create_active, is_memory, load_identity, remove_active,
+    remove_older_generations, Identity,
 };
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
@@ -65,8 +66,12 @@ impl Manager {
             let message = format!("{}: vanished as it was opened", directory.display());
             Error::new(Cause::NotFound, message)
         })?;
+        check_filesystem(&*wal, config.allow_any_filesystem)?;
         let lock = wal.lock(file_name::LOCK)?;
-        let survey = survey(&*storage, &*wal)?;
+        let mut survey = survey(&*storage, &*wal)?;
+        if is_memory(&*wal)? {
+            survey.notes.push("the WAL directory is in memory: it is never durable".into());
+        }
         recovery_apply::check_refusal(&survey, &*wal, config.accept_loss)?;
         recovery_apply::reserve(&survey, &*wal, &config)?;
         let mut identity = next_identity(&*storage, &*wal, &survey)?;
