@@ -27,6 +27,18 @@ use super::segment_writer::Writer;
 use super::wake::Signal;
 use super::{meta_coordinator, segment_freezer, worker};
 
+/// The directory's lock, held as long as this lives.
+#[derive(Debug)]
+struct DirectoryLock(Arc<dyn File>);
+
+impl Drop for DirectoryLock {
+    /// Closing the descriptor would not do: a process that is being spawned has it too, until it
+    /// executes its program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 type Worker<T> = JoinHandle<Option<T>>;
 type PickSignal = fn(&Signals) -> &Signal;
 
@@ -35,8 +47,7 @@ type PickSignal = fn(&Signals) -> &Signal;
 pub struct Manager {
     log: Arc<Log>,
     identity: IdentityRecord,
-    /// Holds the directory's lock as long as it lives.
-    _lock: Arc<dyn File>,
+    _lock: DirectoryLock,
     workers: Workers,
 }
 
@@ -67,7 +78,7 @@ impl Manager {
             Error::new(Cause::NotFound, message)
         })?;
         check_filesystem(&*wal, config.allow_any_filesystem)?;
-        let lock = wal.lock(file_name::LOCK)?;
+        let lock = DirectoryLock(wal.lock(file_name::LOCK)?);
         let mut survey = survey(&*storage, &*wal)?;
         if is_memory(&*wal)? {
             survey.notes.push("the WAL directory is in memory: it is never durable".into());
