@@ -1,13 +1,14 @@
 //! Logs that were never shut down: a process of its own writes one and kills itself; what the
 //! machine's restart would change is then changed by hand.
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use flashstrike_wal::config::{Config, SyncMode};
 use flashstrike_wal::format::IdentityRecord;
 
-use super::{append, open, spawn_scenario, Place};
+use super::{append, assert_holds, decision, open, spawn_scenario, text, Place};
 
 /// Events of a segment of the smallest size.
 pub const SEGMENT: u64 = 16 * 256;
@@ -50,7 +51,7 @@ pub fn crash(test: &str, place: &Place, synced: u64, last: u64) {
 
 /// `wal_identity` of a log.
 pub fn identity(log: &Path) -> IdentityRecord {
-    let bytes = std::fs::read(log.join("wal_identity")).unwrap();
+    let bytes = fs::read(log.join("wal_identity")).unwrap();
     IdentityRecord::decode(&bytes).expect("a whole identity")
 }
 
@@ -64,9 +65,37 @@ pub fn active_directory(place: &Place) -> PathBuf {
 /// What a restart of the machine does: the memory is gone, and the log's boot id is an older one.
 pub fn reboot(place: &Place) {
     for directory in place.active_directories() {
-        std::fs::remove_dir_all(directory).unwrap();
+        fs::remove_dir_all(directory).unwrap();
     }
     let mut identity = identity(&place.log());
     identity.boot_id = "11111111-2222-3333-4444-555555555555".to_owned();
-    std::fs::write(place.log().join("wal_identity"), identity.encode()).unwrap();
+    fs::write(place.log().join("wal_identity"), identity.encode()).unwrap();
+}
+
+/// Offset of an event in its segment, counted from 0.
+pub fn offset(n: u64) -> u64 {
+    64 + n / 256 * 16_448 + 64 + n % 256 * 64
+}
+
+/// The log's first segment, to be damaged.
+pub fn first_segment(place: &Place) -> fs::File {
+    let path = place.log().join("FS.00000000.wal");
+    fs::OpenOptions::new().read(true).write(true).open(path).unwrap()
+}
+
+/// The configuration that opens what recovery refuses.
+pub fn accepting_loss(place: &Place) -> Config {
+    Config { accept_loss: true, ..place.small() }
+}
+
+/// Opens a log, which must hold `last` events then; says how it was decided and what was noticed.
+pub fn recover(place: &Place, last: u64) -> (String, String) {
+    let (manager, writer) = open(&place.log(), place.small());
+    assert_eq!(manager.log().appended().last_event_id, last);
+    assert_eq!(manager.log().durable().last_event_id, last);
+    let notes = text(&manager.log().recovery_report().notes);
+    let decision = decision(&manager);
+    manager.shutdown(writer).unwrap();
+    assert_holds(&place.log(), last);
+    (decision, notes)
 }
