@@ -14,6 +14,7 @@ use super::recovery::{Ending, Origin};
 use super::recovery_scan::{active_path, Survey, TailSegment};
 use super::segment::now_ns;
 use super::segment_freezer::is_frozen;
+use super::segment_preparer::write_zeros;
 
 const COPY_SIZE: usize = 1024 * 1024;
 
@@ -228,14 +229,14 @@ fn settle(
     }
     let known = survey.durable_event_id.min(survey.last_event_id);
     let proven = segment.is_closed() && segment.end.last_event_id <= known && !cut;
-    let chained = if proven {
-        segment.header.map_or(0, |header| header.last_chained_checksum)
+    let (chained, accepted) = if proven {
+        (segment.header.map_or(0, |header| header.last_chained_checksum), 0)
     } else {
         let source = segment.active.as_ref().unwrap_or(&segment.disk);
         persist_again(&**source, segment, known)?
     };
     recovered.carried_over += u64::from(count - segment.on_disk.min(count));
-    recovered.accepted += u64::from(count_above(segment, known)?);
+    recovered.accepted += accepted;
     let goes_on =
         segment.end.last_event_id == survey.last_event_id && count < segment.layout.capacity();
     let created_ts_ns = segment.header.map_or_else(now_ns, |header| header.created_ts_ns);
@@ -269,10 +270,15 @@ fn settle(
 /// Writes the events and seals of a segment once more, from the first one on that is not known
 /// durable and sealed, even those that seem to be there: a restart hides an earlier write error.
 /// What is durable and sealed is not touched: a new seal would hide what the disk did to it. Returns
-/// the chained checksum of the last block.
-fn persist_again(source: &dyn File, segment: &TailSegment, durable_event_id: u64) -> Result<u64> {
+/// the chained checksum of the last block, and how many events were not known durable.
+fn persist_again(
+    source: &dyn File,
+    segment: &TailSegment,
+    durable_event_id: u64,
+) -> Result<(u64, u64)> {
     let mut left = segment.end.event_count as usize;
     let mut chained = 0;
+    let mut above = 0;
     let mut headers = Vec::new();
     for_each_block(source, 0, |block, bytes| {
         let count = left.min(EVENTS_PER_BLOCK);
@@ -281,6 +287,8 @@ fn persist_again(source: &dyn File, segment: &TailSegment, durable_event_id: u64
         let header = BlockHeader::seal(block, events, chained, durable_event_id);
         chained = header.chained_checksum;
         left -= count;
+        let ids = events.chunks_exact(EVENT_SIZE).filter_map(|event| event.first_chunk());
+        above += ids.filter(|id| u64::from_le_bytes(**id) > durable_event_id).count() as u64;
         let sealed = read_block_header(&*segment.disk, at)?.is_some_and(|found| {
             found.block_checksum == header.block_checksum
                 && found.chained_checksum == header.chained_checksum
@@ -297,7 +305,7 @@ fn persist_again(source: &dyn File, segment: &TailSegment, durable_event_id: u64
         segment.disk.write_at(&header, at)?;
     }
     segment.disk.sync()?;
-    Ok(chained)
+    Ok((chained, above))
 }
 
 fn read_block_header(file: &dyn File, at: u64) -> Result<Option<BlockHeader>> {
@@ -306,39 +314,13 @@ fn read_block_header(file: &dyn File, at: u64) -> Result<Option<BlockHeader>> {
     Ok(if read == bytes.len() { BlockHeader::decode(&bytes) } else { None })
 }
 
-/// Events of a segment whose id is above `known`.
-fn count_above(segment: &TailSegment, known: u64) -> Result<u32> {
-    if segment.end.last_event_id <= known {
-        return Ok(0);
-    }
-    let source = segment.active.as_ref().unwrap_or(&segment.disk);
-    let mut left = segment.end.event_count as usize;
-    let mut above = 0;
-    for_each_block(&**source, 0, |_, bytes| {
-        let count = left.min(EVENTS_PER_BLOCK);
-        for event in bytes[BLOCK_HEADER_SIZE..].chunks_exact(EVENT_SIZE).take(count) {
-            let id = event.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-            above += u32::from(id > known);
-        }
-        left -= count;
-        Ok(left > 0)
-    })?;
-    Ok(above)
-}
-
 /// Overwrites everything behind the first `count` events with zeros: what was cut never comes back.
 fn clear_behind(file: &dyn File, count: u32, layout: Layout) -> Result<()> {
-    let zeros = vec![0; COPY_SIZE];
-    let size = file.size()?.max(layout.file_size());
-    let mut offset = match Layout::end_offset(count) {
+    let from = match Layout::end_offset(count) {
         0 => Layout::block_offset(0),
         end => u64::from(end),
     };
-    while offset < size {
-        let len = (size - offset).min(zeros.len() as u64) as usize;
-        file.write_at(&zeros[..len], offset)?;
-        offset += len as u64;
-    }
+    write_zeros(file, from, file.size()?.max(layout.file_size()))?;
     file.sync()
 }
 

@@ -207,17 +207,22 @@ fn cleared(index: u32, created_ts_ns: u64) -> [u8; CLEARED_SIZE] {
 }
 
 /// Allocates a file and writes all of it, so that a later sync is one flush of data.
-pub fn pre_write(file: &dyn File, layout: Layout) -> Result<()> {
-    let size = layout.file_size();
-    file.allocate(size)?;
+fn pre_write(file: &dyn File, layout: Layout) -> Result<()> {
+    file.allocate(layout.file_size())?;
+    write_zeros(file, 0, layout.file_size())?;
+    file.sync()
+}
+
+/// Fills a part of a disk file with zeros.
+pub fn write_zeros(file: &dyn File, from: u64, to: u64) -> Result<()> {
     let zeros = [0; PRE_WRITE_SIZE];
-    let mut offset = 0;
-    while offset < size {
-        let len = (size - offset).min(PRE_WRITE_SIZE as u64) as usize;
+    let mut offset = from;
+    while offset < to {
+        let len = (to - offset).min(PRE_WRITE_SIZE as u64) as usize;
         file.write_at(&zeros[..len], offset)?;
         offset += len as u64;
     }
-    file.sync()
+    Ok(())
 }
 
 /// Makes a mapped file, allocated and every page present, and has it filled before it gets its
