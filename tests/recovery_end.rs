@@ -6,8 +6,10 @@ mod common;
 use std::fs;
 use std::os::unix::fs::FileExt;
 
-use common::crash::{accepting_loss, crash, first_segment, offset, reboot, recover, SEGMENT};
-use common::{append, assert_holds, contents, decision, event, expect_cause, names, open};
+use common::crash::{
+    accepting_loss, assert_refused, crash, first_segment, offset, reboot, recover, SEGMENT,
+};
+use common::{append, assert_holds, contents, decision, event, names, open};
 use common::{scenario, text, Place};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::recorder::Manager;
@@ -135,10 +137,7 @@ fn row_break_below_d_by_a_changed_byte_is_refused_and_not_sealed_over() {
     crash(CRASHING, &place, 300, 300);
     reboot(&place);
     first_segment(&place).write_all_at(&[0xFF; 8], offset(100) + 16).unwrap();
-    let before = contents(&place.log());
-    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Corrupt);
-    assert!(message.contains("events 1 to 300 were durable and are gone"), "{message}");
-    assert_eq!(contents(&place.log()), before);
+    assert_refused(&place, &["events 1 to 300 were durable and are gone"]);
 }
 
 #[test]
@@ -147,10 +146,7 @@ fn row_missing_segment_below_d_is_refused() {
     crash(CRASHING, &place, SEGMENT * 3 + 5, SEGMENT * 3 + 5);
     reboot(&place);
     fs::remove_file(place.log().join("FS.00000001.wal")).unwrap();
-    let before = contents(&place.log());
-    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Corrupt);
-    assert!(message.contains("missing-segment: segment 1"), "{message}");
-    assert_eq!(contents(&place.log()), before);
+    assert_refused(&place, &["missing-segment: segment 1"]);
 }
 
 #[test]
@@ -164,10 +160,7 @@ fn row_misnamed_segment_is_refused() {
         }
     }
     fs::rename(place.log().join("FS.00000000.wal"), place.log().join("FS.00000001.wal")).unwrap();
-    let before = contents(&place.log());
-    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Corrupt);
-    assert!(message.contains("misnamed"), "{message}");
-    assert_eq!(contents(&place.log()), before);
+    assert_refused(&place, &["misnamed"]);
 }
 
 /// Headers that say nothing: the events decide.

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 use common::crash::{
-    accepting_loss, active_directory, crash, identity, offset, reboot, recover, SEGMENT,
+    accepting_loss, active_directory, assert_refused, crash, identity, offset, reboot, recover,
+    SEGMENT,
 };
 use common::{append, assert_holds, contents, decision, expect_cause, open};
 use common::{scenario, spawn_scenario_under, Place};
@@ -64,12 +65,8 @@ fn row_active_directory_lost_is_refused() {
     crash(CRASHING, &place, 50, 100);
     let active = active_directory(&place);
     fs::remove_dir_all(&active).unwrap();
-    let before = contents(&place.log());
     for _ in 0..2 {
-        let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Corrupt);
-        assert!(message.contains("active-directory-lost"), "{message}");
-        assert!(message.contains(active.to_str().unwrap()), "{message}");
-        assert_eq!(contents(&place.log()), before, "refusing changes nothing");
+        assert_refused(&place, &["active-directory-lost", active.to_str().unwrap()]);
         assert!(place.active_directories().is_empty());
     }
     let (manager, mut writer) = open(&place.log(), accepting_loss(&place));
@@ -246,11 +243,7 @@ fn row_active_segment_lost_is_refused() {
     crash(CRASHING, &place, 50, 50);
     let active = place.active_directories().remove(0);
     fs::remove_file(active.join("FS.00000000.wal")).unwrap();
-    let before = contents(&place.log());
-    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Corrupt);
-    assert!(message.contains("active-segment-lost: segment 0"), "{message}");
-    assert!(message.contains(active.to_str().unwrap()), "{message}");
-    assert_eq!(contents(&place.log()), before);
+    assert_refused(&place, &["active-segment-lost: segment 0", active.to_str().unwrap()]);
 }
 
 /// A cold file beside the newest hot one, and not whole: the log still ends where it ended.

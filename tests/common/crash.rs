@@ -6,9 +6,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use flashstrike_wal::config::{Config, SyncMode};
+use flashstrike_wal::error::Cause;
 use flashstrike_wal::format::IdentityRecord;
+use flashstrike_wal::recorder::Manager;
 
-use super::{append, assert_holds, decision, open, spawn_scenario, text, Place};
+use super::{append, assert_holds, contents, decision, expect_cause, open};
+use super::{spawn_scenario, text, Place};
 
 /// Events of a segment of the smallest size.
 pub const SEGMENT: u64 = 16 * 256;
@@ -86,6 +89,16 @@ pub fn first_segment(place: &Place) -> fs::File {
 /// The configuration that opens what recovery refuses.
 pub fn accepting_loss(place: &Place) -> Config {
     Config { accept_loss: true, ..place.small() }
+}
+
+/// Opening is refused as corrupt, in these words, and changes nothing.
+pub fn assert_refused(place: &Place, words: &[&str]) {
+    let before = contents(&place.log());
+    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Corrupt);
+    for word in words {
+        assert!(message.contains(word), "{message}");
+    }
+    assert_eq!(contents(&place.log()), before, "refusing changes nothing");
 }
 
 /// Opens a log, which must hold `last` events then; says how it was decided and what was noticed.
