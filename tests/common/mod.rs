@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod crash;
+pub mod ledger;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
