@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crate::config::Config;
@@ -15,7 +14,9 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
 use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storage};
 
-use super::log::{Log, LogParts, Signals};
+use super::crew::{Crew, Threads};
+use super::log::{Log, LogParts};
+use super::meta_coordinator;
 use super::persister::Persister;
 use super::recovery_apply::{self, OpenSegment, Recovered};
 use super::recovery_scan::{survey, Survey};
@@ -24,8 +25,6 @@ use super::segment::Segment;
 use super::segment_maintainer::{close, SegmentMaintainer};
 use super::segment_preparer::{self, SegmentPreparer};
 use super::segment_writer::Writer;
-use super::wake::Signal;
-use super::{meta_coordinator, segment_freezer, worker};
 
 /// The directory's lock, held as long as this lives.
 #[derive(Debug)]
@@ -39,23 +38,14 @@ impl Drop for DirectoryLock {
     }
 }
 
-type Worker<T> = JoinHandle<Option<T>>;
-type PickSignal = fn(&Signals) -> &Signal;
-
 /// A log open for writing, and its workers.
 #[derive(Debug)]
 pub struct Manager {
     log: Arc<Log>,
     identity: IdentityRecord,
     _lock: DirectoryLock,
-    workers: Workers,
-}
-
-#[derive(Debug, Default)]
-struct Workers {
-    persister: Option<Worker<Option<Segment>>>,
-    /// Each with what stops it, in the order they are stopped in.
-    others: Vec<(PickSignal, Worker<()>)>,
+    /// `None` when the workers are stepped by hand.
+    threads: Option<Threads>,
 }
 
 impl Manager {
@@ -70,6 +60,27 @@ impl Manager {
         directory: &Path,
         config: Config,
     ) -> Result<(Manager, Writer)> {
+        let (mut manager, writer, crew) = Self::open_by_hand(storage, directory, config)?;
+        match crew.start() {
+            Ok(threads) => {
+                manager.threads = Some(threads);
+                Ok((manager, writer))
+            }
+            Err(error) => {
+                // The first failure is what the caller is told.
+                let _ = manager.end(writer, || {});
+                Err(error)
+            }
+        }
+    }
+
+    /// The same, but the workers get no threads: they are the caller's to step, so that what
+    /// happens when is the caller's decision. To be ended by [`Manager::shutdown_by_hand`].
+    pub fn open_by_hand(
+        storage: Arc<dyn Storage>,
+        directory: &Path,
+        config: Config,
+    ) -> Result<(Manager, Writer, Crew)> {
         let begin = Instant::now();
         config.validate()?;
         storage.create_directories(directory)?;
@@ -116,18 +127,17 @@ impl Manager {
         };
         let parts = LogParts { config, report, end: recovered.end, storage, wal, active };
         let log = Arc::new(Log::new(parts));
-        let mut manager =
-            Manager { log: Arc::clone(&log), identity, _lock: lock, workers: Workers::default() };
+        let manager = Manager { log: Arc::clone(&log), identity, _lock: lock, threads: None };
         let at = last.as_ref().map(|(segment, count)| (segment, *count));
         let writer = Writer::new(Arc::clone(&log), recovered.end.last_event_id, at);
-        match manager.start(&recovered, last) {
-            Ok(()) => {
+        match manager.prepare(&recovered, last) {
+            Ok(crew) => {
                 log.counters().open.add(begin.elapsed());
-                Ok((manager, writer))
+                Ok((manager, writer, crew))
             }
             Err(error) => {
                 // The first failure is what the caller is told.
-                let _ = manager.shutdown(writer);
+                let _ = manager.end(writer, || {});
                 Err(error)
             }
         }
@@ -138,8 +148,8 @@ impl Manager {
         &self.log
     }
 
-    /// Prepares the first segments and starts the workers.
-    fn start(&mut self, recovered: &Recovered, last: Option<(Segment, u32)>) -> Result<()> {
+    /// Prepares the first segments and makes the workers.
+    fn prepare(&self, recovered: &Recovered, last: Option<(Segment, u32)>) -> Result<Crew> {
         let log = &self.log;
         let mapped = usize::from(last.is_some());
         if let Some((segment, _)) = &last {
@@ -148,9 +158,6 @@ impl Manager {
         let last_index = last.as_ref().map(|(segment, _)| segment.index);
         let maintainer = SegmentMaintainer::new(Arc::clone(log), &recovered.inventory, last_index);
         let persister = Persister::new(Arc::clone(log), last)?;
-        let persist = move |_log| persister.run();
-        self.workers.persister = Some(worker::spawn(log, "wal-persister", persist)?);
-
         let mut preparer = SegmentPreparer::new(Arc::clone(log), recovered.next_index, mapped);
         match preparer.prepare_ahead() {
             // There is something to go on in; the worker tries again.
@@ -159,42 +166,36 @@ impl Manager {
                     && (log.has_prepared() || recovered.next_index.is_none()) => {}
             result => result?,
         }
-        let others = &mut self.workers.others;
-        let prepare = worker::spawn(log, "wal-preparer", move |_log| preparer.run())?;
-        others.push((|signals| &signals.preparer, prepare));
-        let maintain = worker::spawn(log, "wal-maintainer", move |_log| maintainer.run())?;
-        others.push((|signals| &signals.maintainer, maintain));
-        let freeze = worker::spawn(log, "wal-freezer", |log| segment_freezer::run(&log))?;
-        others.push((|signals| &signals.freezer, freeze));
-        let flush = worker::spawn(log, "wal-meta", |log| meta_coordinator::run(&log))?;
-        others.push((|signals| &signals.coordinator, flush));
-        Ok(())
+        Ok(Crew::new(log, persister, preparer, maintainer))
     }
 
     /// Seals, makes durable, drains every ring, flushes meta and identity, joins the workers and
     /// releases the lock. A log that has failed says so, and stays as it is for the next open.
     pub fn shutdown(mut self, writer: Writer) -> Result<()> {
+        let threads = self.threads.take();
+        self.end(writer, || threads.map_or((), Threads::stop))
+    }
+
+    /// The same, for a log whose workers are stepped by hand.
+    pub fn shutdown_by_hand(self, writer: Writer, crew: Crew) -> Result<()> {
+        self.end(writer, || crew.finish())
+    }
+
+    fn end(mut self, writer: Writer, finish_work: impl FnOnce()) -> Result<()> {
         drop(writer);
         let log = Arc::clone(&self.log);
         log.poison().close();
         log.waiters.wake();
-        // The persister first: what it hands on, the others still take.
-        log.signals.persister.stop();
-        let persister = self.workers.persister.take();
-        let unused = persister.and_then(|thread| thread.join().ok().flatten()).flatten();
-        for (signal, thread) in self.workers.others.drain(..) {
-            signal(&log.signals).stop();
-            let _ = thread.join();
-        }
+        finish_work();
         log.poison().check_failed()?;
-        // Only if the maintainer was never started.
+        // Only if there never was a maintainer.
         while let Some(finished) = log.segments_to_close.pop() {
             close(&finished)?;
         }
         if log.appended() != log.durable() {
             return Err(Error::new(Cause::Internal, "defect: shut down with events not durable"));
         }
-        self.remove_unused(unused)?;
+        self.remove_unused()?;
         meta_coordinator::write(&*log.wal, log.durable())?;
         self.identity.clean = true;
         replace_small(&*log.wal, file_name::IDENTITY, self.identity.encode().as_bytes())?;
@@ -204,11 +205,11 @@ impl Manager {
     }
 
     /// Removes the disk files that were made ready and never used.
-    fn remove_unused(&self, current: Option<Segment>) -> Result<()> {
+    fn remove_unused(&self) -> Result<()> {
         let log = &self.log;
         let prepared = std::iter::from_fn(|| log.pop_prepared());
         let entered = std::iter::from_fn(|| log.next_to_persist());
-        for segment in prepared.chain(entered).chain(current) {
+        for segment in prepared.chain(entered) {
             log.wal.remove(&file_name::hot(segment.index))?;
         }
         while let Some(spare) = log.spare_files.pop() {

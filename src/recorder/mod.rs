@@ -1,9 +1,10 @@
 //! The recorder. In reading order, along one event's journey: `segment_writer` (the hot path),
 //! `segment` (what it writes into), `meta_store` (how its progress is published), `persister` and
 //! `sealer` (to the disk), `segment_preparer`, `segment_maintainer`, `segment_freezer`,
-//! `retention`, `meta_coordinator` (the other workers), `recovery` and its rooms, `manager` (puts
-//! it all together) and `log` (what all of them share).
+//! `retention`, `meta_coordinator` (the other workers), `worker` and `crew` (what runs them),
+//! `recovery` and its rooms, `manager` (puts it all together) and `log` (what all of them share).
 
+mod crew;
 mod log;
 mod manager;
 mod meta_coordinator;
@@ -24,7 +25,9 @@ mod segment_writer;
 mod wake;
 mod worker;
 
+pub use crew::{Crew, Role};
 pub use log::Log;
 pub use manager::Manager;
 pub use report::RecoveryReport;
 pub use segment_writer::Writer;
+pub use worker::Step;

@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 use crate::config::SyncMode;
 use crate::error::Result;
 
-use super::log::Log;
+use super::log::{Log, Signals};
 use super::sealer::Sealer;
 use super::segment::{Finished, Segment};
+use super::wake::Signal;
+use super::worker::{Step, Worker};
 
 /// First and longest sleep of an idle persister. `append` wakes nobody, so the longest one is also
 /// how late the first event after an idle spell may be noticed.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
 const LONGEST_SLEEP: Duration = Duration::from_millis(8);
-/// How long a full ring of segments to close is waited for at a time.
+/// How long a full ring of segments to close is left alone.
 const CLOSE_RING_WAIT: Duration = Duration::from_millis(1);
 
 /// The persister's own state: no other thread touches it.
@@ -24,8 +26,38 @@ const CLOSE_RING_WAIT: Duration = Duration::from_millis(1);
 pub struct Persister {
     log: Arc<Log>,
     current: Option<Sealer>,
+    /// A full segment that the maintainer has not taken yet.
+    finished: Option<Finished>,
     sleep: Duration,
     last_sync: Instant,
+}
+
+impl Worker for Persister {
+    const NAME: &'static str = "wal-persister";
+
+    fn signal(signals: &Signals) -> &Signal {
+        &signals.persister
+    }
+
+    fn step(&mut self, stopping: bool) -> Result<Step> {
+        if !self.hand_to_maintainer() {
+            return Ok(Step::Rest(CLOSE_RING_WAIT));
+        }
+        if self.persist(stopping)? {
+            self.sleep = SHORTEST_SLEEP;
+            return Ok(Step::Busy);
+        }
+        if stopping {
+            return self.finish_last();
+        }
+        if self.log.config().spin {
+            std::hint::spin_loop();
+            return Ok(Step::Busy);
+        }
+        let sleep = self.sleep;
+        self.sleep = (sleep * 2).min(longest_sleep(&self.log));
+        Ok(Step::Rest(sleep))
+    }
 }
 
 impl Persister {
@@ -35,42 +67,12 @@ impl Persister {
             Some((segment, n)) => Some(Sealer::new(Arc::clone(&log), segment, n)?),
             None => None,
         };
-        Ok(Persister { log, current, sleep: SHORTEST_SLEEP, last_sync: Instant::now() })
-    }
-
-    /// Works until stopped and everything appended is durable, or the log has failed. Returns the
-    /// segment at the end of the log, if it was never written to.
-    pub fn run(mut self) -> Option<Segment> {
-        match self.work() {
-            Ok(()) => self.current.take().map(|sealer| sealer.segment().clone()),
-            Err(error) => {
-                self.log.fail(&error);
-                None
-            }
-        }
-    }
-
-    fn work(&mut self) -> Result<()> {
-        let log = Arc::clone(&self.log);
-        loop {
-            log.poison().check_failed()?;
-            // Asked before looking for work: what was appended before the stop is then seen.
-            let stopping = log.signals.persister.is_stopping();
-            if self.step(stopping)? {
-                self.sleep = SHORTEST_SLEEP;
-            } else if stopping {
-                return self.finish_last();
-            } else if log.config().spin {
-                std::hint::spin_loop();
-            } else {
-                log.signals.persister.wait(self.sleep);
-                self.sleep = (self.sleep * 2).min(longest_sleep(&log));
-            }
-        }
+        let last_sync = Instant::now();
+        Ok(Persister { log, current, finished: None, sleep: SHORTEST_SLEEP, last_sync })
     }
 
     /// Makes durable what is due in the current segment. Returns whether there was anything.
-    fn step(&mut self, stopping: bool) -> Result<bool> {
+    fn persist(&mut self, stopping: bool) -> Result<bool> {
         let appended = self.log.appended();
         let Some(sealer) = &mut self.current else {
             self.current = self.enter_next()?;
@@ -114,32 +116,33 @@ impl Persister {
         let Some(sealer) = self.current.take() else { return Ok(()) };
         debug_assert!(sealer.is_complete());
         let (finished, segment) = sealer.finish()?;
-        self.hand_to_maintainer(finished)?;
+        self.finished = Some(finished);
         // The ring has room for every mapped file there is.
         let _ = self.log.active_to_reuse.push(segment.active);
         self.log.signals.preparer.raise();
         Ok(())
     }
 
-    /// At the end of the log: the last segment is closed as far as it was filled.
-    fn finish_last(&mut self) -> Result<()> {
-        match self.current.take_if(|sealer| sealer.persisted() > 0) {
-            Some(sealer) => self.hand_to_maintainer(sealer.finish()?.0),
-            None => Ok(()),
+    /// At the end of the log: the last segment is closed as far as it was filled. One that was
+    /// never written to is given back: its file is not needed.
+    fn finish_last(&mut self) -> Result<Step> {
+        let Some(sealer) = self.current.take() else { return Ok(Step::Done) };
+        if sealer.persisted() == 0 {
+            self.log.hand_to_persister(sealer.segment().clone())?;
+            return Ok(Step::Done);
         }
+        self.finished = Some(sealer.finish()?.0);
+        Ok(Step::Busy)
     }
 
-    /// Waits while the maintainer has its ring full: the disk is behind, and the writer will feel
-    /// it when the prepared segments are used up.
-    fn hand_to_maintainer(&self, mut finished: Finished) -> Result<()> {
-        while let Err(back) = self.log.segments_to_close.push(finished) {
-            self.log.poison().check_failed()?;
+    /// Whether the maintainer has every full segment. While its ring is full the disk is behind,
+    /// and the writer will feel it when the prepared segments are used up.
+    fn hand_to_maintainer(&mut self) -> bool {
+        if let Some(finished) = self.finished.take() {
+            self.finished = self.log.segments_to_close.push(finished).err();
             self.log.signals.maintainer.raise();
-            std::thread::sleep(CLOSE_RING_WAIT);
-            finished = back;
         }
-        self.log.signals.maintainer.raise();
-        Ok(())
+        self.finished.is_none()
     }
 }
 

@@ -10,7 +10,9 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader};
 use crate::storage::{create, Directory, File, Open};
 
-use super::log::Log;
+use super::log::{Log, Signals};
+use super::wake::Signal;
+use super::worker::{Step, Worker};
 
 const IDLE: Duration = Duration::from_secs(60);
 const FULL_RING_WAIT: Duration = Duration::from_millis(1);
@@ -26,32 +28,56 @@ pub struct Frozen {
     pub done: bool,
 }
 
-/// Freezes what it is given until stopped.
-pub fn run(log: &Log) {
-    // Refused in some containers; it then merely competes more.
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
-    loop {
-        let stopping = log.signals.freezer.is_stopping();
-        match log.segments_to_freeze.pop() {
+/// The freezer's own state: no other thread touches it.
+#[derive(Debug)]
+pub struct SegmentFreezer {
+    log: Arc<Log>,
+    /// What the maintainer has not taken yet.
+    frozen: Option<Frozen>,
+}
+
+impl Worker for SegmentFreezer {
+    const NAME: &'static str = "wal-freezer";
+
+    fn signal(signals: &Signals) -> &Signal {
+        &signals.freezer
+    }
+
+    fn begin(&mut self) {
+        // Refused in some containers; it then merely competes more.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
+    }
+
+    fn step(&mut self, stopping: bool) -> Result<Step> {
+        if !self.report() {
+            return Ok(Step::Rest(FULL_RING_WAIT));
+        }
+        match self.log.segments_to_freeze.pop() {
             Some(index) => {
-                let done = freeze_one(log, index);
-                report(log, Frozen { index, done });
+                let done = freeze_one(&self.log, index);
+                self.frozen = Some(Frozen { index, done });
+                Ok(Step::Busy)
             }
-            None if stopping => return,
-            None => log.signals.freezer.wait(IDLE),
+            None if stopping => Ok(Step::Done),
+            None => Ok(Step::Rest(IDLE)),
         }
     }
 }
 
-fn report(log: &Log, mut frozen: Frozen) {
-    while let Err(back) = log.segments_to_free.push(frozen) {
-        if log.poison().check_failed().is_err() {
-            return;
-        }
-        std::thread::sleep(FULL_RING_WAIT);
-        frozen = back;
+impl SegmentFreezer {
+    /// Freezes what the log's maintainer asks for.
+    pub fn new(log: Arc<Log>) -> Self {
+        SegmentFreezer { log, frozen: None }
     }
-    log.signals.maintainer.raise();
+
+    /// Whether the maintainer knows of everything that was done.
+    fn report(&mut self) -> bool {
+        if let Some(frozen) = self.frozen.take() {
+            self.frozen = self.log.segments_to_free.push(frozen).err();
+            self.log.signals.maintainer.raise();
+        }
+        self.frozen.is_none()
+    }
 }
 
 /// A failure costs nothing but the room: the hot segment stays, and it is tried again.

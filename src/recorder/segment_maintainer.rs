@@ -9,16 +9,16 @@ use crate::error::{Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader, SEGMENT_HEADER_SIZE};
 use crate::storage::{Directory, Open};
 
-use super::log::{Log, SpareFile};
+use super::log::{Log, Signals, SpareFile};
 use super::retention::{self, Action, Kept, Policy};
 use super::segment::{now_ns, Finished};
 use super::segment_freezer::Frozen;
+use super::wake::Signal;
+use super::worker::{Step, Worker};
 
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a failed freeze is left alone.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// How often the freezer is looked after at a shutdown.
-const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The maintainer's own state: no other thread touches it.
 #[derive(Debug)]
@@ -27,6 +27,32 @@ pub struct SegmentMaintainer {
     kept: Kept,
     policy: Policy,
     retry_at: Option<Instant>,
+    stopping: bool,
+}
+
+impl Worker for SegmentMaintainer {
+    const NAME: &'static str = "wal-maintainer";
+
+    fn signal(signals: &Signals) -> &Signal {
+        &signals.maintainer
+    }
+
+    fn step(&mut self, stopping: bool) -> Result<Step> {
+        self.stopping = stopping;
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            self.retry_at = None;
+        }
+        let busy = self.close_finished()? | self.free_frozen()? | self.retain()?;
+        self.publish_counts();
+        if busy {
+            return Ok(Step::Busy);
+        }
+        if stopping && self.kept.freezing.is_empty() {
+            return Ok(Step::Done);
+        }
+        let retry = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+        Ok(Step::Rest(retry.unwrap_or(IDLE)))
+    }
 }
 
 impl SegmentMaintainer {
@@ -43,39 +69,7 @@ impl SegmentMaintainer {
             hot.remove(&index);
         }
         let kept = Kept { hot, cold: inventory.cold.clone(), ..Kept::default() };
-        SegmentMaintainer { log, kept, policy, retry_at: None }
-    }
-
-    /// Works until stopped and everything it can do is done, or the log has failed.
-    pub fn run(mut self) {
-        if let Err(error) = self.work() {
-            self.log.fail(&error);
-        }
-    }
-
-    fn work(&mut self) -> Result<()> {
-        let log = Arc::clone(&self.log);
-        loop {
-            log.poison().check_failed()?;
-            // Asked before looking for work: what was handed over before the stop is then seen.
-            let stopping = log.signals.maintainer.is_stopping();
-            if self.retry_at.is_some_and(|at| at <= Instant::now()) {
-                self.retry_at = None;
-            }
-            let busy = self.close_finished()? | self.free_frozen()? | self.retain()?;
-            self.publish_counts();
-            if busy {
-                continue;
-            }
-            if !stopping {
-                let left = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
-                log.signals.maintainer.wait(left.unwrap_or(IDLE));
-            } else if self.kept.freezing.is_empty() {
-                return Ok(());
-            } else {
-                std::thread::sleep(DRAIN_INTERVAL);
-            }
-        }
+        SegmentMaintainer { log, kept, policy, retry_at: None, stopping: false }
     }
 
     fn close_finished(&mut self) -> Result<bool> {
@@ -174,7 +168,7 @@ impl SegmentMaintainer {
 
     /// The file locked for another life, if it has the right size and no reader has it open.
     fn reusable(&self, name: &str) -> Result<Option<SpareFile>> {
-        if self.log.spare_files.is_full() || self.log.signals.maintainer.is_stopping() {
+        if self.stopping || self.log.spare_files.is_full() {
             return Ok(None);
         }
         // A file that cannot be opened can still be removed.

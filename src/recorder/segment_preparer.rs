@@ -10,8 +10,10 @@ use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
 use crate::storage::{create, Directory, File, Mapping};
 
-use super::log::{Log, SpareFile};
+use super::log::{Log, Signals, SpareFile};
 use super::segment::{now_ns, ActiveFile, Segment};
+use super::wake::Signal;
+use super::worker::{Step, Worker};
 
 /// Disk files are written in pages: larger writes make large folios in the page cache, and a small
 /// sync then writes megabytes.
@@ -36,49 +38,62 @@ pub struct SegmentPreparer {
     half: Option<ActiveFile>,
 }
 
+impl Worker for SegmentPreparer {
+    const NAME: &'static str = "wal-preparer";
+
+    fn signal(signals: &Signals) -> &Signal {
+        &signals.preparer
+    }
+
+    fn step(&mut self, stopping: bool) -> Result<Step> {
+        if stopping {
+            return Ok(Step::Done);
+        }
+        match self.prepare_one() {
+            Ok(prepared) => {
+                self.log.set_preparation_blocked(None);
+                if prepared {
+                    return Ok(Step::Busy);
+                }
+                self.watch_active_directory()?;
+                Ok(Step::Rest(IDLE))
+            }
+            Err(error) if error.cause() == Some(Cause::NoSpace) => {
+                self.log.set_preparation_blocked(Some(error));
+                Ok(Step::Rest(RETRY_INTERVAL))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl SegmentPreparer {
     /// Begins with this index. `mapped` files exist already.
     pub fn new(log: Arc<Log>, next_index: Option<u32>, mapped: usize) -> Self {
         SegmentPreparer { log, next_index, mapped, reusable: Vec::new(), half: None }
     }
 
-    /// Works until stopped or the log has failed.
-    pub fn run(mut self) {
-        let log = Arc::clone(&self.log);
-        while !log.signals.preparer.is_stopping() && log.poison().check_failed().is_ok() {
-            let wait = match self.prepare_ahead() {
-                Ok(()) => {
-                    log.set_preparation_blocked(None);
-                    self.watch_active_directory();
-                    IDLE
-                }
-                Err(error) if error.cause() == Some(Cause::NoSpace) => {
-                    log.set_preparation_blocked(Some(error));
-                    RETRY_INTERVAL
-                }
-                Err(error) => {
-                    log.fail(&error);
-                    return;
-                }
-            };
-            log.signals.preparer.wait(wait);
-        }
+    /// Prepares segments until the ring is full or no more can be mapped.
+    pub fn prepare_ahead(&mut self) -> Result<()> {
+        while self.prepare_one()? {}
+        Ok(())
     }
 
-    /// Fills the ring as far as mapped files allow.
-    pub fn prepare_ahead(&mut self) -> Result<()> {
-        while self.log.wants_prepared() && !self.log.signals.preparer.is_stopping() {
-            let log = Arc::clone(&self.log);
-            let index = self.next_index.ok_or_else(|| {
-                Error::new(Cause::NoSpace, "segment indexes are used up: 4294967295 was the last")
-            })?;
-            let Some(active) = self.ready_active(index)? else { return Ok(()) };
-            // Kept until the disk file is ready too, which may take several tries.
-            self.half = Some(active);
-            log.counters().prepare.of(|| self.complete(index))?;
-            self.next_index = index.checked_add(1);
+    /// Prepares a segment if one is wanted and possible. Returns whether it did.
+    fn prepare_one(&mut self) -> Result<bool> {
+        if !self.log.wants_prepared() {
+            return Ok(false);
         }
-        Ok(())
+        let index = self.next_index.ok_or_else(|| {
+            Error::new(Cause::NoSpace, "segment indexes are used up: 4294967295 was the last")
+        })?;
+        let Some(active) = self.ready_active(index)? else { return Ok(false) };
+        // Kept until the disk file is ready too, which may take several tries.
+        self.half = Some(active);
+        let log = Arc::clone(&self.log);
+        log.counters().prepare.of(|| self.complete(index))?;
+        self.next_index = index.checked_add(1);
+        Ok(true)
     }
 
     /// Gives the mapped file its disk file and the writer both.
@@ -184,16 +199,17 @@ impl SegmentPreparer {
     }
 
     /// Somebody who removes the active directory takes the events after a crash with it.
-    fn watch_active_directory(&self) {
+    fn watch_active_directory(&self) -> Result<()> {
         let gone = match self.log.active.status() {
             Ok(status) => status.links == 0,
             Err(_) => false,
         };
-        if gone {
-            let path = self.log.active.path().display();
-            let message = format!("the active directory {path} was removed under the log");
-            self.log.fail(&Error::new(Cause::Io, message));
+        if !gone {
+            return Ok(());
         }
+        let path = self.log.active.path().display();
+        let message = format!("the active directory {path} was removed under the log");
+        Err(Error::new(Cause::Io, message))
     }
 }
 
