@@ -7,15 +7,16 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use memmap2::{MmapOptions, MmapRaw};
 
 const WORD: usize = 8;
 
-/// A mapping of the first bytes of a file; unmapped when dropped.
+/// A mapping of the first bytes of a file; unmapped when the last one of that memory is dropped.
 #[derive(Debug)]
 pub struct Mapping {
-    map: MmapRaw,
+    map: Arc<MmapRaw>,
     writable: bool,
     locked: bool,
 }
@@ -29,14 +30,26 @@ impl Mapping {
         options.len(len);
         if !writable {
             let map = options.map_raw_read_only(file.as_raw_fd())?;
-            return Ok(Mapping { map, writable, locked: false });
+            return Ok(Mapping { map: Arc::new(map), writable, locked: false });
         }
         let map = options.populate().map_raw(file.as_raw_fd())?;
-        let mut mapping = Mapping { map, writable, locked: false };
+        let mut mapping = Mapping { map: Arc::new(map), writable, locked: false };
         mapping.touch();
         mapping.locked = mapping.map.lock().is_ok();
         mapping.map.advise(memmap2::Advice::DontFork)?;
         Ok(mapping)
+    }
+
+    /// Memory that is no file's, zeroed: what a simulated file in memory consists of.
+    pub(super) fn anonymous(size: u64) -> io::Result<Self> {
+        let len = usize::try_from(size).map_err(io::Error::other)?;
+        let map = MmapOptions::new().len(len).map_anon()?;
+        Ok(Mapping { map: Arc::new(map.into()), writable: true, locked: true })
+    }
+
+    /// The same memory once more.
+    pub(super) fn share(&self, writable: bool) -> Self {
+        Mapping { map: Arc::clone(&self.map), writable, locked: self.locked }
     }
 
     /// Bytes mapped.

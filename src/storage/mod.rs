@@ -1,9 +1,10 @@
 //! Files, directories and mappings behind a small trait, so that tests can put a faulty disk
-//! under the whole recorder. `posix` is the real one.
+//! under the whole recorder. `posix` is the real one; `simulated` forgets what was not synced.
 
 pub mod descriptors;
 mod mapping;
 mod posix;
+pub mod simulated;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,341 @@
+//! The storage traits over the simulated state.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::inode::Inode;
+use super::state::{failed, State};
+use super::{Call, SimulatedStorage};
+use crate::error::{Cause, Error, Result};
+use crate::storage::{Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
+
+/// As `statfs(2)` calls them.
+const EXT4: u64 = 0xEF53;
+const TMPFS: u64 = 0x0102_1994;
+
+impl SimulatedStorage {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Storage for SimulatedStorage {
+    fn open_directory(&self, path: &Path, _links: Links) -> Result<Option<Arc<dyn Directory>>> {
+        let mut state = self.state();
+        state.call(self.process, Call::OpenDirectory, path)?;
+        let Some(index) = state.find(path) else { return Ok(None) };
+        Ok(Some(Arc::new(DirectoryHandle {
+            shared: Arc::clone(&self.shared),
+            index,
+            path: path.to_owned(),
+            process: self.process,
+        })))
+    }
+
+    fn create_directories(&self, path: &Path) -> Result<()> {
+        let mut state = self.state();
+        state.call(self.process, Call::CreateDirectory, path)?;
+        if state.find(path).is_none() {
+            state.make_directory(path.to_owned(), 0o750);
+        }
+        Ok(())
+    }
+
+    fn create_directory(&self, path: &Path, mode: u32) -> Result<()> {
+        let mut state = self.state();
+        state.call(self.process, Call::CreateDirectory, path)?;
+        if state.find(path).is_some() {
+            return Err(failed(Call::CreateDirectory, path, libc::EEXIST));
+        }
+        state.make_directory(path.to_owned(), mode);
+        Ok(())
+    }
+
+    fn remove_directory(&self, path: &Path) -> Result<()> {
+        let mut state = self.state();
+        state.call(self.process, Call::RemoveDirectory, path)?;
+        match state.find(path) {
+            Some(index) if state.directories[index].now.is_empty() => {
+                state.directories[index].removed = true;
+                Ok(())
+            }
+            Some(_) => Err(failed(Call::RemoveDirectory, path, libc::ENOTEMPTY)),
+            None => Err(failed(Call::RemoveDirectory, path, libc::ENOENT)),
+        }
+    }
+
+    fn boot_id(&self) -> Result<String> {
+        Ok(format!("boot-{}", self.state().boot))
+    }
+
+    fn random(&self) -> Result<u128> {
+        let random = &mut self.state().random;
+        Ok(u128::from(random.number()) << 64 | u128::from(random.number()))
+    }
+
+    fn user(&self) -> u32 {
+        0
+    }
+}
+
+#[derive(Debug)]
+struct DirectoryHandle {
+    shared: Arc<Mutex<State>>,
+    index: usize,
+    path: PathBuf,
+    process: u64,
+}
+
+/// The state, for a call of a process that is not dead.
+fn enter<'a>(
+    shared: &'a Mutex<State>,
+    process: u64,
+    call: Call,
+    path: &Path,
+) -> Result<MutexGuard<'a, State>> {
+    let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    state.call(process, call, path)?;
+    Ok(state)
+}
+
+impl DirectoryHandle {
+    fn enter(&self, call: Call, path: &Path) -> Result<MutexGuard<'_, State>> {
+        enter(&self.shared, self.process, call, path)
+    }
+
+    fn file(&self, state: &mut State, name: &str, inode: u64) -> Arc<FileHandle> {
+        let handle = state.next_handle;
+        state.next_handle += 1;
+        Arc::new(FileHandle {
+            shared: Arc::clone(&self.shared),
+            inode,
+            handle,
+            path: self.path_of(name),
+            process: self.process,
+        })
+    }
+}
+
+impl Directory for DirectoryHandle {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn list(&self) -> Result<Vec<String>> {
+        let state = self.enter(Call::List, &self.path)?;
+        let mut names: Vec<String> = state.directories[self.index].now.keys().cloned().collect();
+        let here = |path: &Path| path.parent() == Some(&self.path);
+        let below = state.directories.iter().filter(|found| !found.removed && here(&found.path));
+        names.extend(below.filter_map(|found| Some(found.path.file_name()?.to_str()?.to_owned())));
+        Ok(names)
+    }
+
+    fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>> {
+        let call = if how == Open::Create { Call::Create } else { Call::Open };
+        let path = self.path_of(name);
+        let mut state = self.enter(call, &path)?;
+        let found = state.directories[self.index].now.get(name).copied();
+        let inode = match (how, found) {
+            (Open::Create, Some(_)) => return Err(failed(call, &path, libc::EEXIST)),
+            (Open::Create, None) if state.directories[self.index].removed => return Ok(None),
+            (Open::Create, None) => state.make_file(self.index, name),
+            (_, None) => return Ok(None),
+            (_, Some(inode)) => inode,
+        };
+        Ok(Some(self.file(&mut state, name, inode)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let path = self.path_of(from);
+        let mut state = self.enter(Call::Rename, &path)?;
+        let directory = &mut state.directories[self.index];
+        if !directory.now.contains_key(from) {
+            return Err(failed(Call::Rename, &path, libc::ENOENT));
+        }
+        directory.rename(from, to);
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<bool> {
+        let mut state = self.enter(Call::Remove, &self.path_of(name))?;
+        let directory = &mut state.directories[self.index];
+        let found = directory.now.contains_key(name);
+        if found {
+            directory.unlink(name);
+        }
+        Ok(found)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.enter(Call::SyncNames, &self.path)?.directories[self.index].sync();
+        Ok(())
+    }
+
+    fn status(&self) -> Result<DirectoryStatus> {
+        let state = self.enter(Call::Status, &self.path)?;
+        let directory = &state.directories[self.index];
+        Ok(DirectoryStatus {
+            dev: 1,
+            ino: self.index as u64,
+            uid: 0,
+            mode: directory.mode,
+            links: u64::from(!directory.removed),
+            filesystem: if directory.in_memory { TMPFS } else { EXT4 },
+            available: state.available(directory.in_memory),
+        })
+    }
+
+    fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
+        let path = self.path_of(name);
+        let mut state = self.enter(Call::Lock, &path)?;
+        let inode = match state.directories[self.index].now.get(name) {
+            Some(inode) => *inode,
+            None => state.make_file(self.index, name),
+        };
+        let file = self.file(&mut state, name, inode);
+        if !file.lock(&mut state, true) {
+            let message = format!("{}: open for writing elsewhere", path.display());
+            return Err(Error::new(Cause::Locked, message));
+        }
+        Ok(file)
+    }
+}
+
+#[derive(Debug)]
+struct FileHandle {
+    shared: Arc<Mutex<State>>,
+    inode: u64,
+    handle: u64,
+    path: PathBuf,
+    process: u64,
+}
+
+impl Drop for FileHandle {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        state.locks.remove(&self.handle);
+    }
+}
+
+impl FileHandle {
+    fn enter(&self, call: Call) -> Result<MutexGuard<'_, State>> {
+        enter(&self.shared, self.process, call, &self.path)
+    }
+
+    fn fail(&self, call: Call, error: &std::io::Error) -> Error {
+        Error::io(format_args!("simulated {call:?} {}", self.path.display()), error)
+    }
+
+    fn lock(&self, state: &mut State, exclusive: bool) -> bool {
+        let blocks = |(&other, &(inode, alone)): (&u64, &(u64, bool))| {
+            other != self.handle && inode == self.inode && (alone || exclusive)
+        };
+        let free = !state.locks.iter().any(blocks);
+        if free {
+            state.locks.insert(self.handle, (self.inode, exclusive));
+        }
+        free
+    }
+
+    /// The content. It is there as long as the process that opened it lives.
+    fn content<'a>(&self, state: &'a mut State, call: Call) -> Result<&'a mut Inode> {
+        state.inodes.get_mut(&self.inode).ok_or_else(|| failed(call, &self.path, libc::EBADF))
+    }
+}
+
+impl File for FileHandle {
+    fn size(&self) -> Result<u64> {
+        let mut state = self.enter(Call::Stat)?;
+        Ok(self.content(&mut state, Call::Stat)?.size() as u64)
+    }
+
+    fn inode(&self) -> Result<(u64, u64)> {
+        drop(self.enter(Call::Stat)?);
+        Ok((1, self.inode))
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let mut state = self.enter(Call::Read)?;
+        Ok(self.content(&mut state, Call::Read)?.read(buffer, offset as usize))
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let offset = offset as usize;
+        let mut state = match self.enter(Call::Write) {
+            Ok(state) => state,
+            Err(error) => {
+                self.write_a_part(bytes, offset);
+                return Err(error);
+            }
+        };
+        state
+            .reserve(self.inode, offset + bytes.len())
+            .map_err(|error| self.fail(Call::Write, &error))?;
+        self.content(&mut state, Call::Write)?.write(bytes, offset);
+        Ok(())
+    }
+
+    fn allocate(&self, size: u64) -> Result<()> {
+        let mut state = self.enter(Call::Allocate)?;
+        state
+            .reserve(self.inode, size as usize)
+            .map_err(|error| self.fail(Call::Allocate, &error))?;
+        self.content(&mut state, Call::Allocate)?.grow(size as usize);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        let entered = self.enter(Call::Sync);
+        let fails = entered.as_ref().err().cloned();
+        drop(entered);
+        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        let process_lives = state.process == self.process;
+        if let (true, Some(Inode::Disk(file))) = (process_lives, state.inodes.get_mut(&self.inode))
+        {
+            match fails {
+                None => file.sync(),
+                Some(_) => file.fail_sync(&mut state.random),
+            }
+        }
+        fails.map_or(Ok(()), Err)
+    }
+
+    fn try_lock_exclusive(&self) -> Result<bool> {
+        let mut state = self.enter(Call::Lock)?;
+        Ok(self.lock(&mut state, true))
+    }
+
+    fn try_lock_shared(&self) -> Result<bool> {
+        let mut state = self.enter(Call::Lock)?;
+        Ok(self.lock(&mut state, false))
+    }
+
+    fn unlock(&self) -> Result<()> {
+        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        state.locks.remove(&self.handle);
+        Ok(())
+    }
+
+    fn map(&self, size: u64, writable: bool) -> Result<Mapping> {
+        let mut state = self.enter(Call::Map)?;
+        let mapped = self.content(&mut state, Call::Map)?.map(size, writable);
+        mapped.map_err(|error| self.fail(Call::Map, &error))
+    }
+}
+
+impl FileHandle {
+    /// A write that fails may have got some way, within what the file has room for.
+    fn write_a_part(&self, bytes: &[u8], offset: usize) {
+        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.process != self.process {
+            return;
+        }
+        let part = state.random.below(bytes.len() as u64 + 1) as usize / 8 * 8;
+        if let Some(inode) = state.inodes.get_mut(&self.inode) {
+            if offset + part <= inode.size() {
+                inode.write(&bytes[..part], offset);
+            }
+        }
+    }
+}
