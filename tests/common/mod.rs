@@ -5,6 +5,7 @@
 
 pub mod crash;
 pub mod ledger;
+pub mod planted;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;

@@ -1,0 +1,268 @@
+//! Bugs to be planted under a recorder, on any storage. A harness that looks for lost events is
+//! worth something only if it finds those that such a bug loses.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use flashstrike_wal::directory::load_meta;
+use flashstrike_wal::error::Result;
+use flashstrike_wal::format::file_name::{self, FileName};
+use flashstrike_wal::format::{MetaState, BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
+use flashstrike_wal::storage::{Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// The sync of a segment file does nothing and says that all is well.
+    SyncThatLies,
+    /// One write of events to a segment file is left out.
+    SkippedBlock,
+    /// To recovery a log ends where `wal_meta.dat` says.
+    RecoveryThatTrustsMeta,
+    /// The sync of a segment file returns, and the watermark moves, before it is done. It is done
+    /// as soon as the file is used again.
+    WatermarkBeforeSync,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 4] = [
+        Bug::SyncThatLies,
+        Bug::SkippedBlock,
+        Bug::RecoveryThatTrustsMeta,
+        Bug::WatermarkBeforeSync,
+    ];
+
+    /// What the table of faults calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bug::SyncThatLies => "a sync that lies",
+            Bug::SkippedBlock => "a persister that skips one block",
+            Bug::RecoveryThatTrustsMeta => "a recovery that trusts meta",
+            Bug::WatermarkBeforeSync => "a watermark moved before the sync",
+        }
+    }
+}
+
+/// Which write of events is left out, counted from 1.
+const SKIPPED_WRITE: u64 = 7;
+
+/// A storage with one bug, in the segment files of one WAL directory.
+#[derive(Debug)]
+pub struct Planted {
+    inner: Arc<dyn Storage>,
+    wal: PathBuf,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    bug: Bug,
+    event_writes: AtomicU64,
+    /// While the log is being recovered: where meta says that it ends.
+    recovering_to: Mutex<Option<MetaState>>,
+}
+
+impl Planted {
+    /// The same as `inner`, but for the log in `wal`, whose path is the one it is opened by.
+    pub fn new(inner: Arc<dyn Storage>, bug: Bug, wal: &Path) -> Self {
+        let state = State { bug, event_writes: AtomicU64::new(0), recovering_to: Mutex::new(None) };
+        Planted { inner, wal: wal.to_owned(), state: Arc::new(state) }
+    }
+}
+
+impl Storage for Planted {
+    fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>> {
+        let opened = self.inner.open_directory(path, links)?;
+        if path != self.wal {
+            return Ok(opened);
+        }
+        Ok(opened.map(|inner| -> Arc<dyn Directory> {
+            Arc::new(PlantedDirectory { inner, state: Arc::clone(&self.state) })
+        }))
+    }
+
+    fn create_directories(&self, path: &Path) -> Result<()> {
+        self.inner.create_directories(path)
+    }
+
+    fn create_directory(&self, path: &Path, mode: u32) -> Result<()> {
+        self.inner.create_directory(path, mode)
+    }
+
+    fn remove_directory(&self, path: &Path) -> Result<()> {
+        self.inner.remove_directory(path)
+    }
+
+    fn boot_id(&self) -> Result<String> {
+        self.inner.boot_id()
+    }
+
+    fn random(&self) -> Result<u128> {
+        self.inner.random()
+    }
+
+    fn user(&self) -> u32 {
+        self.inner.user()
+    }
+}
+
+#[derive(Debug)]
+struct PlantedDirectory {
+    inner: Arc<dyn Directory>,
+    state: Arc<State>,
+}
+
+impl Directory for PlantedDirectory {
+    fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    fn list(&self) -> Result<Vec<String>> {
+        self.inner.list()
+    }
+
+    fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>> {
+        let opened = self.inner.open(name, how)?;
+        let Some(index) = segment_index(name) else { return Ok(opened) };
+        Ok(opened.map(|inner| -> Arc<dyn File> {
+            let state = Arc::clone(&self.state);
+            Arc::new(PlantedFile { inner, index, state, owes_sync: Mutex::new(false) })
+        }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        if to == file_name::IDENTITY {
+            // With it the log becomes this generation's: it is recovered.
+            *self.state.recovering_to.lock().unwrap() = None;
+        }
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> Result<bool> {
+        self.inner.remove(name)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.inner.sync()
+    }
+
+    fn status(&self) -> Result<DirectoryStatus> {
+        self.inner.status()
+    }
+
+    fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
+        let lock = self.inner.lock(name)?;
+        if self.state.bug == Bug::RecoveryThatTrustsMeta {
+            *self.state.recovering_to.lock().unwrap() = load_meta(&*self.inner)?.flatten();
+        }
+        Ok(lock)
+    }
+}
+
+/// The index of a hot segment, ready or being made.
+fn segment_index(name: &str) -> Option<u32> {
+    let name = name.strip_suffix(file_name::TEMPORARY_SUFFIX).unwrap_or(name);
+    match file_name::parse(name) {
+        Some(FileName::Hot(index)) => Some(index),
+        _ => None,
+    }
+}
+
+#[derive(Debug)]
+struct PlantedFile {
+    inner: Arc<dyn File>,
+    index: u32,
+    state: Arc<State>,
+    owes_sync: Mutex<bool>,
+}
+
+impl PlantedFile {
+    /// Does what [`Bug::WatermarkBeforeSync`] has put off.
+    fn settle(&self) -> Result<()> {
+        if std::mem::take(&mut *self.owes_sync.lock().unwrap()) {
+            self.inner.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Whether this write is the one to be left out.
+    fn is_skipped(&self, bytes: &[u8], offset: u64) -> bool {
+        self.state.bug == Bug::SkippedBlock
+            && holds_events(bytes, offset)
+            && self.state.event_writes.fetch_add(1, Ordering::Relaxed) + 1 == SKIPPED_WRITE
+    }
+}
+
+/// Whether events are written, and not a header or zeros.
+fn holds_events(bytes: &[u8], offset: u64) -> bool {
+    let begins_slot = offset
+        .checked_sub(SEGMENT_HEADER_SIZE as u64)
+        .is_some_and(|at| at % BLOCK_SIZE as u64 >= BLOCK_HEADER_SIZE as u64);
+    begins_slot && bytes.iter().any(|byte| *byte != 0)
+}
+
+impl File for PlantedFile {
+    fn size(&self) -> Result<u64> {
+        self.inner.size()
+    }
+
+    fn inode(&self) -> Result<(u64, u64)> {
+        self.inner.inode()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let read = self.inner.read_at(buffer, offset)?;
+        if let Some(end) = *self.state.recovering_to.lock().unwrap() {
+            let end_offset = match self.index.cmp(&end.last_segment_index) {
+                std::cmp::Ordering::Less => u64::MAX,
+                std::cmp::Ordering::Equal => u64::from(end.last_offset),
+                std::cmp::Ordering::Greater => 0,
+            };
+            let kept = end_offset.saturating_sub(offset).min(read as u64);
+            buffer[kept as usize..read].fill(0);
+        }
+        Ok(read)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.settle()?;
+        if self.is_skipped(bytes, offset) {
+            return Ok(());
+        }
+        self.inner.write_at(bytes, offset)
+    }
+
+    fn allocate(&self, size: u64) -> Result<()> {
+        self.inner.allocate(size)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.settle()?;
+        match self.state.bug {
+            Bug::SyncThatLies => Ok(()),
+            Bug::WatermarkBeforeSync => {
+                *self.owes_sync.lock().unwrap() = true;
+                Ok(())
+            }
+            Bug::SkippedBlock | Bug::RecoveryThatTrustsMeta => self.inner.sync(),
+        }
+    }
+
+    fn try_lock_exclusive(&self) -> Result<bool> {
+        self.inner.try_lock_exclusive()
+    }
+
+    fn try_lock_shared(&self) -> Result<bool> {
+        self.inner.try_lock_shared()
+    }
+
+    fn unlock(&self) -> Result<()> {
+        self.inner.unlock()
+    }
+
+    fn map(&self, size: u64, writable: bool) -> Result<Mapping> {
+        self.inner.map(size, writable)
+    }
+}
