@@ -101,10 +101,11 @@ impl SegmentMaintainer {
     /// Does what retention asks for.
     fn retain(&mut self) -> Result<bool> {
         let wal = Arc::clone(&self.log.wal);
-        // The segment the writer is in counts besides, unless it is full and closed already.
-        let appended = self.log.appended();
+        // The segment being filled counts besides, unless it is closed already, from its first
+        // durable event on: before that a power cut would leave nothing but the older ones.
+        let durable = self.log.durable();
         self.kept.active =
-            appended.last_event_id > 0 && !self.kept.contains(appended.last_segment_index);
+            durable.last_event_id > 0 && !self.kept.contains(durable.last_segment_index);
         let kept = &self.kept;
         let actions = retention::plan(kept, self.policy, |index| {
             last_event_id(&*wal, index, kept.hot.contains(&index)).ok().flatten()

@@ -14,6 +14,11 @@ const EXT4: u64 = 0xEF53;
 const TMPFS: u64 = 0x0102_1994;
 
 impl SimulatedStorage {
+    /// Whether its process still runs.
+    pub fn is_alive(&self) -> bool {
+        self.state().process == self.process
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -135,9 +135,9 @@ impl Machine {
         self.state().crash_at = Some((nth, crash));
     }
 
-    /// Makes a call fail. Faults come up in the order they were planned in.
+    /// Makes a call fail. Many may be planned at once; two that come up together come one by one.
     pub fn plan(&self, fault: Fault) {
-        self.state().faults.push_back(fault);
+        self.state().faults.push(fault);
     }
 
     /// Nothing that was planned will come up any more. Returns whether something was left.

@@ -1,7 +1,7 @@
 //! What all handles share: directories, files, locks, faults, and time in the sense of boots and
 //! processes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub struct State {
     /// By handle: the inode locked, and whether exclusively.
     pub locks: BTreeMap<u64, (u64, bool)>,
     pub next_handle: u64,
-    pub faults: VecDeque<Fault>,
+    pub faults: Vec<Fault>,
     pub crash_at: Option<(u64, Crash)>,
     pub disk_limit: Option<u64>,
     pub memory_limit: Option<u64>,
@@ -42,7 +42,7 @@ impl State {
             next_inode: 1,
             locks: BTreeMap::new(),
             next_handle: 1,
-            faults: VecDeque::new(),
+            faults: Vec::new(),
             crash_at: None,
             disk_limit: None,
             memory_limit: None,
@@ -102,16 +102,13 @@ impl State {
                 return Err(failed(call, path, libc::EBADF));
             }
         }
-        let Some(fault) = self.faults.front_mut().filter(|fault| fault.call == call) else {
+        for fault in self.faults.iter_mut().filter(|fault| fault.call == call) {
+            fault.nth -= 1;
+        }
+        let Some(now) = self.faults.iter().position(|fault| fault.nth == 0) else {
             return Ok(());
         };
-        fault.nth -= 1;
-        if fault.nth > 0 {
-            return Ok(());
-        }
-        let errno = fault.errno;
-        self.faults.pop_front();
-        Err(failed(call, path, errno))
+        Err(failed(call, path, self.faults.swap_remove(now).errno))
     }
 
     pub fn find(&self, path: &Path) -> Option<usize> {

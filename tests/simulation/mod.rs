@@ -1,0 +1,53 @@
+//! Random histories of a log on a simulated machine, checked against a model of what may and what
+//! must be there. A history is data: it can be run again, and made shorter while it still fails.
+
+pub mod history;
+pub mod model;
+pub mod world;
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use history::History;
+use world::World;
+
+use crate::common::planted::Bug;
+
+/// What a history came to: what was seen, or what was wrong.
+pub type Outcome = Result<world::Seen, String>;
+
+/// Runs a history, with a bug planted or not.
+pub fn run(history: &History, bug: Option<Bug>) -> Outcome {
+    let run = || World::new(history, bug).run(&history.ops);
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+            Err(format!("panicked: {text}"))
+        }
+    }
+}
+
+/// Takes operations out of a history that fails, as long as what is left fails too.
+pub fn shrink(failing: &History, bug: Option<Bug>) -> History {
+    let mut smallest = failing.clone();
+    let mut size = smallest.ops.len().div_ceil(2);
+    while size > 0 {
+        let mut at = 0;
+        let before = smallest.ops.len();
+        while at < smallest.ops.len() {
+            let mut shorter = smallest.clone();
+            shorter.ops.drain(at..(at + size).min(smallest.ops.len()));
+            if run(&shorter, bug).is_err() {
+                smallest = shorter;
+            } else {
+                at += size;
+            }
+        }
+        if size == 1 && smallest.ops.len() == before {
+            break;
+        }
+        size = (size / 2).max(1);
+    }
+    smallest
+}
