@@ -1,13 +1,14 @@
 # make test    Rust, C, C++ and Python tests
 # make demo    record order flow, kill the engine, restart it, compare
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
+# make torture faults of every kind, for an hour or two; their table is printed (docs/durability.md)
 # make header  generate include/flashstrike_wal.h anew
 # make lint    formatting, clippy, rustdoc (that the header is the generated one is a test: tests/header.rs)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust test-c test-python demo header lint clean
+.PHONY: test test-rust test-c test-python torture demo header lint clean
 
 REQUESTS ?= 2000000
 ORDERS ?=
@@ -17,6 +18,8 @@ BAD_LINES ?= skip
 export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
+# The tests that cause faults in great numbers and write down what they cost.
+HARNESSES := model kill_storm
 BUILD := build
 HEADER := include/flashstrike_wal.h
 CBINDGEN_VERSION := 0.29.4
@@ -35,6 +38,7 @@ test: test-rust test-c test-python
 # every interleaving, and every order of memory accesses that the code allows.
 test-rust:
 	tools/require.sh cargo gcc strace lz4
+	rm -rf target/durability
 	cargo test --locked
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --locked --lib model
 
@@ -51,6 +55,12 @@ test-python:
 	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so \
 	FLASHSTRIKE_READ_SEGMENT=$(CURDIR)/$(BUILD)/examples_c/read_segment \
 	    tests/python/run.sh
+
+# What the harnesses try in every run, and much more of it.
+torture:
+	tools/require.sh cargo gcc strace lz4 python3
+	FLASHSTRIKE_TORTURE=1 cargo test --locked $(addprefix --test ,$(HARNESSES))
+	tools/durability_table.py
 
 demo:
 	tools/require.sh cargo gcc g++ cmake make

@@ -64,7 +64,7 @@ fn planted() -> Vec<&'static str> {
 
 #[test]
 fn g2_g3_nothing_is_lost_or_invented_by_crashes_and_power_cuts() {
-    let histories = ledger::times(300, 200_000);
+    let histories = ledger::times(14_000, 200_000);
     let seen = run_all(histories, Accidents::Crashes);
     println!("{histories} histories: {seen:?}");
     assert!(seen.power_cuts > histories && seen.appended > 1000 * histories);
@@ -83,7 +83,7 @@ fn g2_g3_nothing_is_lost_or_invented_by_crashes_and_power_cuts() {
 
 #[test]
 fn g5_g7_nothing_is_lost_or_invented_when_calls_fail_too() {
-    let histories = ledger::times(3000, 100_000);
+    let histories = ledger::times(8_000, 100_000);
     let seen = run_all(histories, Accidents::CrashesAndFaults);
     println!("{histories} histories: {seen:?}");
     assert!(seen.poisoned > histories / 20 && seen.refused_opens > histories / 20);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::inode::Inode;
+use super::inode::{Inode, SECTOR_SIZE};
 use super::state::{failed, State};
 use super::{Call, SimulatedStorage};
 use crate::error::{Cause, Error, Result};
@@ -330,13 +330,15 @@ impl File for FileHandle {
 }
 
 impl FileHandle {
-    /// A write that fails may have got some way, within what the file has room for.
+    /// A write that fails may have got some way, within what the file has room for; what lies in
+    /// one sector was written or not.
     fn write_a_part(&self, bytes: &[u8], offset: usize) {
         let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if state.process != self.process {
             return;
         }
-        let part = state.random.below(bytes.len() as u64 + 1) as usize / 8 * 8;
+        let end = offset + state.random.below(bytes.len() as u64 + 1) as usize;
+        let part = (end / SECTOR_SIZE * SECTOR_SIZE).saturating_sub(offset);
         if let Some(inode) = state.inodes.get_mut(&self.inode) {
             if offset + part <= inode.size() {
                 inode.write(&bytes[..part], offset);

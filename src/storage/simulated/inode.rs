@@ -9,7 +9,7 @@ use super::super::Mapping;
 use super::Random;
 
 /// What a disk writes whole or not at all.
-const SECTOR_SIZE: usize = 512;
+pub const SECTOR_SIZE: usize = 512;
 
 /// What of a file's unsynced writes a power cut leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -103,7 +103,7 @@ impl State {
             }
         }
         for fault in self.faults.iter_mut().filter(|fault| fault.call == call) {
-            fault.nth -= 1;
+            fault.nth = fault.nth.saturating_sub(1);
         }
         let Some(now) = self.faults.iter().position(|fault| fault.nth == 0) else {
             return Ok(());
