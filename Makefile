@@ -34,7 +34,7 @@ test: test-rust test-c test-python
 # neither, is what the C, C++ and Python tests run. The second run checks the hand-offs between threads with loom:
 # every interleaving, and every order of memory accesses that the code allows.
 test-rust:
-	tools/require.sh cargo gcc strace lz4
+	tools/require.sh cargo gcc strace lz4 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
 	cargo test --locked
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --locked --lib model
 
