@@ -19,7 +19,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 # The tests that cause faults in great numbers and write down what they cost.
-HARNESSES := model kill_storm
+HARNESSES := model kill_storm power_cut
 BUILD := build
 HEADER := include/flashstrike_wal.h
 CBINDGEN_VERSION := 0.29.4
@@ -37,7 +37,7 @@ test: test-rust test-c test-python
 # neither, is what the C, C++ and Python tests run. The second run checks the hand-offs between threads with loom:
 # every interleaving, and every order of memory accesses that the code allows.
 test-rust:
-	tools/require.sh cargo gcc strace lz4
+	tools/require.sh cargo gcc strace lz4 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
 	rm -rf target/durability
 	cargo test --locked
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --locked --lib model
@@ -58,7 +58,7 @@ test-python:
 
 # What the harnesses try in every run, and much more of it.
 torture:
-	tools/require.sh cargo gcc strace lz4 python3
+	tools/require.sh cargo gcc strace lz4 python3 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
 	FLASHSTRIKE_TORTURE=1 cargo test --locked $(addprefix --test ,$(HARNESSES))
 	tools/durability_table.py
 

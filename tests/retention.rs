@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::crash::SEGMENT;
 use common::{append, event, eventually, names, open, Place};
-use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Error;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 
@@ -182,4 +184,28 @@ fn g11_a_reader_that_loses_events_is_told_the_range() {
     let Error::Failure(failure) = &error else { panic!("after {last}: {error}") };
     assert_eq!(failure.cause, flashstrike_wal::error::Cause::Gap);
     assert_eq!(failure.place.event_ids, Some((last + 1, (FULL - 1) * SEGMENT)));
+}
+
+/// While the newest segment has nothing durable, the log ends on disk in the one before: deleted,
+/// it would leave nothing that a power cut cannot take.
+#[test]
+fn g11_the_last_durable_segment_stays_whatever_the_limit() {
+    let place = Place::new();
+    let config = Config {
+        max_segments: Keep::AtMost(1),
+        no_compression: true,
+        sync_mode: SyncMode::Rotation,
+        ..place.small()
+    };
+    let (manager, mut writer) = open(&place.log(), config);
+    append(&mut writer, 1..=SEGMENT + 1);
+    eventually("the full segment is closed", || manager.log().metrics().close.count == 1);
+    for _ in 0..50 {
+        assert_eq!(manager.log().durable().last_event_id, SEGMENT);
+        assert!(segments(&place).0.contains(&0), "the only segment with durable events");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    manager.log().sync().unwrap();
+    eventually("it is let go of", || !segments(&place).0.contains(&0));
+    manager.shutdown(writer).unwrap();
 }

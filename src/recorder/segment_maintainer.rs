@@ -154,6 +154,8 @@ impl SegmentMaintainer {
         let name = file_name::hot(index);
         if let Some(spare) = self.reusable(&name)? {
             log.wal.rename(&name, &spare.name)?;
+            // Before it is written to: after a power cut the old name must not stand for new content.
+            log.sync_names()?;
             if let Err(spare) = log.spare_files.push(spare) {
                 log.wal.remove(&spare.name)?;
             } else {
@@ -161,8 +163,8 @@ impl SegmentMaintainer {
             }
         } else {
             log.wal.remove(&name)?;
+            log.sync_names()?;
         }
-        log.sync_names()?;
         self.kept.hot.remove(&index);
         Ok(())
     }

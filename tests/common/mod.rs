@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod crash;
+pub mod disk;
+pub mod flow;
 pub mod ledger;
 pub mod planted;
 

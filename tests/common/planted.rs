@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use flashstrike_wal::directory::load_meta;
 use flashstrike_wal::error::Result;
@@ -48,7 +49,7 @@ impl Bug {
 /// Which write of events is left out, counted from 1.
 const SKIPPED_WRITE: u64 = 7;
 
-/// A storage with one bug, in the segment files of one WAL directory.
+/// A storage that is wrong, or merely slow, in the segment files of one WAL directory.
 #[derive(Debug)]
 pub struct Planted {
     inner: Arc<dyn Storage>,
@@ -58,7 +59,9 @@ pub struct Planted {
 
 #[derive(Debug)]
 struct State {
-    bug: Bug,
+    bug: Option<Bug>,
+    /// What a sync takes at the least: as long a failure finds written what is not synced.
+    sync_time: Duration,
     event_writes: AtomicU64,
     /// While the log is being recovered: where meta says that it ends.
     recovering_to: Mutex<Option<MetaState>>,
@@ -67,7 +70,22 @@ struct State {
 impl Planted {
     /// The same as `inner`, but for the log in `wal`, whose path is the one it is opened by.
     pub fn new(inner: Arc<dyn Storage>, bug: Bug, wal: &Path) -> Self {
-        let state = State { bug, event_writes: AtomicU64::new(0), recovering_to: Mutex::new(None) };
+        Self::slow(inner, Some(bug), Duration::ZERO, wal)
+    }
+
+    /// The same, with or without a bug, and with syncs that take their time.
+    pub fn slow(
+        inner: Arc<dyn Storage>,
+        bug: Option<Bug>,
+        sync_time: Duration,
+        wal: &Path,
+    ) -> Self {
+        let state = State {
+            bug,
+            sync_time,
+            event_writes: AtomicU64::new(0),
+            recovering_to: Mutex::new(None),
+        };
         Planted { inner, wal: wal.to_owned(), state: Arc::new(state) }
     }
 }
@@ -154,7 +172,7 @@ impl Directory for PlantedDirectory {
 
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
         let lock = self.inner.lock(name)?;
-        if self.state.bug == Bug::RecoveryThatTrustsMeta {
+        if self.state.bug == Some(Bug::RecoveryThatTrustsMeta) {
             *self.state.recovering_to.lock().unwrap() = load_meta(&*self.inner)?.flatten();
         }
         Ok(lock)
@@ -182,14 +200,19 @@ impl PlantedFile {
     /// Does what [`Bug::WatermarkBeforeSync`] has put off.
     fn settle(&self) -> Result<()> {
         if std::mem::take(&mut *self.owes_sync.lock().unwrap()) {
-            self.inner.sync()?;
+            self.sync_slowly()?;
         }
         Ok(())
     }
 
+    fn sync_slowly(&self) -> Result<()> {
+        std::thread::sleep(self.state.sync_time);
+        self.inner.sync()
+    }
+
     /// Whether this write is the one to be left out.
     fn is_skipped(&self, bytes: &[u8], offset: u64) -> bool {
-        self.state.bug == Bug::SkippedBlock
+        self.state.bug == Some(Bug::SkippedBlock)
             && holds_events(bytes, offset)
             && self.state.event_writes.fetch_add(1, Ordering::Relaxed) + 1 == SKIPPED_WRITE
     }
@@ -241,12 +264,12 @@ impl File for PlantedFile {
     fn sync(&self) -> Result<()> {
         self.settle()?;
         match self.state.bug {
-            Bug::SyncThatLies => Ok(()),
-            Bug::WatermarkBeforeSync => {
+            Some(Bug::SyncThatLies) => Ok(()),
+            Some(Bug::WatermarkBeforeSync) => {
                 *self.owes_sync.lock().unwrap() = true;
                 Ok(())
             }
-            Bug::SkippedBlock | Bug::RecoveryThatTrustsMeta => self.inner.sync(),
+            Some(Bug::SkippedBlock | Bug::RecoveryThatTrustsMeta) | None => self.sync_slowly(),
         }
     }
 

@@ -1,0 +1,207 @@
+//! What a process that is going to die appends, and what may be found of it afterwards: every id
+//! has one successor, so a whole log can be foretold, and every event says in which life of the
+//! log it was appended, so that one that was cut is known when it comes back.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flashstrike_wal::error::Error;
+use flashstrike_wal::format::RequestEvent;
+use flashstrike_wal::recorder::Writer;
+use flashstrike_wal::replay::{Reader, ReaderOptions};
+use memmap2::MmapRaw;
+
+use super::event;
+
+/// What the writing process leaves in memory that outlives it.
+pub struct Shared(MmapRaw);
+
+impl Shared {
+    pub fn open(path: &Path) -> Self {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(path).unwrap();
+        file.set_len(4096).unwrap();
+        Shared(MmapRaw::map_raw(&file).unwrap())
+    }
+
+    fn word(&self, n: usize) -> &AtomicU64 {
+        assert!(n < 512);
+        // SAFETY: the mapping has 512 aligned words and lives as long as the borrow.
+        unsafe { &*self.0.as_ptr().cast::<AtomicU64>().add(n) }
+    }
+
+    /// The last id of an append or commit that returned OK.
+    pub fn acknowledged(&self) -> &AtomicU64 {
+        self.word(0)
+    }
+
+    /// The last id that any call was given.
+    pub fn attempted(&self) -> &AtomicU64 {
+        self.word(8)
+    }
+
+    /// The durable watermark, as the log has given it out.
+    pub fn durable(&self) -> &AtomicU64 {
+        self.word(16)
+    }
+
+    /// 1 once the log is open.
+    pub fn opened(&self) -> &AtomicU64 {
+        self.word(24)
+    }
+
+    /// The last id it had then.
+    pub fn recovered(&self) -> &AtomicU64 {
+        self.word(32)
+    }
+
+    /// Events that recovery kept aside.
+    pub fn kept_aside(&self) -> &AtomicU64 {
+        self.word(40)
+    }
+
+    /// 1 from just before the fault: errors are expected.
+    pub fn failing(&self) -> &AtomicU64 {
+        self.word(48)
+    }
+
+    /// Where the watermark is: segment index and offset, packed.
+    pub fn durable_position(&self) -> &AtomicU64 {
+        self.word(56)
+    }
+
+    /// For the next process.
+    pub fn reset(&self) {
+        for n in 0..512 {
+            self.word(n).store(0, Ordering::Release);
+        }
+    }
+}
+
+/// A small generator of random numbers (xorshift), the same in every run.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    pub fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// Ids have gaps, but every id has one successor, so the whole log can be foretold.
+pub fn successor(id: u64) -> u64 {
+    id + 1 + if id % 5 == 0 { id % 7 } else { 0 }
+}
+
+/// The event that belongs to an id in a life of the log.
+pub fn event_of(life: u32, id: u64) -> RequestEvent {
+    let event = event(id);
+    RequestEvent { user_id: event.user_id ^ life, ..event }
+}
+
+/// One call of a random kind. `last` is the last id that was appended; so is what is returned.
+pub fn call(
+    writer: &mut Writer,
+    random: &mut Random,
+    shared: &Shared,
+    life: u32,
+    last: u64,
+) -> Result<u64, Error> {
+    let next = successor(last);
+    match random.below(8) {
+        0 => {
+            let mut batch = Vec::new();
+            let mut id = last;
+            for _ in 0..1 + random.below(700) {
+                id = successor(id);
+                batch.push(event_of(life, id));
+            }
+            shared.attempted().store(id, Ordering::Release);
+            let mut appended = 0;
+            writer.append_batch(&batch, &mut appended)?;
+            assert_eq!(appended, batch.len());
+            Ok(id)
+        }
+        1 => {
+            // One claim abandoned, one committed.
+            let abandoned = writer.claim()?;
+            fill(abandoned, &event_of(life, next + 1));
+            let slot = writer.claim()?;
+            fill(slot, &event_of(life, next));
+            shared.attempted().store(next, Ordering::Release);
+            writer.commit(next)?;
+            Ok(next)
+        }
+        _ => {
+            shared.attempted().store(next, Ordering::Release);
+            writer.append(&event_of(life, next))?;
+            Ok(next)
+        }
+    }
+}
+
+/// Writes all of a claimed event but its id.
+fn fill(slot: *mut RequestEvent, event: &RequestEvent) {
+    let bytes = event.encode();
+    // SAFETY: the slot was just claimed: 64 bytes that are the caller's until the next call.
+    unsafe { slot.cast::<u8>().add(8).copy_from_nonoverlapping(bytes[8..].as_ptr(), 56) };
+}
+
+/// Which events belong to which life of a log.
+#[derive(Default)]
+pub struct Lives {
+    /// First id of a life, and the life.
+    begun: BTreeMap<u64, u32>,
+}
+
+impl Lives {
+    /// What is behind the event `last` is cut; what is appended from now on is of this life.
+    pub fn begin(&mut self, life: u32, last: u64) {
+        self.begun.split_off(&(last + 1));
+        self.begun.insert(last + 1, life);
+    }
+
+    fn event(&self, id: u64) -> RequestEvent {
+        let life = self.begun.range(..=id).next_back().map_or(0, |(_, life)| *life);
+        event_of(life, id)
+    }
+
+    /// Reads a log, which must be an unbroken run of the events that belong to it; from the first
+    /// one on, unless retention may have removed some. Returns the last id.
+    pub fn check(&self, log: &Path, from_the_first: bool) -> Result<u64, String> {
+        if !log.exists() {
+            return Ok(0);
+        }
+        let options = ReaderOptions { verify: true };
+        let mut reader = Reader::open(log, options).map_err(|error| error.to_string())?;
+        let mut last = 0;
+        loop {
+            match reader.next() {
+                Ok(found) => {
+                    let mut expected = successor(last);
+                    while last == 0 && !from_the_first && expected < found.event_id {
+                        expected = successor(expected);
+                    }
+                    if found.event_id != expected {
+                        return Err(format!("{} follows {last}", found.event_id));
+                    }
+                    if found != self.event(expected) {
+                        return Err(format!("event {expected} is not the one appended"));
+                    }
+                    last = expected;
+                }
+                Err(Error::End) => return Ok(last),
+                Err(error) => return Err(format!("reading on after {last}: {error}")),
+            }
+        }
+    }
+}
