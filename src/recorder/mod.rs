@@ -12,7 +12,14 @@ mod meta_store;
 mod persister;
 mod recovery;
 mod recovery_apply;
+mod recovery_aside;
+mod recovery_origin;
+mod recovery_pairs;
+mod recovery_refusal;
 mod recovery_scan;
+#[cfg(test)]
+mod recovery_tests;
+mod recovery_walk;
 mod report;
 mod retention;
 mod ring;
