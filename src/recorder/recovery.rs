@@ -101,9 +101,18 @@ pub enum Origin {
     DiskAsNew,
     /// In the WAL directory and in the active directory: that is carried over.
     Memory,
-    /// Acknowledged events may be lost. Accepted, the log is in the WAL directory, with an id of its
-    /// own: whatever is left of its active directory is never touched again.
+    /// Acknowledged events are lost. Accepted, the log is in the WAL directory.
     Refuse,
+    /// Acknowledged events may be in an active directory that cannot be used. Accepted, the log is in
+    /// the WAL directory, with an id of its own: nobody ever touches that active directory again.
+    RefuseAsNew,
+}
+
+impl Origin {
+    /// Whether the log is only opened with `FS_WAL_FLAG_ACCEPT_LOSS`.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Origin::Refuse | Origin::RefuseAsNew)
+    }
 }
 
 /// Where the log is looked for: the first part of the table.
@@ -126,7 +135,7 @@ pub static ORIGIN: [Row<OriginFound, Origin>; 9] = [
     Row {
         label: "moved",
         holds: |found| found.is_whole() && found.is_moved(),
-        then: Origin::Refuse,
+        then: Origin::RefuseAsNew,
     },
     Row { label: "clean", holds: |found| found.is_here() && found.clean, then: Origin::Clean },
     Row {
@@ -152,7 +161,7 @@ pub static ORIGIN: [Row<OriginFound, Origin>; 9] = [
         holds: |found| {
             found.is_here() && found.is_live() && found.active == ActiveFound::Unreadable
         },
-        then: Origin::Refuse,
+        then: Origin::RefuseAsNew,
     },
 ];
 

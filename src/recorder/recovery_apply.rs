@@ -93,6 +93,10 @@ pub fn apply(survey: &Survey, wal: &dyn Directory) -> Result<Recovered> {
     settle_pairs(wal, survey)?;
     keep_aside(wal, survey, &mut recovered)?;
     let cut = survey.ending.then != Ending::Whole;
+    for segment in &survey.middle {
+        settle(survey, segment, false, &mut recovered)?;
+    }
+    recovered.end = MetaState::default();
     for segment in &survey.log.tail {
         settle(survey, segment, cut, &mut recovered)?;
     }

@@ -1,14 +1,14 @@
 //! Recovery keeps aside what does not belong to the log: whole files, synced, under names that
 //! nothing ever reads or deletes. Only then may anything be cleared.
 
-use crate::directory::scan_segment;
 use crate::error::{Cause, Error, Result};
-use crate::format::{file_name, Rule};
+use crate::format::file_name;
 use crate::storage::{create, Directory, File, Open};
 
 use super::recovery::Pair;
 use super::recovery_apply::Recovered;
 use super::recovery_scan::Survey;
+use super::recovery_walk::events_above;
 use super::segment_maintainer::cold_header;
 
 const COPY_SIZE: usize = 1024 * 1024;
@@ -58,6 +58,9 @@ fn cut_whole_segments(
     recovered: &mut Recovered,
 ) -> Result<()> {
     let cut = &survey.log.cut;
+    if cut.is_empty() {
+        return Ok(());
+    }
     for index in cut.indexes().into_iter().rev() {
         let hot = cut.hot.contains(&index);
         let name = if hot { file_name::hot(index) } else { file_name::cold(index) };
@@ -65,14 +68,19 @@ fn cut_whole_segments(
             None => continue,
             Some(file) if hot => {
                 file.sync()?;
-                scan_segment(&*file, Rule::Memory, survey.log.last_event_id)?.event_count
+                events_above(&*file, survey.log.last_event_id)?
             }
             Some(_) => cold_header(wal, index)?.map_or(0, |header| header.event_count),
         };
+        if hot && events == 0 {
+            // Prepared and never used.
+            wal.remove(&name)?;
+            continue;
+        }
         let name = rename_aside(wal, &name)?;
         note(recovered, events, &name);
     }
-    Ok(())
+    wal.sync()
 }
 
 fn note(recovered: &mut Recovered, events: u32, name: &str) {

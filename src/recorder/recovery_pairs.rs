@@ -27,9 +27,9 @@ pub struct PairSurvey {
 pub struct Pairs {
     /// Each pair.
     pub all: Vec<PairSurvey>,
-    /// The oldest hot file that stays though its header is not that of a closed segment: it is dealt
-    /// with like the end of the log, wherever it lies.
-    pub oldest_unsettled: Option<u32>,
+    /// Hot files that stay though their headers are not those of closed segments: their events
+    /// decide, wherever they lie.
+    pub unsettled: Vec<u32>,
 }
 
 /// Decides which file of each pair stays, and takes the other one out of the inventory.
@@ -47,7 +47,7 @@ pub fn judge_pairs(wal: &dyn Directory, inventory: &mut Inventory) -> Result<Pai
         };
         let closed = read_header(&*hot)?.is_some_and(|h| h.is_closed() && h.segment_index == index);
         if row.then == Pair::Hot && !closed {
-            pairs.oldest_unsettled = pairs.oldest_unsettled.or(Some(index));
+            pairs.unsettled.push(index);
         }
         pairs.all.push(PairSurvey { index, row });
     }

@@ -3,7 +3,7 @@
 use crate::error::{Cause, Error, Result};
 use crate::storage::Directory;
 
-use super::recovery::{Break, Ending, Ground, Origin};
+use super::recovery::{Break, Ending, Ground};
 use super::recovery_scan::Survey;
 
 /// An error where the survey found what cannot be proved and loss is not accepted.
@@ -11,7 +11,7 @@ pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) ->
     if accept_loss {
         return Ok(());
     }
-    if survey.origin.row.then == Origin::Refuse {
+    if survey.origin.row.then.is_refused() {
         return Err(refuse_origin(survey, wal)?);
     }
     if survey.ending.then == Ending::Refuse {

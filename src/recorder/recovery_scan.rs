@@ -6,10 +6,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{durable_stamp, load_meta, read_header, Inventory};
+use crate::directory::{durable_stamp, load_meta, scan_segment, Inventory};
 use crate::error::{Place, Result};
-use crate::format::{file_name, Layout, LogEnd, MetaState};
-use crate::storage::{Directory, File, Open, Storage};
+use crate::format::{file_name, Layout, MetaState, Rule};
+use crate::storage::{Directory, File, Storage};
 
 use super::recovery::{
     decide, Action, Break, EndFound, Ending, HeaderFound, Origin, Row, SegmentFound, ENDING,
@@ -39,6 +39,8 @@ pub struct Survey {
     pub durable_event_id: u64,
     /// The log.
     pub log: LogSurvey,
+    /// Segments before the tail whose headers are to be written anew.
+    pub middle: Vec<TailSegment>,
     /// Active files that hold what does not belong to the log, each with how many events of it.
     pub active_beyond: Vec<(u32, Arc<dyn File>, u32)>,
     /// What else was noticed.
@@ -78,7 +80,7 @@ impl Survey {
     /// Whether a new log id is due: the old one is not known, is another directory's, or is that of
     /// an active directory that is given up.
     pub fn needs_new_id(&self) -> bool {
-        matches!(self.origin.row.then, Origin::New | Origin::DiskAsNew | Origin::Refuse)
+        matches!(self.origin.row.then, Origin::New | Origin::DiskAsNew | Origin::RefuseAsNew)
     }
 
     /// The path of the active directory the identity names, for messages.
@@ -101,7 +103,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> 
     }
     let meta = find_meta(wal, &mut notes)?;
     let active = origin.active.as_ref();
-    let look = Look { wal, meta, unsettled: pairs.oldest_unsettled };
+    let look = Look { wal, meta };
     let (mut log, mut walk) = look.find_end(inventory.clone(), active)?;
     let (at, ending) = (walk.at, decide(&ENDING, &walk.found())?);
     let place = walk.place();
@@ -116,6 +118,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> 
         }
     }
     notes.append(&mut walk.notes);
+    let middle = look.open_middle(&pairs.unsettled, &log, walk.durable_event_id, &mut notes)?;
     Ok(Survey {
         temporaries,
         pairs,
@@ -125,6 +128,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> 
         meta,
         durable_event_id: walk.durable_event_id,
         log,
+        middle,
         active_beyond,
         notes,
         place,
@@ -159,7 +163,6 @@ fn active_events(
 struct Look<'a> {
     wal: &'a dyn Directory,
     meta: Option<MetaState>,
-    unsettled: Option<u32>,
 }
 
 /// What lies before the tail.
@@ -223,32 +226,47 @@ impl Look<'_> {
         Ok((LogSurvey { inventory, cut, tail, last_event_id }, walk))
     }
 
-    /// Opens the hot segments from the newest closed one on, and reads their headers.
+    /// Opens the hot segments from the newest closed one on, and reads their headers. A cold one was
+    /// closed: the hot ones before it are not of the end.
     fn open_tail(&self, inventory: &Inventory) -> Result<Vec<TailSegment>> {
         let mut tail = Vec::new();
-        for &index in inventory.hot.iter().rev() {
-            let name = file_name::hot(index);
-            let Some(disk) = self.wal.open(&name, Open::Write)? else { continue };
-            let header = read_header(&*disk)?;
-            let closed = header.is_some_and(|h| h.is_closed() && h.segment_index == index);
-            let layout = Layout::of_file(disk.size()?);
-            tail.push(TailSegment {
-                index,
-                disk,
-                layout,
-                header,
-                active: None,
-                end: LogEnd::default(),
-                on_disk: 0,
-                beyond: 0,
-                active_beyond: 0,
-            });
-            if closed && self.unsettled.is_none_or(|unsettled| index < unsettled) {
+        let after_cold = inventory.cold.last().map_or(0, |last| last.saturating_add(1));
+        for &index in inventory.hot.range(after_cold..).rev() {
+            let Some(segment) = TailSegment::open(self.wal, index)? else { continue };
+            let closed = segment.header.is_some_and(|h| h.is_closed() && h.segment_index == index);
+            tail.push(segment);
+            if closed {
                 break;
             }
         }
         tail.reverse();
         Ok(tail)
+    }
+
+    /// Segments before the tail that have lost the headers of closed ones, and were found by chance.
+    fn open_middle(
+        &self,
+        unsettled: &[u32],
+        log: &LogSurvey,
+        durable_event_id: u64,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<TailSegment>> {
+        let mut middle = Vec::new();
+        let oldest = oldest(&log.tail, &log.inventory);
+        let before = unsettled.iter().filter(|&&index| index < oldest);
+        for &index in before.filter(|index| log.inventory.hot.contains(index)) {
+            let Some(mut segment) = TailSegment::open(self.wal, index)? else { continue };
+            // What comes before is not known here; ids rise, and D is far above.
+            segment.end =
+                scan_segment(&*segment.disk, Rule::Disk { durable_id: durable_event_id }, 0)?;
+            segment.on_disk = segment.end.event_count;
+            // A part of it is not for recovery to take for the whole.
+            if segment.end.event_count > 0 && segment.end.events_beyond == 0 {
+                notes.push(format!("header-rebuilt: {}", file_name::hot(index)));
+                middle.push(segment);
+            }
+        }
+        Ok(middle)
     }
 
     /// D: what meta and the stamps of valid block headers know to be durable.

@@ -62,7 +62,7 @@ fn where_the_log_is_looked_for_hits_exactly_one_row() {
         // What was acknowledged may be in memory only: it is carried over or the log is refused.
         let whole = found.identity == IdentityFound::Whole;
         if whole && found.ground == Ground::Same && !found.clean && found.same_boot {
-            assert!(matches!(then, Origin::Memory | Origin::Refuse), "{found:?}");
+            assert!(then == Origin::Memory || then.is_refused(), "{found:?}");
         }
         assert_eq!(then == Origin::New, !whole && !found.has_segments, "{found:?}");
     }

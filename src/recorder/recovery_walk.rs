@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::directory::{for_each_block, scan_segment};
+use crate::directory::{for_each_block, read_header, scan_segment};
 use crate::error::{Place, Result};
 use crate::format::{file_name, Layout, LogEnd, Rule, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
-use crate::storage::File;
+use crate::storage::{Directory, File, Open};
 
 use super::recovery::{decide, Action, Break, EndFound, HeaderFound, SegmentFound, SEGMENT};
 
@@ -36,6 +36,22 @@ pub struct TailSegment {
 }
 
 impl TailSegment {
+    /// Opens a hot segment's file and reads its header; `None` when there is no such file.
+    pub fn open(wal: &dyn Directory, index: u32) -> Result<Option<Self>> {
+        let Some(disk) = wal.open(&file_name::hot(index), Open::Write)? else { return Ok(None) };
+        Ok(Some(TailSegment {
+            index,
+            layout: Layout::of_file(disk.size()?),
+            header: read_header(&*disk)?,
+            disk,
+            active: None,
+            end: LogEnd::default(),
+            on_disk: 0,
+            beyond: 0,
+            active_beyond: 0,
+        }))
+    }
+
     /// Whether its header says that it is closed with just these events.
     pub fn is_closed(&self) -> bool {
         self.header.is_some_and(|h| h.is_closed() && h.event_count == self.end.event_count)
