@@ -166,13 +166,17 @@ fn row_misnamed_segment_is_refused() {
 /// Headers that say nothing: the events decide.
 #[test]
 fn row_headers_torn_the_events_decide() {
-    for at in [0, 64] {
+    for (at, note) in
+        [(0, "header-rebuilt: FS.00000000.wal"), (64, "block-sealed: FS.00000000.wal: 1")]
+    {
         let place = Place::new();
         crash(CRASHING, &place, 50, 50);
         recover(&place, 50);
         crash(CRASHING, &place, 50, 50);
         reboot(&place);
         first_segment(&place).write_all_at(&[0; 40], at).unwrap();
-        assert_eq!(recover(&place, 50).0, "reboot", "bytes {at} to {}", at + 40);
+        let (decision, notes) = recover(&place, 50);
+        assert_eq!(decision, "reboot", "bytes {at} to {}", at + 40);
+        assert!(notes.contains(note), "{notes}");
     }
 }
