@@ -114,6 +114,40 @@ fn row_missing_segment_far_below_d_ends_the_log_before_it() {
     accept(&place, SEGMENT * 2, "clean/missing-segment", &aside);
 }
 
+/// Closing lags behind writing: none of them says that it is closed.
+#[test]
+fn row_missing_segment_among_unclosed_ones_ends_the_log_before_it() {
+    let place = Place::new();
+    crash(CRASHING, &place, SEGMENT * 2 + 5, SEGMENT * 2 + 5);
+    reboot(&place);
+    let path = place.log().join(hot(0));
+    let header = SegmentHeader::open(0, 1).encode();
+    fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(&header, 0).unwrap();
+    fs::remove_file(place.log().join(hot(1))).unwrap();
+    assert_refused(&place, &["missing-segment: segment 1"]);
+    let aside = [(hot(2) + ".corrupt", contents(&place.log())[&hot(2)].clone())];
+    accept(&place, SEGMENT, "reboot/missing-segment", &aside);
+}
+
+/// Several segments unclosed: each by the rules, and closed.
+#[test]
+fn row_several_segments_unclosed_are_closed() {
+    let place = Place::new();
+    crash(CRASHING, &place, SEGMENT * 2 + 5, SEGMENT * 2 + 5);
+    reboot(&place);
+    for index in 0..2 {
+        let path = place.log().join(hot(index));
+        let header = SegmentHeader::open(index, 1).encode();
+        fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(&header, 0).unwrap();
+    }
+    assert_eq!(recover(&place, SEGMENT * 2 + 5).0, "reboot");
+    for index in 0..2 {
+        let bytes = fs::read(place.log().join(hot(index))).unwrap();
+        let header = SegmentHeader::decode(bytes.first_chunk().unwrap()).unwrap();
+        assert!(header.is_closed() && u64::from(header.event_count) == SEGMENT, "{header:?}");
+    }
+}
+
 /// Events that nobody was promised, behind a segment that is not there.
 #[test]
 fn row_missing_segment_above_d_is_the_tail() {

@@ -59,13 +59,14 @@ fn check(calls: &[Call]) -> usize {
     let mut dirty: BTreeSet<&str> = BTreeSet::new();
     let mut names_dirty = false;
     let mut aside = 0;
-    let mut segment_written = false;
+    let (mut segment_written, mut meta_moved) = (false, false);
     for call in calls {
         match call {
             Call::Write(name) => {
                 let aside_is_safe = !names_dirty || name.ends_with(".tmp");
                 let segment = name.starts_with("FS.") && name.ends_with(".wal");
                 assert!(!segment || aside_is_safe, "{name} is written, a copy is not safe");
+                assert!(!segment || !meta_moved, "{name} is written after D has moved");
                 segment_written |= segment;
                 dirty.insert(name);
             }
@@ -81,6 +82,7 @@ fn check(calls: &[Call]) -> usize {
                     let segment = dirty.iter().find(|name| name.starts_with("FS."));
                     assert!(segment.is_none(), "{to} before {segment:?} is synced: {calls:?}");
                 }
+                meta_moved |= to == "wal_meta.dat";
                 names_dirty = true;
             }
         }
