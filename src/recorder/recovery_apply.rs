@@ -60,8 +60,8 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     let tail = &survey.log.tail;
     let cut = tail.iter().filter(|segment| segment.beyond > 0 && segment.end.event_count > 0);
     let mut kept_aside: u64 = cut.map(|segment| segment.layout.file_size()).sum();
-    for (_, file, _) in &survey.active_beyond {
-        kept_aside += file.size()?;
+    for active in &survey.active_beyond {
+        kept_aside += active.file.size()?;
     }
     // Prepared segments that were never used are removed, and give their room back.
     let unused = tail.iter().filter(|segment| segment.is_unused());

@@ -44,9 +44,9 @@ pub fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovere
             note(recovered, segment.beyond, &name);
         }
     }
-    for (index, file, beyond) in &survey.active_beyond {
-        let name = copy_aside(wal, &**file, *index)?;
-        note(recovered, *beyond, &name);
+    for active in &survey.active_beyond {
+        let name = copy_aside(wal, &*active.file, active.index)?;
+        note(recovered, active.events, &name);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::directory::{durable_stamp, load_meta, scan_segment, Inventory};
 use crate::error::{Place, Result};
 use crate::format::{file_name, Layout, MetaState, Rule};
-use crate::storage::{Directory, File, Storage};
+use crate::storage::{Directory, Storage};
 
 use super::recovery::{
     decide, Action, Break, EndFound, Ending, HeaderFound, Origin, Row, SegmentFound, ENDING,
@@ -17,7 +17,7 @@ use super::recovery::{
 };
 use super::recovery_origin::{find_origin, ActiveFiles, OriginSurvey};
 use super::recovery_pairs::{judge_pairs, Pairs};
-use super::recovery_walk::{events_above, TailSegment, Walk};
+use super::recovery_walk::{events_above, ActiveBeyond, TailSegment, Walk};
 use super::segment_maintainer::cold_header;
 
 /// Everything recovery decides by.
@@ -41,8 +41,8 @@ pub struct Survey {
     pub log: LogSurvey,
     /// Segments before the tail whose headers are to be written anew.
     pub middle: Vec<TailSegment>,
-    /// Active files that hold what does not belong to the log, each with how many events of it.
-    pub active_beyond: Vec<(u32, Arc<dyn File>, u32)>,
+    /// Active files that hold what does not belong to the log.
+    pub active_beyond: Vec<ActiveBeyond>,
     /// What else was noticed.
     pub notes: Vec<String>,
     /// Where the break is, for a refusal.
@@ -112,9 +112,13 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> 
         (log, walk) = look.find_end(inventory, None)?;
         active_beyond = active_events(active, log.last_event_id)?;
     }
-    for segment in &mut log.tail {
+    for segment in &log.tail {
         if let (Some(active), 1..) = (&segment.active, segment.active_beyond) {
-            active_beyond.push((segment.index, Arc::clone(active), segment.active_beyond));
+            active_beyond.push(ActiveBeyond {
+                index: segment.index,
+                file: Arc::clone(active),
+                events: segment.active_beyond,
+            });
         }
     }
     notes.append(&mut walk.notes);
@@ -146,14 +150,12 @@ fn find_meta(wal: &dyn Directory, notes: &mut Vec<String>) -> Result<Option<Meta
 }
 
 /// The active files that hold events at all.
-fn active_events(
-    active: &ActiveFiles,
-    last_event_id: u64,
-) -> Result<Vec<(u32, Arc<dyn File>, u32)>> {
+fn active_events(active: &ActiveFiles, last_event_id: u64) -> Result<Vec<ActiveBeyond>> {
     let mut found = Vec::new();
     for (&index, file) in &active.files {
         if events_above(&**file, 0)? > 0 {
-            found.push((index, Arc::clone(file), events_above(&**file, last_event_id)?));
+            let events = events_above(&**file, last_event_id)?;
+            found.push(ActiveBeyond { index, file: Arc::clone(file), events });
         }
     }
     Ok(found)

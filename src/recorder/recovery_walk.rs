@@ -76,6 +76,17 @@ impl TailSegment {
     }
 }
 
+/// A file of the active directory that holds events behind the end of the log.
+#[derive(Debug, Clone)]
+pub struct ActiveBeyond {
+    /// The number in its name.
+    pub index: u32,
+    /// The file.
+    pub file: Arc<dyn File>,
+    /// How many events.
+    pub events: u32,
+}
+
 /// How far the log has been followed.
 #[derive(Debug)]
 pub struct Walk {
@@ -98,7 +109,7 @@ pub struct Walk {
     /// Some of them are in a closed segment.
     pub closed_beyond: bool,
     /// Active files with events behind the end that no segment of the tail goes with.
-    pub leftover: Vec<(u32, Arc<dyn File>, u32)>,
+    pub leftover: Vec<ActiveBeyond>,
     /// Labels of what was noticed, each with a file.
     pub notes: Vec<String>,
 }
@@ -115,13 +126,13 @@ impl Walk {
             self.step(segment)?;
         }
         for (index, file) in active {
-            let beyond = events_above(&*file, self.last_event_id)?;
-            if beyond > 0 {
-                self.events_beyond += u64::from(beyond);
+            let events = events_above(&*file, self.last_event_id)?;
+            if events > 0 {
+                self.events_beyond += u64::from(events);
                 if self.at == Break::Slot {
                     self.breaks(Break::Missing, index, None);
                 }
-                self.leftover.push((index, file, beyond));
+                self.leftover.push(ActiveBeyond { index, file, events });
             }
         }
         if self.at == Break::Missing && self.events_beyond == 0 {
