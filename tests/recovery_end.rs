@@ -55,12 +55,12 @@ fn row_break_above_d_ends_the_log_and_what_was_cut_never_comes_back() {
     // The log goes on over the place of what was cut, and dies again and again.
     crash(CRASHING, &place, 52, 54);
     reboot(&place);
-    assert_eq!(recover(&place, 52), ("reboot".into(), String::new()));
+    assert_eq!(recover(&place, 52).0, "reboot");
     crash(CRASHING, &place, 55, 299);
     assert_eq!(recover(&place, 299).0, "process-crash");
     crash(CRASHING, &place, 299, 299);
     reboot(&place);
-    assert_eq!(recover(&place, 299), ("reboot".into(), String::new()));
+    assert_eq!(recover(&place, 299).0, "reboot");
     let kept = names(&log).into_iter().filter(|name| name.contains("corrupt")).count();
     assert_eq!(kept, 1, "and nothing more was found to keep aside");
 }
@@ -166,13 +166,17 @@ fn row_misnamed_segment_is_refused() {
 /// Headers that say nothing: the events decide.
 #[test]
 fn row_headers_torn_the_events_decide() {
-    for at in [0, 64] {
+    for (at, note) in
+        [(0, "header-rebuilt: FS.00000000.wal"), (64, "block-sealed: FS.00000000.wal: 1")]
+    {
         let place = Place::new();
         crash(CRASHING, &place, 50, 50);
         recover(&place, 50);
         crash(CRASHING, &place, 50, 50);
         reboot(&place);
         first_segment(&place).write_all_at(&[0; 40], at).unwrap();
-        assert_eq!(recover(&place, 50).0, "reboot", "bytes {at} to {}", at + 40);
+        let (decision, notes) = recover(&place, 50);
+        assert_eq!(decision, "reboot", "bytes {at} to {}", at + 40);
+        assert!(notes.contains(note), "{notes}");
     }
 }

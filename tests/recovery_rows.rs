@@ -228,10 +228,11 @@ fn row_both_hot_and_cold_a_bad_cold_one_goes() {
         let path = place.log().join("FS.00000000.wal.lz4");
         let mut bytes = fs::read(&path).unwrap();
         damage(&mut bytes);
-        fs::write(&path, bytes).unwrap();
+        fs::write(&path, &bytes).unwrap();
         let (_, notes) = recover(&place, SEGMENT + 10);
-        assert!(notes.contains("FS.00000000.wal.lz4 was not whole"), "{notes}");
+        assert!(notes.contains("cold-dropped: FS.00000000.wal.lz4"), "{notes}");
         assert!(!path.exists());
+        assert_eq!(contents(&place.log())["FS.00000000.wal.lz4.corrupt"], bytes);
         assert_eq!(contents(&place.log())["FS.00000000.wal"], hot);
     }
 }

@@ -1,65 +1,68 @@
 //! The last row of the recovery table: a recovery that is itself killed, at any of the calls with
-//! which it changes files, is followed by one that ends the same.
+//! which it changes files, is followed by one that ends the same. The rows that keep events aside
+//! too: whatever moment they are killed at, those events are still there.
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
-use common::crash::{crash, reboot};
-use common::{append, assert_holds, contents, event, open, scenario, spawn_scenario_under, Place};
-use flashstrike_wal::config::Config;
+use common::crash::{
+    active_directory, crash, first_segment, offset, reboot, recover, Snapshot, SEGMENT,
+};
+use common::ledger::{record, times, Row};
+use common::{append, assert_holds, contents, decision, event, has_strace, open, scenario};
+use common::{spawn_scenario_under, Place};
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::format::RequestEvent;
 
-const THIS: &str = "row_a_recovery_killed_at_any_call_is_repeated_with_the_same_result";
+/// The test whose head plays the scenarios.
+const THIS: &str = "row_a_recovery_killed_at_any_call_carries_the_events_over_again";
 /// A recovery that was not killed ends with this.
 const DONE: i32 = 7;
+/// What recovery changes files with.
+const CALLS: [&str; 6] = ["pwrite64", "fdatasync", "fsync", "renameat", "unlinkat", "fallocate"];
 
-/// Everything a crashed log consists of, to be put back into the same directories: a log in other
-/// ones would be a copy.
-struct Snapshot {
-    wal: BTreeMap<String, Vec<u8>>,
-    active: Vec<(PathBuf, BTreeMap<String, Vec<u8>>)>,
+/// A log that is to be recovered.
+struct Crashed {
+    /// How the recovery is decided, killed or not.
+    label: &'static str,
+    /// Where it ends.
+    last: u64,
+    accept_loss: bool,
+    /// What must be in the log or kept aside whatever happens: contents of whole files.
+    kept: Vec<Vec<u8>>,
 }
 
-impl Snapshot {
-    fn take(place: &Place) -> Self {
-        let of_active = |path: PathBuf| (path.clone(), contents(&path));
-        Snapshot {
-            wal: contents(&place.log()),
-            active: place.active_directories().into_iter().map(of_active).collect(),
-        }
+fn config(memory: &std::path::Path, accept_loss: bool) -> Config {
+    Config {
+        num_blocks: 16,
+        prepared_segments: 1,
+        active_parent: memory.to_owned(),
+        accept_loss,
+        ..Config::default()
     }
+}
 
-    fn put_back(&self, place: &Place) {
-        for directory in place.active_directories() {
-            fs::remove_dir_all(directory).unwrap();
-        }
-        for (path, files) in &self.active {
-            fs::create_dir(path).unwrap();
-            fs::set_permissions(path, fs::Permissions::from_mode(0o750)).unwrap();
-            for (name, bytes) in files {
-                fs::write(path.join(name), bytes).unwrap();
-            }
-        }
-        for name in contents(&place.log()).into_keys() {
-            fs::remove_file(place.log().join(name)).unwrap();
-        }
-        for (name, bytes) in &self.wal {
-            fs::write(place.log().join(name), bytes).unwrap();
-        }
+/// In the child: recovers, and ends without shutting down.
+fn play(scenario: &str) {
+    if let Some(words) = scenario.strip_prefix("recover ") {
+        let words: Vec<&str> = words.split(' ').collect();
+        drop(open(words[0].as_ref(), config(words[1].as_ref(), words[2] == "true")));
+        std::process::exit(DONE);
     }
+    common::crash::play(scenario);
 }
 
 /// Recovers in a process that is killed at its `n`th call of `call`; `false` = there was none.
-fn recover_killed(place: &Place, call: &str, n: u32) -> bool {
+fn recover_killed(place: &Place, crashed: &Crashed, call: &str, n: u64) -> bool {
     let inject = format!("inject={call}:signal=SIGKILL:when={n}");
     let trace = format!("trace={call}");
     let wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-    let scenario = format!("recover {} {}", place.log().display(), place.memory().display());
+    let (log, memory) = (place.log(), place.memory().display());
+    let scenario = format!("recover {} {memory} {}", log.display(), crashed.accept_loss);
     let output = spawn_scenario_under(&wrapper, THIS, &scenario).wait_with_output().unwrap();
     let killed = output.status.signal() == Some(libc::SIGKILL);
     let ended = killed || output.status.code() == Some(DONE);
@@ -67,76 +70,176 @@ fn recover_killed(place: &Place, call: &str, n: u32) -> bool {
     killed
 }
 
-/// Kills a recovery of `crashed` at every `call` there is; the next one must find `last` events.
-/// Returns how many there are. Calls that come in great numbers, those that write a new file full,
-/// are tried in part.
-fn sweep(place: &Place, crashed: &Snapshot, call: &str, last: u64) -> u32 {
-    let mut n = 1;
-    let mut kills = 0;
-    loop {
-        crashed.put_back(place);
-        if !recover_killed(place, call, n) {
-            return kills;
-        }
-        kills += 1;
-        let (manager, mut writer) = open(&place.log(), place.small());
-        let found = manager.log().appended().last_event_id;
-        assert_eq!(found, last, "after a recovery killed at {call} number {n}");
-        append(&mut writer, last + 1..=last + 3);
-        manager.shutdown(writer).unwrap();
-        let left = place.active_directories();
-        assert!(left.is_empty(), "after {call} number {n}: {left:?}");
-        assert_holds(&place.log(), last + 3);
-        n += if n < 24 { 1 } else { 17 };
+/// After a recovery was killed, the next one must end as one that was not.
+fn check(place: &Place, crashed: &Crashed, when: &str) {
+    let last = crashed.last;
+    let config = config(place.memory(), crashed.accept_loss);
+    let (manager, mut writer) = open(&place.log(), config);
+    let found = manager.log().appended().last_event_id;
+    assert_eq!(found, last, "after a recovery killed at {when}: {}", decision(&manager));
+    append(&mut writer, last + 1..=last + 3);
+    manager.shutdown(writer).unwrap();
+    let left = place.active_directories();
+    assert!(left.is_empty(), "after {when}: {left:?}");
+    assert_holds(&place.log(), last + 3);
+    let files = contents(&place.log());
+    for (n, bytes) in crashed.kept.iter().enumerate() {
+        let kept = files.iter().any(|(name, found)| name.contains(".corrupt") && found == bytes);
+        assert!(kept, "after {when}: file {n} is not among {:?}", files.keys());
     }
 }
 
-fn has_strace() -> bool {
-    let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
-    if !found {
-        println!("skipped: strace is not installed");
+static KILLS: Mutex<u64> = Mutex::new(0);
+
+/// Kills a recovery at every call there is. Calls that come in great numbers, those that write a new
+/// file full, are tried in part, more of them in torture.
+fn sweep(place: &Place, crashed: &Crashed) {
+    let snapshot = Snapshot::take(place);
+    assert!(!recover_killed(place, crashed, "renameat", 10_000), "so many calls there are not");
+    snapshot.put_back(place);
+    let (manager, writer) = open(&place.log(), config(place.memory(), crashed.accept_loss));
+    assert_eq!(decision(&manager), crashed.label);
+    manager.shutdown(writer).unwrap();
+    let step = times(17, 3);
+    for call in CALLS {
+        let mut n = 1;
+        let mut kills = 0;
+        loop {
+            snapshot.put_back(place);
+            if !recover_killed(place, crashed, call, n) {
+                break;
+            }
+            kills += 1;
+            check(place, crashed, &format!("{call} number {n}"));
+            n += if n < 24 { 1 } else { step };
+        }
+        println!("{}: {call}: killed at {kills}", crashed.label);
+        assert!(kills > 0, "{call} is what recovery changes files with");
+        *KILLS.lock().unwrap() += kills;
     }
-    found
+    record(Row {
+        name: "recovery-kills",
+        fault: "SIGKILL at every call with which a recovery changes files",
+        test: "tests/recovery_twice.rs",
+        tried: *KILLS.lock().unwrap(),
+        lost: 0,
+        invented: 0,
+        undetected: 0,
+        planted: &[],
+    });
+}
+
+/// Puts events into a segment that were never synced; other bytes than those ids get later.
+fn tear(place: &Place, index: u32, ids: std::ops::RangeInclusive<u64>) {
+    let path = place.log().join(format!("FS.{index:08}.wal"));
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    for id in ids {
+        let torn = RequestEvent { price: 1, ..event(id) };
+        file.write_all_at(&torn.encode(), offset((id - 1) % SEGMENT)).unwrap();
+    }
+}
+
+fn file(place: &Place, index: u32) -> Vec<u8> {
+    fs::read(place.log().join(format!("FS.{index:08}.wal"))).unwrap()
 }
 
 #[test]
-fn row_a_recovery_killed_at_any_call_is_repeated_with_the_same_result() {
-    match scenario() {
-        Some(scenario) if scenario.starts_with("recover ") => {
-            let words: Vec<&str> = scenario.split(' ').collect();
-            let config = Config {
-                num_blocks: 16,
-                prepared_segments: 1,
-                active_parent: words[2].into(),
-                ..Config::default()
-            };
-            drop(open(words[1].as_ref(), config));
-            std::process::exit(DONE);
-        }
-        Some(scenario) => common::crash::play(&scenario),
-        None => {}
+fn row_a_recovery_killed_at_any_call_carries_the_events_over_again() {
+    if let Some(scenario) = scenario() {
+        play(&scenario);
     }
     if !has_strace() {
         return;
     }
-    for restart in [false, true] {
-        let place = Place::new();
-        crash(THIS, &place, 50, 100);
-        if restart {
-            reboot(&place);
-            let file = place.log().join("FS.00000000.wal");
-            let file = fs::OpenOptions::new().write(true).open(file).unwrap();
-            for n in 50..60 {
-                let torn = flashstrike_wal::format::RequestEvent { price: 1, ..event(n + 1) };
-                file.write_all_at(&torn.encode(), 64 + 64 + n * 64).unwrap();
-            }
-        }
-        let last = if restart { 50 } else { 100 };
-        let crashed = Snapshot::take(&place);
-        for call in ["pwrite64", "fdatasync", "fsync", "renameat", "unlinkat", "fallocate"] {
-            let kills = sweep(&place, &crashed, call, last);
-            println!("restart {restart}: {call}: killed at {kills}");
-            assert!(kills > 0, "{call} is what recovery changes files with");
-        }
+    let place = Place::new();
+    crash(THIS, &place, 50, 100);
+    let crashed =
+        Crashed { label: "process-crash", last: 100, accept_loss: false, kept: Vec::new() };
+    sweep(&place, &crashed);
+}
+
+#[test]
+fn row_a_recovery_killed_at_any_call_cuts_the_tail_again() {
+    if !has_strace() {
+        return;
     }
+    let place = Place::new();
+    crash(THIS, &place, 50, 100);
+    reboot(&place);
+    tear(&place, 0, 51..=60);
+    tear(&place, 1, SEGMENT + 1..=SEGMENT + 9);
+    let kept = vec![file(&place, 0), file(&place, 1)];
+    sweep(&place, &Crashed { label: "reboot/tail-cut", last: 50, accept_loss: false, kept });
+}
+
+/// A loss that was accepted: killed in the middle, it must be accepted again, and ends the same.
+#[test]
+fn row_a_recovery_killed_at_any_call_ends_below_durable_again() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new();
+    crash(THIS, &place, 300, 300);
+    recover(&place, 300);
+    crash(THIS, &place, 300, SEGMENT + 9);
+    reboot(&place);
+    first_segment(&place).write_all_at(&[0; 64], offset(270)).unwrap();
+    let kept = vec![file(&place, 0)];
+    let label = "reboot/break-below-durable";
+    sweep(&place, &Crashed { label, last: 256, accept_loss: true, kept });
+}
+
+#[test]
+fn row_a_recovery_killed_at_any_call_ends_before_a_missing_segment_again() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new();
+    crash(THIS, &place, SEGMENT * 3 + 5, SEGMENT * 3 + 5);
+    reboot(&place);
+    fs::remove_file(place.log().join("FS.00000001.wal")).unwrap();
+    let kept = vec![file(&place, 2), file(&place, 3)];
+    let label = "reboot/missing-segment";
+    sweep(&place, &Crashed { label, last: SEGMENT, accept_loss: true, kept });
+}
+
+#[test]
+fn row_a_recovery_killed_at_any_call_gives_contradicting_memory_up_again() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new();
+    crash(THIS, &place, 50, 100);
+    let active = active_directory(&place).join("FS.00000000.wal");
+    let memory = fs::OpenOptions::new().write(true).open(&active).unwrap();
+    memory.write_all_at(&[0x5A], offset(30) + 17).unwrap();
+    let kept = vec![fs::read(&active).unwrap()];
+    let label = "process-crash/active-contradicts";
+    sweep(&place, &Crashed { label, last: 50, accept_loss: true, kept });
+}
+
+#[test]
+fn row_a_recovery_killed_at_any_call_drops_a_bad_cold_file_again() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new();
+    let keep_all = Config { max_segments: Keep::All, ..place.small() };
+    let (manager, mut writer) = open(&place.log(), keep_all);
+    append(&mut writer, 1..=SEGMENT + 10);
+    manager.shutdown(writer).unwrap();
+    let kept = vec![b"not a frame".to_vec()];
+    fs::write(place.log().join("FS.00000000.wal.lz4"), &kept[0]).unwrap();
+    sweep(&place, &Crashed { label: "clean", last: SEGMENT + 10, accept_loss: false, kept });
+}
+
+/// The very first open: what it has begun is told to be the log's by its id.
+#[test]
+fn row_a_recovery_killed_at_any_call_of_a_new_log_leaves_nothing_behind() {
+    if !has_strace() {
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir(place.log()).unwrap();
+    sweep(&place, &Crashed { label: "new-log", last: 0, accept_loss: false, kept: Vec::new() });
 }

@@ -10,17 +10,18 @@ use crate::format::IdentityRecord;
 use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Storage};
 
 use super::filesystem::check_filesystem;
-use super::inventory::{load_identity, Identity};
+use super::inventory::{load_identity, Identity, Inventory};
 
 const OTHERS_MAY_WRITE: u32 = 0o022;
 
 /// Makes a new active directory where the configuration says, for the generation in `identity`. Its
 /// path is put into the record, and a copy of the record into the directory. There must be room for
-/// the whole active set.
+/// the whole active set. `announce` is called when nothing but making it is left to do.
 pub fn create_active(
     storage: &dyn Storage,
     config: &Config,
     identity: &mut IdentityRecord,
+    announce: impl FnOnce(&IdentityRecord) -> Result<()>,
 ) -> Result<Arc<dyn Directory>> {
     let parent = config.active_parent.as_path();
     let Some(above) = storage.open_directory(parent, Links::Follow)? else {
@@ -40,6 +41,7 @@ pub fn create_active(
     };
     identity.active_path = text.to_owned();
     check_room(config.active_set_size(), &status, parent)?;
+    announce(identity)?;
     storage.create_directory(&path, if own { 0o750 } else { 0o700 })?;
     enter(storage, &path, identity).inspect_err(|_| {
         let _ = storage.remove_directory(&path);
@@ -78,23 +80,39 @@ fn check_room(needed: u64, status: &DirectoryStatus, parent: &Path) -> Result<()
     Err(Error::with_errno(Cause::NoSpace, message, libc::ENOSPC))
 }
 
-/// Opens the active directory that `identity` names, if it is there and of the same log and
-/// generation. One that belongs neither to this user nor to the owner of the WAL directory, or
-/// that others may write to, is an error.
+/// The directory at the path that an identity names.
+#[derive(Debug)]
+pub enum ActiveDirectory {
+    /// There is none.
+    Gone,
+    /// It is another log's or another generation's.
+    Foreign,
+    /// Its copy of the identity is missing or damaged.
+    Unattributable,
+    /// It is of the same log and generation.
+    Ours(Arc<dyn Directory>),
+}
+
+/// Opens the active directory that `identity` names. One that belongs neither to this user nor to
+/// the owner of the WAL directory, or that others may write to, is an error.
 pub fn open_active(
     storage: &dyn Storage,
     identity: &IdentityRecord,
     wal_owner: u32,
-) -> Result<Option<Arc<dyn Directory>>> {
+) -> Result<ActiveDirectory> {
     let path = Path::new(&identity.active_path);
     let Some(directory) = open_private(storage, path, wal_owner)? else {
-        return Ok(None);
+        return Ok(ActiveDirectory::Gone);
     };
-    let same = match load_identity(&*directory)? {
-        Identity::Known(copy) => copy.id == identity.id && copy.generation == identity.generation,
-        _ => false,
-    };
-    Ok(same.then_some(directory))
+    Ok(match load_identity(&*directory)? {
+        Identity::Known(copy)
+            if copy.id == identity.id && copy.generation == identity.generation =>
+        {
+            ActiveDirectory::Ours(directory)
+        }
+        Identity::Known(_) => ActiveDirectory::Foreign,
+        Identity::Missing | Identity::Unreadable => ActiveDirectory::Unattributable,
+    })
 }
 
 /// Opens a directory if it is there; it must be this user's or the other owner's, and writable by
@@ -152,8 +170,8 @@ pub fn remove_older_generations(storage: &dyn Storage, parent: &Path, identity: 
             Ok(Identity::Known(found)) => {
                 found.id == identity.id && found.generation <= identity.generation
             }
-            // Its making was cut short.
-            Ok(Identity::Missing) => true,
+            // Its making was cut short, before there was anything in it.
+            Ok(Identity::Missing) => Inventory::of(&*directory).is_ok_and(|files| files.is_empty()),
             _ => false,
         };
         if ours {

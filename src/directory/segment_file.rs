@@ -89,7 +89,7 @@ impl FileStream {
 
 /// The storage's error with its number, so that a full disk is still known as one; without a
 /// number, itself, so that it is not taken for the decoder's.
-fn as_io(error: &Error) -> io::Error {
+pub fn as_io(error: &Error) -> io::Error {
     match error.errno() {
         0 => io::Error::other(error.clone()),
         errno => io::Error::from_raw_os_error(errno),

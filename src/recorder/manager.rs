@@ -18,7 +18,9 @@ use super::crew::{Crew, Threads};
 use super::log::{Log, LogParts};
 use super::meta_coordinator;
 use super::persister::Persister;
+use super::recovery::Origin;
 use super::recovery_apply::{self, OpenSegment, Recovered};
+use super::recovery_refusal::check_refusal;
 use super::recovery_scan::{survey, Survey};
 use super::report::{fixed_text, RecoveryReport};
 use super::segment::Segment;
@@ -83,6 +85,12 @@ impl Manager {
     ) -> Result<(Manager, Writer, Crew)> {
         let begin = Instant::now();
         config.validate()?;
+        // Another open, in another working directory, must find it again.
+        let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
+            let message = format!("active_dir {}: {error}", config.active_parent.display());
+            Error::new(Cause::InvalidArgument, message)
+        })?;
+        let config = Config { active_parent, ..config };
         storage.create_directories(directory)?;
         let wal = storage.open_directory(directory, Links::Follow)?.ok_or_else(|| {
             let message = format!("{}: vanished as it was opened", directory.display());
@@ -90,20 +98,18 @@ impl Manager {
         })?;
         check_filesystem(&*wal, config.allow_any_filesystem)?;
         let lock = DirectoryLock(wal.lock(file_name::LOCK)?);
-        let mut survey = survey(&*storage, &*wal)?;
+        let mut survey = survey(&*storage, &*wal, config.accept_loss)?;
         if is_memory(&*wal)? {
             survey.notes.push("the WAL directory is in memory: it is never durable".into());
         }
-        recovery_apply::check_refusal(&survey, &*wal, config.accept_loss)?;
+        check_refusal(&survey, &*wal, config.accept_loss)?;
         recovery_apply::reserve(&survey, &*wal, &config)?;
         let mut identity = next_identity(&*storage, &*wal, &survey)?;
-        let clean = recovery_apply::is_clean(&survey);
-        let label = label(&survey);
-        let durable_event_id = survey.durable_event_id;
-        let old_active = survey.active.clone();
         // Before anything is changed: a parent that is missing or too small is noticed here.
-        let active = create_active(&*storage, &config, &mut identity)?;
-        let entered = recovery_apply::apply(survey, &*wal).and_then(|recovered| {
+        let active = create_active(&*storage, &config, &mut identity, |identity| {
+            announce_id(&*wal, identity, survey.origin.row.then)
+        })?;
+        let entered = recovery_apply::apply(&survey, &*wal).and_then(|recovered| {
             let last = enter_active(&*wal, &*active, &recovered, &identity, &config)?;
             Ok((recovered, last))
         });
@@ -113,16 +119,16 @@ impl Manager {
                 let _ = remove_active(&*storage, &*active);
             }
         })?;
-        if let Some(old) = old_active {
+        if let Some(old) = &survey.origin.active {
             // What is left of it is memory, and the next open tries again.
-            let _ = remove_active(&*storage, &*old);
+            let _ = remove_active(&*storage, &*old.directory);
         }
         remove_older_generations(&*storage, &config.active_parent, &identity);
 
         let report = RecoveryReport {
-            clean: u32::from(clean),
-            durable_event_id,
-            decision: fixed_text(&label),
+            clean: u32::from(survey.is_clean()),
+            durable_event_id: survey.durable_event_id,
+            decision: fixed_text(&survey.label()),
             ..report(&recovered, &identity, &*wal, &*active)?
         };
         let parts = LogParts { config, report, end: recovered.end, storage, wal, active };
@@ -226,7 +232,7 @@ fn next_identity(
     survey: &Survey,
 ) -> Result<IdentityRecord> {
     let here = wal.status()?;
-    let known = survey.identity.as_ref().filter(|_| !recovery_apply::needs_new_id(survey.origin));
+    let known = survey.origin.identity.as_ref().filter(|_| !survey.needs_new_id());
     Ok(IdentityRecord {
         id: match known {
             Some(identity) => identity.id,
@@ -239,6 +245,23 @@ fn next_identity(
         active_path: String::new(),
         clean: false,
     })
+}
+
+/// Writes down a new id before there is an active directory with that id in its name: killed before
+/// that becomes the log's, the next open knows whose it is. Until then the record says what holds
+/// after a reboot: the WAL directory alone is the log.
+fn announce_id(wal: &dyn Directory, identity: &IdentityRecord, origin: Origin) -> Result<()> {
+    // A loss that was accepted is not written down before it is done.
+    if !matches!(origin, Origin::New | Origin::DiskAsNew) {
+        return Ok(());
+    }
+    let announced = IdentityRecord {
+        generation: 0,
+        boot_id: "none".to_owned(),
+        active_path: String::new(),
+        ..identity.clone()
+    };
+    replace_small(wal, file_name::IDENTITY, announced.encode().as_bytes())
 }
 
 /// Puts the segment that goes on into the new active directory, and makes that the log's.
@@ -291,14 +314,6 @@ fn load_last(
         disk,
     };
     Ok((segment, last.event_count))
-}
-
-/// `origin/ending`, or the origin alone when nothing else was decided.
-fn label(survey: &Survey) -> String {
-    match survey.ending {
-        super::recovery::Ending::Whole => survey.origin.label().to_owned(),
-        ending => format!("{}/{}", survey.origin.label(), ending.label()),
-    }
 }
 
 /// The report, but for what the survey alone knows.

@@ -1,201 +1,385 @@
-//! The recovery table as pure functions: from what was found to what is done. Every row has a
-//! label, which its test and the recovery report carry.
+//! The recovery table as data: from what was found to what is done. Every row has a label, which
+//! its test, the recovery report and the words of a refusal carry. Of the rows of one table exactly
+//! one holds for anything that can be found; `recovery_tests` goes through all of it.
 
-/// What `wal_identity` says about the log in this directory.
+use std::cmp::Ordering;
+use std::fmt::Debug;
+
+use crate::error::{Cause, Error, Result};
+
+/// A row: what must have been found for it to hold, and what is done then.
+#[derive(Debug)]
+pub struct Row<F, D> {
+    /// A stable name.
+    pub label: &'static str,
+    /// Whether this is what was found.
+    pub holds: fn(&F) -> bool,
+    /// What is done.
+    pub then: D,
+}
+
+/// The row that holds.
+pub fn decide<F: Debug, D>(rows: &'static [Row<F, D>], found: &F) -> Result<&'static Row<F, D>> {
+    rows.iter().find(|row| (row.holds)(found)).ok_or_else(|| {
+        Error::new(Cause::Internal, format!("defect: no row of the recovery table for {found:?}"))
+    })
+}
+
+/// `wal_identity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityFound {
-    /// There is none.
     Missing,
-    /// It cannot be trusted.
-    Unreadable,
-    /// It was given to another directory: this one is a copy.
-    OtherDirectory,
-    /// The last shutdown was clean.
-    Clean,
-    /// Unclean, and the machine was started again since.
-    OtherBoot,
-    /// Unclean, and the machine has been up since: the active directory must be there.
-    SameBoot {
-        /// It is there, and of this log and generation.
-        active_found: bool,
-    },
+    Damaged,
+    Whole,
 }
 
-/// Where the log is to be looked for: the first half of the table.
+/// Where the directory is that the identity was given to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// This is it.
+    Same,
+    /// This is the same inode of another device: the volume was mounted again, or is a snapshot.
+    OtherDevice,
+    /// This is another one.
+    Other,
+}
+
+/// The active directory that the identity names. Only looked for when the log was not shut down and
+/// the machine has been up since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActiveFound {
+    Gone,
+    /// Another log's or another generation's.
+    Foreign,
+    /// It cannot be read, or cannot be told to be whose it is.
+    Unreadable,
+    Ours,
+}
+
+/// What decides where the log is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct OriginFound {
+    pub identity: IdentityFound,
+    pub has_segments: bool,
+    pub ground: Ground,
+    pub clean: bool,
+    pub same_boot: bool,
+    pub active: ActiveFound,
+}
+
+impl OriginFound {
+    fn is_whole(&self) -> bool {
+        self.identity == IdentityFound::Whole
+    }
+
+    fn is_here(&self) -> bool {
+        self.is_whole() && self.ground == Ground::Same
+    }
+
+    /// The newest events may be in memory only.
+    fn is_live(&self) -> bool {
+        !self.clean && self.same_boot
+    }
+
+    /// The same volume, mounted again while the active directory was waiting.
+    fn is_moved(&self) -> bool {
+        let waiting = matches!(self.active, ActiveFound::Ours | ActiveFound::Unreadable);
+        self.ground == Ground::OtherDevice && self.is_live() && waiting
+    }
+}
+
+/// Where the log is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A new log.
-    NewLog,
-    /// The C++ recorder's directory or a damaged one: the WAL directory alone is the log.
-    UnknownIdentity,
-    /// A copied directory: a new log id, the other's active directory is left alone.
-    Copy,
-    /// Nothing to recover.
-    CleanShutdown,
-    /// Reboot or power cut: the WAL directory alone is the log.
-    Reboot,
-    /// The events in the active directory are carried over.
-    ProcessCrash,
-    /// Acknowledged events may be lost: refused.
-    ActiveDirectoryLost,
+    /// Nowhere: it is new.
+    New,
+    /// In the WAL directory, all of it.
+    Clean,
+    /// In the WAL directory, whatever has got there.
+    Disk,
+    /// There too, as a log with an id of its own.
+    DiskAsNew,
+    /// In the WAL directory and in the active directory: that is carried over.
+    Memory,
+    /// Acknowledged events are lost. Accepted, the log is in the WAL directory.
+    Refuse,
+    /// Acknowledged events may be in an active directory that cannot be used. Accepted, the log is in
+    /// the WAL directory, with an id of its own: nobody ever touches that active directory again.
+    RefuseAsNew,
 }
 
-/// How the log ends: the second half of the table. *D* is the highest id known durable.
+impl Origin {
+    /// Whether the log is only opened with `FS_WAL_FLAG_ACCEPT_LOSS`.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Origin::Refuse | Origin::RefuseAsNew)
+    }
+}
+
+/// Where the log is looked for: the first part of the table.
+pub static ORIGIN: [Row<OriginFound, Origin>; 9] = [
+    Row {
+        label: "new-log",
+        holds: |found| !found.is_whole() && !found.has_segments,
+        then: Origin::New,
+    },
+    Row {
+        label: "unknown-identity",
+        holds: |found| !found.is_whole() && found.has_segments,
+        then: Origin::DiskAsNew,
+    },
+    Row {
+        label: "copy",
+        holds: |found| found.is_whole() && found.ground != Ground::Same && !found.is_moved(),
+        then: Origin::DiskAsNew,
+    },
+    Row {
+        label: "moved",
+        holds: |found| found.is_whole() && found.is_moved(),
+        then: Origin::RefuseAsNew,
+    },
+    Row { label: "clean", holds: |found| found.is_here() && found.clean, then: Origin::Clean },
+    Row {
+        label: "reboot",
+        holds: |found| found.is_here() && !found.clean && !found.same_boot,
+        then: Origin::Disk,
+    },
+    Row {
+        label: "process-crash",
+        holds: |found| found.is_here() && found.is_live() && found.active == ActiveFound::Ours,
+        then: Origin::Memory,
+    },
+    Row {
+        label: "active-directory-lost",
+        holds: |found| {
+            let lost = matches!(found.active, ActiveFound::Gone | ActiveFound::Foreign);
+            found.is_here() && found.is_live() && lost
+        },
+        then: Origin::Refuse,
+    },
+    Row {
+        label: "active-directory-unreadable",
+        holds: |found| {
+            found.is_here() && found.is_live() && found.active == ActiveFound::Unreadable
+        },
+        then: Origin::RefuseAsNew,
+    },
+];
+
+/// Whether the cold file of a segment that has its hot file too is whole by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColdFound {
+    Good,
+    Bad,
+}
+
+/// What the hot file holds beside a cold one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HotFound {
+    /// No event.
+    Nothing,
+    /// No event that a good cold file lacks.
+    Within,
+    /// Events that the cold file lacks.
+    More,
+}
+
+/// Both files of a segment.
+#[derive(Debug, Clone, Copy)]
+pub struct PairFound {
+    pub cold: ColdFound,
+    pub hot: HotFound,
+}
+
+/// Which of the two files stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pair {
+    /// The cold one: the crash came before the hot one was removed.
+    Cold,
+    /// The hot one. The cold one is kept aside.
+    Hot,
+}
+
+/// Both `.wal` and `.wal.lz4` of a segment.
+pub static PAIR: [Row<PairFound, Pair>; 3] = [
+    Row {
+        label: "cold-good",
+        holds: |found| found.cold == ColdFound::Good && found.hot != HotFound::More,
+        then: Pair::Cold,
+    },
+    Row {
+        label: "cold-dropped",
+        holds: |found| match found.hot {
+            HotFound::Nothing => false,
+            HotFound::Within => found.cold == ColdFound::Bad,
+            HotFound::More => true,
+        },
+        then: Pair::Hot,
+    },
+    Row {
+        label: "cold-unreadable",
+        holds: |found| found.cold == ColdFound::Bad && found.hot == HotFound::Nothing,
+        then: Pair::Cold,
+    },
+];
+
+/// The header of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderFound {
+    /// Torn, zeroed, never written.
+    Invalid,
+    /// Whole, and of another index than the name.
+    OtherIndex,
+    Open,
+    Closed,
+}
+
+/// A segment where the log comes to it.
+#[derive(Debug, Clone, Copy)]
+pub struct SegmentFound {
+    pub is_cold: bool,
+    pub header: HeaderFound,
+    /// Whether it has events above the last accepted one. A cold one is not asked.
+    pub has_events: bool,
+}
+
+/// What becomes of a segment where the log comes to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It is as it should be.
+    Accept,
+    /// Its events decide, and its header is written anew.
+    Rebuild,
+    /// Nothing is in it.
+    Discard,
+    /// Cold and not readable: reading stops there.
+    Note,
+    /// It holds events, and nobody knows where they belong.
+    Refuse,
+}
+
+/// Each segment: the second part of the table.
+pub static SEGMENT: [Row<SegmentFound, Action>; 6] = [
+    Row {
+        label: "closed",
+        holds: |found| found.header == HeaderFound::Closed && (found.is_cold || found.has_events),
+        then: Action::Accept,
+    },
+    Row {
+        label: "unclosed",
+        holds: |found| found.header == HeaderFound::Open && !found.is_cold && found.has_events,
+        then: Action::Accept,
+    },
+    Row {
+        label: "header-rebuilt",
+        holds: |found| found.header == HeaderFound::Invalid && !found.is_cold && found.has_events,
+        then: Action::Rebuild,
+    },
+    Row {
+        label: "unused",
+        holds: |found| !found.is_cold && !found.has_events,
+        then: Action::Discard,
+    },
+    Row {
+        label: "cold-unreadable",
+        holds: |found| {
+            found.is_cold && matches!(found.header, HeaderFound::Invalid | HeaderFound::Open)
+        },
+        then: Action::Note,
+    },
+    Row {
+        label: "misnamed",
+        holds: |found| {
+            found.header == HeaderFound::OtherIndex && (found.is_cold || found.has_events)
+        },
+        then: Action::Refuse,
+    },
+];
+
+/// The first place where the next event cannot be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// In a segment: the next slot holds nothing, or nothing that is proved.
+    Slot,
+    /// A segment is missing, and events are behind it.
+    Missing,
+    /// A segment with events bears the name of another index.
+    Misnamed,
+    /// The process crashed, and the segment's file is not in the active directory.
+    ActiveLost,
+    /// Active events are not the persisted ones, or are broken themselves.
+    ActiveContradicts,
+}
+
+/// What decides how the log ends.
+#[derive(Debug, Clone, Copy)]
+pub struct EndFound {
+    pub at: Break,
+    /// Events follow the break.
+    pub beyond: bool,
+    /// They were acknowledged, whatever D is: in closed segments, or before a crash of the process.
+    pub proven_beyond: bool,
+    /// The last accepted id, against *D*: the highest id known durable.
+    pub last_to_durable: Ordering,
+}
+
+impl EndFound {
+    /// Something is missing that was durable, or was acknowledged and did not need to be.
+    fn is_below_durable(&self) -> bool {
+        self.last_to_durable == Ordering::Less
+    }
+
+    fn loses_acknowledged(&self) -> bool {
+        self.is_below_durable() || self.proven_beyond
+    }
+}
+
+/// How the log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// Nothing follows the last event.
     Whole,
-    /// Events follow a break at or above D: they are kept aside.
-    TailCut,
-    /// A break below D: durable events are damaged or gone. Refused.
-    BreakBelowDurable,
-    /// A segment is missing between others. Refused.
-    MissingSegment,
-    /// The process crashed, and the file of its last segment is not in the active directory:
-    /// acknowledged events may be lost. Refused.
-    ActiveSegmentLost,
-    /// Active events contradict persisted ones, or are broken themselves. Refused.
-    ActiveContradicts,
-    /// A file with events bears the name of another index. Refused.
-    Misnamed,
+    /// What follows was never promised: it is kept aside.
+    Cut,
+    /// What was promised is damaged or gone. Accepted, the log ends here, and what follows is kept
+    /// aside.
+    Refuse,
 }
 
-/// What was found at the end of the log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct EndFound {
-    /// D.
-    pub durable_event_id: u64,
-    /// The last event that can be accepted.
-    pub last_event_id: u64,
-    /// Events behind a break.
-    pub events_beyond: u64,
-    /// A segment between others is missing.
-    pub missing_segment: bool,
-    /// The active directory is there, and the last segment's file is not in it.
-    pub active_missing: bool,
-    /// Active and persisted events do not agree.
-    pub contradiction: bool,
-    /// A file with events bears the name of another index.
-    pub misnamed: bool,
-}
-
-/// Decides where the log is to be looked for.
-pub fn origin(identity: IdentityFound, has_segments: bool) -> Origin {
-    match (identity, has_segments) {
-        (IdentityFound::Missing | IdentityFound::Unreadable, false) => Origin::NewLog,
-        (IdentityFound::Missing | IdentityFound::Unreadable, true) => Origin::UnknownIdentity,
-        (IdentityFound::OtherDirectory, _) => Origin::Copy,
-        (IdentityFound::Clean, _) => Origin::CleanShutdown,
-        (IdentityFound::OtherBoot, _) => Origin::Reboot,
-        (IdentityFound::SameBoot { active_found: true }, _) => Origin::ProcessCrash,
-        (IdentityFound::SameBoot { active_found: false }, _) => Origin::ActiveDirectoryLost,
-    }
-}
-
-/// Decides how the log ends.
-pub fn ending(found: EndFound) -> Ending {
-    if found.misnamed {
-        Ending::Misnamed
-    } else if found.contradiction {
-        Ending::ActiveContradicts
-    } else if found.missing_segment {
-        Ending::MissingSegment
-    } else if found.last_event_id < found.durable_event_id {
-        Ending::BreakBelowDurable
-    } else if found.active_missing {
-        Ending::ActiveSegmentLost
-    } else if found.events_beyond > 0 {
-        Ending::TailCut
-    } else {
-        Ending::Whole
-    }
-}
-
-impl Origin {
-    /// A stable name for the row.
-    pub fn label(self) -> &'static str {
-        match self {
-            Origin::NewLog => "new-log",
-            Origin::UnknownIdentity => "unknown-identity",
-            Origin::Copy => "copy",
-            Origin::CleanShutdown => "clean",
-            Origin::Reboot => "reboot",
-            Origin::ProcessCrash => "process-crash",
-            Origin::ActiveDirectoryLost => "active-directory-lost",
-        }
-    }
-
-    /// Whether the log is only opened with `FS_WAL_FLAG_ACCEPT_LOSS`.
-    pub fn is_refused(self) -> bool {
-        self == Origin::ActiveDirectoryLost
-    }
-
-    /// Whether everything was synced by whoever had the log before.
-    pub fn is_clean(self) -> bool {
-        matches!(self, Origin::NewLog | Origin::CleanShutdown)
-    }
-}
-
-impl Ending {
-    /// A stable name for the row.
-    pub fn label(self) -> &'static str {
-        match self {
-            Ending::Whole => "whole",
-            Ending::TailCut => "tail-cut",
-            Ending::BreakBelowDurable => "break-below-durable",
-            Ending::MissingSegment => "missing-segment",
-            Ending::ActiveSegmentLost => "active-segment-lost",
-            Ending::ActiveContradicts => "active-contradicts",
-            Ending::Misnamed => "misnamed",
-        }
-    }
-
-    /// Whether the log is only opened with `FS_WAL_FLAG_ACCEPT_LOSS`.
-    pub fn is_refused(self) -> bool {
-        !matches!(self, Ending::Whole | Ending::TailCut)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_identity_hits_its_row() {
-        use IdentityFound::*;
-        let rows = [
-            (Missing, false, Origin::NewLog),
-            (Unreadable, false, Origin::NewLog),
-            (Missing, true, Origin::UnknownIdentity),
-            (Unreadable, true, Origin::UnknownIdentity),
-            (OtherDirectory, true, Origin::Copy),
-            (Clean, true, Origin::CleanShutdown),
-            (Clean, false, Origin::CleanShutdown),
-            (OtherBoot, true, Origin::Reboot),
-            (SameBoot { active_found: true }, true, Origin::ProcessCrash),
-            (SameBoot { active_found: false }, true, Origin::ActiveDirectoryLost),
-            (SameBoot { active_found: false }, false, Origin::ActiveDirectoryLost),
-        ];
-        for (identity, has_segments, row) in rows {
-            assert_eq!(origin(identity, has_segments), row, "{identity:?} {has_segments}");
-            assert_eq!(row.is_refused(), row == Origin::ActiveDirectoryLost);
-        }
-    }
-
-    #[test]
-    fn a_break_is_judged_by_what_is_known_durable() {
-        let found = EndFound { durable_event_id: 10, last_event_id: 10, ..EndFound::default() };
-        assert_eq!(ending(found), Ending::Whole);
-        assert_eq!(ending(EndFound { events_beyond: 1, ..found }), Ending::TailCut);
-        let below = EndFound { last_event_id: 9, ..found };
-        assert_eq!(ending(below), Ending::BreakBelowDurable);
-        assert_eq!(ending(EndFound { events_beyond: 5, ..below }), Ending::BreakBelowDurable);
-        assert_eq!(ending(EndFound { missing_segment: true, ..found }), Ending::MissingSegment);
-        assert_eq!(ending(EndFound { contradiction: true, ..found }), Ending::ActiveContradicts);
-        assert_eq!(ending(EndFound { misnamed: true, ..found }), Ending::Misnamed);
-        assert_eq!(ending(EndFound { active_missing: true, ..found }), Ending::ActiveSegmentLost);
-        let rows = [Ending::Whole, Ending::TailCut];
-        assert!(rows.iter().all(|row| !row.is_refused()));
-        assert!(Ending::BreakBelowDurable.is_refused() && Ending::Misnamed.is_refused());
-    }
-}
+/// How the log ends: the third part of the table.
+pub static ENDING: [Row<EndFound, Ending>; 7] = [
+    Row {
+        label: "whole",
+        holds: |found| found.at == Break::Slot && !found.beyond && !found.is_below_durable(),
+        then: Ending::Whole,
+    },
+    Row {
+        label: "tail-cut",
+        holds: |found| match found.at {
+            Break::Slot => found.beyond && !found.is_below_durable(),
+            Break::Missing => !found.loses_acknowledged(),
+            _ => false,
+        },
+        then: Ending::Cut,
+    },
+    Row {
+        label: "break-below-durable",
+        holds: |found| found.at == Break::Slot && found.is_below_durable(),
+        then: Ending::Refuse,
+    },
+    Row {
+        label: "missing-segment",
+        holds: |found| found.at == Break::Missing && found.loses_acknowledged(),
+        then: Ending::Refuse,
+    },
+    Row { label: "misnamed", holds: |found| found.at == Break::Misnamed, then: Ending::Refuse },
+    Row {
+        label: "active-segment-lost",
+        holds: |found| found.at == Break::ActiveLost,
+        then: Ending::Refuse,
+    },
+    Row {
+        label: "active-contradicts",
+        holds: |found| found.at == Break::ActiveContradicts,
+        then: Ending::Refuse,
+    },
+];

@@ -10,13 +10,13 @@ use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::{create, Directory, File, Open};
 
 use super::meta_coordinator;
-use super::recovery::{Ending, Origin};
-use super::recovery_scan::{active_path, Survey, TailSegment};
+use super::recovery::Ending;
+use super::recovery_aside::{keep_aside, settle_pairs};
+use super::recovery_scan::Survey;
+use super::recovery_walk::TailSegment;
 use super::segment::now_ns;
-use super::segment_freezer::is_frozen;
+use super::segment_maintainer::cold_header;
 use super::segment_preparer::write_zeros;
-
-const COPY_SIZE: usize = 1024 * 1024;
 
 /// The log as recovery leaves it.
 #[derive(Debug)]
@@ -52,51 +52,19 @@ pub struct OpenSegment {
     pub created_ts_ns: u64,
 }
 
-/// Says no, where the survey found what cannot be proved and loss is not accepted.
-pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) -> Result<()> {
-    let wal = wal.path().display();
-    let (from, to) = survey.place.event_ids.unwrap_or((0, 0));
-    let index = survey.place.segment_index.unwrap_or(0);
-    let may_be_accepted = match survey.ending {
-        Ending::MissingSegment | Ending::ActiveContradicts | Ending::Misnamed => false,
-        _ => accept_loss,
-    };
-    if may_be_accepted || !(survey.origin.is_refused() || survey.ending.is_refused()) {
-        return Ok(());
-    }
-    let message = if survey.ending.is_refused() {
-        let what = match survey.ending {
-            Ending::BreakBelowDurable => format!("events {from} to {to} were durable and are gone"),
-            Ending::MissingSegment => "the segment is missing, later ones are there".to_owned(),
-            Ending::ActiveSegmentLost => {
-                format!("its file is not in {}", active_path(survey).display())
-            }
-            Ending::ActiveContradicts => {
-                format!("the files in {} contradict it", active_path(survey).display())
-            }
-            _ => "the index in its header is another".to_owned(),
-        };
-        format!("{wal}: {}: segment {index}: {what}", survey.ending.label())
-    } else {
-        format!(
-            "{wal}: {}: the log was not shut down, and its active directory {} is gone with the \
-             newest events",
-            survey.origin.label(),
-            active_path(survey).display()
-        )
-    };
-    Err(Error::new(Cause::Corrupt, message).at(survey.place))
-}
-
 /// Makes sure that there is room for what is going to be written: copies of what is kept aside, a
 /// first new segment, the small records. On a full disk nothing is begun.
 pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<()> {
     const SMALL_RECORDS: u64 = 64 * 1024;
     const NAME: &str = "FS.reserve.tmp";
-    let cut = survey.tail.iter().filter(|segment| segment.beyond > 0);
-    let kept_aside: u64 = cut.map(|segment| segment.layout.file_size()).sum();
+    let tail = &survey.log.tail;
+    let cut = tail.iter().filter(|segment| segment.beyond > 0 && segment.end.event_count > 0);
+    let mut kept_aside: u64 = cut.map(|segment| segment.layout.file_size()).sum();
+    for active in &survey.active_beyond {
+        kept_aside += active.file.size()?;
+    }
     // Prepared segments that were never used are removed, and give their room back.
-    let unused = survey.tail.iter().filter(|segment| segment.end.event_count == 0);
+    let unused = tail.iter().filter(|segment| segment.is_unused());
     let given_back: u64 = unused.map(|segment| segment.layout.file_size()).sum();
     let segment = Layout { blocks: config.num_blocks }.file_size().saturating_sub(given_back);
     wal.remove(NAME)?;
@@ -108,100 +76,47 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
 }
 
 /// Does what the survey asks for.
-pub fn apply(survey: Survey, wal: &dyn Directory) -> Result<Recovered> {
+pub fn apply(survey: &Survey, wal: &dyn Directory) -> Result<Recovered> {
     let mut recovered = Recovered {
         end: MetaState::default(),
         last: None,
         next_index: None,
-        inventory: survey.inventory.clone(),
+        inventory: survey.log.inventory.clone(),
         carried_over: 0,
         accepted: 0,
         kept_aside: 0,
         notes: survey.notes.clone(),
     };
-    for name in &survey.inventory.temporaries {
+    for name in &survey.temporaries {
         wal.remove(name)?;
     }
-    settle_duplicates(wal, &mut recovered)?;
-    let cut = survey.events_beyond > 0;
-    if cut {
-        keep_aside(wal, &survey, &mut recovered)?;
+    settle_pairs(wal, survey)?;
+    keep_aside(wal, survey, &mut recovered)?;
+    let cut = survey.ending.then != Ending::Whole;
+    for segment in &survey.middle {
+        settle(survey, segment, false, &mut recovered)?;
     }
-    for segment in &survey.tail {
-        settle(&survey, segment, cut, &mut recovered)?;
+    recovered.end = MetaState::default();
+    for segment in &survey.log.tail {
+        settle(survey, segment, cut, &mut recovered)?;
     }
-    remove_unused(wal, &survey, &mut recovered)?;
+    remove_unused(wal, survey, &mut recovered)?;
     let newest = recovered.inventory.indexes().last().copied();
     recovered.next_index = newest.map_or(Some(0), |index| index.checked_add(1));
     if recovered.end.last_event_id == 0 {
-        recovered.end = end_of_cold(wal, &survey)?;
+        recovered.end = end_of_cold(wal, survey)?;
     }
-    if recovered.end.last_event_id != survey.last_event_id {
+    if recovered.end.last_event_id != survey.log.last_event_id {
         let message = format!(
             "{}: recovery ended at event {}, the survey at {}",
             wal.path().display(),
             recovered.end.last_event_id,
-            survey.last_event_id
+            survey.log.last_event_id
         );
         return Err(Error::new(Cause::Internal, message));
     }
     meta_coordinator::write(wal, recovered.end)?;
     Ok(recovered)
-}
-
-/// Both `.wal` and `.wal.lz4`: the crash came between freezing and unlinking.
-fn settle_duplicates(wal: &dyn Directory, recovered: &mut Recovered) -> Result<()> {
-    let both: Vec<u32> =
-        recovered.inventory.hot.intersection(&recovered.inventory.cold).copied().collect();
-    for index in both {
-        if is_frozen(wal, index)? {
-            wal.remove(&file_name::hot(index))?;
-            recovered.inventory.hot.remove(&index);
-        } else {
-            wal.remove(&file_name::cold(index))?;
-            recovered.inventory.cold.remove(&index);
-            recovered.notes.push(format!("{} was not whole", file_name::cold(index)));
-        }
-        wal.sync()?;
-    }
-    Ok(())
-}
-
-/// Copies every tail file that holds events behind the end.
-fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered) -> Result<()> {
-    for segment in survey.tail.iter().filter(|segment| segment.beyond > 0) {
-        let name = free_name(wal, segment.index)?;
-        // Under a temporary name until it is whole, so that a half one is never taken for it.
-        let temporary = file_name::temporary(&name);
-        let copy = create(wal, &temporary)?;
-        let mut buffer = vec![0; COPY_SIZE];
-        let mut offset = 0;
-        loop {
-            let read = segment.disk.read_at(&mut buffer, offset)?;
-            copy.write_at(&buffer[..read], offset)?;
-            offset += read as u64;
-            if read < buffer.len() {
-                break;
-            }
-        }
-        copy.sync()?;
-        wal.rename(&temporary, &name)?;
-        wal.sync()?;
-        recovered.kept_aside += u64::from(segment.beyond);
-        recovered.notes.push(format!("{} events kept aside in {name}", segment.beyond));
-    }
-    Ok(())
-}
-
-/// The first name for a file kept aside that is not taken.
-fn free_name(wal: &dyn Directory, index: u32) -> Result<String> {
-    let base = format!("{}.corrupt", file_name::hot(index));
-    let taken = wal.list()?;
-    let numbered = (1_u32..).map(|n| format!("{base}.{n}"));
-    std::iter::once(base.clone())
-        .chain(numbered)
-        .find(|name| !taken.contains(name))
-        .ok_or_else(|| Error::new(Cause::NoSpace, format!("{base}: every name is taken")))
 }
 
 /// Makes one tail segment hold its events, sealed and durable, and nothing behind them.
@@ -212,33 +127,34 @@ fn settle(
     recovered: &mut Recovered,
 ) -> Result<()> {
     let count = segment.end.event_count;
-    if cut {
-        clear_behind(&*segment.disk, count, segment.layout)?;
-    }
     if count == 0 {
         return Ok(());
+    }
+    if cut {
+        clear_behind(&*segment.disk, count, segment.layout)?;
     }
     recovered.end = MetaState {
         last_segment_index: segment.index,
         last_offset: Layout::end_offset(count),
         last_event_id: segment.end.last_event_id,
     };
-    if !recovered.inventory.hot.contains(&segment.index) {
-        // Its cold file was found good, and this one is gone already.
-        return Ok(());
-    }
-    let known = survey.durable_event_id.min(survey.last_event_id);
+    let known = survey.durable_event_id.min(survey.log.last_event_id);
     let proven = segment.is_closed() && segment.end.last_event_id <= known && !cut;
     let (chained, accepted) = if proven {
         (segment.header.map_or(0, |header| header.last_chained_checksum), 0)
     } else {
         let source = segment.active.as_ref().unwrap_or(&segment.disk);
-        persist_again(&**source, segment, known)?
+        let sealed = persist_again(&**source, segment, known)?;
+        if sealed.anew > 0 {
+            let name = file_name::hot(segment.index);
+            recovered.notes.push(format!("block-sealed: {name}: {}", sealed.anew));
+        }
+        (sealed.chained, sealed.above)
     };
     recovered.carried_over += u64::from(count - segment.on_disk.min(count));
     recovered.accepted += accepted;
     let goes_on =
-        segment.end.last_event_id == survey.last_event_id && count < segment.layout.capacity();
+        segment.end.last_event_id == survey.log.last_event_id && count < segment.layout.capacity();
     let created_ts_ns = segment.header.map_or_else(now_ns, |header| header.created_ts_ns);
     let open = SegmentHeader::open(segment.index, created_ts_ns);
     let header = if goes_on {
@@ -267,18 +183,26 @@ fn settle(
     Ok(())
 }
 
+/// What sealing a segment once more came to.
+struct Sealed {
+    /// The chained checksum of the last block.
+    chained: u64,
+    /// Events that were not known durable.
+    above: u64,
+    /// Blocks that were durable, and had no seal or another one.
+    anew: u32,
+}
+
 /// Writes the events and seals of a segment once more, from the first one on that is not known
 /// durable and sealed, even those that seem to be there: a restart hides an earlier write error.
-/// What is durable and sealed is not touched: a new seal would hide what the disk did to it. Returns
-/// the chained checksum of the last block, and how many events were not known durable.
+/// What is durable and sealed is not touched: a new seal would hide what the disk did to it.
 fn persist_again(
     source: &dyn File,
     segment: &TailSegment,
     durable_event_id: u64,
-) -> Result<(u64, u64)> {
+) -> Result<Sealed> {
     let mut left = segment.end.event_count as usize;
-    let mut chained = 0;
-    let mut above = 0;
+    let (mut chained, mut above, mut anew) = (0, 0, 0);
     let mut headers = Vec::new();
     for_each_block(source, 0, |block, bytes| {
         let count = left.min(EVENTS_PER_BLOCK);
@@ -295,7 +219,9 @@ fn persist_again(
                 && found.event_count == header.event_count
                 && found.durable_event_id <= durable_event_id
         });
-        if !sealed || header.last_event_id > durable_event_id {
+        let durable = header.last_event_id <= durable_event_id;
+        anew += u32::from(!sealed && durable);
+        if !sealed || !durable {
             segment.disk.write_at(events, at + BLOCK_HEADER_SIZE as u64)?;
             headers.push((at, header.encode()));
         }
@@ -305,7 +231,7 @@ fn persist_again(
         segment.disk.write_at(&header, at)?;
     }
     segment.disk.sync()?;
-    Ok((chained, above))
+    Ok(Sealed { chained, above, anew })
 }
 
 fn read_block_header(file: &dyn File, at: u64) -> Result<Option<BlockHeader>> {
@@ -326,12 +252,15 @@ fn clear_behind(file: &dyn File, count: u32, layout: Layout) -> Result<()> {
 
 /// Prepared segments that were never used. Their indexes are used again.
 fn remove_unused(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered) -> Result<()> {
-    let mut removed = false;
-    for segment in survey.tail.iter().filter(|segment| segment.end.event_count == 0) {
-        removed |= wal.remove(&file_name::hot(segment.index))?;
+    let mut names = String::new();
+    for segment in survey.log.tail.iter().filter(|segment| segment.is_unused()) {
+        let name = file_name::hot(segment.index);
+        wal.remove(&name)?;
         recovered.inventory.hot.remove(&segment.index);
+        names = names + " " + &name;
     }
-    if removed {
+    if !names.is_empty() {
+        recovered.notes.push(format!("unused:{names}"));
         wal.sync()?;
     }
     Ok(())
@@ -340,15 +269,16 @@ fn remove_unused(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered
 /// The end of a log that ends in a cold segment: as its header says, or, if that cannot be read, as
 /// meta does.
 fn end_of_cold(wal: &dyn Directory, survey: &Survey) -> Result<MetaState> {
-    let Some(&index) = survey.inventory.cold.last() else { return Ok(MetaState::default()) };
-    let header = super::segment_maintainer::cold_header(wal, index)?;
-    Ok(match header {
+    let Some(&index) = survey.log.inventory.cold.last() else { return Ok(MetaState::default()) };
+    Ok(match cold_header(wal, index)? {
         Some(header) => MetaState {
             last_segment_index: index,
             last_offset: Layout::end_offset(header.event_count),
             last_event_id: header.last_event_id,
         },
-        None => survey.meta.unwrap_or_default(),
+        None => {
+            MetaState { last_event_id: survey.log.last_event_id, ..survey.meta.unwrap_or_default() }
+        }
     })
 }
 
@@ -359,14 +289,4 @@ pub fn open_last(wal: &dyn Directory, last: &OpenSegment) -> Result<std::sync::A
         let path = wal.path_of(&name);
         Error::new(Cause::Io, format!("{}: vanished during recovery", path.display()))
     })
-}
-
-/// Whether the survey's log was left in order.
-pub fn is_clean(survey: &Survey) -> bool {
-    survey.origin.is_clean() && survey.ending == Ending::Whole
-}
-
-/// Whether a new log id is due: the old one is not known, or another directory's.
-pub fn needs_new_id(origin: Origin) -> bool {
-    matches!(origin, Origin::NewLog | Origin::UnknownIdentity | Origin::Copy)
 }

@@ -3,192 +3,140 @@
 //! Only the end of the log is read: segments from the newest closed one on. What lies before was
 //! durable before the first block of a later segment was sealed, and is `verify`'s business.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{
-    durable_stamp, for_each_block, load_identity, load_meta, open_active, read_header,
-    scan_segment, Identity, Inventory,
+use crate::directory::{durable_stamp, load_meta, scan_segment, Inventory};
+use crate::error::{Place, Result};
+use crate::format::{file_name, Layout, MetaState, Rule};
+use crate::storage::{Directory, Storage};
+
+use super::recovery::{
+    decide, Action, Break, EndFound, Ending, HeaderFound, Origin, Row, SegmentFound, ENDING,
+    SEGMENT,
 };
-use crate::error::{Cause, Error, Place, Result};
-use crate::format::file_name;
-use crate::format::{IdentityRecord, Layout, LogEnd, MetaState, Rule, SegmentHeader};
-use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
-use crate::storage::{Directory, File, Open, Storage};
-
-use super::recovery::{self, EndFound, Ending, IdentityFound, Origin};
+use super::recovery_origin::{find_origin, ActiveFiles, OriginSurvey};
+use super::recovery_pairs::{judge_pairs, Pairs};
+use super::recovery_walk::{events_above, ActiveBeyond, TailSegment, Walk};
 use super::segment_maintainer::cold_header;
-
-/// A segment at the end of the log.
-#[derive(Debug)]
-pub struct TailSegment {
-    /// The number in its name.
-    pub index: u32,
-    /// Its disk file.
-    pub disk: Arc<dyn File>,
-    /// Its room.
-    pub layout: Layout,
-    /// Its header, if that is valid.
-    pub header: Option<SegmentHeader>,
-    /// Its file in the active directory, if the log was left by a crash of the process.
-    pub active: Option<Arc<dyn File>>,
-    /// The events of it that belong to the log.
-    pub end: LogEnd,
-    /// How many of them the disk file proves by itself.
-    pub on_disk: u32,
-    /// Slots behind the end of the log that hold events.
-    pub beyond: u32,
-}
-
-impl TailSegment {
-    /// Whether its header says that it is closed with just these events.
-    pub fn is_closed(&self) -> bool {
-        self.header.is_some_and(|h| h.is_closed() && h.event_count == self.end.event_count)
-    }
-
-    fn is_full(&self) -> bool {
-        self.end.event_count == self.layout.capacity()
-    }
-}
 
 /// Everything recovery decides by.
 #[derive(Debug)]
 pub struct Survey {
-    /// Files of the WAL directory.
-    pub inventory: Inventory,
-    /// The identity, where there is a whole one.
-    pub identity: Option<IdentityRecord>,
-    /// Row of the first half of the table.
-    pub origin: Origin,
-    /// Row of the second half.
-    pub ending: Ending,
+    /// Names of files that were being written.
+    pub temporaries: Vec<String>,
+    /// Both files of a segment.
+    pub pairs: Pairs,
+    /// Where the log is.
+    pub origin: OriginSurvey,
+    /// How it ends.
+    pub ending: &'static Row<EndFound, Ending>,
+    /// What ends it.
+    pub at: Break,
     /// What `wal_meta.dat` says, if it can be trusted.
     pub meta: Option<MetaState>,
     /// D.
     pub durable_event_id: u64,
-    /// Last event of the log.
-    pub last_event_id: u64,
-    /// Events behind it.
-    pub events_beyond: u64,
-    /// Segments at the end of the log, by index.
-    pub tail: Vec<TailSegment>,
-    /// The active directory of the crashed process.
-    pub active: Option<Arc<dyn Directory>>,
+    /// The log.
+    pub log: LogSurvey,
+    /// Segments before the tail whose headers are to be written anew.
+    pub middle: Vec<TailSegment>,
+    /// Active files that hold what does not belong to the log.
+    pub active_beyond: Vec<ActiveBeyond>,
     /// What else was noticed.
     pub notes: Vec<String>,
     /// Where the break is, for a refusal.
     pub place: Place,
 }
 
-/// Looks at a directory.
-pub fn survey(storage: &dyn Storage, wal: &dyn Directory) -> Result<Survey> {
-    let inventory = Inventory::of(wal)?;
-    let mut notes = Vec::new();
-    let (found, identity, active) = find_identity(storage, wal, &mut notes)?;
-    let origin = recovery::origin(found, !inventory.is_empty());
-    let mut tail = open_tail(wal, &inventory)?;
-    let meta = find_meta(wal, &mut notes)?;
-    let durable_event_id = find_durable(meta, &tail)?;
-    let mut found = EndFound { durable_event_id, ..EndFound::default() };
-    let mut active_files = match (&active, origin) {
-        (Some(directory), Origin::ProcessCrash) => open_active_files(&**directory)?,
-        _ => BTreeMap::new(),
-    };
-    let floor = floor_before(wal, &inventory, &tail, durable_event_id, &mut notes)?;
-    let crashed = origin == Origin::ProcessCrash;
-    let mut place = walk(&mut tail, &mut active_files, floor, crashed, &mut found)?;
-    // What is left are active files that no disk file goes with.
-    for (&index, file) in &active_files {
-        let after_tail = tail.last().is_none_or(|last| index > last.index);
-        let events = scan_segment(&**file, Rule::Memory, found.last_event_id)?.event_count;
-        if after_tail && events > 0 {
-            found.missing_segment = true;
-            place.segment_index = Some(index);
+/// The log as far as it can be accepted.
+#[derive(Debug)]
+pub struct LogSurvey {
+    /// Its segments, those behind the end among them that are in the tail.
+    pub inventory: Inventory,
+    /// Segments behind the end that are not: nothing of them stays.
+    pub cut: Inventory,
+    /// The segments from the newest closed one on.
+    pub tail: Vec<TailSegment>,
+    /// The last event.
+    pub last_event_id: u64,
+}
+
+impl Survey {
+    /// `origin/ending`, or the origin alone when nothing else was decided.
+    pub fn label(&self) -> String {
+        match self.ending.then {
+            Ending::Whole => self.origin.row.label.to_owned(),
+            _ => format!("{}/{}", self.origin.row.label, self.ending.label),
         }
     }
-    if let Some(index) = first_gap(&inventory, &tail) {
-        found.missing_segment = true;
-        place = Place { segment_index: Some(index), ..Place::default() };
+
+    /// Whether the log was left in order.
+    pub fn is_clean(&self) -> bool {
+        matches!(self.origin.row.then, Origin::New | Origin::Clean)
+            && self.ending.then == Ending::Whole
     }
-    let ending = recovery::ending(found);
-    if found.last_event_id < found.durable_event_id {
-        place.event_ids = Some((found.last_event_id + 1, found.durable_event_id));
+
+    /// Whether a new log id is due: the old one is not known, is another directory's, or is that of
+    /// an active directory that is given up.
+    pub fn needs_new_id(&self) -> bool {
+        matches!(self.origin.row.then, Origin::New | Origin::DiskAsNew | Origin::RefuseAsNew)
     }
+
+    /// The path of the active directory the identity names, for messages.
+    pub fn active_path(&self) -> &Path {
+        let identity = self.origin.identity.as_ref();
+        Path::new(identity.map_or("", |identity| &identity.active_path))
+    }
+}
+
+/// Looks at a directory. Where active events contradict persisted ones and loss is accepted, the WAL
+/// directory alone is the log.
+pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> Result<Survey> {
+    let mut notes = Vec::new();
+    let mut inventory = Inventory::of(wal)?;
+    let origin = find_origin(storage, wal, !inventory.is_empty(), &mut notes)?;
+    let temporaries = std::mem::take(&mut inventory.temporaries);
+    let pairs = judge_pairs(wal, &mut inventory)?;
+    for pair in &pairs.all {
+        notes.push(format!("{}: {}", pair.row.label, file_name::cold(pair.index)));
+    }
+    let meta = find_meta(wal, &mut notes)?;
+    let active = origin.active.as_ref();
+    let look = Look { wal, meta };
+    let (mut log, mut walk) = look.find_end(inventory.clone(), active)?;
+    let (at, ending) = (walk.at, decide(&ENDING, &walk.found())?);
+    let place = walk.place();
+    let mut active_beyond = std::mem::take(&mut walk.leftover);
+    if let (Break::ActiveContradicts, true, Some(active)) = (at, accept_loss, active) {
+        (log, walk) = look.find_end(inventory, None)?;
+        active_beyond = active_events(active, log.last_event_id)?;
+    }
+    for segment in &log.tail {
+        if let (Some(active), 1..) = (&segment.active, segment.active_beyond) {
+            active_beyond.push(ActiveBeyond {
+                index: segment.index,
+                file: Arc::clone(active),
+                events: segment.active_beyond,
+            });
+        }
+    }
+    notes.append(&mut walk.notes);
+    let middle = look.open_middle(&pairs.unsettled, &log, walk.durable_event_id, &mut notes)?;
     Ok(Survey {
-        inventory,
-        identity,
+        temporaries,
+        pairs,
         origin,
         ending,
+        at,
         meta,
-        durable_event_id,
-        last_event_id: found.last_event_id,
-        events_beyond: found.events_beyond,
-        tail,
-        active,
+        durable_event_id: walk.durable_event_id,
+        log,
+        middle,
+        active_beyond,
         notes,
         place,
     })
-}
-
-type FoundIdentity = (IdentityFound, Option<IdentityRecord>, Option<Arc<dyn Directory>>);
-
-fn find_identity(
-    storage: &dyn Storage,
-    wal: &dyn Directory,
-    notes: &mut Vec<String>,
-) -> Result<FoundIdentity> {
-    let record = match load_identity(wal)? {
-        Identity::Missing => {
-            notes.push("wal_identity is missing".into());
-            return Ok((IdentityFound::Missing, None, None));
-        }
-        Identity::Unreadable => {
-            notes.push("wal_identity is not readable".into());
-            return Ok((IdentityFound::Unreadable, None, None));
-        }
-        Identity::Known(record) => record,
-    };
-    let here = wal.status()?;
-    if (record.wal_dev, record.wal_ino) != (here.dev, here.ino) {
-        return Ok((IdentityFound::OtherDirectory, Some(record), None));
-    }
-    if record.clean {
-        return Ok((IdentityFound::Clean, Some(record), None));
-    }
-    if record.boot_id != storage.boot_id()? {
-        return Ok((IdentityFound::OtherBoot, Some(record), None));
-    }
-    let active = open_active(storage, &record, here.uid)?;
-    let found = IdentityFound::SameBoot { active_found: active.is_some() };
-    Ok((found, Some(record), active))
-}
-
-/// Opens the hot segments from the newest closed one on, and reads their headers.
-fn open_tail(wal: &dyn Directory, inventory: &Inventory) -> Result<Vec<TailSegment>> {
-    let mut tail = Vec::new();
-    for &index in inventory.hot.iter().rev() {
-        let Some(disk) = wal.open(&file_name::hot(index), Open::Write)? else { continue };
-        let header = read_header(&*disk)?;
-        let closed = header.is_some_and(|h| h.is_closed() && h.segment_index == index);
-        let layout = Layout::of_file(disk.size()?);
-        let end = LogEnd::default();
-        tail.push(TailSegment {
-            index,
-            disk,
-            layout,
-            header,
-            active: None,
-            end,
-            on_disk: 0,
-            beyond: 0,
-        });
-        if closed {
-            break;
-        }
-    }
-    tail.reverse();
-    Ok(tail)
 }
 
 fn find_meta(wal: &dyn Directory, notes: &mut Vec<String>) -> Result<Option<MetaState>> {
@@ -201,144 +149,196 @@ fn find_meta(wal: &dyn Directory, notes: &mut Vec<String>) -> Result<Option<Meta
     Ok(found.flatten())
 }
 
-/// D: what meta and the stamps of valid block headers know to be durable.
-fn find_durable(meta: Option<MetaState>, tail: &[TailSegment]) -> Result<u64> {
-    let mut durable = meta.map_or(0, |state| state.last_event_id);
-    for segment in tail {
-        durable = durable.max(durable_stamp(&*segment.disk)?);
-    }
-    Ok(durable)
-}
-
-/// The active files, each under the index in its name. One whose header states another index holds
-/// nothing that can be trusted, and then neither can the directory. A header that is not valid
-/// states nothing: events decide.
-fn open_active_files(active: &dyn Directory) -> Result<BTreeMap<u32, Arc<dyn File>>> {
-    let mut files = BTreeMap::new();
-    for index in Inventory::of(active)?.hot {
-        let name = file_name::hot(index);
-        let Some(file) = active.open(&name, Open::Read)? else { continue };
-        if read_header(&*file)?.is_some_and(|header| header.segment_index != index) {
-            let path = active.path_of(&name);
-            let message = format!("{}: the header is not that of segment {index}", path.display());
-            let place = Place { segment_index: Some(index), offset: Some(0), event_ids: None };
-            return Err(Error::new(Cause::Corrupt, message).at(place));
-        }
-        files.insert(index, file);
-    }
-    Ok(files)
-}
-
-/// The last event id before the tail: events of the tail must be above it.
-fn floor_before(
-    wal: &dyn Directory,
-    inventory: &Inventory,
-    tail: &[TailSegment],
-    durable_event_id: u64,
-    notes: &mut Vec<String>,
-) -> Result<u64> {
-    if let Some(header) = tail.first().and_then(|first| first.header) {
-        if header.is_closed() && header.first_event_id > 0 {
-            return Ok(header.first_event_id - 1);
+/// The active files that hold events at all.
+fn active_events(active: &ActiveFiles, last_event_id: u64) -> Result<Vec<ActiveBeyond>> {
+    let mut found = Vec::new();
+    for (&index, file) in &active.files {
+        if events_above(&**file, 0)? > 0 {
+            let events = events_above(&**file, last_event_id)?;
+            found.push(ActiveBeyond { index, file: Arc::clone(file), events });
         }
     }
-    let is_before = |index: &&u32| tail.first().is_none_or(|first| **index < first.index);
-    let Some(&index) = inventory.cold.iter().rev().find(is_before) else { return Ok(0) };
-    if let Some(header) = cold_header(wal, index)? {
-        return Ok(header.last_event_id);
-    }
-    notes.push(format!("{} cannot be read", file_name::cold(index)));
-    // With nothing behind it, the log ends where it is known to have ended.
-    Ok(if tail.is_empty() { durable_event_id } else { 0 })
+    Ok(found)
 }
 
-/// Follows the log through the tail. Returns where it ends.
-fn walk(
-    tail: &mut [TailSegment],
-    active_files: &mut BTreeMap<u32, Arc<dyn File>>,
-    floor: u64,
-    crashed: bool,
-    found: &mut EndFound,
-) -> Result<Place> {
-    found.last_event_id = floor;
-    let mut place = Place::default();
-    let mut ended = false;
-    for segment in tail {
-        segment.active = active_files.remove(&segment.index);
-        if ended {
-            segment.beyond = count_beyond(segment, found.last_event_id)?;
-            // In memory nothing can follow the end: the writer fills segments one by one.
-            found.contradiction |= segment.active.is_some() && segment.beyond > 0;
-        } else {
-            accept(segment, found)?;
-            segment.beyond = segment.end.events_beyond;
-            let offset = Layout::event_offset(segment.end.event_count);
-            place =
-                Place { segment_index: Some(segment.index), offset: Some(offset), event_ids: None };
-            let closed = segment.is_closed() && segment.beyond == 0;
-            ended = !(segment.is_full() || closed);
-            // A segment has its active file before its disk file, and until it is full and durable.
-            found.active_missing |= ended && crashed && segment.active.is_none();
+/// What the end of the log is looked for with.
+struct Look<'a> {
+    wal: &'a dyn Directory,
+    meta: Option<MetaState>,
+}
+
+/// What lies before the tail.
+enum Before {
+    /// The last event id of it; `None` when it cannot be read.
+    Floor(Option<u64>),
+    /// From this segment on nothing follows on what is before.
+    Broken(u32, Break),
+}
+
+impl Look<'_> {
+    /// Finds the log's last segments, and follows it through them.
+    fn find_end(
+        &self,
+        mut inventory: Inventory,
+        active: Option<&ActiveFiles>,
+    ) -> Result<(LogSurvey, Walk)> {
+        let mut tail = self.open_tail(&inventory)?;
+        let durable_event_id = self.find_durable(&tail)?;
+        let mut cut = Inventory::default();
+        let mut cut_by = None;
+        let mut notes = Vec::new();
+        let floor = loop {
+            match self.before_tail(&inventory, &tail, cut_by.is_some(), &mut notes)? {
+                Before::Floor(floor) => break floor,
+                Before::Broken(index, at) => {
+                    cut.hot.append(&mut inventory.hot.split_off(&index));
+                    cut.cold.append(&mut inventory.cold.split_off(&index));
+                    cut_by = Some((index, at));
+                    tail = self.open_tail(&inventory)?;
+                }
+            }
+        };
+        let before = oldest(&tail, &inventory).checked_sub(1);
+        let mut walk = Walk {
+            durable_event_id,
+            crashed: active.is_some(),
+            last_event_id: match floor {
+                Some(floor) => floor,
+                None => floor_of_unreadable(&tail, durable_event_id)?,
+            },
+            ended: false,
+            at: Break::Slot,
+            place: Place::default(),
+            next_index: before.and_then(|b| inventory.indexes().range(..=b).last()?.checked_add(1)),
+            events_beyond: 0,
+            closed_beyond: false,
+            leftover: Vec::new(),
+            notes,
+        };
+        walk.through(&mut tail, active.map(|a| a.files.clone()).unwrap_or_default())?;
+        if let Some((index, at)) = cut_by {
+            (walk.at, walk.closed_beyond) = (at, true);
+            walk.place.segment_index = Some(index);
         }
-        found.events_beyond += u64::from(segment.beyond);
+        if let Some(index) = active.and_then(|active| active.misnamed) {
+            walk.at = Break::ActiveContradicts;
+            walk.place = Place { segment_index: Some(index), offset: Some(0), event_ids: None };
+        }
+        let last_event_id = walk.last_event_id;
+        Ok((LogSurvey { inventory, cut, tail, last_event_id }, walk))
     }
-    Ok(place)
-}
 
-/// Decides which events of a segment belong to the log: by the disk, or by memory if there is.
-fn accept(segment: &mut TailSegment, found: &mut EndFound) -> Result<()> {
-    let floor = found.last_event_id;
-    let rule = Rule::Disk { durable_id: found.durable_event_id };
-    let disk = scan_segment(&*segment.disk, rule, floor)?;
-    segment.on_disk = disk.event_count;
-    segment.end = disk;
-    if let Some(active) = &segment.active {
-        segment.end = scan_segment(&**active, Rule::Memory, floor)?;
-        let agree = segment.layout == Layout::of_file(active.size()?)
-            && disk.event_count <= segment.end.event_count
-            && same_events(&*segment.disk, &**active, disk.event_count)?;
-        found.contradiction |= !agree || segment.end.events_beyond > 0;
+    /// Opens the hot segments from the newest closed one on, and reads their headers. A cold one was
+    /// closed: the hot ones before it are not of the end.
+    fn open_tail(&self, inventory: &Inventory) -> Result<Vec<TailSegment>> {
+        let mut tail = Vec::new();
+        let after_cold = inventory.cold.last().map_or(0, |last| last.saturating_add(1));
+        for &index in inventory.hot.range(after_cold..).rev() {
+            let Some(segment) = TailSegment::open(self.wal, index)? else { continue };
+            let closed = segment.header.is_some_and(|h| h.is_closed() && h.segment_index == index);
+            tail.push(segment);
+            if closed {
+                break;
+            }
+        }
+        tail.reverse();
+        Ok(tail)
     }
-    let named_right = segment.header.is_none_or(|header| header.segment_index == segment.index);
-    found.misnamed |= !named_right && segment.end.event_count > 0;
-    found.last_event_id = segment.end.last_event_id;
-    Ok(())
+
+    /// Segments before the tail that have lost the headers of closed ones, and were found by chance.
+    fn open_middle(
+        &self,
+        unsettled: &[u32],
+        log: &LogSurvey,
+        durable_event_id: u64,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<TailSegment>> {
+        let mut middle = Vec::new();
+        let oldest = oldest(&log.tail, &log.inventory);
+        let before = unsettled.iter().filter(|&&index| index < oldest);
+        for &index in before.filter(|index| log.inventory.hot.contains(index)) {
+            let Some(mut segment) = TailSegment::open(self.wal, index)? else { continue };
+            // What comes before is not known here; ids rise, and D is far above.
+            segment.end =
+                scan_segment(&*segment.disk, Rule::Disk { durable_id: durable_event_id }, 0)?;
+            segment.on_disk = segment.end.event_count;
+            // A part of it is not for recovery to take for the whole.
+            if segment.end.event_count > 0 && segment.end.events_beyond == 0 {
+                notes.push(format!("header-rebuilt: {}", file_name::hot(index)));
+                middle.push(segment);
+            }
+        }
+        Ok(middle)
+    }
+
+    /// D: what meta and the stamps of valid block headers know to be durable.
+    fn find_durable(&self, tail: &[TailSegment]) -> Result<u64> {
+        let mut durable = self.meta.map_or(0, |state| state.last_event_id);
+        for segment in tail {
+            durable = durable.max(durable_stamp(&*segment.disk)?);
+        }
+        Ok(durable)
+    }
+
+    /// The last event id before the tail, unless the log breaks there.
+    fn before_tail(
+        &self,
+        inventory: &Inventory,
+        tail: &[TailSegment],
+        is_cut: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<Before> {
+        let oldest = oldest(tail, inventory);
+        let closed = tail.first().and_then(|first| first.header);
+        let closed = closed.filter(|h| h.is_closed() && h.segment_index == oldest);
+        let before = inventory.indexes().into_iter().filter(|&index| index < oldest);
+        let joined = closed.map(|_| oldest);
+        let indexes: Vec<u32> = before.chain(joined).collect();
+        if let Some(pair) = indexes.windows(2).find(|pair| pair[1] - pair[0] > 1) {
+            return Ok(Before::Broken(pair[0] + 1, Break::Missing));
+        }
+        if let Some(header) = closed.filter(|header| header.first_event_id > 0) {
+            return Ok(Before::Floor(Some(header.first_event_id - 1)));
+        }
+        let Some(&index) = inventory.cold.range(..oldest).last() else {
+            return Ok(Before::Floor(Some(0)));
+        };
+        let header = cold_header(self.wal, index)?;
+        let found = match header {
+            Some(header) if header.segment_index != index => HeaderFound::OtherIndex,
+            Some(header) if header.is_closed() => HeaderFound::Closed,
+            Some(_) => HeaderFound::Open,
+            None => HeaderFound::Invalid,
+        };
+        let row =
+            decide(&SEGMENT, &SegmentFound { is_cold: true, header: found, has_events: false })?;
+        Ok(match (row.then, header) {
+            (Action::Refuse, _) => Before::Broken(index, Break::Misnamed),
+            (Action::Accept, Some(header)) => Before::Floor(Some(header.last_event_id)),
+            // A log that is cut must end at an event that is known.
+            _ if is_cut && tail.is_empty() => Before::Broken(index, Break::Missing),
+            _ => {
+                notes.push(format!("{}: {}", row.label, file_name::cold(index)));
+                Before::Floor(None)
+            }
+        })
+    }
 }
 
-/// Events of a segment behind the end of the log.
-fn count_beyond(segment: &TailSegment, last_event_id: u64) -> Result<u32> {
-    let file = segment.active.as_ref().unwrap_or(&segment.disk);
-    let end = scan_segment(&**file, Rule::Memory, last_event_id)?;
-    Ok(end.event_count + end.events_beyond)
+/// Where the tail begins; without one, past every index.
+fn oldest(tail: &[TailSegment], inventory: &Inventory) -> u32 {
+    let past = || inventory.indexes().last().map_or(0, |last| last.saturating_add(1));
+    tail.first().map_or_else(past, |first| first.index)
 }
 
-/// Whether two files have the same first `count` events.
-fn same_events(a: &dyn File, b: &dyn File, count: u32) -> Result<bool> {
-    let mut same = true;
-    let mut left = count as usize;
-    for_each_block(a, 0, |block, ours| {
-        let len = left.min(EVENTS_PER_BLOCK) * EVENT_SIZE;
-        let mut theirs = vec![0; len];
-        let at = Layout::block_offset(block) + BLOCK_HEADER_SIZE as u64;
-        let read = b.read_at(&mut theirs, at)?;
-        same = read == len && theirs == ours[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + len];
-        left -= len / EVENT_SIZE;
-        Ok(same && left > 0)
-    })?;
-    Ok(same)
-}
-
-/// The first index that is missing between segments that hold events.
-fn first_gap(inventory: &Inventory, tail: &[TailSegment]) -> Option<u32> {
-    let in_use = |index: &u32| {
-        let segment = tail.iter().find(|segment| segment.index == *index);
-        segment.is_none_or(|segment| segment.end.event_count > 0)
-    };
-    let indexes: Vec<u32> = inventory.indexes().into_iter().filter(in_use).collect();
-    indexes.windows(2).find(|pair| pair[1] - pair[0] > 1).map(|pair| pair[0] + 1)
-}
-
-/// The path of the active directory the identity names, for messages.
-pub fn active_path(survey: &Survey) -> &Path {
-    Path::new(survey.identity.as_ref().map_or("", |identity| &identity.active_path))
+/// The floor of a tail behind a cold segment that cannot be read: what its own first event needs,
+/// or, when it has none, where the log is known to have ended.
+fn floor_of_unreadable(tail: &[TailSegment], durable_event_id: u64) -> Result<u64> {
+    let Some(first) = tail.first() else { return Ok(durable_event_id) };
+    let mut id = [0; 8];
+    first.disk.read_at(&mut id, Layout::event_offset(0))?;
+    Ok(match u64::from_le_bytes(id) {
+        0 => durable_event_id,
+        id => id - 1,
+    })
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::directory::{
-    durable_stamp, load_identity, load_meta, open_active, read_header, FileStream, Identity,
-    Inventory,
+    durable_stamp, load_identity, load_meta, open_active, read_header, ActiveDirectory, FileStream,
+    Identity, Inventory,
 };
 use crate::error::{Cause, Error, Place, Result};
 use crate::format::{cold_frame, file_name, RequestEvent, SegmentHeader, SEGMENT_HEADER_SIZE};
@@ -230,7 +230,8 @@ impl LogFiles {
         if identity.clean || !same_place || identity.boot_id != self.storage.boot_id()? {
             return Ok(None);
         }
-        let Some(directory) = open_active(&*self.storage, identity, here.uid)? else {
+        let ActiveDirectory::Ours(directory) = open_active(&*self.storage, identity, here.uid)?
+        else {
             return Ok(None);
         };
         let name = file_name::hot(index);

@@ -1,7 +1,9 @@
 //! Logs that were never shut down: a process of its own writes one and kills itself; what the
 //! machine's restart would change is then changed by hand.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
@@ -111,4 +113,40 @@ pub fn recover(place: &Place, last: u64) -> (String, String) {
     manager.shutdown(writer).unwrap();
     assert_holds(&place.log(), last);
     (decision, notes)
+}
+
+/// Everything a crashed log consists of, to be put back into the same directories: a log in other
+/// ones would be a copy.
+pub struct Snapshot {
+    wal: BTreeMap<String, Vec<u8>>,
+    active: Vec<(PathBuf, BTreeMap<String, Vec<u8>>)>,
+}
+
+impl Snapshot {
+    pub fn take(place: &Place) -> Self {
+        let of_active = |path: PathBuf| (path.clone(), contents(&path));
+        Snapshot {
+            wal: contents(&place.log()),
+            active: place.active_directories().into_iter().map(of_active).collect(),
+        }
+    }
+
+    pub fn put_back(&self, place: &Place) {
+        for directory in place.active_directories() {
+            fs::remove_dir_all(directory).unwrap();
+        }
+        for (path, files) in &self.active {
+            fs::create_dir(path).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o750)).unwrap();
+            for (name, bytes) in files {
+                fs::write(path.join(name), bytes).unwrap();
+            }
+        }
+        for name in contents(&place.log()).into_keys() {
+            fs::remove_file(place.log().join(name)).unwrap();
+        }
+        for (name, bytes) in &self.wal {
+            fs::write(place.log().join(name), bytes).unwrap();
+        }
+    }
 }

@@ -196,6 +196,15 @@ pub fn may_mount() -> bool {
     root
 }
 
+/// Whether system calls can be made to fail; if not, says that the test is skipped.
+pub fn has_strace() -> bool {
+    let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        println!("skipped: strace is not installed");
+    }
+    found
+}
+
 /// Runs the test `name` of this binary again as a process of its own, in which [`SCENARIO`] is set.
 pub fn spawn_scenario(name: &str, scenario: &str) -> Child {
     spawn_scenario_under(&[], name, scenario)

@@ -1,0 +1,130 @@
+//! Recovery keeps aside what does not belong to the log: whole files, synced, under names that
+//! nothing ever reads or deletes. Only then may anything be cleared.
+
+use crate::error::{Cause, Error, Result};
+use crate::format::file_name;
+use crate::storage::{create, Directory, File, Open};
+
+use super::recovery::Pair;
+use super::recovery_apply::Recovered;
+use super::recovery_scan::Survey;
+use super::recovery_walk::events_above;
+use super::segment_maintainer::cold_header;
+
+const COPY_SIZE: usize = 1024 * 1024;
+
+/// Keeps the unwanted file of each pair aside, or removes it when the other one has all of it.
+pub fn settle_pairs(wal: &dyn Directory, survey: &Survey) -> Result<()> {
+    for pair in &survey.pairs.all {
+        match pair.row.then {
+            Pair::Cold => drop(wal.remove(&file_name::hot(pair.index))?),
+            Pair::Hot => drop(rename_aside(wal, &file_name::cold(pair.index))?),
+        }
+        wal.sync()?;
+    }
+    Ok(())
+}
+
+/// Keeps aside every file that holds events behind the end of the log. Those of which nothing stays
+/// are renamed, the newest first: killed in between, there is still no hole. The others are copied.
+pub fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered) -> Result<()> {
+    for segment in survey.log.tail.iter().rev() {
+        if segment.beyond > 0 && segment.end.event_count == 0 {
+            // What is in it may never have been synced.
+            segment.disk.sync()?;
+            let name = rename_aside(wal, &file_name::hot(segment.index))?;
+            recovered.inventory.hot.remove(&segment.index);
+            note(recovered, segment.beyond, &name);
+        }
+    }
+    cut_whole_segments(wal, survey, recovered)?;
+    for segment in &survey.log.tail {
+        if segment.beyond > 0 && segment.end.event_count > 0 {
+            let name = copy_aside(wal, &*segment.disk, segment.index)?;
+            note(recovered, segment.beyond, &name);
+        }
+    }
+    for active in &survey.active_beyond {
+        let name = copy_aside(wal, &*active.file, active.index)?;
+        note(recovered, active.events, &name);
+    }
+    Ok(())
+}
+
+/// Segments behind a break that lies before the tail.
+fn cut_whole_segments(
+    wal: &dyn Directory,
+    survey: &Survey,
+    recovered: &mut Recovered,
+) -> Result<()> {
+    let cut = &survey.log.cut;
+    if cut.is_empty() {
+        return Ok(());
+    }
+    for index in cut.indexes().into_iter().rev() {
+        let hot = cut.hot.contains(&index);
+        let name = if hot { file_name::hot(index) } else { file_name::cold(index) };
+        let events = match wal.open(&name, Open::Write)? {
+            None => continue,
+            Some(file) if hot => {
+                file.sync()?;
+                events_above(&*file, survey.log.last_event_id)?
+            }
+            Some(_) => cold_header(wal, index)?.map_or(0, |header| header.event_count),
+        };
+        if hot && events == 0 {
+            // Prepared and never used.
+            wal.remove(&name)?;
+            continue;
+        }
+        let name = rename_aside(wal, &name)?;
+        note(recovered, events, &name);
+    }
+    wal.sync()
+}
+
+fn note(recovered: &mut Recovered, events: u32, name: &str) {
+    recovered.kept_aside += u64::from(events);
+    recovered.notes.push(format!("{events} events kept aside in {name}"));
+}
+
+/// Gives a file a name that is never read. Returns that.
+fn rename_aside(wal: &dyn Directory, name: &str) -> Result<String> {
+    let aside = free_name(wal, name)?;
+    wal.rename(name, &aside)?;
+    wal.sync()?;
+    Ok(aside)
+}
+
+/// Copies a segment's file, in whole. Returns the copy's name.
+fn copy_aside(wal: &dyn Directory, file: &dyn File, index: u32) -> Result<String> {
+    let name = free_name(wal, &file_name::hot(index))?;
+    // Under a temporary name until it is whole, so that a half one is never taken for it.
+    let temporary = file_name::temporary(&name);
+    let copy = create(wal, &temporary)?;
+    let mut buffer = vec![0; COPY_SIZE];
+    let mut offset = 0;
+    loop {
+        let read = file.read_at(&mut buffer, offset)?;
+        copy.write_at(&buffer[..read], offset)?;
+        offset += read as u64;
+        if read < buffer.len() {
+            break;
+        }
+    }
+    copy.sync()?;
+    wal.rename(&temporary, &name)?;
+    wal.sync()?;
+    Ok(name)
+}
+
+/// The first name for a file kept aside that is not taken.
+fn free_name(wal: &dyn Directory, name: &str) -> Result<String> {
+    let base = format!("{name}.corrupt");
+    let taken = wal.list()?;
+    let numbered = (1_u32..).map(|n| format!("{base}.{n}"));
+    std::iter::once(base.clone())
+        .chain(numbered)
+        .find(|name| !taken.contains(name))
+        .ok_or_else(|| Error::new(Cause::NoSpace, format!("{base}: every name is taken")))
+}

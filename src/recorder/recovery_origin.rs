@@ -1,0 +1,126 @@
+//! Recovery looks for the log: whose directory this is, how it was left, and whether the active
+//! directory it was left with is there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::directory::{
+    for_each_block, load_identity, open_active, read_header, ActiveDirectory, Identity, Inventory,
+};
+use crate::error::{Cause, Error, Result};
+use crate::format::{file_name, IdentityRecord};
+use crate::storage::{Directory, File, Open, Storage};
+
+use super::recovery::{
+    decide, ActiveFound, Ground, IdentityFound, Origin, OriginFound, Row, ORIGIN,
+};
+
+/// The files of the active directory a process died with.
+#[derive(Debug, Clone)]
+pub struct ActiveFiles {
+    /// The directory.
+    pub directory: Arc<dyn Directory>,
+    /// Its segments, by the index in their names.
+    pub files: BTreeMap<u32, Arc<dyn File>>,
+    /// One whose header states another index: it holds nothing that can be trusted, and then
+    /// neither does the directory.
+    pub misnamed: Option<u32>,
+}
+
+/// Where the log is, and what that was decided by.
+#[derive(Debug)]
+pub struct OriginSurvey {
+    /// The row.
+    pub row: &'static Row<OriginFound, Origin>,
+    /// Where this directory is against the one the identity was given to.
+    pub ground: Ground,
+    /// The identity, where there is a whole one.
+    pub identity: Option<IdentityRecord>,
+    /// The active directory, where it is the log's.
+    pub active: Option<ActiveFiles>,
+    /// Why the active directory could not be read.
+    pub active_error: Option<Error>,
+}
+
+/// Looks for the log.
+pub fn find_origin(
+    storage: &dyn Storage,
+    wal: &dyn Directory,
+    has_segments: bool,
+    notes: &mut Vec<String>,
+) -> Result<OriginSurvey> {
+    let mut found = OriginFound {
+        identity: IdentityFound::Whole,
+        has_segments,
+        ground: Ground::Same,
+        clean: false,
+        same_boot: false,
+        active: ActiveFound::Gone,
+    };
+    let (mut active, mut active_error) = (None, None);
+    let identity = match load_identity(wal)? {
+        Identity::Missing => {
+            notes.push("wal_identity is missing".into());
+            found.identity = IdentityFound::Missing;
+            None
+        }
+        Identity::Unreadable => {
+            notes.push("wal_identity is not readable".into());
+            found.identity = IdentityFound::Damaged;
+            None
+        }
+        Identity::Known(record) => Some(record),
+    };
+    if let Some(record) = &identity {
+        let here = wal.status()?;
+        found.ground = match (record.wal_dev == here.dev, record.wal_ino == here.ino) {
+            (true, true) => Ground::Same,
+            (false, true) => Ground::OtherDevice,
+            (_, false) => Ground::Other,
+        };
+        found.clean = record.clean;
+        found.same_boot = record.boot_id == storage.boot_id()?;
+        if found.ground != Ground::Other && found.same_boot && !found.clean {
+            (found.active, active) = match find_active(storage, record, here.uid) {
+                // Judged, but not as damage: whoever accepts its loss goes on without it.
+                Err(error) if matches!(error.cause(), Some(Cause::Io | Cause::Permission)) => {
+                    active_error = Some(error);
+                    (ActiveFound::Unreadable, None)
+                }
+                found => found?,
+            };
+        }
+    }
+    let row = decide(&ORIGIN, &found)?;
+    if row.then != Origin::Memory {
+        active = None;
+    }
+    Ok(OriginSurvey { row, ground: found.ground, identity, active, active_error })
+}
+
+/// Opens the active directory that the identity names, and reads every file in it once: whether it
+/// can be read is known before anything is decided by it.
+fn find_active(
+    storage: &dyn Storage,
+    record: &IdentityRecord,
+    wal_owner: u32,
+) -> Result<(ActiveFound, Option<ActiveFiles>)> {
+    let directory = match open_active(storage, record, wal_owner)? {
+        ActiveDirectory::Gone => return Ok((ActiveFound::Gone, None)),
+        ActiveDirectory::Foreign => return Ok((ActiveFound::Foreign, None)),
+        ActiveDirectory::Unattributable => return Ok((ActiveFound::Unreadable, None)),
+        ActiveDirectory::Ours(directory) => directory,
+    };
+    let mut files = BTreeMap::new();
+    let mut misnamed = None;
+    for index in Inventory::of(&*directory)?.hot {
+        let Some(file) = directory.open(&file_name::hot(index), Open::Read)? else { continue };
+        // A header that is not valid states nothing: events decide.
+        if read_header(&*file)?.is_some_and(|header| header.segment_index != index) {
+            misnamed = Some(index);
+        }
+        for_each_block(&*file, 0, |_, _| Ok(true))?;
+        files.insert(index, file);
+    }
+    Ok((ActiveFound::Ours, Some(ActiveFiles { directory, files, misnamed })))
+}

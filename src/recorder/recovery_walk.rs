@@ -1,0 +1,274 @@
+//! Recovery follows the log through its last segments, to the first event that cannot be accepted.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::directory::{for_each_block, read_header, scan_segment};
+use crate::error::{Place, Result};
+use crate::format::{file_name, Layout, LogEnd, Rule, SegmentHeader};
+use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::storage::{Directory, File, Open};
+
+use super::recovery::{decide, Action, Break, EndFound, HeaderFound, SegmentFound, SEGMENT};
+
+/// A segment at the end of the log.
+#[derive(Debug)]
+pub struct TailSegment {
+    /// The number in its name.
+    pub index: u32,
+    /// Its disk file.
+    pub disk: Arc<dyn File>,
+    /// Its room.
+    pub layout: Layout,
+    /// Its header, if that is valid.
+    pub header: Option<SegmentHeader>,
+    /// Its file in the active directory, if the log was left by a crash of the process.
+    pub active: Option<Arc<dyn File>>,
+    /// The events of it that belong to the log.
+    pub end: LogEnd,
+    /// How many of them the disk file proves by itself.
+    pub on_disk: u32,
+    /// Slots of the disk file behind the end of the log that hold events.
+    pub beyond: u32,
+    /// The same of the active file.
+    pub active_beyond: u32,
+}
+
+impl TailSegment {
+    /// Opens a hot segment's file and reads its header; `None` when there is no such file.
+    pub fn open(wal: &dyn Directory, index: u32) -> Result<Option<Self>> {
+        let Some(disk) = wal.open(&file_name::hot(index), Open::Write)? else { return Ok(None) };
+        Ok(Some(TailSegment {
+            index,
+            layout: Layout::of_file(disk.size()?),
+            header: read_header(&*disk)?,
+            disk,
+            active: None,
+            end: LogEnd::default(),
+            on_disk: 0,
+            beyond: 0,
+            active_beyond: 0,
+        }))
+    }
+
+    /// Whether its header says that it is closed with just these events.
+    pub fn is_closed(&self) -> bool {
+        self.header.is_some_and(|h| h.is_closed() && h.event_count == self.end.event_count)
+    }
+
+    /// Whether it was prepared and never written to.
+    pub fn is_unused(&self) -> bool {
+        self.end.event_count == 0 && self.beyond == 0
+    }
+
+    fn is_full(&self) -> bool {
+        self.end.event_count == self.layout.capacity()
+    }
+
+    fn header_found(&self) -> HeaderFound {
+        match self.header {
+            None => HeaderFound::Invalid,
+            Some(header) if header.segment_index != self.index => HeaderFound::OtherIndex,
+            Some(header) if header.is_closed() => HeaderFound::Closed,
+            Some(_) => HeaderFound::Open,
+        }
+    }
+}
+
+/// A file of the active directory that holds events behind the end of the log.
+#[derive(Debug, Clone)]
+pub struct ActiveBeyond {
+    /// The number in its name.
+    pub index: u32,
+    /// The file.
+    pub file: Arc<dyn File>,
+    /// How many events.
+    pub events: u32,
+}
+
+/// How far the log has been followed.
+#[derive(Debug)]
+pub struct Walk {
+    /// D.
+    pub durable_event_id: u64,
+    /// The process crashed: there is an active directory.
+    pub crashed: bool,
+    /// The last accepted event.
+    pub last_event_id: u64,
+    /// Whether the log has ended: what is still to come does not belong to it.
+    pub ended: bool,
+    /// What ended it.
+    pub at: Break,
+    /// Where.
+    pub place: Place,
+    /// The index that comes next.
+    pub next_index: Option<u32>,
+    /// Events behind the end.
+    pub events_beyond: u64,
+    /// Some of them are in a closed segment.
+    pub closed_beyond: bool,
+    /// Active files with events behind the end that no segment of the tail goes with.
+    pub leftover: Vec<ActiveBeyond>,
+    /// Labels of what was noticed, each with a file.
+    pub notes: Vec<String>,
+}
+
+impl Walk {
+    /// Follows the log through the tail.
+    pub fn through(
+        &mut self,
+        tail: &mut [TailSegment],
+        mut active: BTreeMap<u32, Arc<dyn File>>,
+    ) -> Result<()> {
+        for segment in tail.iter_mut() {
+            segment.active = active.remove(&segment.index);
+            self.step(segment)?;
+        }
+        for (index, file) in active {
+            let events = events_above(&*file, self.last_event_id)?;
+            if events > 0 {
+                self.events_beyond += u64::from(events);
+                if self.at == Break::Slot {
+                    self.breaks(Break::Missing, index, None);
+                }
+                self.leftover.push(ActiveBeyond { index, file, events });
+            }
+        }
+        if self.at == Break::Missing && self.events_beyond == 0 {
+            // A prepared segment behind others that have been removed: nothing was in any of them.
+            self.at = Break::Slot;
+        }
+        if self.at == Break::Slot && self.crashed && self.events_beyond > 0 {
+            // In memory nothing can follow the end: the writer fills segments one by one.
+            self.at = Break::ActiveContradicts;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, segment: &mut TailSegment) -> Result<()> {
+        let expected = self.next_index.replace(segment.index.saturating_add(1));
+        if let Some(missing) = expected.filter(|&next| next != segment.index && !self.ended) {
+            self.breaks(Break::Missing, missing, None);
+        }
+        if !self.ended {
+            self.accept(segment)?;
+        }
+        if self.ended && segment.end.event_count == 0 {
+            segment.end = LogEnd { last_event_id: self.last_event_id, ..LogEnd::default() };
+            segment.beyond = events_above(&*segment.disk, self.last_event_id)?;
+            segment.active_beyond = match &segment.active {
+                Some(active) => events_above(&**active, self.last_event_id)?,
+                None => 0,
+            };
+        }
+        let beyond = segment.beyond.max(segment.active_beyond);
+        self.events_beyond += u64::from(beyond);
+        self.closed_beyond |= beyond > 0 && segment.header_found() == HeaderFound::Closed;
+        Ok(())
+    }
+
+    /// Decides which events of a segment belong to the log: by the disk, or by memory if there is.
+    fn accept(&mut self, segment: &mut TailSegment) -> Result<()> {
+        let floor = self.last_event_id;
+        let rule = Rule::Disk { durable_id: self.durable_event_id };
+        let disk = scan_segment(&*segment.disk, rule, floor)?;
+        let memory = match &segment.active {
+            Some(active) => Some(scan_segment(&**active, Rule::Memory, floor)?),
+            None => None,
+        };
+        let end = memory.unwrap_or(disk);
+        let header = segment.header_found();
+        let row = decide(
+            &SEGMENT,
+            &SegmentFound { is_cold: false, header, has_events: end.event_count > 0 },
+        )?;
+        match row.then {
+            Action::Refuse => {
+                self.breaks(Break::Misnamed, segment.index, Some(0));
+                return Ok(());
+            }
+            Action::Rebuild => {
+                self.notes.push(format!("{}: {}", row.label, file_name::hot(segment.index)));
+            }
+            Action::Accept | Action::Discard | Action::Note => {}
+        }
+        segment.end = end;
+        segment.on_disk = disk.event_count;
+        segment.beyond = disk.events_beyond;
+        self.last_event_id = end.last_event_id;
+        let offset = Layout::event_offset(end.event_count);
+        if let (Some(active), Some(memory)) = (&segment.active, memory) {
+            segment.active_beyond = memory.events_beyond;
+            segment.beyond = 0;
+            let agree = segment.layout == Layout::of_file(active.size()?)
+                && disk.event_count <= memory.event_count
+                && same_events(&*segment.disk, &**active, disk.event_count)?;
+            if !agree || memory.events_beyond > 0 {
+                self.breaks(Break::ActiveContradicts, segment.index, Some(offset));
+                return Ok(());
+            }
+        }
+        let closed = segment.is_closed() && segment.beyond == 0;
+        if segment.is_full() || closed {
+            self.place = place(segment.index, Some(offset));
+            return Ok(());
+        }
+        // A segment has its active file before its disk file, and until it is full and durable.
+        let lost = self.crashed && segment.active.is_none();
+        let at = if lost { Break::ActiveLost } else { Break::Slot };
+        self.breaks(at, segment.index, Some(offset));
+        Ok(())
+    }
+
+    fn breaks(&mut self, at: Break, index: u32, offset: Option<u64>) {
+        self.ended = true;
+        self.at = at;
+        self.place = place(index, offset);
+    }
+
+    /// What decides how the log ends.
+    pub fn found(&self) -> EndFound {
+        EndFound {
+            at: self.at,
+            beyond: self.events_beyond > 0,
+            proven_beyond: self.crashed || self.closed_beyond,
+            last_to_durable: self.last_event_id.cmp(&self.durable_event_id),
+        }
+    }
+
+    /// Where the log ends, with the events that were durable and are not there.
+    pub fn place(&self) -> Place {
+        let event_ids = match self.last_event_id.cmp(&self.durable_event_id) {
+            Ordering::Less => Some((self.last_event_id + 1, self.durable_event_id)),
+            _ => None,
+        };
+        Place { event_ids, ..self.place }
+    }
+}
+
+fn place(index: u32, offset: Option<u64>) -> Place {
+    Place { segment_index: Some(index), offset, event_ids: None }
+}
+
+/// Slots of a file whose ids are above one.
+pub fn events_above(file: &dyn File, event_id: u64) -> Result<u32> {
+    let end = scan_segment(file, Rule::Memory, event_id)?;
+    Ok(end.event_count + end.events_beyond)
+}
+
+/// Whether two files have the same first `count` events.
+fn same_events(a: &dyn File, b: &dyn File, count: u32) -> Result<bool> {
+    let mut same = true;
+    let mut left = count as usize;
+    for_each_block(a, 0, |block, ours| {
+        let len = left.min(EVENTS_PER_BLOCK) * EVENT_SIZE;
+        let mut theirs = vec![0; len];
+        let at = Layout::block_offset(block) + BLOCK_HEADER_SIZE as u64;
+        let read = b.read_at(&mut theirs, at)?;
+        same = read == len && theirs == ours[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + len];
+        left -= len / EVENT_SIZE;
+        Ok(same && left > 0)
+    })?;
+    Ok(same)
+}

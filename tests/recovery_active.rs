@@ -1,0 +1,223 @@
+//! Rows of the recovery table about the active directory of a log that was not shut down: lost,
+//! unreadable, waiting for a volume that was mounted again, named by a relative path.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use common::crash::{
+    accepting_loss, active_directory, assert_refused, crash, identity, reboot, recover,
+};
+use common::{append, assert_holds, contents, decision, expect_cause, open};
+use common::{scenario, spawn_scenario_under, Place};
+use flashstrike_wal::config::Config;
+use flashstrike_wal::error::Cause;
+use flashstrike_wal::recorder::Manager;
+
+/// The test whose head plays the scenario of a log that is killed.
+const CRASHING: &str = "row_active_directory_unreadable_is_refused";
+
+/// Goes on without the active directory: the log ends at event 50, and what is at `active` stays as
+/// it is, now and at later opens.
+fn accept_without(place: &Place, active: &Path, label: &str) {
+    let old_id = identity(&place.log()).id;
+    let before = contents(active);
+    let (manager, mut writer) = open(&place.log(), accepting_loss(place));
+    assert_eq!(decision(&manager), label);
+    assert_eq!(manager.log().appended().last_event_id, 50, "the last provable event");
+    append(&mut writer, 51..=60);
+    manager.shutdown(writer).unwrap();
+    assert_ne!(identity(&place.log()).id, old_id, "the old active directory is not its own");
+    assert_eq!(recover(place, 60).0, "clean");
+    assert_eq!(contents(active), before, "its events are kept");
+    assert_holds(&place.log(), 60);
+}
+
+#[test]
+fn row_active_directory_unreadable_is_refused() {
+    match scenario() {
+        Some(scenario) if scenario.starts_with("refused ") => {
+            let words: Vec<&str> = scenario.split(' ').collect();
+            let config = Config { active_parent: words[2].into(), ..Config::default() };
+            let refused = Manager::open(words[1].as_ref(), config);
+            let message = expect_cause(refused, Cause::Io);
+            assert!(message.contains("active-directory-unreadable"), "{message}");
+            assert!(message.contains(words[3]), "{message}");
+            std::process::exit(7);
+        }
+        Some(scenario) => common::crash::play(&scenario),
+        None => {}
+    }
+    type Damage = fn(&Path);
+    let changed: Damage = |path| {
+        let text = fs::read_to_string(path).unwrap();
+        fs::write(path, text.replace("generation=1", "generation=2")).unwrap();
+    };
+    let empty: Damage = |path| fs::write(path, b"").unwrap();
+    let missing: Damage = |path| fs::remove_file(path).unwrap();
+    for damage in [changed, empty, missing] {
+        let place = Place::new();
+        crash(CRASHING, &place, 50, 100);
+        let active = active_directory(&place);
+        damage(&active.join("wal_identity"));
+        assert_refused(&place, &["active-directory-unreadable", active.to_str().unwrap()]);
+        accept_without(&place, &active, "active-directory-unreadable");
+    }
+}
+
+/// Somebody else could have written what is in it.
+#[test]
+fn row_active_directory_unreadable_by_its_mode_or_owner_is_a_matter_of_permission() {
+    let place = Place::new();
+    crash(CRASHING, &place, 50, 100);
+    let active = active_directory(&place);
+    fs::set_permissions(&active, fs::Permissions::from_mode(0o777)).unwrap();
+    let before = contents(&place.log());
+    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Permission);
+    assert!(message.contains(active.to_str().unwrap()), "{message}");
+    assert_eq!(contents(&place.log()), before, "refusing changes nothing");
+    accept_without(&place, &active, "active-directory-unreadable");
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: giving a directory away needs root");
+        return;
+    }
+    let place = Place::new();
+    crash(CRASHING, &place, 50, 100);
+    let active = active_directory(&place);
+    std::os::unix::fs::chown(&active, Some(12_345), None).unwrap();
+    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Permission);
+    assert!(message.contains("owner 12345"), "{message}");
+    accept_without(&place, &active, "active-directory-unreadable");
+}
+
+/// Memory that cannot be read is the system's error, not damage; it goes away, and nothing is lost.
+#[test]
+fn row_active_directory_unreadable_by_the_system_is_an_io_error() {
+    if !common::has_strace() {
+        return;
+    }
+    let place = Place::new();
+    crash(CRASHING, &place, 50, 100);
+    let active = active_directory(&place);
+    for name in ["wal_identity", "FS.00000000.wal"] {
+        let before = contents(&place.log());
+        let file = active.join(name).display().to_string();
+        let inject = ["-P", &file, "-e", "trace=pread64", "-e", "inject=pread64:error=EIO"];
+        let wrapper = [&["strace", "-f", "-qq", "-o", "/dev/null"], &inject[..]].concat();
+        let (log, memory) = (place.log(), place.memory().display());
+        let scenario = format!("refused {} {memory} {file}", log.display());
+        let output = spawn_scenario_under(&wrapper, CRASHING, &scenario).wait_with_output();
+        let output = output.unwrap();
+        let refused = output.status.code() == Some(7);
+        assert!(refused, "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        assert_eq!(contents(&place.log()), before, "refusing changes nothing");
+    }
+    assert_eq!(recover(&place, 100).0, "process-crash");
+}
+
+/// Says that the directory was on another device when the log got its id.
+fn move_to_other_device(place: &Place) {
+    let mut moved = identity(&place.log());
+    moved.wal_dev += 1;
+    fs::write(place.log().join("wal_identity"), moved.encode()).unwrap();
+}
+
+/// The same inode of another device, and its newest events are waiting: no copy.
+#[test]
+fn row_moved_is_refused_and_names_both() {
+    let place = Place::new();
+    crash(CRASHING, &place, 50, 100);
+    let active = active_directory(&place);
+    let here = identity(&place.log()).wal_dev;
+    move_to_other_device(&place);
+    let (was, is) = (format!("was on device {}", here + 1), format!("is on device {here} now"));
+    assert_refused(&place, &["moved", &was, &is, active.to_str().unwrap()]);
+    accept_without(&place, &active, "moved");
+}
+
+/// Nothing is waiting: shut down, after a restart, or with no active directory left.
+#[test]
+fn row_copy_by_device_when_no_event_can_be_waiting() {
+    type Before = fn(&Place);
+    let clean: Before = |place| assert_eq!(recover(place, 100).0, "process-crash");
+    let restart: Before = |place| reboot(place);
+    let gone: Before = |place| fs::remove_dir_all(active_directory(place)).unwrap();
+    for (before, last) in [(clean, 100), (restart, 50), (gone, 50)] {
+        let place = Place::new();
+        crash(CRASHING, &place, 50, 100);
+        before(&place);
+        move_to_other_device(&place);
+        assert_eq!(recover(&place, last).0, "copy");
+    }
+}
+
+/// A volume that is really mounted twice, one after the other.
+#[test]
+fn row_moved_on_a_volume_that_was_mounted_again() {
+    if !common::may_mount() {
+        return;
+    }
+    let place = Place::new();
+    let image = |n: u32| place.base().join(format!("image.{n}"));
+    let volume = place.base().join("volume");
+    fs::create_dir(&volume).unwrap();
+    fs::File::create(image(0)).unwrap().set_len(64 << 20).unwrap();
+    let run = |command: &str, args: &[&Path]| {
+        let status = Command::new(command).args(args).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !run("mkfs.ext4", &["-q".as_ref(), &image(0)])
+        || !run("mount", &["-o".as_ref(), "loop".as_ref(), &image(0), &volume])
+    {
+        println!("skipped: no ext4 in a loop device here");
+        return;
+    }
+    let log = volume.join("log");
+    let scenario = format!("{} {} 50 100", log.display(), place.memory().display());
+    common::spawn_scenario(CRASHING, &scenario).wait_with_output().unwrap();
+    let was = identity(&log).wal_dev;
+    // A second device is in the place of the first when it is mounted again.
+    assert!(run("umount", &[&volume]));
+    fs::File::create(image(1)).unwrap().set_len(64 << 20).unwrap();
+    let between = place.base().join("between");
+    fs::create_dir(&between).unwrap();
+    let others = run("mkfs.ext4", &["-q".as_ref(), &image(1)])
+        && run("mount", &["-o".as_ref(), "loop".as_ref(), &image(1), &between])
+        && run("mount", &["-o".as_ref(), "loop".as_ref(), &image(0), &volume]);
+    let refused = Manager::open(&log, place.small());
+    let accepted = Manager::open(&log, accepting_loss(&place));
+    let label = accepted.as_ref().ok().map(|(manager, _)| decision(manager));
+    if let Ok((manager, writer)) = accepted {
+        manager.shutdown(writer).unwrap();
+    }
+    let is = identity(&log).wal_dev;
+    let lazily = |path: &Path| run("umount", &["-l".as_ref(), path]);
+    let unmounted = lazily(&volume) & lazily(&between);
+    assert!(others && unmounted && was != is, "{others} {unmounted} {was} {is}");
+    assert!(expect_cause(refused, Cause::Corrupt).contains("moved"));
+    assert_eq!(label.as_deref(), Some("moved"));
+    assert_eq!(place.active_directories().len(), 1, "the newest events are still there");
+}
+
+/// A relative `active_dir` means the same directory to an open in another working directory.
+#[test]
+fn row_process_crash_with_a_relative_active_dir() {
+    if let Some(scenario) = scenario() {
+        common::crash::play(&scenario);
+    }
+    let place = Place::new();
+    let scenario = format!("{} memory 50 100", place.log().display());
+    fs::create_dir(place.memory().join("memory")).unwrap();
+    let inside = format!("cd {} && exec \"$@\"", place.memory().display());
+    let wrapper = ["sh", "-c", &inside, "sh"];
+    let this = "row_process_crash_with_a_relative_active_dir";
+    spawn_scenario_under(&wrapper, this, &scenario).wait_with_output().unwrap();
+    let named = identity(&place.log()).active_path;
+    let inside = place.memory().join("memory");
+    assert!(Path::new(&named).starts_with(&inside), "{named}");
+    assert_eq!(recover(&place, 100).0, "process-crash");
+    assert!(common::names(&inside).is_empty());
+}

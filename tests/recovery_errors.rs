@@ -1,0 +1,123 @@
+//! Recovery never judges what it could not read: an error of the system at any of its reads is that
+//! error, with the path, and no event is lost by it. The next open finds everything.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use common::crash::{crash, offset, reboot, recover, Snapshot, SEGMENT};
+use common::ledger::{record, Row};
+use common::{
+    append, assert_holds, event, has_strace, open, scenario, spawn_scenario_under, Place,
+};
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::error::Cause;
+use flashstrike_wal::recorder::Manager;
+
+const THIS: &str = "g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement";
+/// What became of the open.
+const OPENED: i32 = 7;
+const REFUSED: i32 = 8;
+/// The dynamic loader reads too; without its libraries there is no process.
+const NOT_STARTED: i32 = 127;
+
+/// In the child: opens the log, and says how that went.
+fn play(scenario: &str) {
+    let Some(words) = scenario.strip_prefix("open ") else { common::crash::play(scenario) };
+    let (log, memory) = words.split_once(' ').unwrap();
+    let active_parent = memory.into();
+    let config =
+        Config { num_blocks: 16, prepared_segments: 1, active_parent, ..Config::default() };
+    match Manager::open(log.as_ref(), config) {
+        Ok(opened) => {
+            drop(opened);
+            std::process::exit(OPENED);
+        }
+        Err(error) => {
+            assert_eq!(error.cause(), Some(Cause::Io), "{error}");
+            assert_eq!(error.errno(), libc::EIO, "{error}");
+            let path = error.to_string().contains(log) || error.to_string().contains(memory);
+            assert!(path, "no path: {error}");
+            std::process::exit(REFUSED);
+        }
+    }
+}
+
+/// Fails every read of an open in turn. After each, a reader and the next open must find `last`
+/// events. Returns how many opens failed.
+fn sweep(place: &Place, last: u64) -> u64 {
+    let crashed = Snapshot::take(place);
+    let mut failed = 0;
+    for n in 1.. {
+        crashed.put_back(place);
+        let inject = format!("inject=pread64:error=EIO:when={n}");
+        let trace = place.base().join("trace").display().to_string();
+        let wrapper = ["strace", "-f", "-qq", "-o", &trace, "-e", "trace=pread64", "-e", &inject];
+        let scenario = format!("open {} {}", place.log().display(), place.memory().display());
+        let output = spawn_scenario_under(&wrapper, THIS, &scenario).wait_with_output().unwrap();
+        if !fs::read_to_string(&trace).unwrap().contains("(INJECTED)") {
+            break;
+        }
+        match output.status.code() {
+            Some(NOT_STARTED) => continue,
+            Some(REFUSED) => failed += 1,
+            // A worker read it: the log has failed by now, and is as after a crash.
+            Some(OPENED) => {}
+            _ => {
+                let errors = String::from_utf8_lossy(&output.stderr);
+                panic!("read {n}: {}: {errors}", output.status)
+            }
+        }
+        let ids = common::read_ids(&place.log());
+        assert!(ids.iter().copied().eq(1..=last), "read {n}: {} events", ids.len());
+        recover(place, last);
+    }
+    assert!(failed > 0, "recovery reads");
+    failed
+}
+
+#[test]
+fn g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement() {
+    if let Some(scenario) = scenario() {
+        play(&scenario);
+    }
+    if !has_strace() {
+        return;
+    }
+    // Carried over from memory, over two segments.
+    let place = Place::new();
+    crash(THIS, &place, SEGMENT + 50, SEGMENT + 100);
+    let mut failed = sweep(&place, SEGMENT + 100);
+    // A tail to be cut.
+    let place = Place::new();
+    crash(THIS, &place, 50, 50);
+    reboot(&place);
+    let file = fs::OpenOptions::new().write(true).open(place.log().join("FS.00000000.wal"));
+    file.unwrap().write_all_at(&event(52).encode(), offset(51)).unwrap();
+    failed += sweep(&place, 50);
+    // Both files of a segment, and the newest one open behind it.
+    let place = Place::new();
+    let keep_all = Config { max_segments: Keep::All, ..place.small() };
+    let (manager, mut writer) = open(&place.log(), keep_all.clone());
+    append(&mut writer, 1..=SEGMENT + 10);
+    manager.shutdown(writer).unwrap();
+    let hot = fs::read(place.log().join("FS.00000000.wal")).unwrap();
+    let one = Config { max_segments: Keep::AtMost(1), ..keep_all };
+    let (manager, writer) = open(&place.log(), one);
+    manager.shutdown(writer).unwrap();
+    fs::write(place.log().join("FS.00000000.wal"), hot).unwrap();
+    assert_holds(&place.log(), SEGMENT + 10);
+    failed += sweep(&place, SEGMENT + 10);
+    println!("{failed} opens failed by a read");
+    record(Row {
+        name: "recovery-read-errors",
+        fault: "EIO at every read of a recovery",
+        test: "tests/recovery_errors.rs",
+        tried: failed,
+        lost: 0,
+        invented: 0,
+        undetected: 0,
+        planted: &["a read error taken for an empty file"],
+    });
+}
