@@ -125,7 +125,10 @@ fn sweep(place: &Place, crashed: &Crashed) {
         lost: 0,
         invented: 0,
         undetected: 0,
-        planted: &[],
+        planted: &[
+            "what is cut is cleared before it is kept aside",
+            "a new generation begins before the old one's events are on disk",
+        ],
     });
 }
 
