@@ -46,7 +46,7 @@ fn prepare(place: &Place, indexes: &[u32], after: u32) {
     }
 }
 
-/// Accepts the loss: the log must end at `last`, decided by `label`, with `aside` kept byte by byte.
+/// Accepts the loss: the log must end at `last`, decided by `label`, with `aside` kept in whole.
 /// Then it goes on over the same ids, dies, and nothing that was cut is back.
 fn accept(place: &Place, last: u64, label: &str, aside: &[(String, Vec<u8>)]) {
     let (manager, mut writer) = open(&place.log(), accepting_loss(place));
@@ -56,7 +56,7 @@ fn accept(place: &Place, last: u64, label: &str, aside: &[(String, Vec<u8>)]) {
     let expected: BTreeMap<_, _> = aside.iter().cloned().collect();
     let mut kept = kept_aside(place);
     let all_kept: Vec<_> = kept.keys().cloned().collect();
-    // A prepared file may hold events of its former life: above the end of the log they are kept too.
+    // A prepared file may hold events of its former life: above the log's end they are kept too.
     let newest = aside.iter().map(|(name, _)| &name[..11]).max().unwrap_or_default();
     kept.retain(|name, _| &name[..11] <= newest);
     assert!(kept == expected, "{all_kept:?}: {notes}");

@@ -103,8 +103,9 @@ pub enum Origin {
     Memory,
     /// Acknowledged events are lost. Accepted, the log is in the WAL directory.
     Refuse,
-    /// Acknowledged events may be in an active directory that cannot be used. Accepted, the log is in
-    /// the WAL directory, with an id of its own: nobody ever touches that active directory again.
+    /// Acknowledged events may be in an active directory that cannot be used. Accepted, the log is
+    /// in the WAL directory, with an id of its own: nobody ever touches that active directory
+    /// again.
     RefuseAsNew,
 }
 

@@ -90,8 +90,8 @@ impl Survey {
     }
 }
 
-/// Looks at a directory. Where active events contradict persisted ones and loss is accepted, the WAL
-/// directory alone is the log.
+/// Looks at a directory. Where active events contradict persisted ones and loss is accepted, the
+/// WAL directory alone is the log.
 pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> Result<Survey> {
     let mut notes = Vec::new();
     let mut inventory = Inventory::of(wal)?;
@@ -228,8 +228,8 @@ impl Look<'_> {
         Ok((LogSurvey { inventory, cut, tail, last_event_id }, walk))
     }
 
-    /// Opens the hot segments from the newest closed one on, and reads their headers. A cold one was
-    /// closed: the hot ones before it are not of the end.
+    /// Opens the hot segments from the newest closed one on, and reads their headers. A cold one
+    /// was closed: the hot ones before it are not of the end.
     fn open_tail(&self, inventory: &Inventory) -> Result<Vec<TailSegment>> {
         let mut tail = Vec::new();
         let after_cold = inventory.cold.last().map_or(0, |last| last.saturating_add(1));
@@ -245,7 +245,7 @@ impl Look<'_> {
         Ok(tail)
     }
 
-    /// Segments before the tail that have lost the headers of closed ones, and were found by chance.
+    /// Segments before the tail that have lost the headers of closed ones, found by chance.
     fn open_middle(
         &self,
         unsettled: &[u32],
