@@ -13,11 +13,12 @@ use std::sync::atomic::Ordering::Acquire;
 use std::time::Instant;
 
 use common::crash::SEGMENT;
-use common::flow::{Lives, Shared};
-use common::inject::{can_inject, play, Fault, Whose};
+use common::flow::Lives;
+use common::inject::{can_inject, Fault, Whose};
 use common::ledger::{record, times, Row};
-use common::victim::{self, Orders, CLEAN, OPEN_FAILED, POISONED, SHUTDOWN_FAILED};
-use common::{decision, names, open, paths, scenario, Place};
+use common::victim::{self, play_victim, Bench};
+use common::victim::{CLEAN, OPEN_FAILED, POISONED, SHUTDOWN_FAILED};
+use common::{decision, names, open, paths};
 
 /// A call, the word for it in messages, and the errors it can give.
 type Call = (&'static str, &'static str, &'static [(&'static str, i32)]);
@@ -71,34 +72,32 @@ const THREADS: [(Whose, &[Call]); 6] = [
     (Whose::ShuttingDown, &[OPENAT, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, GETDENTS]),
 ];
 
-/// A log in memory: that is fast, and what fails here is not the disk.
-struct Bench {
-    test: &'static str,
-    place: Place,
-    log: PathBuf,
-    active: PathBuf,
-    shared: Shared,
+/// What has been tried, and how it ended.
+struct Failures {
+    bench: Bench,
     failed: u64,
     ended: BTreeMap<i32, u64>,
 }
 
-impl Bench {
+impl Failures {
     fn new(test: &'static str) -> Self {
-        let place = Place::new();
-        let (log, active) = (place.memory().join("log"), place.memory().join("active"));
-        fs::create_dir(&active).unwrap();
-        let shared = Shared::open(&place.memory().join("shared"));
-        Bench { test, place, log, active, shared, failed: 0, ended: Default::default() }
+        Failures { bench: Bench::new(test), failed: 0, ended: BTreeMap::new() }
     }
 
     /// Makes each of these calls of a thread fail with each of its errors: every one where they are
     /// few, and ever fewer of them the more there are.
-    fn sweep(&mut self, whose: Whose, calls: &[Call], events: u64, begin: impl Fn(&Self) -> Lives) {
+    fn sweep(
+        &mut self,
+        whose: Whose,
+        calls: &[Call],
+        events: u64,
+        begin: impl Fn(&Bench) -> Lives,
+    ) {
         for (call, word, errors) in calls {
             for (what, errno) in *errors {
                 let mut n = 1;
                 loop {
-                    let lives = begin(self);
+                    let lives = begin(&self.bench);
                     let fault = Fault { whose, call, what, n };
                     if !self.fail(fault, (*errno, word), events, lives) {
                         break;
@@ -118,15 +117,8 @@ impl Bench {
         mut lives: Lives,
     ) -> bool {
         const LIFE: u32 = 77;
-        let before = lives.check(&self.log, false).unwrap();
-        self.shared.reset();
-        let shared = self.place.memory().join("shared");
-        let (log, active) = (&self.log, &self.active);
-        let orders = Orders { log, active, shared: &shared, events, life: LIFE, errno, word };
-        let injected = play(self.test, &orders.encode(), fault, &self.shared, self.place.memory());
-        if injected.calls.is_empty() {
-            return false;
-        }
+        let before = lives.check(&self.bench.log, false).unwrap();
+        let injected = self.bench.hit(fault, (LIFE, events), (errno, word));
         let said = String::from_utf8_lossy(&injected.output.stderr).into_owned();
         let calls = &injected.calls;
         let code = injected.output.status.code().unwrap_or(-1);
@@ -135,6 +127,10 @@ impl Bench {
         let known = (aborted && fault.call == "mmap")
             || [CLEAN, POISONED, OPEN_FAILED, SHUTDOWN_FAILED].contains(&code);
         assert!(known, "{fault:?}: {}: {said} {calls:?}", injected.output.status);
+        if calls.is_empty() {
+            assert_eq!(code, CLEAN, "{fault:?}: nothing was in the way");
+            return false;
+        }
         expect_outcome(calls, errno, code);
         lives.begin(LIFE, before);
         self.recover(fault, calls, code, &lives, before);
@@ -146,10 +142,10 @@ impl Bench {
     /// The next open finds all that was acknowledged, and says truly how the log was left.
     fn recover(&self, fault: Fault<'_>, calls: &[String], code: i32, lives: &Lives, before: u64) {
         let context = || format!("{fault:?}: {calls:?}: ended with {code}");
-        let (manager, writer) = open(&self.log, victim::config(&self.active));
+        let (manager, writer) = open(&self.bench.log, victim::config(&self.bench.active));
         let last = manager.log().appended().last_event_id;
-        let acknowledged = self.shared.acknowledged().load(Acquire).max(before);
-        let attempted = self.shared.attempted().load(Acquire).max(before);
+        let acknowledged = self.bench.shared.acknowledged().load(Acquire).max(before);
+        let attempted = self.bench.shared.attempted().load(Acquire).max(before);
         assert!((acknowledged..=attempted).contains(&last), "{last}: {}", context());
         let report = manager.log().recovery_report();
         if code == CLEAN {
@@ -161,43 +157,21 @@ impl Bench {
             assert!(label.starts_with("process-crash"), "{label}: {}", context());
         }
         manager.shutdown(writer).unwrap();
-        assert_eq!(lives.check(&self.log, false), Ok(last), "{}", context());
-        let hot = names(&self.log).iter().filter(|name| name.ends_with(".wal")).count();
+        assert_eq!(lives.check(&self.bench.log, false), Ok(last), "{}", context());
+        let hot = names(&self.bench.log).iter().filter(|name| name.ends_with(".wal")).count();
         assert!(hot <= 2, "what could not be frozen is frozen later: {hot}: {}", context());
     }
+}
 
-    /// A log that was killed in the middle of its fifth segment.
-    fn crash(&self) -> Snapshot {
-        let shared = self.place.memory().join("shared");
-        let (log, active) = (&self.log, &self.active);
-        let orders = Orders {
-            log,
-            active,
-            shared: &shared,
-            events: 5 * SEGMENT,
-            life: 1,
-            errno: 0,
-            word: "",
-        };
-        let whose = Whose::Worker("wal-maintainer");
-        let fault = Fault { whose, call: "fdatasync", what: "signal=SIGKILL", n: 4 };
-        self.shared.reset();
-        let killed =
-            play(self.test, &orders.encode(), fault, &self.shared, self.place.memory()).output;
-        assert_eq!(killed.status.signal(), Some(libc::SIGKILL));
-        let mut lives = Lives::default();
-        lives.begin(1, 0);
-        Snapshot::take(self, lives)
-    }
-
-    fn clear(&self) {
-        for directory in [&self.log, &self.active] {
-            if directory.exists() {
-                fs::remove_dir_all(directory).unwrap();
-            }
-        }
-        fs::create_dir(&self.active).unwrap();
-    }
+/// A log that was killed in the middle of its fifth segment.
+fn crash(bench: &Bench) -> Snapshot {
+    let whose = Whose::Worker("wal-maintainer");
+    let fault = Fault { whose, call: "fdatasync", what: "signal=SIGKILL", n: 4 };
+    let killed = bench.hit(fault, (1, 5 * SEGMENT), (0, "")).output;
+    assert_eq!(killed.status.signal(), Some(libc::SIGKILL));
+    let mut lives = Lives::default();
+    lives.begin(1, 0);
+    Snapshot::take(bench, lives)
 }
 
 /// What must come of the failure of these calls, and what must not.
@@ -250,25 +224,17 @@ impl Snapshot {
     }
 }
 
-/// In a child: the process that is hit.
-fn play_victim() {
-    if let Some(scenario) = scenario() {
-        let orders = Orders::decode(&scenario).unwrap_or_else(|| panic!("{scenario}"));
-        victim::record(orders);
-    }
-}
-
 fn no_log(bench: &Bench) -> Lives {
     bench.clear();
     Lives::default()
 }
 
-fn write_row(name: &str, fault: &str, bench: &Bench) {
+fn write_row(name: &str, fault: &str, failures: &Failures) {
     record(Row {
         name,
         fault,
         test: "tests/call_failures.rs",
-        tried: bench.failed,
+        tried: failures.failed,
         lost: 0,
         invented: 0,
         undetected: 0,
@@ -283,13 +249,13 @@ fn g5_g7_any_call_of_a_log_that_records_fails() {
         return;
     }
     let begin = Instant::now();
-    let mut bench = Bench::new("g5_g7_any_call_of_a_log_that_records_fails");
+    let mut failures = Failures::new("g5_g7_any_call_of_a_log_that_records_fails");
     for (whose, calls) in THREADS {
-        bench.sweep(whose, calls, 5 * SEGMENT + 100, no_log);
-        println!("{whose:?}: {} in {:?}: {:?}", bench.failed, begin.elapsed(), bench.ended);
+        failures.sweep(whose, calls, 5 * SEGMENT + 100, no_log);
+        println!("{whose:?}: {} in {:?}: {:?}", failures.failed, begin.elapsed(), failures.ended);
     }
-    assert!(bench.ended[&CLEAN] > 50 && bench.ended[&POISONED] > 50, "{:?}", bench.ended);
-    write_row("call-failures", "a system call of a recording log fails", &bench);
+    assert!(failures.ended[&CLEAN] > 50 && failures.ended[&POISONED] > 50, "{:?}", failures.ended);
+    write_row("call-failures", "a system call of a recording log fails", &failures);
 }
 
 #[test]
@@ -299,13 +265,17 @@ fn g6_any_call_of_an_open_fails() {
         return;
     }
     let begin = Instant::now();
-    let mut bench = Bench::new("g6_any_call_of_an_open_fails");
-    bench.sweep(Whose::Opening, OPENING, 20, no_log);
-    println!("a new log: {} in {:?}: {:?}", bench.failed, begin.elapsed(), bench.ended);
-    bench.clear();
-    let crashed = bench.crash();
-    bench.sweep(Whose::Opening, OPENING, 20, |bench| crashed.put_back(bench));
-    println!("a crashed log: {} in {:?}: {:?}", bench.failed, begin.elapsed(), bench.ended);
-    assert!(bench.ended[&CLEAN] > 20 && bench.ended[&OPEN_FAILED] > 50, "{:?}", bench.ended);
-    write_row("call-failures-open", "a system call of an open fails", &bench);
+    let mut failures = Failures::new("g6_any_call_of_an_open_fails");
+    failures.sweep(Whose::Opening, OPENING, 20, no_log);
+    println!("a new log: {} in {:?}: {:?}", failures.failed, begin.elapsed(), failures.ended);
+    failures.bench.clear();
+    let crashed = crash(&failures.bench);
+    failures.sweep(Whose::Opening, OPENING, 20, |bench| crashed.put_back(bench));
+    println!("a crashed log: {} in {:?}: {:?}", failures.failed, begin.elapsed(), failures.ended);
+    assert!(
+        failures.ended[&CLEAN] > 20 && failures.ended[&OPEN_FAILED] > 50,
+        "{:?}",
+        failures.ended
+    );
+    write_row("call-failures-open", "a system call of an open fails", &failures);
 }

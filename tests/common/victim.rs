@@ -2,7 +2,8 @@
 //! lets the workers freeze and expire, and shuts down. Whatever goes wrong, it holds the log to its
 //! contract, and says in its exit code what became of it.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Release;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::recorder::{Manager, Writer};
 
 use super::flow::{event_of, successor, Shared};
-use super::inject::Meeting;
+use super::inject::{play, Fault, Injected, Meeting};
+use super::{scenario, Place};
 
 /// Everything was done.
 pub const CLEAN: i32 = 7;
@@ -38,27 +40,27 @@ pub fn config(active: &Path) -> Config {
 
 /// What a victim needs to know, as words of its scenario.
 #[derive(Debug, Clone, Copy)]
-pub struct Orders<'a> {
-    pub log: &'a Path,
-    pub active: &'a Path,
-    pub shared: &'a Path,
+struct Orders<'a> {
+    log: &'a Path,
+    active: &'a Path,
+    shared: &'a Path,
     /// Events to append.
-    pub events: u64,
+    events: u64,
     /// The life of the log that they belong to.
-    pub life: u32,
+    life: u32,
     /// The error number that may be met, 0 = none, and the word that must be in its message.
-    pub errno: i32,
-    pub word: &'a str,
+    errno: i32,
+    word: &'a str,
 }
 
 impl<'a> Orders<'a> {
-    pub fn encode(&self) -> String {
+    fn encode(&self) -> String {
         let Orders { log, active, shared, events, life, errno, word } = self;
         let (log, active, shared) = (log.display(), active.display(), shared.display());
         format!("victim|{log}|{active}|{shared}|{events}|{life}|{errno}|{word}")
     }
 
-    pub fn decode(scenario: &'a str) -> Option<Self> {
+    fn decode(scenario: &'a str) -> Option<Self> {
         let words: Vec<&str> = scenario.split('|').collect();
         let ["victim", log, active, shared, events, life, errno, word] = words[..] else {
             return None;
@@ -86,8 +88,61 @@ impl<'a> Orders<'a> {
     }
 }
 
+/// Where victims work: on a log in memory, which is fast; it is not the disk that fails.
+pub struct Bench {
+    test: &'static str,
+    place: Place,
+    pub log: PathBuf,
+    pub active: PathBuf,
+    pub shared: Shared,
+}
+
+impl Bench {
+    /// For the test of this name, which begins with [`play_victim`].
+    pub fn new(test: &'static str) -> Self {
+        let place = Place::new();
+        let (log, active) = (place.memory().join("log"), place.memory().join("active"));
+        fs::create_dir(&active).unwrap();
+        let shared = Shared::open(&place.memory().join("shared"));
+        Bench { test, place, log, active, shared }
+    }
+
+    /// No log is there any more.
+    pub fn clear(&self) {
+        for directory in [&self.log, &self.active] {
+            if directory.exists() {
+                fs::remove_dir_all(directory).unwrap();
+            }
+        }
+        fs::create_dir(&self.active).unwrap();
+    }
+
+    /// Lets a victim append so many events in this life of the log, and hits it. The error number
+    /// and the word are what it may meet.
+    pub fn hit(
+        &self,
+        fault: Fault<'_>,
+        (life, events): (u32, u64),
+        (errno, word): (i32, &str),
+    ) -> Injected {
+        self.shared.reset();
+        let shared = &self.place.memory().join("shared");
+        let (log, active) = (self.log.as_path(), self.active.as_path());
+        let orders = Orders { log, active, shared, events, life, errno, word };
+        play(self.test, &orders.encode(), fault, &self.shared, self.place.memory())
+    }
+}
+
+/// In a child: the process that is hit.
+pub fn play_victim() {
+    if let Some(scenario) = scenario() {
+        let orders = Orders::decode(&scenario).unwrap_or_else(|| panic!("{scenario}"));
+        record(orders);
+    }
+}
+
 /// Does as ordered, and ends the process.
-pub fn record(orders: Orders<'_>) -> ! {
+fn record(orders: Orders<'_>) -> ! {
     let shared = Shared::open(orders.shared);
     let meeting = Meeting(&shared);
     meeting.opening();
