@@ -4,17 +4,26 @@
 mod common;
 
 use std::fs;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::flow::{call, Lives, Random, Shared};
 use common::ledger::{record, times, Row};
+use common::planted::{Bug, Planted};
 use common::{scenario, spawn_scenario, Place};
 use flashstrike_wal::config::{Config, Keep, SyncMode};
+use flashstrike_wal::recorder::Manager;
+use flashstrike_wal::storage::{PosixStorage, Storage};
 
 /// Rounds that go on in the same directory: crash upon crash.
 const ROUNDS_PER_LOG: u32 = 12;
+/// The one of the planted bugs that no power cut is needed for.
+const PLANTED: Bug = Bug::SkippedBlock;
+/// It must be caught within as many kills.
+const ROUNDS_TO_CATCH: u32 = 20;
 
 fn config(seed: u64, memory: &Path) -> Config {
     let mut random = Random(seed * 977 + 13);
@@ -34,9 +43,15 @@ fn config(seed: u64, memory: &Path) -> Config {
 }
 
 /// Appends until killed.
-fn write_until_killed(seed: u32, base: &Path, active: &Path) -> ! {
+fn write_until_killed(seed: u32, base: &Path, active: &Path, planted: bool) -> ! {
     let shared = Shared::open(&base.join("shared"));
-    let (manager, mut writer) = common::open(&base.join("log"), config(seed.into(), active));
+    let log = base.join("log");
+    let mut storage: Arc<dyn Storage> = Arc::new(PosixStorage::for_writing());
+    if planted {
+        storage = Arc::new(Planted::new(storage, PLANTED, &log));
+    }
+    let opened = Manager::open_with(storage, &log, config(seed.into(), active));
+    let (manager, mut writer) = opened.unwrap_or_else(|error| panic!("open: {error}"));
     let mut random = Random(u64::from(seed) * 31 + 7);
     let mut last = manager.log().appended().last_event_id;
     loop {
@@ -58,13 +73,13 @@ fn base(place: &Place, seed: u32) -> &Path {
 }
 
 /// Kills a writer in full flow and looks at what it left. Returns how many events it had added.
-fn round(place: &Place, lives: &mut Lives, seed: u32) -> u64 {
+fn round(place: &Place, lives: &mut Lives, seed: u32, planted: bool) -> u64 {
     let (base, active) = (base(place, seed), place.memory().join("active"));
     fs::create_dir_all(&active).unwrap();
     let shared = Shared::open(&base.join("shared"));
     let before = shared.acknowledged().load(Ordering::Acquire);
     lives.begin(seed, before);
-    let scenario = format!("{seed} {} {}", base.display(), active.display());
+    let scenario = format!("{seed} {} {} {planted}", base.display(), active.display());
     let mut child = spawn_scenario("g2_nothing_acknowledged_is_lost", &scenario);
     let mut random = Random(u64::from(seed) + 1);
     // Mostly in flow, at times before it has begun: in the middle of recovery.
@@ -109,16 +124,24 @@ fn round(place: &Place, lives: &mut Lives, seed: u32) -> u64 {
 fn g2_nothing_acknowledged_is_lost() {
     if let Some(scenario) = scenario() {
         let parts: Vec<&str> = scenario.split(' ').collect();
-        write_until_killed(parts[0].parse().unwrap(), parts[1].as_ref(), parts[2].as_ref());
+        let [seed, base, active, planted] = parts[..] else { panic!("{scenario}") };
+        let (seed, planted) = (seed.parse().unwrap(), planted == "true");
+        write_until_killed(seed, base.as_ref(), active.as_ref(), planted);
     }
     let (mut place, mut lives) = (Place::new(), Lives::default());
+    let is_caught = |seed| {
+        let place = Place::new();
+        let round = || round(&place, &mut Lives::default(), seed, true);
+        std::panic::catch_unwind(AssertUnwindSafe(round)).is_err()
+    };
+    assert!((1..=ROUNDS_TO_CATCH).any(is_caught), "{} is not caught", PLANTED.name());
     let (begin, rounds) = (Instant::now(), times(700, 5_000));
     let mut added = 0;
     for seed in 1..=rounds as u32 {
         if seed % ROUNDS_PER_LOG == 0 {
             (place, lives) = (Place::new(), Lives::default());
         }
-        added += round(&place, &mut lives, seed);
+        added += round(&place, &mut lives, seed, false);
     }
     println!("{rounds} kills in {:?}, {added} ids acknowledged, 0 lost", begin.elapsed());
     assert!(added > rounds * 1000, "the writers were killed in full flow");
@@ -130,6 +153,6 @@ fn g2_nothing_acknowledged_is_lost() {
         lost: 0,
         invented: 0,
         undetected: 0,
-        planted: &[],
+        planted: &[PLANTED.name()],
     });
 }

@@ -17,16 +17,21 @@ use flashstrike_wal::recorder::{Manager, Writer};
 
 const DONE: i32 = 7;
 
-/// Runs `test` again with 16 MB mounted over the WAL directory. A mount namespace of its own makes
-/// the mount go with the process, and an append that waits for ever ends with it.
+/// Runs `test` again with 16 MB mounted over the WAL directory.
 fn run_on_a_small_disk(test: &str) {
+    run_with_a_mount(test, |place| format!("-o size=16m none {}", place.log().display()));
+}
+
+/// Runs `test` again with a small filesystem in memory mounted somewhere. A mount namespace of its
+/// own makes the mount go with the process, and an append that waits for ever ends with it.
+fn run_with_a_mount(test: &str, mount: impl Fn(&Place) -> String) {
     if !common::may_mount() {
         return;
     }
     let place = Place::new();
     fs::create_dir(place.log()).unwrap();
     let log = place.log().display().to_string();
-    let mount = format!("mount -t tmpfs -o size=16m none {log} && exec \"$@\"");
+    let mount = format!("mount -t tmpfs {} && exec \"$@\"", mount(&place));
     let wrapper = ["timeout", "60", "unshare", "-m", "sh", "-c", &mount, "sh"];
     let scenario = format!("{log} {}", place.memory().display());
     let output = spawn_scenario_under(&wrapper, test, &scenario).wait_with_output().unwrap();
@@ -146,4 +151,37 @@ fn g7_full_disk_open_says_so_and_loses_nothing() {
         std::process::exit(DONE);
     }
     run_on_a_small_disk("g7_full_disk_open_says_so_and_loses_nothing");
+}
+
+/// Memory that is full when the set of mapped segments is not yet complete: the log goes on with
+/// those it has, as fast as they come back, and an open says what it needs.
+#[test]
+fn g7_full_memory_the_log_goes_on_with_what_it_has() {
+    const TEST: &str = "g7_full_memory_the_log_goes_on_with_what_it_has";
+    if let Some((log, memory)) = directories() {
+        let mut id = 1;
+        for backpressure in [Backpressure::Block, Backpressure::FailFast] {
+            let (manager, mut writer) = open(&log, config(&memory, backpressure));
+            let filler = fill_disk(&memory);
+            for _ in 0..20 * 4096 {
+                eventually("it goes on", || match writer.append(&event(id)) {
+                    Ok(()) => true,
+                    Err(Error::WouldBlock) => false,
+                    Err(error) => panic!("append {id}: {error}"),
+                });
+                id += 1;
+            }
+            manager.shutdown(writer).unwrap();
+            let opened = Manager::open(&log, config(&memory, backpressure));
+            let message = expect_cause(opened, Cause::NoSpace);
+            assert!(message.contains("active_dir"), "which option to look at: {message}");
+            assert_holds(&log, id - 1);
+            fs::remove_file(filler).unwrap();
+        }
+        let (manager, writer) = open(&log, config(&memory, Backpressure::Block));
+        manager.shutdown(writer).unwrap();
+        assert_holds(&log, id - 1);
+        std::process::exit(DONE);
+    }
+    run_with_a_mount(TEST, |place| format!("-o size=4m none {}", place.memory().display()));
 }

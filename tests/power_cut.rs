@@ -30,6 +30,7 @@ const CUTS_PER_LOG: u64 = 20;
 const CUTS_TO_CATCH: u64 = 60;
 /// A log is opened within this, or it hangs.
 const LONGEST_OPEN: Duration = Duration::from_secs(30);
+const PAGE: u64 = 4096;
 /// After at most as many ids a process appends at leisure: the disk is small, and a writer that
 /// waits for the disk has nothing that is not synced.
 const IDS_IN_A_HURRY: u64 = 20_000;
@@ -90,7 +91,7 @@ fn cut_often(kind: Kind, test: &str) {
     assert!(seen.durable > cuts * 100, "the watermark moved: {seen:?}");
     assert!(seen.undone > cuts * 100, "the cuts took what was not durable: {seen:?}");
     assert!(seen.beyond_watermark > cuts / 20, "cut in the middle of syncs: {seen:?}");
-    assert!(seen.tails_cut > cuts / 20, "later pages without the earlier ones: {seen:?}");
+    assert!(seen.tails_cut > cuts / 90, "later pages without the earlier ones: {seen:?}");
     assert!(seen.while_recovering > cuts / 20, "cut in the middle of recovery: {seen:?}");
     let name = format!("power-cuts-{}", kind.name());
     let fault = format!("power cut, {}", kind.name());
@@ -183,7 +184,7 @@ impl Harness {
         // Before the cut: it is a promise.
         let watermark = self.shared.durable().load(Acquire);
         self.shared.failing().store(1, Release);
-        let how = if self.random.one_in(5) { Cut::AfterJournal } else { Cut::Hard };
+        let how = if self.random.one_in(8) { Cut::AfterJournal } else { Cut::Hard };
         self.disk.cut(how);
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
@@ -231,9 +232,17 @@ impl Harness {
     }
 
     /// The kernel may write any page at any time: later ones before earlier ones, headers before
-    /// what they describe. It does so with some behind the watermark.
+    /// what they describe, and before their names. It does so with some behind the watermark.
     fn write_back_some_pages(&mut self) {
-        const PAGE: u64 = 4096;
+        if !self.log.exists() {
+            return;
+        }
+        let being_made = |path: &PathBuf| path.to_string_lossy().ends_with(".wal.tmp");
+        for path in paths(&self.log).into_iter().filter(being_made) {
+            if let Ok(file) = fs::File::open(path) {
+                write_back(&file, 0, PAGE);
+            }
+        }
         let position = self.shared.durable_position().load(Acquire);
         let (index, offset) = ((position >> 32) as u32, position & u64::from(u32::MAX));
         let Ok(file) = fs::File::open(self.log.join(hot(index))) else { return };

@@ -106,6 +106,8 @@ impl Crew {
         match started {
             Ok(()) => Ok(threads),
             Err(error) => {
+                // Or those that run would wait for what the others were to do.
+                threads.log.fail(&error);
                 threads.stop();
                 Err(error)
             }

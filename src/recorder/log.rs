@@ -61,6 +61,8 @@ pub struct Log {
     pub(super) spare_files: Ring<SpareFile>,
     blocked: AtomicBool,
     blocked_by: Mutex<Option<Error>>,
+    /// Held to move the watermark, and to poison: it is either moved before or not at all.
+    watermark: Mutex<()>,
     /// The id that somebody wants durable soon, whatever the policy.
     pub(super) wanted_durable: AtomicU64,
     pub(super) waiters: Waiters,
@@ -129,6 +131,7 @@ impl Log {
             spare_files: Ring::new(config.prepared_segments as usize),
             blocked: AtomicBool::new(false),
             blocked_by: Mutex::new(None),
+            watermark: Mutex::new(()),
             wanted_durable: AtomicU64::new(0),
             waiters: Waiters::default(),
             signals: Signals::default(),
@@ -230,8 +233,19 @@ impl Log {
 
     /// Poisons the log and lets everybody who waits for it know.
     pub fn fail(&self, error: &Error) {
+        let held = self.watermark.lock().unwrap_or_else(PoisonError::into_inner);
         self.poison.poison(error);
+        drop(held);
         self.waiters.wake();
+    }
+
+    /// Moves the watermark to an event that a sync has just covered; not if the log has failed
+    /// meanwhile, in whatever worker: then it stays where it is.
+    pub(super) fn move_watermark(&self, position: u64, event_id: u64) -> Result<()> {
+        let _held = self.watermark.lock().unwrap_or_else(PoisonError::into_inner);
+        self.poison.check_failed()?;
+        self.meta.durable.publish(position, event_id);
+        Ok(())
     }
 
     /// Makes the names in the WAL directory durable. A failure is final, whoever asked: the kernel

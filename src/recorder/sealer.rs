@@ -73,10 +73,10 @@ impl Sealer {
         let log = Arc::clone(&self.log);
         let last_event_id = log.counters().persist.of(|| self.write(upto))?;
         log.counters().sync.of(|| self.segment.disk.sync())?;
+        let position = super::meta_store::pack(self.segment.index, Layout::end_offset(upto));
+        log.move_watermark(position, last_event_id)?;
         log.counters().durable_events.add(u64::from(upto - self.persisted));
         self.persisted = upto;
-        let position = super::meta_store::pack(self.segment.index, Layout::end_offset(upto));
-        log.meta().durable.publish(position, last_event_id);
         Ok(())
     }
 

@@ -141,7 +141,7 @@ impl Directory for PosixDirectory {
     fn list(&self) -> Result<Vec<String>> {
         let fail = |errno| failed("list", &self.path, errno);
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.fd).map_err(fail)? {
+        for entry in retry(|| Dir::read_from(&self.fd)).map_err(fail)? {
             if let Ok(name) = entry.map_err(fail)?.file_name().to_str() {
                 names.push(name.to_owned());
             }

@@ -1,5 +1,5 @@
-//! A filesystem of its own for a test, in a file, whose power can be cut. In a mount namespace of
-//! its own too: mounts and the loop device go with the process, however it ends.
+//! A filesystem of its own for a test, in a file, whose power can be cut. To be used in a mount
+//! namespace of its own, so that the mounts go with the process, however it ends.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -61,9 +61,9 @@ pub enum Cut {
 /// A filesystem in a file, mounted.
 pub struct Disk {
     kind: Kind,
+    /// Nobody holds it open while nothing is mounted: with that goes what the kernel keeps of it in
+    /// memory, which would outlive the power cut.
     device: PathBuf,
-    /// Keeps the device, which detaches itself once nobody has it open.
-    _open_device: File,
     mount_point: PathBuf,
     /// What the kernel says its boot id is.
     boot_id: PathBuf,
@@ -79,13 +79,11 @@ impl Disk {
         assert_eq!(made, "");
         let device = run(&["losetup", "--find", "--show", &image.display().to_string()]);
         let device = PathBuf::from(device.trim());
-        let open_device = File::open(&device).unwrap();
-        run(&["losetup", "--detach", &device.display().to_string()]);
         let (mount_point, boot_id) = (base.join("disk"), base.join("boot_id"));
         fs::create_dir(&mount_point).unwrap();
         fs::copy(BOOT_ID, &boot_id).unwrap();
         mount_bind(&boot_id, BOOT_ID).unwrap();
-        let disk = Disk { kind, device, _open_device: open_device, mount_point, boot_id, boots: 0 };
+        let disk = Disk { kind, device, mount_point, boot_id, boots: 0 };
         disk.mount();
         disk
     }
@@ -125,6 +123,7 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = unmount(&self.mount_point, UnmountFlags::DETACH);
         let _ = unmount(BOOT_ID, UnmountFlags::DETACH);
+        let _ = Command::new("losetup").arg("--detach").arg(&self.device).status();
     }
 }
 

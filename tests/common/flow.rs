@@ -27,7 +27,8 @@ impl Shared {
         Shared(MmapRaw::map_raw(&file).unwrap())
     }
 
-    fn word(&self, n: usize) -> &AtomicU64 {
+    /// A word of its own line, for whoever has further use.
+    pub fn word(&self, n: usize) -> &AtomicU64 {
         assert!(n < 512);
         // SAFETY: the mapping has 512 aligned words and lives as long as the borrow.
         unsafe { &*self.0.as_ptr().cast::<AtomicU64>().add(n) }
@@ -157,7 +158,7 @@ fn fill(slot: *mut RequestEvent, event: &RequestEvent) {
 }
 
 /// Which events belong to which life of a log.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Lives {
     /// First id of a life, and the life.
     begun: BTreeMap<u64, u32>,

@@ -6,8 +6,10 @@
 pub mod crash;
 pub mod disk;
 pub mod flow;
+pub mod inject;
 pub mod ledger;
 pub mod planted;
+pub mod victim;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;

@@ -163,6 +163,7 @@ impl Directory for PlantedDirectory {
     }
 
     fn sync(&self) -> Result<()> {
+        std::thread::sleep(self.state.sync_time);
         self.inner.sync()
     }
 

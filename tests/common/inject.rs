@@ -1,0 +1,179 @@
+//! Faults in the system calls of a process of its own, with `strace`: the `n`th call of a kind in
+//! one thread fails, or is the last thing the process does.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+use super::flow::Shared;
+use super::spawn_scenario;
+
+/// No process here takes as long, unless it hangs.
+const LONGEST: Duration = Duration::from_secs(40);
+
+/// Whose calls are counted, and from when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of the thread that opens, appends and shuts down, from before the open on.
+    Opening,
+    /// The same thread's, once the log is open: what is left for it to call is the shutdown.
+    ShuttingDown,
+    /// Those of the worker of this name, once the log is open.
+    Worker(&'static str),
+}
+
+impl Whose {
+    /// How far the scenario goes before strace comes.
+    fn stage(self) -> u64 {
+        match self {
+            Whose::Opening => 1,
+            Whose::ShuttingDown | Whose::Worker(_) => 2,
+        }
+    }
+}
+
+/// What is to happen to which call.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault<'a> {
+    pub whose: Whose,
+    pub call: &'a str,
+    /// As strace says it: `error=EIO`, `signal=SIGKILL`.
+    pub what: &'a str,
+    /// Counted from 1.
+    pub n: u32,
+}
+
+/// Where a scenario and its harness meet. Words of their own in the memory they share.
+pub struct Meeting<'a>(pub &'a Shared);
+
+impl Meeting<'_> {
+    fn wanted(&self) -> &AtomicU64 {
+        self.0.word(64)
+    }
+
+    fn reached(&self) -> &AtomicU64 {
+        self.0.word(72)
+    }
+
+    fn gone_on(&self) -> &AtomicU64 {
+        self.0.word(80)
+    }
+
+    fn thread(&self) -> &AtomicU64 {
+        self.0.word(88)
+    }
+
+    fn stop_at(&self, stage: u64) {
+        self.thread().store(rustix::thread::gettid().as_raw_nonzero().get() as u64, Release);
+        if self.wanted().load(Acquire) == stage {
+            self.reached().store(stage, Release);
+            while self.gone_on().load(Acquire) != stage {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+    }
+
+    /// In the scenario, before it opens the log.
+    pub fn opening(&self) {
+        self.stop_at(Whose::Opening.stage());
+    }
+
+    /// In the scenario, when it has opened the log.
+    pub fn opened(&self) {
+        self.stop_at(Whose::ShuttingDown.stage());
+    }
+}
+
+/// Whether faults can be injected; if not, says that the test is skipped.
+pub fn can_inject() -> bool {
+    let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        println!("skipped: strace is not installed");
+    }
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        println!("skipped: attaching strace to another process needs root");
+    }
+    found && root
+}
+
+/// How a process ended, and the calls that were tampered with.
+pub struct Injected {
+    pub output: Output,
+    /// As strace writes them down, with the paths of descriptors.
+    pub calls: Vec<String>,
+}
+
+/// Plays a scenario with a fault in it. `base` has room for strace's notes.
+pub fn play(
+    test: &str,
+    scenario: &str,
+    fault: Fault<'_>,
+    shared: &Shared,
+    base: &Path,
+) -> Injected {
+    let meeting = Meeting(shared);
+    let stage = fault.whose.stage();
+    meeting.wanted().store(stage, Release);
+    let mut child = spawn_scenario(test, scenario);
+    let pid = child.id();
+    // A new thread takes a moment to give itself its name.
+    let thread = || match fault.whose {
+        _ if meeting.reached().load(Acquire) != stage => None,
+        Whose::Worker(name) => worker(pid, name),
+        _ => Some(meeting.thread().load(Acquire)),
+    };
+    wait_until(&mut child, fault, || thread().is_some() || has_ended(pid));
+    let thread = thread().unwrap_or(0);
+    let trace = base.join("trace");
+    let _ = fs::remove_file(&trace);
+    let Fault { call, what, n, .. } = fault;
+    let mut strace = Command::new("strace")
+        .args(["-y", "-qq", "-e", &format!("trace={call}"), "-e", "signal=none"])
+        .args(["-e", &format!("inject={call}:{what}:when={n}")])
+        .args(["-o", &trace.display().to_string(), "-p", &thread.to_string()])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until(&mut child, fault, || is_traced(pid, thread) || has_ended(pid));
+    meeting.gone_on().store(stage, Release);
+    wait_until(&mut child, fault, || has_ended(pid));
+    let output = child.wait_with_output().unwrap();
+    strace.wait().unwrap();
+    let text = fs::read_to_string(&trace).unwrap_or_default();
+    let tampered = |line: &&str| line.contains("(INJECTED)");
+    Injected { output, calls: text.lines().filter(tampered).map(str::to_owned).collect() }
+}
+
+fn worker(pid: u32, name: &str) -> Option<u64> {
+    let is_it = |task: &fs::DirEntry| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+    };
+    let task = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().find(is_it)?;
+    task.file_name().to_str()?.parse().ok()
+}
+
+fn is_traced(pid: u32, thread: u64) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/task/{thread}/status"));
+    status.is_ok_and(|status| !status.contains("TracerPid:\t0\n"))
+}
+
+/// Whether a process is dead and not yet waited for.
+fn has_ended(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
+}
+
+fn wait_until(child: &mut Child, fault: Fault<'_>, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        if begin.elapsed() > LONGEST {
+            child.kill().unwrap();
+            panic!("{fault:?}: hangs");
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
