@@ -305,7 +305,7 @@ impl Reader {
             self.next_index = Some(oldest);
             match self.files.open_segment(oldest, self.floor) {
                 Ok(Some(segment)) => {
-                    first = segment.first_event_id()?;
+                    first = segment.first_event_id().unwrap_or(0);
                     self.segment = Some(segment);
                     break;
                 }
@@ -315,7 +315,8 @@ impl Reader {
                 Ok(None) | Err(_) => break,
             }
         }
-        let from = std::mem::replace(&mut self.from, self.from.max(first));
+        let from = self.from;
+        self.from = from.max(first);
         let (message, event_ids) = match first {
             0 => (format!("retention has removed events from {from} on"), None),
             _ if first <= from => return Ok(()),
