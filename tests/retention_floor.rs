@@ -17,9 +17,7 @@ use flashstrike_wal::replay::{Reader, ReaderOptions};
 /// Indexes of the closed or open segments there are, hot or cold.
 fn segments(place: &Place) -> BTreeSet<u64> {
     let all = names(&place.log());
-    let of_segment = |name: &&String| {
-        name.starts_with("FS.") && !name.contains("tmp") && !name.contains("spare")
-    };
+    let of_segment = |name: &&String| name.starts_with("FS.") && !name.ends_with(".tmp");
     all.iter().filter(of_segment).map(|name| name[3..11].parse().unwrap()).collect()
 }
 
@@ -100,6 +98,15 @@ fn g11_the_floor_of_the_config_is_not_remembered_and_a_closed_log_takes_none() {
     assert_eq!(segments(&place), (4..=5).collect());
 }
 
+/// Ends a scope's other thread also when this one panics.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Lets retention loose on everything, and a moment later lowers the floor again: what is there when
 /// that call returns must still be there when the log has gone on. Returns how many segments that
 /// were to stay have gone.
@@ -117,11 +124,14 @@ fn let_loose_and_hold(place: &Place, log: &Log, round: u64) -> u64 {
     let there: BTreeSet<u64> = segments(place).range(held..).copied().collect();
     let at = log.appended().last_segment_index;
     eventually("the log goes on", || log.appended().last_segment_index > at + 1);
-    let now = segments(place);
-    if let Some(first) = there.first() {
+    // Twice: a listing may miss a segment that goes from hot to cold meanwhile.
+    let now = &segments(place) | &segments(place);
+    let gone = there.difference(&now).count() as u64;
+    if gone == 0 {
+        let first = *there.first().unwrap();
         assert_eq!(first_from(place, first * SEGMENT + 1), first * SEGMENT + 1);
     }
-    there.difference(&now).count() as u64
+    gone
 }
 
 #[test]
@@ -143,11 +153,11 @@ fn g11_nothing_planned_under_an_older_floor_is_deleted_under_a_newer_one() {
                     }
                 }
             });
+            let _stop = StopAtEnd(&done);
             eventually("there is something to delete", || log.appended().last_segment_index > 3);
             for round in 0..rounds / 2 {
                 gone += let_loose_and_hold(&place, &log, round);
             }
-            done.store(true, Ordering::Relaxed);
         });
         deleted += log.metrics().segments_deleted;
         manager.shutdown(writer).unwrap();
