@@ -162,9 +162,6 @@
 // Stop at the durable watermark. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
 #define FS_WAL_READER_DURABLE_ONLY 8
 
-// A worker's part.
-typedef struct Role Role;
-
 // A log open for writing: made by `fs_wal_open`, freed by `fs_wal_shutdown`.
 //
 // One thread, the writer, appends (append, append_batch, claim, commit). The writer may be
@@ -528,6 +525,8 @@ typedef struct fs_wal_block_header {
 
 // The log was shut down, or the handle belongs to the parent of this forked process.
 #define FS_WAL_ERR_CLOSED 16
+
+
 
 
 
