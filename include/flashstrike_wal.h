@@ -484,13 +484,15 @@ typedef struct fs_wal_block_header {
 // The directory does not exist.
 #define FS_WAL_ERR_NOT_FOUND 2
 
-// Another owner has the log open for writing; the error text gives its process id.
+// Another owner has the log open for writing; the error text gives its process id. To a reader: a
+// foreign program has locked a segment.
 #define FS_WAL_ERR_LOCKED 3
 
 // The operating system denies access.
 #define FS_WAL_ERR_PERMISSION 4
 
-// Disk, quota or memory directory is full. Goes away when there is space again.
+// Disk, quota or memory directory is full, or a limit of the process (descriptors, size of a file,
+// memory) is reached. Goes away when there is room again.
 #define FS_WAL_ERR_NO_SPACE 5
 
 // An input or output operation failed.
@@ -511,7 +513,7 @@ typedef struct fs_wal_block_header {
 // The log has failed for good; the error text carries the first failure.
 #define FS_WAL_ERR_POISONED 11
 
-// Events were removed by retention before the reader got to them.
+// Events were removed by retention before the reader got to them. Said once; reading goes on.
 #define FS_WAL_ERR_GAP 12
 
 // This version cannot do that.
@@ -746,7 +748,8 @@ fs_wal_status fs_wal_metrics_prometheus(const struct fs_wal *wal,
 //
 // Returns `FS_WAL_OK`; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
 // `FS_WAL_ERR_UNSUPPORTED` (a flag or field this version does not support),
-// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INTERNAL`.
+// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_IO`,
+// `FS_WAL_ERR_INTERNAL`. What is wrong with the log's files, the first read says.
 fs_wal_status fs_wal_reader_open(const char *dir,
                                  const struct fs_wal_reader_config *config,
                                  struct fs_wal_reader **out);
@@ -782,8 +785,9 @@ fs_wal_status fs_wal_reader_next_batch(struct fs_wal_reader *reader,
 //
 // Threads: one at a time.
 //
-// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`,
-// `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE`,
+// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`,
+// `FS_WAL_ERR_INTERNAL`. On a failure the reader stands where it stood.
 fs_wal_status fs_wal_reader_seek(struct fs_wal_reader *reader, uint64_t event_id);
 
 // Closes and frees the reader, and what `fs_wal_reader_next_batch` gave out with it. NULL is fine.

@@ -1,5 +1,5 @@
-//! G12 on real filesystems, mounted for a process of its own: which are refused, and what the others
-//! are told to be.
+//! G12 on real filesystems, mounted for a process of its own: that the log lives on them, and what it
+//! says of them. (That btrfs is refused: `tests/python/test_errors_system.py`.)
 
 mod common;
 
@@ -79,7 +79,8 @@ fn g12_overlay_works_and_is_noted() {
         std::process::exit(DONE);
     }
     let mount = "mkdir $base/low $base/up $base/work && \
-                 mount -t overlay none -o lowerdir=$base/low,upperdir=$base/up,workdir=$base/work $log";
+                 mount -t overlay none $log \
+                 -o lowerdir=$base/low,upperdir=$base/up,workdir=$base/work";
     run_with("g12_overlay_works_and_is_noted", "unshare", mount);
 }
 

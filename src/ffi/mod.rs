@@ -3,8 +3,9 @@
 //!
 //! Reading order: `recorder`, `metrics` and `reader` have the calls; `handle` is what a `fs_wal *`
 //! points at; `guard` is what every call goes through; `argument`, `sized` and `config` turn what C
-//! gives into what the crate takes, `log` what the crate tells into what C takes; `status` and `last_error` turn failures into what C gets;
-//! `fork` keeps forked children off their parents' logs, `signals` the process's signals off workers.
+//! gives into what the crate takes, `log` what the crate tells into what C takes; `status` and
+//! `last_error` turn failures into what C gets; `fork` keeps forked children off their parents'
+//! logs, `signals` keeps the process's signals off the workers.
 
 // What the header has, in the order it has it.
 mod version;

@@ -78,7 +78,8 @@ unsafe fn borrow<'a>(reader: *mut WalReader) -> Result<&'a mut Inner> {
 ///
 /// Returns `FS_WAL_OK`; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
 /// `FS_WAL_ERR_UNSUPPORTED` (a flag or field this version does not support),
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INTERNAL`.
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_IO`,
+/// `FS_WAL_ERR_INTERNAL`. What is wrong with the log's files, the first read says.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_open(
     dir: *const c_char,
@@ -162,8 +163,9 @@ pub unsafe extern "C" fn fs_wal_reader_next_batch(
 ///
 /// Threads: one at a time.
 ///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE`,
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`,
+/// `FS_WAL_ERR_INTERNAL`. On a failure the reader stands where it stood.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u64) -> Status {
     // SAFETY: the header asks for an open reader and for one thread at a time.
