@@ -124,7 +124,7 @@ struct Told {
 fn follow(reader: &mut Reader, log: &Log, gaps: u64, told: &mut Told) {
     let mut next = 1;
     let mut batches = 0;
-    while told.gaps < gaps {
+    while told.gaps < gaps && told.silent + told.wrong == 0 {
         let (first, last) = match reader.next_batch() {
             Ok(batch) => {
                 assert!(batch.iter().all(|found| *found == event(found.event_id)));
