@@ -300,21 +300,22 @@ impl Reader {
     /// Retention was faster: goes on at the oldest event there is, and says what is gone.
     fn pass_gap(&mut self, index: u32) -> Result<()> {
         let mut looks = 0;
-        let mut first = 0;
+        let (mut next_index, mut first) = (self.next_index, 0);
         while let Some(&oldest) = self.files.indexes()?.first() {
-            self.next_index = Some(oldest);
-            match self.files.open_segment(oldest, self.floor) {
-                Ok(Some(segment)) => {
-                    first = segment.first_event_id().unwrap_or(0);
+            next_index = Some(oldest);
+            if let Ok(Some(segment)) = self.files.open_segment(oldest, self.floor) {
+                first = segment.first_event_id().unwrap_or(0);
+                if first != 0 {
                     self.segment = Some(segment);
                     break;
                 }
-                // Gone as well.
-                Ok(None) if self.look_again(&mut looks) => {}
-                // What is wrong with it is for the next read to say.
-                Ok(None) | Err(_) => break,
+            }
+            // Gone as well, or something is wrong with it, which is for the next read to say.
+            if !self.look_again(&mut looks) {
+                break;
             }
         }
+        self.next_index = next_index;
         let from = self.from;
         self.from = from.max(first);
         let (message, event_ids) = match first {
