@@ -7,9 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use common::{
-    append, assert_holds, expect_cause, open, scenario, spawn_scenario_under, text, Place,
-};
+use common::{append, assert_holds, open, scenario, spawn_scenario_under, text, Place};
 use flashstrike_wal::config::Config;
 
 const DONE: i32 = 7;
