@@ -41,6 +41,12 @@
  *   "Threads:". In a child made by fork() a handle of the parent answers FS_WAL_ERR_CLOSED; give it
  *   to no one, and open another log if you need one.
  *
+ * SIGNALS
+ *
+ *   The library's threads block every signal but faults and SIGPROF: a program's handlers do not run
+ *   on them. fs_wal_open and fs_wal_shutdown block the same on their thread meanwhile. A write past
+ *   RLIMIT_FSIZE is therefore an error (FS_WAL_ERR_NO_SPACE), and no SIGXFSZ.
+ *
  * ERRORS
  *
  *   Calls that can fail return a fs_wal_status: FS_WAL_OK is 0. Out-parameters are written only on
@@ -55,7 +61,7 @@
  *
  *   Every pointer must be aligned for its type; NULL is refused (FS_WAL_ERR_INVALID_ARGUMENT) unless
  *   a function says that it is fine. Paths are NUL-terminated bytes, in no particular encoding.
- *   Arguments are copied; the library keeps no pointer of the caller's.
+ *   Arguments are copied; the library keeps no pointer of the caller's but fs_wal_config.log_user.
  *   Structs that begin with struct_size grow in later versions, at the end. Set it to the sizeof
  *   that you compiled with. Options that you do not know yet have their defaults, and reports give
  *   you the fields that you know. Options that the library does not know yet must be 0, or
@@ -100,6 +106,15 @@
 // Most blocks of a segment: its file stays under 4 GiB.
 #define FS_WAL_MAX_BLOCKS 261120
 
+// The log has failed, or could not be opened.
+#define FS_WAL_LOG_ERROR 1
+
+// Something is not as it should be, and the log goes on.
+#define FS_WAL_LOG_WARN 2
+
+// What was done: opened, recovered, deleted, shut down.
+#define FS_WAL_LOG_INFO 3
+
 // `max_segments`, `max_compressed_segments`: no limit.
 #define FS_WAL_KEEP_ALL UINT32_MAX
 
@@ -109,8 +124,9 @@
 // Where recovery would refuse to open, open at the last provable event; the rest is kept aside.
 #define FS_WAL_FLAG_ACCEPT_LOSS 1
 
-// Open on copy-on-write and network filesystems too, where space cannot really be reserved: a full
-// disk may then kill the process.
+// Open on any filesystem: also on copy-on-write and network ones, where space cannot really be
+// reserved and a full disk may kill the process, and on vfat and its like, where a power cut may
+// take whole files.
 #define FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM 2
 
 // Delete hot segments past `max_segments` instead of compressing them.
@@ -210,11 +226,25 @@ typedef struct fs_wal_config {
     uint32_t sync_mode;
     // For `FS_WAL_SYNC_INTERVAL`. Default 10 ms.
     uint64_t sync_interval_ns;
-    // Nothing at or above this event id is deleted. 0 = no floor.
+    // Nothing at or above this event id is deleted. 0 = no floor. See
+    // `fs_wal_set_retention_floor`.
     uint64_t retention_floor;
     // Directory, best on tmpfs, in which the active directory is made. NULL = /dev/shm. Copied:
     // it may be freed once `fs_wal_open` has returned.
     const char *active_dir;
+    // Told what happens to the log: opening and what recovery decided and noticed, filesystem and
+    // memory that are not as they should be, the failure that poisons the log, a full disk and its
+    // end, compression that fails, segments that retention deletes, shutdown. NULL = nobody.
+    //
+    // `level` is one of `FS_WAL_LOG_`; `message` is one line, valid during the call. It is called
+    // on the thread that opens and the one that shuts down, and between the two on threads of the
+    // library, never by append, append_batch, claim or commit; one call at a time for each log.
+    // What is late in it holds up the disk work of the log. It must not throw, and must not call
+    // into the same log but for `fs_wal_meta`, `fs_wal_durable` and `fs_wal_metrics`.
+    void (*log)(void *user, int32_t level, const char *message);
+    // Handed to `log` as `user`. Must be fit for other threads, and stay until `fs_wal_shutdown`
+    // has returned, or `fs_wal_open` has failed.
+    void *log_user;
 } fs_wal_config;
 
 // A request as the engine hands it in and gets it back, byte for byte.
@@ -284,10 +314,15 @@ typedef struct fs_wal_recovery_report_t {
     uint64_t active_filesystem;
     // The row of the recovery table that was decided by: a stable label, NUL-terminated.
     char decision[64];
-    // What else was noticed, sentences separated by "; ", NUL-terminated.
+    // What else was noticed, separated by "; ", NUL-terminated. What does not fit is cut and ends
+    // in "..."; the log function (`fs_wal_config.log`) is given all of it.
     char notes[256];
-    // The active directory, NUL-terminated.
+    // The active directory, NUL-terminated; a longer path is cut and ends in "...".
     char active_path[256];
+    // Name of the WAL directory's filesystem, "ext4"; "unknown" if the library has none for it.
+    char wal_filesystem_name[16];
+    // Name of the active directory's filesystem.
+    char active_filesystem_name[16];
 } fs_wal_recovery_report_t;
 
 // How often something was done and how long it took, in nanoseconds.
@@ -449,13 +484,15 @@ typedef struct fs_wal_block_header {
 // The directory does not exist.
 #define FS_WAL_ERR_NOT_FOUND 2
 
-// Another owner has the log open for writing; the error text gives its process id.
+// Another owner has the log open for writing; the error text gives its process id. To a reader: a
+// foreign program has locked a segment.
 #define FS_WAL_ERR_LOCKED 3
 
 // The operating system denies access.
 #define FS_WAL_ERR_PERMISSION 4
 
-// Disk, quota or memory directory is full. Goes away when there is space again.
+// Disk, quota or memory directory is full, or a limit of the process (descriptors, size of a file,
+// memory) is reached. Goes away when there is room again.
 #define FS_WAL_ERR_NO_SPACE 5
 
 // An input or output operation failed.
@@ -476,7 +513,7 @@ typedef struct fs_wal_block_header {
 // The log has failed for good; the error text carries the first failure.
 #define FS_WAL_ERR_POISONED 11
 
-// Events were removed by retention before the reader got to them.
+// Events were removed by retention before the reader got to them. Said once; reading goes on.
 #define FS_WAL_ERR_GAP 12
 
 // This version cannot do that.
@@ -490,6 +527,10 @@ typedef struct fs_wal_block_header {
 
 // The log was shut down, or the handle belongs to the parent of this forked process.
 #define FS_WAL_ERR_CLOSED 16
+
+
+
+
 
 #ifdef __cplusplus
 extern "C" {
@@ -634,6 +675,20 @@ fs_wal_status fs_wal_sync(struct fs_wal *wal);
 // by another thread meanwhile), `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_t timeout_ns);
 
+// Moves the retention floor (first `fs_wal_config.retention_floor`): once this has returned OK,
+// nothing at or above `event_id` is deleted; 0 = no floor. Raised, it lets retention go on at once;
+// lowered, it protects from now on what is still there. The segment that holds `event_id` is kept
+// whole. It is not remembered: give it to the next open, in the config.
+//
+// May wait for the removal of one file, but not for a sync. Never holds up the writer: what is
+// kept for the floor takes disk space beyond `max_segments` and `max_compressed_segments`.
+//
+// Threads: any.
+//
+// Returns `FS_WAL_OK`; `FS_WAL_ERR_POISONED` (nothing is deleted any more), `FS_WAL_ERR_CLOSED`,
+// `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+fs_wal_status fs_wal_set_retention_floor(struct fs_wal *wal, uint64_t event_id);
+
 // Shuts the log down: seals, makes everything durable, drains every queue, stops the workers,
 // releases the lock and frees the handle. Threads waiting in `fs_wal_sync` or
 // `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`, and calls still inside are waited for. To begin a
@@ -682,7 +737,8 @@ fs_wal_status fs_wal_metrics_prometheus(const struct fs_wal *wal,
                                         size_t *needed);
 
 // Opens the log in directory `dir` for reading, at its oldest event. The log may be open for
-// writing, in this process or another, or not at all; nothing in it is changed.
+// writing, in this process or another, or not at all; nothing in it is changed. The reader holds
+// the segment it stands in: retention does not take that from it.
 //
 // `config` may be NULL: every block is verified. `dir` and `config` are copied. On success `*out`
 // is a reader that the caller owns and gives back to `fs_wal_reader_close`; on failure `*out` is
@@ -692,7 +748,8 @@ fs_wal_status fs_wal_metrics_prometheus(const struct fs_wal *wal,
 //
 // Returns `FS_WAL_OK`; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
 // `FS_WAL_ERR_UNSUPPORTED` (a flag or field this version does not support),
-// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INTERNAL`.
+// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_IO`,
+// `FS_WAL_ERR_INTERNAL`. What is wrong with the log's files, the first read says.
 fs_wal_status fs_wal_reader_open(const char *dir,
                                  const struct fs_wal_reader_config *config,
                                  struct fs_wal_reader **out);
@@ -703,8 +760,13 @@ fs_wal_status fs_wal_reader_open(const char *dir,
 // Threads: one at a time.
 //
 // Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (saying where; it is not passed over),
-// `FS_WAL_ERR_GAP` (events removed by retention before they were read), `FS_WAL_ERR_PERMISSION`,
+// `FS_WAL_ERR_GAP` (see below), `FS_WAL_ERR_LOCKED` (a program that is not this library holds a
+// segment locked), `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
 // `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+//
+// `FS_WAL_ERR_GAP`: retention has removed events before they were read. Said once; the next call
+// gives the oldest event there is. `fs_wal_last_error_detail` has the first segment that is gone
+// and the ids, from the one after the last event given to the one before the next.
 fs_wal_status fs_wal_reader_next(struct fs_wal_reader *reader, struct fs_request_event *out);
 
 // Some of the next events, at least one, without copying them: `*count` of them at `*events`. They
@@ -717,13 +779,15 @@ fs_wal_status fs_wal_reader_next_batch(struct fs_wal_reader *reader,
                                        const struct fs_request_event **events,
                                        size_t *count);
 
-// Goes to the first event whose id is at least `event_id`, forwards or back. When there is none
-// yet, the next call returns `FS_WAL_END`.
+// Goes to the first event whose id is at least `event_id`, forwards or back, of those that are
+// still there: an id that retention removed before is not an error, look at the id that comes.
+// When there is none yet, the next call returns `FS_WAL_END`.
 //
 // Threads: one at a time.
 //
-// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`,
-// `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE`,
+// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`,
+// `FS_WAL_ERR_INTERNAL`. On a failure the reader stands where it stood.
 fs_wal_status fs_wal_reader_seek(struct fs_wal_reader *reader, uint64_t event_id);
 
 // Closes and frees the reader, and what `fs_wal_reader_next_batch` gave out with it. NULL is fine.

@@ -11,10 +11,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace flashstrike::wal {
 
@@ -44,6 +46,10 @@ inline void check(fs_wal_status status, const char* call) {
 struct Config : fs_wal_config {
     Config() noexcept : fs_wal_config() { fs_wal_config_init(this, sizeof(fs_wal_config)); }
 };
+
+/// Is told what happens to a log: FS_WAL_LOG_ERROR, _WARN or _INFO, and a line. fs_wal_config.log says when, on which
+/// threads, and what must not be done in it. One that throws ends the process.
+using LogFunction = std::function<void(std::int32_t level, const char* message)>;
 
 /// The place of the next event in the log, without the id: bytes 8 to 63, to be filled before Log::commit.
 /// They hold whatever was there before, so fill all that a reader will look at. Valid until the next call on the
@@ -82,6 +88,15 @@ public:
     /// Locks `dir`, recovers what an earlier process left there, and is ready to append.
     explicit Log(const std::string& dir) : Log(dir, nullptr) {}
     Log(const std::string& dir, const fs_wal_config& config) : Log(dir, &config) {}
+    /// The same, with a log function, which is kept until the log is closed; `config.log` is not used.
+    Log(const std::string& dir, fs_wal_config config, LogFunction function)
+        : wal_(nullptr, Shutdown{std::make_unique<LogFunction>(std::move(function))}) {
+        config.log = [](void* user, std::int32_t level, const char* message) noexcept {
+            (*static_cast<LogFunction*>(user))(level, message);
+        };
+        config.log_user = wal_.get_deleter().function.get();
+        open(dir, &config);
+    }
 
     fs_wal_status try_append(const fs_request_event& event) noexcept { return fs_wal_append(wal_.get(), &event); }
     void append(const fs_request_event& event) { check(try_append(event), "fs_wal_append"); }
@@ -126,6 +141,11 @@ public:
         return true;
     }
 
+    /// Once this has returned, nothing at or above `event_id` is deleted; 0 = no floor.
+    void set_retention_floor(std::uint64_t event_id) {
+        check(fs_wal_set_retention_floor(wal_.get(), event_id), "fs_wal_set_retention_floor");
+    }
+
     fs_wal_recovery_report_t recovery_report() const {
         fs_wal_recovery_report_t report{};
         report.struct_size = sizeof report;
@@ -147,7 +167,9 @@ public:
     fs_wal* handle() const noexcept { return wal_.get(); }
 
 private:
-    Log(const std::string& dir, const fs_wal_config* config) {
+    Log(const std::string& dir, const fs_wal_config* config) { open(dir, config); }
+
+    void open(const std::string& dir, const fs_wal_config* config) {
         fs_wal* wal = nullptr;
         check(fs_wal_open(dir.c_str(), config, &wal), "fs_wal_open");
         wal_.reset(wal);
@@ -155,6 +177,7 @@ private:
 
     struct Shutdown {
         void operator()(fs_wal* wal) const noexcept { fs_wal_shutdown(wal); }
+        std::unique_ptr<LogFunction> function;  // here, it outlives the log that calls it, whatever is moved where
     };
     std::unique_ptr<fs_wal, Shutdown> wal_;
 };

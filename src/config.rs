@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
 use crate::format::{Layout, MAX_BLOCKS, MIN_BLOCKS};
+use crate::log_sink::LogSink;
 
 /// Blocks a segment has by default: 65,536 events, 4.2 MB.
 pub const DEFAULT_NUM_BLOCKS: u32 = 256;
@@ -77,6 +78,8 @@ pub struct Config {
     pub retention_floor: u64,
     /// Directory in which the active directory is made.
     pub active_parent: PathBuf,
+    /// Told what happens to the log.
+    pub log: LogSink,
 }
 
 impl Default for Config {
@@ -94,6 +97,7 @@ impl Default for Config {
             sync_mode: SyncMode::Continuous,
             retention_floor: 0,
             active_parent: PathBuf::from(DEFAULT_ACTIVE_PARENT),
+            log: LogSink::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ pub enum Cause {
     Locked,
     /// The operating system denies access.
     Permission,
-    /// Disk, quota, memory or descriptors are used up.
+    /// Disk, quota, memory, descriptors or the size of a file are used up.
     NoSpace,
     /// An input or output operation failed.
     Io,
@@ -92,9 +92,12 @@ impl Error {
     pub fn io(what: impl fmt::Display, source: &io::Error) -> Self {
         let errno = source.raw_os_error().unwrap_or(0);
         let cause = match errno {
-            libc::ENOSPC | libc::EDQUOT | libc::ENOMEM | libc::EMFILE | libc::ENFILE => {
-                Cause::NoSpace
-            }
+            libc::ENOSPC
+            | libc::EDQUOT
+            | libc::EFBIG
+            | libc::ENOMEM
+            | libc::EMFILE
+            | libc::ENFILE => Cause::NoSpace,
             libc::EACCES | libc::EPERM | libc::EROFS => Cause::Permission,
             _ => Cause::Io,
         };

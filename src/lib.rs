@@ -14,6 +14,7 @@ pub mod directory;
 pub mod error;
 mod ffi;
 pub mod format;
+pub mod log_sink;
 pub mod poison;
 pub mod recorder;
 pub mod replay;

@@ -9,7 +9,7 @@ mod segment_file;
 pub use active::{
     create_active, open_active, remove_active, remove_older_generations, ActiveDirectory,
 };
-pub use filesystem::{check_filesystem, is_memory};
+pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, Use};
 pub use inventory::{load_identity, load_meta, Identity, Inventory};
 pub use segment_file::{
     as_io, durable_stamp, for_each_block, read_header, scan_segment, FileStream,

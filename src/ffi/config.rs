@@ -1,6 +1,6 @@
 //! Options as C gives them, made into a checked [`Config`] or refused by name.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -19,8 +19,9 @@ pub const FS_WAL_KEEP_NONE: u32 = u32::MAX - 1;
 
 /// Where recovery would refuse to open, open at the last provable event; the rest is kept aside.
 pub const FS_WAL_FLAG_ACCEPT_LOSS: u32 = 1;
-/// Open on copy-on-write and network filesystems too, where space cannot really be reserved: a full
-/// disk may then kill the process.
+/// Open on any filesystem: also on copy-on-write and network ones, where space cannot really be
+/// reserved and a full disk may kill the process, and on vfat and its like, where a power cut may
+/// take whole files.
 pub const FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM: u32 = 2;
 /// Delete hot segments past `max_segments` instead of compressing them.
 pub const FS_WAL_FLAG_NO_COMPRESSION: u32 = 4;
@@ -76,11 +77,25 @@ pub struct WalConfig {
     pub sync_mode: u32,
     /// For `FS_WAL_SYNC_INTERVAL`. Default 10 ms.
     pub sync_interval_ns: u64,
-    /// Nothing at or above this event id is deleted. 0 = no floor.
+    /// Nothing at or above this event id is deleted. 0 = no floor. See
+    /// `fs_wal_set_retention_floor`.
     pub retention_floor: u64,
     /// Directory, best on tmpfs, in which the active directory is made. NULL = /dev/shm. Copied:
     /// it may be freed once `fs_wal_open` has returned.
     pub active_dir: *const c_char,
+    /// Told what happens to the log: opening and what recovery decided and noticed, filesystem and
+    /// memory that are not as they should be, the failure that poisons the log, a full disk and its
+    /// end, compression that fails, segments that retention deletes, shutdown. NULL = nobody.
+    ///
+    /// `level` is one of `FS_WAL_LOG_`; `message` is one line, valid during the call. It is called
+    /// on the thread that opens and the one that shuts down, and between the two on threads of the
+    /// library, never by append, append_batch, claim or commit; one call at a time for each log.
+    /// What is late in it holds up the disk work of the log. It must not throw, and must not call
+    /// into the same log but for `fs_wal_meta`, `fs_wal_durable` and `fs_wal_metrics`.
+    pub log: Option<unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char)>,
+    /// Handed to `log` as `user`. Must be fit for other threads, and stay until `fs_wal_shutdown`
+    /// has returned, or `fs_wal_open` has failed.
+    pub log_user: *mut c_void,
 }
 
 /// Options of `fs_wal_reader_open`.
@@ -93,7 +108,8 @@ pub struct ReaderConfig {
     pub flags: u32,
 }
 
-// SAFETY: repr(C), `struct_size` first, integers and a pointer that is checked before it is used.
+// SAFETY: repr(C), `struct_size` first; integers, pointers that are checked before they are used,
+// and a pointer to a function, which may have any value but is called only as C means it.
 unsafe impl CStruct for WalConfig {}
 // SAFETY: repr(C), `struct_size` first, integers only.
 unsafe impl CStruct for ReaderConfig {}
@@ -119,6 +135,8 @@ fn defaults(struct_size: u32) -> WalConfig {
         sync_interval_ns: config::DEFAULT_SYNC_INTERVAL.as_nanos() as u64,
         retention_floor: 0,
         active_dir: std::ptr::null(),
+        log: None,
+        log_user: std::ptr::null_mut(),
     }
 }
 
@@ -163,7 +181,9 @@ pub unsafe extern "C" fn fs_wal_config_init(config: *mut WalConfig, struct_size:
 /// The options of a log; NULL is all defaults. Ranges are [`Config::validate`]'s affair.
 ///
 /// # Safety
-/// `config` is NULL or a struct as long as it says, and its `active_dir` NULL or a C string.
+/// `config` is NULL or a struct as long as it says, its `active_dir` NULL or a C string, and its
+/// `log` NULL or a function that may be called with `log_user` on any thread, until the log is shut
+/// down.
 pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
     if config.is_null() {
         return Ok(Config::default());
@@ -189,6 +209,10 @@ pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
         // SAFETY: the caller's promise.
         let parent = unsafe { argument::path(given.active_dir, "config.active_dir") }?;
         options.active_parent = parent.to_owned();
+    }
+    if let Some(function) = given.log {
+        // SAFETY: the caller's promise.
+        options.log = unsafe { super::log::sink(function, given.log_user) };
     }
     Ok(options)
 }

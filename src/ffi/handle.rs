@@ -16,7 +16,7 @@ use crate::recorder::{Log, Manager, Writer};
 use super::argument::{self, refused};
 use super::guard::guard;
 use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_OK};
-use super::{fork, last_error};
+use super::{fork, last_error, signals};
 
 /// A log open for writing: made by `fs_wal_open`, freed by `fs_wal_shutdown`.
 ///
@@ -184,6 +184,7 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
                 let manager = ManuallyDrop::take(&mut *handle.manager.get());
                 (manager, ManuallyDrop::take(&mut *handle.writer.get()))
             };
+            let _blocked = signals::Blocked::new();
             let result = manager.shutdown(writer);
             fork::unregister(&handle.log);
             result

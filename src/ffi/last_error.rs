@@ -88,7 +88,7 @@ fn detail(status: Status, failure: &Failure) -> ErrorDetail {
 }
 
 /// A text for C: it ends at its first NUL, so there must be none inside.
-fn c_text(message: &str) -> CString {
+pub(super) fn c_text(message: &str) -> CString {
     CString::new(message.replace('\0', "\u{fffd}")).unwrap_or_default()
 }
 

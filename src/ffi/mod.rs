@@ -3,8 +3,9 @@
 //!
 //! Reading order: `recorder`, `metrics` and `reader` have the calls; `handle` is what a `fs_wal *`
 //! points at; `guard` is what every call goes through; `argument`, `sized` and `config` turn what C
-//! gives into what the crate takes; `status` and `last_error` turn failures into what C gets;
-//! `fork` keeps forked children off their parents' logs.
+//! gives into what the crate takes, `log` what the crate tells into what C takes; `status` and
+//! `last_error` turn failures into what C gets; `fork` keeps forked children off their parents'
+//! logs, `signals` keeps the process's signals off the workers.
 
 // What the header has, in the order it has it.
 mod version;
@@ -14,6 +15,8 @@ mod status;
 mod last_error;
 
 mod format;
+
+mod log;
 
 mod config;
 
@@ -28,4 +31,5 @@ mod argument;
 mod fork;
 mod guard;
 mod handle;
+mod signals;
 mod sized;

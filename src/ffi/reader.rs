@@ -67,7 +67,8 @@ unsafe fn borrow<'a>(reader: *mut WalReader) -> Result<&'a mut Inner> {
 }
 
 /// Opens the log in directory `dir` for reading, at its oldest event. The log may be open for
-/// writing, in this process or another, or not at all; nothing in it is changed.
+/// writing, in this process or another, or not at all; nothing in it is changed. The reader holds
+/// the segment it stands in: retention does not take that from it.
 ///
 /// `config` may be NULL: every block is verified. `dir` and `config` are copied. On success `*out`
 /// is a reader that the caller owns and gives back to `fs_wal_reader_close`; on failure `*out` is
@@ -77,7 +78,8 @@ unsafe fn borrow<'a>(reader: *mut WalReader) -> Result<&'a mut Inner> {
 ///
 /// Returns `FS_WAL_OK`; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
 /// `FS_WAL_ERR_UNSUPPORTED` (a flag or field this version does not support),
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INTERNAL`.
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_IO`,
+/// `FS_WAL_ERR_INTERNAL`. What is wrong with the log's files, the first read says.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_open(
     dir: *const c_char,
@@ -106,8 +108,13 @@ pub unsafe extern "C" fn fs_wal_reader_open(
 /// Threads: one at a time.
 ///
 /// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (saying where; it is not passed over),
-/// `FS_WAL_ERR_GAP` (events removed by retention before they were read), `FS_WAL_ERR_PERMISSION`,
+/// `FS_WAL_ERR_GAP` (see below), `FS_WAL_ERR_LOCKED` (a program that is not this library holds a
+/// segment locked), `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
 /// `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+///
+/// `FS_WAL_ERR_GAP`: retention has removed events before they were read. Said once; the next call
+/// gives the oldest event there is. `fs_wal_last_error_detail` has the first segment that is gone
+/// and the ids, from the one after the last event given to the one before the next.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_next(
     reader: *mut WalReader,
@@ -150,13 +157,15 @@ pub unsafe extern "C" fn fs_wal_reader_next_batch(
     }
 }
 
-/// Goes to the first event whose id is at least `event_id`, forwards or back. When there is none
-/// yet, the next call returns `FS_WAL_END`.
+/// Goes to the first event whose id is at least `event_id`, forwards or back, of those that are
+/// still there: an id that retention removed before is not an error, look at the id that comes.
+/// When there is none yet, the next call returns `FS_WAL_END`.
 ///
 /// Threads: one at a time.
 ///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE`,
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`,
+/// `FS_WAL_ERR_INTERNAL`. On a failure the reader stands where it stood.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u64) -> Status {
     // SAFETY: the header asks for an open reader and for one thread at a time.

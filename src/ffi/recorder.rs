@@ -11,7 +11,7 @@ use super::config::{log_options, WalConfig};
 use super::guard::guard;
 use super::handle::{self, with_log, with_writer, Wal};
 use super::status::Status;
-use super::{fork, last_error};
+use super::{fork, last_error, signals};
 
 /// Opens the log in directory `dir` for writing: makes the directory if need be, locks it, recovers
 /// what an earlier process left, makes segments ready and starts the workers.
@@ -42,8 +42,8 @@ pub unsafe extern "C" fn fs_wal_open(
             let (dir, options, out) = unsafe {
                 (argument::path(dir, "dir")?, log_options(config)?, argument::out(out, "out")?)
             };
-            options.validate()?;
             fork::install()?;
+            let _blocked = signals::Blocked::new();
             let (manager, writer) = Manager::open(dir, options)?;
             out.set(Wal::into_raw(manager, writer));
             Ok(())
@@ -203,6 +203,24 @@ pub unsafe extern "C" fn fs_wal_wait_durable(
 ) -> Status {
     // SAFETY: the header asks for an open handle.
     unsafe { with_log(wal, |log| log.wait_durable(event_id, Duration::from_nanos(timeout_ns))) }
+}
+
+/// Moves the retention floor (first `fs_wal_config.retention_floor`): once this has returned OK,
+/// nothing at or above `event_id` is deleted; 0 = no floor. Raised, it lets retention go on at once;
+/// lowered, it protects from now on what is still there. The segment that holds `event_id` is kept
+/// whole. It is not remembered: give it to the next open, in the config.
+///
+/// May wait for the removal of one file, but not for a sync. Never holds up the writer: what is
+/// kept for the floor takes disk space beyond `max_segments` and `max_compressed_segments`.
+///
+/// Threads: any.
+///
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_POISONED` (nothing is deleted any more), `FS_WAL_ERR_CLOSED`,
+/// `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+#[no_mangle]
+pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64) -> Status {
+    // SAFETY: the header asks for an open handle.
+    unsafe { with_log(wal, |log| log.set_retention_floor(event_id)) }
 }
 
 /// Shuts the log down: seals, makes everything durable, drains every queue, stops the workers,

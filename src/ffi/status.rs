@@ -13,11 +13,13 @@ pub const FS_WAL_OK: Status = 0;
 pub const FS_WAL_ERR_INVALID_ARGUMENT: Status = 1;
 /// The directory does not exist.
 pub const FS_WAL_ERR_NOT_FOUND: Status = 2;
-/// Another owner has the log open for writing; the error text gives its process id.
+/// Another owner has the log open for writing; the error text gives its process id. To a reader: a
+/// foreign program has locked a segment.
 pub const FS_WAL_ERR_LOCKED: Status = 3;
 /// The operating system denies access.
 pub const FS_WAL_ERR_PERMISSION: Status = 4;
-/// Disk, quota or memory directory is full. Goes away when there is space again.
+/// Disk, quota or memory directory is full, or a limit of the process (descriptors, size of a file,
+/// memory) is reached. Goes away when there is room again.
 pub const FS_WAL_ERR_NO_SPACE: Status = 5;
 /// An input or output operation failed.
 pub const FS_WAL_ERR_IO: Status = 6;
@@ -31,7 +33,7 @@ pub const FS_WAL_ERR_WOULD_BLOCK: Status = 9;
 pub const FS_WAL_ERR_TIMEOUT: Status = 10;
 /// The log has failed for good; the error text carries the first failure.
 pub const FS_WAL_ERR_POISONED: Status = 11;
-/// Events were removed by retention before the reader got to them.
+/// Events were removed by retention before the reader got to them. Said once; reading goes on.
 pub const FS_WAL_ERR_GAP: Status = 12;
 /// This version cannot do that.
 pub const FS_WAL_ERR_UNSUPPORTED: Status = 13;

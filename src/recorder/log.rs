@@ -1,12 +1,13 @@
 //! What the threads of one log share: the rings between them, progress, the failure latch.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{Layout, MetaState};
+use crate::log_sink::LogSink;
 use crate::poison::Poison;
 use crate::storage::{Directory, File, Storage};
 use crate::telemetry::{Metrics, MetricsSnapshot, TimingSnapshot};
@@ -59,6 +60,7 @@ pub struct Log {
     pub(super) active_to_reuse: Ring<Arc<ActiveFile>>,
     /// Disk files, maintainer to preparer.
     pub(super) spare_files: Ring<SpareFile>,
+    retention_floor: Mutex<u64>,
     blocked: AtomicBool,
     blocked_by: Mutex<Option<Error>>,
     /// Held to move the watermark, and to poison: it is either moved before or not at all.
@@ -68,6 +70,8 @@ pub struct Log {
     pub(super) waiters: Waiters,
     pub(super) signals: Signals,
     memory_unlocked: AtomicBool,
+    failure_told: AtomicBool,
+    compression_failing: AtomicBool,
     pub(super) hot_segments: AtomicU64,
     pub(super) cold_segments: AtomicU64,
     full_segment_events: AtomicU64,
@@ -129,6 +133,7 @@ impl Log {
             segments_to_free: Ring::new(FREEZE_RING_CAPACITY),
             active_to_reuse: Ring::new(active_set + 1),
             spare_files: Ring::new(config.prepared_segments as usize),
+            retention_floor: Mutex::new(config.retention_floor),
             blocked: AtomicBool::new(false),
             blocked_by: Mutex::new(None),
             watermark: Mutex::new(()),
@@ -136,6 +141,8 @@ impl Log {
             waiters: Waiters::default(),
             signals: Signals::default(),
             memory_unlocked: AtomicBool::new(false),
+            failure_told: AtomicBool::new(false),
+            compression_failing: AtomicBool::new(false),
             hot_segments: AtomicU64::new(0),
             cold_segments: AtomicU64::new(0),
             full_segment_events: AtomicU64::new(0),
@@ -193,6 +200,21 @@ impl Log {
             }
             None
         })
+    }
+
+    /// From when this has returned, nothing at or above `event_id` is deleted; 0 = no floor.
+    pub fn set_retention_floor(&self, event_id: u64) -> Result<()> {
+        self.poison.check()?;
+        *self.retention_floor() = event_id;
+        // It may have held up retention until now.
+        self.signals.maintainer.raise();
+        Ok(())
+    }
+
+    /// The floor, which stays as it is until the guard is dropped: whoever deletes something holds
+    /// it from the look at the floor until the name is gone, and no longer.
+    pub(super) fn retention_floor(&self) -> MutexGuard<'_, u64> {
+        self.retention_floor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What `open` found and did.
@@ -262,6 +284,21 @@ impl Log {
         &self.config
     }
 
+    /// Told what happens. Not for the appending thread.
+    pub(super) fn sink(&self) -> &LogSink {
+        &self.config.log
+    }
+
+    /// Says why the log has failed, if it has, once. Not done by [`Log::fail`], which the appending
+    /// thread may call too.
+    pub(super) fn tell_failure(&self) {
+        if let Some(error) = self.poison.cause() {
+            if !self.failure_told.swap(true, Ordering::Relaxed) {
+                self.sink().error(&error.to_string());
+            }
+        }
+    }
+
     pub(super) fn counters(&self) -> &Metrics {
         &self.counters
     }
@@ -308,9 +345,28 @@ impl Log {
 
     /// Preparing is held up, by what; `None` = goes on again.
     pub(super) fn set_preparation_blocked(&self, error: Option<Error>) {
-        let blocked = error.is_some();
+        let message = error.as_ref().map(Error::to_string);
         *self.blocked_by.lock().unwrap_or_else(PoisonError::into_inner) = error;
-        self.blocked.store(blocked, Ordering::Release);
+        let was_blocked = self.blocked.swap(message.is_some(), Ordering::AcqRel);
+        match message {
+            Some(why) if !was_blocked => {
+                self.sink().warn(&format!("no segment can be prepared, trying again: {why}"));
+            }
+            None if was_blocked => self.sink().info("segments can be prepared again"),
+            _ => {}
+        }
+    }
+
+    /// A segment was compressed, or why not. Told when that changes, not at every try.
+    pub(super) fn note_compression(&self, index: u32, error: Option<&Error>) {
+        let was_failing = self.compression_failing.swap(error.is_some(), Ordering::Relaxed);
+        match error {
+            Some(why) if !was_failing => self.sink().warn(&format!(
+                "segment {index} stays as it is, compressing it is tried again: {why}"
+            )),
+            None if was_failing => self.sink().info("segments can be compressed again"),
+            _ => {}
+        }
     }
 
     /// Why no segment can be prepared, if so.
@@ -322,8 +378,11 @@ impl Log {
     }
 
     pub(super) fn note_memory(&self, locked: bool) {
-        if !locked {
-            self.memory_unlocked.store(true, Ordering::Relaxed);
+        if !locked && !self.memory_unlocked.swap(true, Ordering::Relaxed) {
+            self.sink().warn(
+                "memory cannot be locked (RLIMIT_MEMLOCK): when it is short, appends may wait \
+                 for a page to be read",
+            );
         }
     }
 

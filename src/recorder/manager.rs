@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use crate::config::Config;
 use crate::directory::{
-    check_filesystem, create_active, is_memory, load_identity, remove_active,
-    remove_older_generations, Identity,
+    check_filesystem, create_active, filesystem_name, filesystem_note, load_identity,
+    remove_active, remove_older_generations, Identity, Use,
 };
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
+use crate::log_sink::LogSink;
 use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storage};
 
 use super::crew::{Crew, Threads};
@@ -62,6 +63,21 @@ impl Manager {
         directory: &Path,
         config: Config,
     ) -> Result<(Manager, Writer)> {
+        let sink = config.log.clone();
+        sink.info(&format!("{}: opening", directory.display()));
+        let opened = Self::open_and_start(storage, directory, config);
+        match &opened {
+            Ok(_) => sink.info(&format!("{}: open", directory.display())),
+            Err(error) => sink.error(&format!("{}: not opened: {error}", directory.display())),
+        }
+        opened
+    }
+
+    fn open_and_start(
+        storage: Arc<dyn Storage>,
+        directory: &Path,
+        config: Config,
+    ) -> Result<(Manager, Writer)> {
         let (mut manager, writer, crew) = Self::open_by_hand(storage, directory, config)?;
         match crew.start() {
             Ok(threads) => {
@@ -99,9 +115,7 @@ impl Manager {
         check_filesystem(&*wal, config.allow_any_filesystem)?;
         let lock = DirectoryLock(wal.lock(file_name::LOCK)?);
         let mut survey = survey(&*storage, &*wal, config.accept_loss)?;
-        if is_memory(&*wal)? {
-            survey.notes.push("the WAL directory is in memory: it is never durable".into());
-        }
+        survey.notes.extend(filesystem_note(&*wal, Use::Wal)?);
         check_refusal(&survey, &*wal, config.accept_loss)?;
         recovery_apply::reserve(&survey, &*wal, &config)?;
         let mut identity = next_identity(&*storage, &*wal, &survey)?;
@@ -109,6 +123,7 @@ impl Manager {
         let active = create_active(&*storage, &config, &mut identity, |identity| {
             announce_id(&*wal, identity, survey.origin.row.then)
         })?;
+        survey.notes.extend(filesystem_note(&*active, Use::Active).ok().flatten());
         let entered = recovery_apply::apply(&survey, &*wal).and_then(|recovered| {
             let last = enter_active(&*wal, &*active, &recovered, &identity, &config)?;
             Ok((recovered, last))
@@ -131,6 +146,7 @@ impl Manager {
             decision: fixed_text(&survey.label()),
             ..report(&recovered, &identity, &*wal, &*active)?
         };
+        tell(&config.log, &survey.label(), &report, &recovered.notes);
         let parts = LogParts { config, report, end: recovered.end, storage, wal, active };
         let log = Arc::new(Log::new(parts));
         let manager = Manager { log: Arc::clone(&log), identity, _lock: lock, threads: None };
@@ -179,7 +195,17 @@ impl Manager {
     /// releases the lock. A log that has failed says so, and stays as it is for the next open.
     pub fn shutdown(mut self, writer: Writer) -> Result<()> {
         let threads = self.threads.take();
-        self.end(writer, || threads.map_or((), Threads::stop))
+        let log = Arc::clone(&self.log);
+        let ended = self.end(writer, || threads.map_or((), Threads::stop));
+        log.tell_failure();
+        match &ended {
+            Ok(()) => {
+                let last = log.durable().last_event_id;
+                log.sink().info(&format!("shut down: everything up to event {last} is durable"));
+            }
+            Err(error) => log.sink().error(&format!("shut down: {error}")),
+        }
+        ended
     }
 
     /// The same, for a log whose workers are stepped by hand.
@@ -316,6 +342,21 @@ fn load_last(
     Ok((segment, last.event_count))
 }
 
+/// Says what recovery did, and all that it noticed.
+fn tell(sink: &LogSink, decision: &str, report: &RecoveryReport, notes: &[String]) {
+    notes.iter().for_each(|note| sink.warn(note));
+    sink.info(&format!(
+        "recovered as {decision}: generation {}, last event {}, known durable {}; {} \
+         events carried over, {} accepted, {} kept aside",
+        report.generation,
+        report.last_event_id,
+        report.durable_event_id,
+        report.events_carried_over,
+        report.events_accepted,
+        report.events_kept_aside,
+    ));
+}
+
 /// The report, but for what the survey alone knows.
 fn report(
     recovered: &Recovered,
@@ -323,6 +364,8 @@ fn report(
     wal: &dyn Directory,
     active: &dyn Directory,
 ) -> Result<RecoveryReport> {
+    let wal_filesystem = wal.status()?.filesystem;
+    let active_filesystem = active.status()?.filesystem;
     Ok(RecoveryReport {
         struct_size: size_of::<RecoveryReport>() as u32,
         clean: 0,
@@ -336,10 +379,12 @@ fn report(
         events_carried_over: recovered.carried_over,
         events_accepted: recovered.accepted,
         events_kept_aside: recovered.kept_aside,
-        wal_filesystem: wal.status()?.filesystem,
-        active_filesystem: active.status()?.filesystem,
+        wal_filesystem,
+        active_filesystem,
         decision: [0; 64],
         notes: fixed_text(&recovered.notes.join("; ")),
         active_path: fixed_text(&identity.active_path),
+        wal_filesystem_name: fixed_text(filesystem_name(wal_filesystem)),
+        active_filesystem_name: fixed_text(filesystem_name(active_filesystem)),
     })
 }

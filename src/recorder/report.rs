@@ -36,17 +36,52 @@ pub struct RecoveryReport {
     pub active_filesystem: u64,
     /// The row of the recovery table that was decided by: a stable label, NUL-terminated.
     pub decision: [c_char; 64],
-    /// What else was noticed, sentences separated by "; ", NUL-terminated.
+    /// What else was noticed, separated by "; ", NUL-terminated. What does not fit is cut and ends
+    /// in "..."; the log function (`fs_wal_config.log`) is given all of it.
     pub notes: [c_char; 256],
-    /// The active directory, NUL-terminated.
+    /// The active directory, NUL-terminated; a longer path is cut and ends in "...".
     pub active_path: [c_char; 256],
+    /// Name of the WAL directory's filesystem, "ext4"; "unknown" if the library has none for it.
+    pub wal_filesystem_name: [c_char; 16],
+    /// Name of the active directory's filesystem.
+    pub active_filesystem_name: [c_char; 16],
 }
 
-/// `text` as a NUL-terminated array; what does not fit is cut.
+/// `text` as a NUL-terminated array; what does not fit is cut at a character and ends in "...".
 pub(crate) fn fixed_text<const N: usize>(text: &str) -> [c_char; N] {
+    const CUT: &str = "...";
+    let mut kept = text.len();
+    if kept >= N {
+        kept = N - 1 - CUT.len();
+        while !text.is_char_boundary(kept) {
+            kept -= 1;
+        }
+    }
+    let mark = if kept < text.len() { CUT } else { "" };
     let mut chars = [0; N];
-    for (to, from) in chars[..N - 1].iter_mut().zip(text.bytes()) {
+    for (to, from) in chars.iter_mut().zip(text[..kept].bytes().chain(mark.bytes())) {
         *to = from as c_char;
     }
     chars
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(chars: &[c_char]) -> String {
+        let bytes = chars.iter().map(|&c| c as u8).take_while(|&byte| byte != 0).collect();
+        String::from_utf8(bytes).expect("cut at a character")
+    }
+
+    #[test]
+    fn what_is_cut_says_so_and_ends_with_a_whole_character() {
+        for whole in ["", "1234567"] {
+            assert_eq!(text(&fixed_text::<8>(whole)), whole);
+        }
+        assert_eq!(text(&fixed_text::<8>("12345678")), "1234...");
+        assert_eq!(text(&fixed_text::<8>("123\u{e4}56789")), "123...");
+        assert_eq!(text(&fixed_text::<8>("12\u{e4}56789")), "12\u{e4}...");
+        assert_eq!(fixed_text::<8>("123456789")[7], 0);
+    }
 }

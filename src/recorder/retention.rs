@@ -57,9 +57,7 @@ pub fn plan(
     mut last_event_id: impl FnMut(u32) -> Option<u64>,
 ) -> Vec<Action> {
     let mut actions = Vec::new();
-    let mut deletable = |index: u32| {
-        policy.floor == 0 || last_event_id(index).is_some_and(|last| last < policy.floor)
-    };
+    let mut deletable = |index: u32| is_below(policy.floor, || last_event_id(index));
     let cold_excess = excess(kept.cold.len(), policy.max_cold);
     // A hot segment that could not be frozen stays, and so does every cold one behind it.
     let oldest_hot = kept.hot.first().copied().unwrap_or(u32::MAX);
@@ -78,6 +76,12 @@ pub fn plan(
         actions.extend(waiting.map(Action::Freeze));
     }
     actions
+}
+
+/// Whether a segment is below the floor as a whole. Of one whose last event is not known that cannot
+/// be said, unless there is no floor.
+pub fn is_below(floor: u64, last_event_id: impl FnOnce() -> Option<u64>) -> bool {
+    floor == 0 || last_event_id().is_some_and(|last| last < floor)
 }
 
 fn excess(count: usize, keep: Keep) -> usize {

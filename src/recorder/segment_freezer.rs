@@ -87,10 +87,12 @@ fn freeze_one(log: &Log, index: u32) -> bool {
         Ok((bytes_in, bytes_out)) => {
             log.counters().compression_bytes_in.add(bytes_in);
             log.counters().compression_bytes_out.add(bytes_out);
+            log.note_compression(index, None);
             true
         }
-        Err(_) => {
+        Err(error) => {
             log.counters().compression_failures.add(1);
+            log.note_compression(index, Some(&error));
             let temporary = file_name::temporary(&file_name::cold(index));
             let _ = log.wal.remove(&temporary);
             false

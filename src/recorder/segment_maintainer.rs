@@ -100,16 +100,13 @@ impl SegmentMaintainer {
 
     /// Does what retention asks for.
     fn retain(&mut self) -> Result<bool> {
-        let wal = Arc::clone(&self.log.wal);
         // The segment being filled counts besides, unless it is closed already, from its first
         // durable event on: before that a power cut would leave nothing but the older ones.
         let durable = self.log.durable();
         self.kept.active =
             durable.last_event_id > 0 && !self.kept.contains(durable.last_segment_index);
-        let kept = &self.kept;
-        let actions = retention::plan(kept, self.policy, |index| {
-            last_event_id(&*wal, index, kept.hot.contains(&index)).ok().flatten()
-        });
+        self.policy.floor = *self.log.retention_floor();
+        let actions = retention::plan(&self.kept, self.policy, |index| self.last_event_id(index));
         let mut busy = false;
         for action in actions {
             match action {
@@ -118,21 +115,45 @@ impl SegmentMaintainer {
                         break;
                     }
                 }
-                Action::DeleteCold(index) => {
-                    wal.remove(&file_name::cold(index))?;
-                    // In the order of their indexes even after a power cut: no hole.
-                    self.log.sync_names()?;
-                    self.kept.cold.remove(&index);
-                    self.log.counters().segments_deleted.add(1);
-                }
-                Action::DeleteHot(index) => {
-                    self.let_go_of_hot(index)?;
-                    self.log.counters().segments_deleted.add(1);
+                Action::DeleteCold(index) | Action::DeleteHot(index) => {
+                    if !self.delete(index)? {
+                        break;
+                    }
                 }
             }
             busy = true;
         }
         Ok(busy)
+    }
+
+    /// Deletes a segment for good. Not if the floor has come down to it since that was planned: the
+    /// floor stays where it is while the name is removed.
+    fn delete(&mut self, index: u32) -> Result<bool> {
+        let log = Arc::clone(&self.log);
+        let floor = log.retention_floor();
+        if !retention::is_below(*floor, || self.last_event_id(index)) {
+            return Ok(false);
+        }
+        let (kind, spare) = if self.kept.cold.contains(&index) {
+            log.wal.remove(&file_name::cold(index))?;
+            ("cold", None)
+        } else {
+            ("hot", self.remove_hot(index)?)
+        };
+        drop(floor);
+        // In the order of their indexes even after a power cut: no hole.
+        self.make_removal_durable(spare)?;
+        self.kept.cold.remove(&index);
+        self.kept.hot.remove(&index);
+        log.counters().segments_deleted.add(1);
+        log.sink().info(&format!("retention has deleted the {kind} segment {index}"));
+        Ok(true)
+    }
+
+    /// The last event id of a closed segment, if it can be read.
+    fn last_event_id(&self, index: u32) -> Option<u64> {
+        let hot = self.kept.hot.contains(&index);
+        last_event_id(&*self.log.wal, index, hot).ok().flatten()
     }
 
     /// Hands a segment to the freezer, unless its ring is full or the last failure is too fresh.
@@ -148,24 +169,39 @@ impl SegmentMaintainer {
         true
     }
 
-    /// A hot file that is not needed any more: another life if somebody can use it, else removed.
+    /// A hot file that is cold by now.
     fn let_go_of_hot(&mut self, index: u32) -> Result<()> {
-        let log = &self.log;
+        let spare = self.remove_hot(index)?;
+        self.make_removal_durable(spare)?;
+        self.kept.hot.remove(&index);
+        Ok(())
+    }
+
+    /// Takes the name of a hot file that is not needed any more, and the file too, unless somebody
+    /// can use it for another life.
+    fn remove_hot(&self, index: u32) -> Result<Option<SpareFile>> {
+        let wal = &self.log.wal;
         let name = file_name::hot(index);
-        if let Some(spare) = self.reusable(&name)? {
-            log.wal.rename(&name, &spare.name)?;
-            // Before it is written to: after a power cut the old name must not stand for new content.
-            log.sync_names()?;
+        let spare = self.reusable(&name)?;
+        match &spare {
+            Some(spare) => wal.rename(&name, &spare.name)?,
+            None => drop(wal.remove(&name)?),
+        }
+        Ok(spare)
+    }
+
+    /// After a power cut the old name must not stand for new content: only then is the file given
+    /// to be used again.
+    fn make_removal_durable(&self, spare: Option<SpareFile>) -> Result<()> {
+        let log = &self.log;
+        log.sync_names()?;
+        if let Some(spare) = spare {
             if let Err(spare) = log.spare_files.push(spare) {
                 log.wal.remove(&spare.name)?;
             } else {
                 log.signals.preparer.raise();
             }
-        } else {
-            log.wal.remove(&name)?;
-            log.sync_names()?;
         }
-        self.kept.hot.remove(&index);
         Ok(())
     }
 

@@ -60,7 +60,9 @@ pub fn spawn<W: Worker>(log: &Arc<Log>, mut worker: W) -> Result<JoinHandle<()>>
                 let message = format!("defect: worker {} panicked: {text}", W::NAME);
                 log.fail(&Error::new(Cause::Internal, message));
             }
-        }
+        };
+        // A failure ends the workers, whoever met it: the first to end says why.
+        log.tell_failure();
     };
     std::thread::Builder::new()
         .name(W::NAME.to_owned())

@@ -25,8 +25,11 @@ pub struct ReaderOptions {
 /// Reads a log. For one thread at a time.
 ///
 /// At the end it answers [`Error::End`]; asked again later, it goes on where it stopped, with what
-/// has been appended since. After any other error it stands where it stood: asked again, it looks
-/// again.
+/// has been appended since. When retention was faster it says so once ([`Cause::Gap`]), and goes on
+/// at the oldest event there is. After any other error it stands where it stood: asked again, it
+/// looks again.
+///
+/// The segment it stands in is held: what retention deletes meanwhile can be read to its end.
 pub struct Reader {
     files: LogFiles,
     segment: Option<Box<Segment>>,
@@ -61,7 +64,7 @@ impl Reader {
         directory: &Path,
         options: ReaderOptions,
     ) -> Result<Reader> {
-        Ok(Reader {
+        let mut reader = Reader {
             files: LogFiles::open(storage, directory, options.verify)?,
             segment: None,
             next_index: None,
@@ -69,7 +72,9 @@ impl Reader {
             from: 1,
             events: Vec::with_capacity(EVENTS_PER_BLOCK),
             given: 0,
-        })
+        };
+        reader.hold();
+        Ok(reader)
     }
 
     /// The next event.
@@ -96,7 +101,7 @@ impl Reader {
         Ok(&self.events[from..])
     }
 
-    /// Goes to the first event with this id or a higher one.
+    /// Goes to the first event with this id or a higher one, of those that are still there.
     pub fn seek(&mut self, event_id: u64) -> Result<()> {
         let (next_index, floor) = self.find(event_id)?;
         self.segment = None;
@@ -105,7 +110,15 @@ impl Reader {
         self.from = event_id.max(1);
         self.events.clear();
         self.given = 0;
+        self.hold();
         Ok(())
+    }
+
+    /// Holds the segment that reading begins in, before retention takes it: from here on what is
+    /// lost is a gap. What is wrong with the segment is for the first read to say.
+    fn hold(&mut self) {
+        let mut looks = 0;
+        while self.segment.is_none() && self.enter(&mut looks).is_ok() {}
     }
 
     /// The last segment that begins at or below an id, and an id below its first. Segments without
@@ -204,7 +217,7 @@ impl Reader {
             return Ok(());
         }
         if indexes.first() == Some(&next) {
-            return Err(self.gap(index, next)?);
+            return self.pass_gap(index);
         }
         if self.look_again(looks) {
             return Ok(());
@@ -284,18 +297,36 @@ impl Reader {
         *looks < LOOKS
     }
 
-    fn gap(&self, index: u32, next: u32) -> Result<Error> {
-        let first = match self.files.open_segment(next, 0)? {
-            Some(segment) => segment.first_event_id()?,
-            None => 0,
-        };
-        let ids = (self.from, first.saturating_sub(1));
-        let (message, event_ids) = if ids.0 <= ids.1 {
-            (format!("retention has removed events {} to {}", ids.0, ids.1), Some(ids))
-        } else {
-            (format!("retention has removed events from {} on", self.from), None)
+    /// Retention was faster: goes on at the oldest event there is, and says what is gone.
+    fn pass_gap(&mut self, index: u32) -> Result<()> {
+        let mut looks = 0;
+        let (mut next_index, mut first) = (self.next_index, 0);
+        while let Some(&oldest) = self.files.indexes()?.first() {
+            next_index = Some(oldest);
+            if let Ok(Some(segment)) = self.files.open_segment(oldest, self.floor) {
+                first = segment.first_event_id().unwrap_or(0);
+                if first != 0 {
+                    self.segment = Some(segment);
+                    break;
+                }
+            }
+            // Gone as well, or something is wrong with it, which is for the next read to say.
+            if !self.look_again(&mut looks) {
+                break;
+            }
+        }
+        self.next_index = next_index;
+        let from = self.from;
+        self.from = from.max(first);
+        let (message, event_ids) = match first {
+            0 => (format!("retention has removed events from {from} on"), None),
+            _ if first <= from => return Ok(()),
+            _ => {
+                let ids = (from, first - 1);
+                (format!("retention has removed events {} to {}", ids.0, ids.1), Some(ids))
+            }
         };
         let place = Place { segment_index: Some(index), offset: None, event_ids };
-        Ok(Error::new(Cause::Gap, message).at(place))
+        Err(Error::new(Cause::Gap, message).at(place))
     }
 }

@@ -192,7 +192,11 @@ impl Directory for PosixDirectory {
             mode: stat.st_mode & 0o7777,
             links: stat.st_nlink as u64,
             filesystem: statfs.f_type as u64,
-            available: statfs.f_bavail * statfs.f_bsize as u64,
+            // One without a size, ramfs, counts no blocks.
+            available: match statfs.f_blocks {
+                0 => u64::MAX,
+                _ => statfs.f_bavail * statfs.f_bsize as u64,
+            },
         })
     }
 
@@ -223,6 +227,17 @@ struct PosixFile {
 impl PosixFile {
     fn fail(&self, operation: &str, errno: Errno) -> Error {
         failed(operation, &self.path, errno)
+    }
+
+    fn write_zeros(&self, size: u64) -> Result<()> {
+        let zeros = [0; 64 * 1024];
+        let mut offset = self.size()?;
+        while offset < size {
+            let len = (size - offset).min(zeros.len() as u64) as usize;
+            self.write_at(&zeros[..len], offset)?;
+            offset += len as u64;
+        }
+        Ok(())
     }
 
     fn try_flock(&self, operation: FlockOperation) -> Result<bool> {
@@ -272,8 +287,11 @@ impl File for PosixFile {
     }
 
     fn allocate(&self, size: u64) -> Result<()> {
-        retry(|| fallocate(&self.fd, FallocateFlags::empty(), 0, size))
-            .map_err(|errno| self.fail("allocate", errno))
+        match retry(|| fallocate(&self.fd, FallocateFlags::empty(), 0, size)) {
+            // ramfs, vfat, ext3: what is written is allocated there too.
+            Err(Errno::OPNOTSUPP) => self.write_zeros(size),
+            allocated => allocated.map_err(|errno| self.fail("allocate", errno)),
+        }
     }
 
     fn sync(&self) -> Result<()> {

@@ -5,8 +5,10 @@
 #include "../support/check.h"
 
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 using flashstrike::wal::Claim;
 using flashstrike::wal::Config;
@@ -123,6 +125,54 @@ void records_waits_and_replays() {
     CHECK(expected == 101);
 }
 
+/// The function moves with the log, and is there until the destructor has closed it.
+void a_log_function_is_kept_as_long_as_the_log() {
+    std::mutex mutex;
+    std::vector<std::pair<std::int32_t, std::string>> told;
+    const auto tell = [&](std::int32_t level, const char* message) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        told.emplace_back(level, message);
+    };
+    const auto was_told = [&](std::int32_t level, const std::string& words) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        for (const auto& [seen, message] : told)
+            if (seen == level && contains(message, words)) return true;
+        return false;
+    };
+    {
+        Log first("telling", small_segments(), tell);
+        CHECK(was_told(FS_WAL_LOG_INFO, "telling: open"));
+        CHECK(error_of([&] { Log second("telling", small_segments(), tell); }).first == FS_WAL_ERR_LOCKED);
+        CHECK(was_told(FS_WAL_LOG_ERROR, "telling: not opened"));
+        Log owner = std::move(first);
+        owner.append(make_event(7));
+        CHECK(!was_told(FS_WAL_LOG_INFO, "shut down"));
+    }
+    CHECK(was_told(FS_WAL_LOG_INFO, "shut down: everything up to event 7 is durable"));
+    Log replaced("telling", small_segments(), tell);
+    replaced.append(make_event(8));
+    replaced = Log("quiet");  // closes the one before, which still tells
+    CHECK(was_told(FS_WAL_LOG_INFO, "shut down: everything up to event 8 is durable"));
+}
+
+void a_retention_floor_holds_and_lets_go() {
+    Config config;
+    config.num_blocks = FS_WAL_MIN_BLOCKS;
+    config.max_segments = 1;
+    config.max_compressed_segments = FS_WAL_KEEP_NONE;
+    for (const std::uint64_t floor : {EVENTS_PER_SMALL_SEGMENT, std::uint64_t{0}}) {
+        Log log("floor", config);
+        log.set_retention_floor(floor);
+        const std::uint64_t last = log.meta().last_event_id;
+        for (std::uint64_t id = last + 1; id <= last + 3 * EVENTS_PER_SMALL_SEGMENT; ++id) log.append(make_event(id));
+        log.shutdown();
+        fs_request_event event;
+        Reader reader("floor");
+        CHECK(reader.next(event) && event.event_id == (floor ? 1 : 5 * EVENTS_PER_SMALL_SEGMENT + 1));
+        CHECK(error_of([&] { log.set_retention_floor(1); }).first == FS_WAL_ERR_INVALID_ARGUMENT);
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -130,5 +180,7 @@ int main() {
     a_log_is_owned_once();
     claims_hand_out_all_but_the_id();
     records_waits_and_replays();
+    a_log_function_is_kept_as_long_as_the_log();
+    a_retention_floor_holds_and_lets_go();
     return 0;
 }

@@ -24,6 +24,7 @@ ACCEPT_LOSS, ALLOW_ANY_FILESYSTEM, NO_COMPRESSION, SPIN = 1, 2, 4, 8
 BACKPRESSURE_BLOCK, BACKPRESSURE_FAIL_FAST = 0, 1
 SYNC_CONTINUOUS, SYNC_INTERVAL, SYNC_ROTATION = 0, 1, 2
 READER_FOLLOW, READER_SALVAGE, READER_NO_VERIFY, READER_DURABLE_ONLY = 1, 2, 4, 8
+LOG_ERROR, LOG_WARN, LOG_INFO = 1, 2, 3
 EVENT_SIZE = 64
 
 EVENT_DTYPE = np.dtype([
@@ -48,12 +49,16 @@ class MetaState(ctypes.Structure):
         return Meta(self.last_segment_index, self.last_offset, self.last_event_id)
 
 
+LogFunction = ctypes.CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
+
+
 class Config(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32), ("num_blocks", c_uint32), ("max_segments", c_uint32),
         ("max_compressed_segments", c_uint32), ("prepared_segments", c_uint32),
         ("flags", c_uint32), ("backpressure", c_uint32), ("sync_mode", c_uint32),
         ("sync_interval_ns", c_uint64), ("retention_floor", c_uint64), ("active_dir", c_char_p),
+        ("log", LogFunction), ("log_user", c_void_p),
     ]
 
 
@@ -69,7 +74,8 @@ class RecoveryReport(ctypes.Structure):
         ("events_carried_over", c_uint64), ("events_accepted", c_uint64),
         ("events_kept_aside", c_uint64), ("wal_filesystem", c_uint64),
         ("active_filesystem", c_uint64), ("decision", c_char * 64), ("notes", c_char * 256),
-        ("active_path", c_char * 256),
+        ("active_path", c_char * 256), ("wal_filesystem_name", c_char * 16),
+        ("active_filesystem_name", c_char * 16),
     ]
 
 
@@ -100,6 +106,7 @@ def load(path=None):
         "fs_wal_durable": (status, [handle, POINTER(MetaState)]),
         "fs_wal_sync": (status, [handle]),
         "fs_wal_wait_durable": (status, [handle, c_uint64, c_uint64]),
+        "fs_wal_set_retention_floor": (status, [handle, c_uint64]),
         "fs_wal_recovery_report": (status, [handle, POINTER(RecoveryReport)]),
         "fs_wal_metrics": (status, [handle, c_void_p]),
         "fs_wal_metrics_prometheus": (status, [handle, c_void_p, c_size_t, POINTER(c_size_t)]),
@@ -157,7 +164,9 @@ def event_memory(events):
 
 
 class Wal:
-    """A log open for writing. One thread appends; the other calls may come from any."""
+    """A log open for writing. One thread appends; the other calls may come from any. The option
+    `log` is a function of a level and a text; what it raises is printed and ignored.
+    """
 
     def __init__(self, directory, **options):
         config = Config()
@@ -165,6 +174,10 @@ class Wal:
         for name, value in options.items():
             if name == "active_dir":
                 value = os.fsencode(value)
+            if name == "log":
+                # Kept: ctypes would free it while the library still calls it.
+                value = self.log = LogFunction(lambda _user, level, text, tell=value:
+                                               tell(level, text.decode(errors="replace")))
             setattr(config, name, value)
         self.handle = c_void_p()
         check(LIB.fs_wal_open(os.fsencode(directory), byref(config), byref(self.handle)))
@@ -212,6 +225,9 @@ class Wal:
 
     def wait_durable(self, event_id, timeout_ns):
         check(LIB.fs_wal_wait_durable(self.handle, event_id, timeout_ns))
+
+    def set_retention_floor(self, event_id):
+        check(LIB.fs_wal_set_retention_floor(self.handle, event_id))
 
     def recovery_report(self):
         report = RecoveryReport(struct_size=ctypes.sizeof(RecoveryReport))

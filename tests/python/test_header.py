@@ -26,6 +26,7 @@ fs_wal_status fs_wal_meta(const fs_wal *, fs_wal_meta_state *);
 fs_wal_status fs_wal_durable(const fs_wal *, fs_wal_meta_state *);
 fs_wal_status fs_wal_sync(fs_wal *);
 fs_wal_status fs_wal_wait_durable(fs_wal *, uint64_t, uint64_t);
+fs_wal_status fs_wal_set_retention_floor(fs_wal *, uint64_t);
 fs_wal_status fs_wal_recovery_report(const fs_wal *, fs_wal_recovery_report_t *);
 fs_wal_status fs_wal_metrics(const fs_wal *, fs_wal_metrics_t *);
 fs_wal_status fs_wal_metrics_prometheus(const fs_wal *, char *, size_t, size_t *);

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import flashstrike
-from flashstrike import KEEP_ALL, LIB, SYNC_ROTATION, Meta, Reader, Wal, replay
+from flashstrike import KEEP_ALL, KEEP_NONE, LIB, SYNC_ROTATION, Meta, Reader, Wal, replay
 from support import SEGMENT_EVENTS, SMALL, fails, make_events, segment_files
 
 
@@ -229,3 +229,28 @@ def test_a_directory_name_need_not_be_utf8(tmp_path):
     with Wal(directory, **SMALL) as wal:
         wal.append_batch(make_events(10))
     assert replay(directory).tobytes() == make_events(10).tobytes()
+
+
+def test_the_retention_floor_of_an_open_log(tmp_path):
+    options = {**SMALL, "max_segments": 1, "max_compressed_segments": KEEP_NONE}
+    with Wal(tmp_path, retention_floor=1, **options) as wal:
+        wal.append_batch(make_events(5 * SEGMENT_EVENTS + 1))
+        wal.set_retention_floor(3 * SEGMENT_EVENTS)
+    assert replay(tmp_path)["event_id"][0] == 2 * SEGMENT_EVENTS + 1
+    with Wal(tmp_path, **options) as wal, fails("INVALID_ARGUMENT", "wal is NULL"):
+        flashstrike.check(LIB.fs_wal_set_retention_floor(None, 1))
+    assert replay(tmp_path)["event_id"][0] == 5 * SEGMENT_EVENTS + 1
+
+
+def test_a_log_tells_what_happens_to_it(tmp_path):
+    told = []
+    with Wal(tmp_path, log=lambda level, text: told.append((level, text)), **SMALL) as wal:
+        wal.append_batch(make_events(10))
+        with fails("LOCKED"):
+            Wal(tmp_path, **SMALL)
+        report = wal.recovery_report()
+    assert (flashstrike.LOG_INFO, f"{tmp_path}: open") in told
+    assert (flashstrike.LOG_INFO, "shut down: everything up to event 10 is durable") in told
+    recovered = f"recovered as {report.decision.decode()}: generation 1, "
+    assert any(text.startswith(recovered) for _, text in told), told
+    assert report.active_filesystem_name == b"tmpfs"

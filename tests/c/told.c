@@ -1,0 +1,183 @@
+/* What a program is told: by its log function, by the recovery report, and by the errors of limits it has set
+ * itself. */
+
+#define _GNU_SOURCE
+
+#include "../support/check.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+struct told {
+    unsigned count[4]; /* by level */
+    unsigned foreign;  /* calls on another thread than the one that is in the library */
+    pthread_t opener;
+    char all[8192];
+};
+
+static void tell(void *user, int32_t level, const char *message)
+{
+    struct told *told = user;
+    CHECK(level >= FS_WAL_LOG_ERROR && level <= FS_WAL_LOG_INFO);
+    told->count[level]++;
+    told->foreign += !pthread_equal(pthread_self(), told->opener);
+    const size_t used = strlen(told->all);
+    snprintf(told->all + used, sizeof told->all - used, "%d %s\n", (int)level, message);
+}
+
+static fs_wal_config config_telling(struct told *told)
+{
+    memset(told, 0, sizeof *told);
+    told->opener = pthread_self();
+    fs_wal_config config = small_segments();
+    config.log = tell;
+    config.log_user = told;
+    return config;
+}
+
+static void check_log_function(void)
+{
+    struct told told;
+    fs_wal_config config = config_telling(&told);
+    config.max_segments = 1;
+    config.max_compressed_segments = FS_WAL_KEEP_NONE;
+    fs_wal *wal, *second;
+    CHECK_OK(fs_wal_open("told", &config, &wal));
+    CHECK(strstr(told.all, "3 told: opening\n") && strstr(told.all, "3 told: open\n"));
+    CHECK(strstr(told.all, "recovered as new-log: generation 1, last event 0"));
+    CHECK(told.foreign == 0 && told.count[FS_WAL_LOG_ERROR] == 0);
+
+    struct told refused;
+    const fs_wal_config again = config_telling(&refused);
+    CHECK_STATUS(fs_wal_open("told", &again, &second), FS_WAL_ERR_LOCKED);
+    CHECK(refused.count[FS_WAL_LOG_ERROR] == 1 && strstr(refused.all, "1 told: not opened: "));
+
+    for (uint64_t id = 1; id <= 3 * EVENTS_PER_SMALL_SEGMENT + 1; id++) {
+        const fs_request_event event = make_event(id);
+        CHECK_OK(fs_wal_append(wal, &event));
+    }
+    CHECK_OK(fs_wal_shutdown(wal));
+    CHECK(strstr(told.all, "retention has deleted the hot segment 2\n"));
+    CHECK(strstr(told.all, "shut down: everything up to event 12289 is durable\n"));
+    CHECK(told.foreign >= 3); /* retention works on threads of the library */
+}
+
+/* The struct of a program that was compiled before there was a log function. */
+static void check_older_struct(void)
+{
+    fs_wal_config config = small_segments();
+    memset(&config.log, 0x55, sizeof config.log); /* beyond its end: must not be looked at */
+    config.struct_size = offsetof(fs_wal_config, log);
+    fs_wal *wal;
+    CHECK_OK(fs_wal_open("older", &config, &wal));
+    CHECK_OK(fs_wal_shutdown(wal));
+}
+
+static fs_wal_recovery_report_t report_of(const fs_wal *wal)
+{
+    fs_wal_recovery_report_t report;
+    memset(&report, 0x55, sizeof report);
+    report.struct_size = sizeof report;
+    CHECK_OK(fs_wal_recovery_report(wal, &report));
+    CHECK(report.struct_size == sizeof report && report.reserved == 0);
+    CHECK(memchr(report.notes, 0, sizeof report.notes) && memchr(report.active_path, 0, sizeof report.active_path));
+    return report;
+}
+
+static void check_report(void)
+{
+    const fs_wal_config config = small_segments();
+    fs_wal *wal;
+    CHECK_OK(fs_wal_open("report", &config, &wal));
+    fs_wal_recovery_report_t report = report_of(wal);
+    CHECK(report.clean == 1 && report.generation == 1 && report.last_event_id == 0);
+    CHECK(strcmp(report.decision, "new-log") == 0);
+    CHECK(strcmp(report.active_filesystem_name, "tmpfs") == 0 && report.active_filesystem == 0x01021994);
+    CHECK(report.wal_filesystem != 0 && report.wal_filesystem_name[0] != 0);
+    CHECK(strncmp(report.active_path, "/dev/shm/flashstrike-wal-", 25) == 0);
+    CHECK(access(report.active_path, R_OK) == 0);
+    fs_wal_metrics_t metrics = {.struct_size = sizeof metrics};
+    CHECK_OK(fs_wal_metrics(wal, &metrics));
+    CHECK(report.memory_locked == metrics.memory_locked);
+    for (uint64_t id = 1; id <= 10; id++) {
+        const fs_request_event event = make_event(id);
+        CHECK_OK(fs_wal_append(wal, &event));
+    }
+    CHECK_OK(fs_wal_shutdown(wal));
+
+    CHECK_OK(fs_wal_open("report", &config, &wal));
+    report = report_of(wal);
+    CHECK(report.clean == 1 && report.generation == 2 && strcmp(report.decision, "clean") == 0);
+    CHECK(report.last_event_id == 10 && report.durable_event_id == 10 && report.hot_segments == 1);
+    CHECK(report.events_carried_over == 0 && report.events_accepted == 0 && report.events_kept_aside == 0);
+
+    /* A program that knows less of the report gets that much. */
+    memset(&report, 0x55, sizeof report);
+    report.struct_size = offsetof(fs_wal_recovery_report_t, wal_filesystem_name);
+    CHECK_OK(fs_wal_recovery_report(wal, &report));
+    CHECK(report.struct_size == offsetof(fs_wal_recovery_report_t, wal_filesystem_name));
+    CHECK(strcmp(report.decision, "clean") == 0 && report.wal_filesystem_name[0] == 0x55);
+    CHECK_OK(fs_wal_shutdown(wal));
+}
+
+static void limit_file_size(rlim_t most)
+{
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = most;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+/* A write past RLIMIT_FSIZE is an error of the log, and no signal that ends the program, on no thread. */
+static void check_file_size_limit(void)
+{
+    struct told told;
+    const fs_wal_config config = config_telling(&told);
+    sigset_t before, after;
+    fs_wal *wal;
+    CHECK(pthread_sigmask(SIG_BLOCK, NULL, &before) == 0);
+    for (rlim_t most = 0; most < 300 * 1024; most = most * 2 + 1) {
+        limit_file_size(most);
+        CHECK_STATUS(fs_wal_open("limited", &config, &wal), FS_WAL_ERR_NO_SPACE);
+        limit_file_size(RLIM_INFINITY);
+        CHECK_ERROR_NAMES("File too large");
+        CHECK_ERROR_NAMES("/");
+    }
+    CHECK(pthread_sigmask(SIG_BLOCK, NULL, &after) == 0);
+    for (int signal = 1; signal < 32; signal++)
+        CHECK(sigismember(&before, signal) == sigismember(&after, signal));
+
+    CHECK_OK(fs_wal_open("limited", &config, &wal));
+    limit_file_size(100);
+    fs_wal_status status = FS_WAL_OK;
+    uint64_t id = 1;
+    while (status == FS_WAL_OK) { /* the persister meets it; the log has failed */
+        const fs_request_event event = make_event(id);
+        status = fs_wal_append(wal, &event);
+        id += status == FS_WAL_OK;
+        if (status == FS_WAL_OK && id % 100 == 0)
+            status = fs_wal_sync(wal);
+    }
+    CHECK(status == FS_WAL_ERR_POISONED);
+    CHECK_ERROR_NAMES("File too large");
+    CHECK_STATUS(fs_wal_shutdown(wal), FS_WAL_ERR_POISONED);
+    limit_file_size(RLIM_INFINITY);
+    CHECK(strstr(told.all, "1 the log has failed and takes no more events: "));
+
+    CHECK_OK(fs_wal_open("limited", &config, &wal)); /* what was appended is still there */
+    fs_wal_meta_state meta;
+    CHECK_OK(fs_wal_meta(wal, &meta));
+    CHECK(meta.last_event_id == id - 1);
+    CHECK_OK(fs_wal_shutdown(wal));
+}
+
+int main(void)
+{
+    check_log_function();
+    check_older_struct();
+    check_report();
+    check_file_size_limit();
+    return 0;
+}
