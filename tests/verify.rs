@@ -36,8 +36,10 @@ fn check(log: &Log) -> VerifyReport {
     report
 }
 
-/// Kind, file, offset in it and event ids of all damages.
-fn found(report: &VerifyReport) -> Vec<(DamageKind, &str, u64, (u64, u64))> {
+/// Kind, file, offset in it and event ids of a damage.
+type Found<'a> = (DamageKind, &'a str, u64, (u64, u64));
+
+fn found(report: &VerifyReport) -> Vec<Found<'_>> {
     let place = |d: &Damage| (d.kind, d.file_offset, d.event_ids);
     let all = report.damages.iter().map(|d| (d.file_name(), place(d)));
     all.map(|(name, (kind, at, ids))| (kind, name, at, ids)).collect()
@@ -47,7 +49,7 @@ const HOT_1: &str = "FS.00000001.wal";
 const COLD_1: &str = "FS.00000001.wal.lz4";
 
 /// The one thing that is wrong with the log.
-fn only(log: &Log, what: &str, damage: (DamageKind, &str, u64, (u64, u64))) {
+fn only(log: &Log, what: &str, damage: Found<'_>) {
     let report = check(log);
     assert_eq!(found(&report), [damage], "{what}");
     let error = report.result().unwrap_err();
@@ -87,7 +89,8 @@ fn a_good_log_is_counted() {
 fn headers_and_blocks() {
     type Change = fn(&Log);
     let none = (0, 0);
-    let cases: [(&str, Change, DamageKind, u64, (u64, u64)); 9] = [
+    type Case = (&'static str, Change, DamageKind, u64, (u64, u64));
+    let cases: [Case; 9] = [
         ("segment header", |l| l.flip(1, 9), SegmentHeader, 0, none),
         ("counts", |l| l.change_header(1, |h| h.event_count -= 1), SegmentHeader, 0, none),
         (
@@ -146,6 +149,22 @@ fn ids_that_do_not_rise() {
     log.write(&Image::closed(2, 850..=949));
     let order = (Order, "FS.00000002.wal", 64, (850, 949));
     assert_eq!(found(&check(&log))[0], order, "from segment to segment");
+}
+
+/// What is in the wrong place does not make the others wrong.
+#[test]
+fn swapped_files() {
+    let log = log();
+    fs::rename(log.hot(2), log.path().join("two")).unwrap();
+    fs::rename(log.hot(0), log.hot(2)).unwrap();
+    fs::rename(log.path().join("two"), log.hot(0)).unwrap();
+    let expected = [
+        (Misnamed, "FS.00000000.wal", 0, (901, 1000)),
+        (Misnamed, "FS.00000002.wal", 0, (1, 300)),
+        (DurableLost, "wal_meta.dat", 0, (901, 1000)),
+    ];
+    let report = check(&log);
+    assert_eq!((found(&report), report.events), (expected.to_vec(), 600));
 }
 
 #[test]

@@ -49,7 +49,10 @@ pub struct Looked {
 impl Looked {
     fn add(&mut self, damage: Damage) {
         self.damage_count += 1;
-        self.last_event_id = self.last_event_id.max(damage.event_ids.1);
+        // Those ids are not where they belong.
+        if !matches!(damage.kind, DamageKind::Misnamed | DamageKind::Order) {
+            self.last_event_id = self.last_event_id.max(damage.event_ids.1);
+        }
         if self.damages.len() < MAX_DAMAGES {
             self.damages.push(damage);
         }
