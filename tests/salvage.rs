@@ -68,7 +68,7 @@ fn a_good_log_is_read_as_ever() {
 fn damage_in_several_places() {
     let log = log();
     log.flip(0, 12);
-    log.flip(0, event_at(1, 3));
+    log.flip(0, event_at(1, 3) + 20);
     log.flip(1, Layout::block_offset(0) + 33);
     log.flip(1, Layout::block_offset(1) + 7);
     log.change_block(1, 2, |header| header.chained_checksum ^= 1);
