@@ -153,7 +153,10 @@
 // Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
 #define FS_WAL_READER_FOLLOW 1
 
-// Read around damage. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
+// Read around damage. Each call that meets some fails once, with `FS_WAL_ERR_CORRUPT` (or
+// `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_GAP`) and the range in
+// `fs_wal_last_error_detail`; the next call goes on behind it. Not together with
+// `FS_WAL_READER_NO_VERIFY`.
 #define FS_WAL_READER_SALVAGE 2
 
 // Do not verify the checksums of sealed blocks.
@@ -161,6 +164,57 @@
 
 // Stop at the durable watermark. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
 #define FS_WAL_READER_DURABLE_ONLY 8
+
+// A file or a part of one cannot be read; `os_errno` says why.
+#define FS_WAL_DAMAGE_UNREADABLE 1
+
+// The LZ4 frame of a cold segment. Event ids are those of events that it has cost.
+#define FS_WAL_DAMAGE_FRAME 2
+
+// Bytes follow the frame of a cold segment.
+#define FS_WAL_DAMAGE_TRAILING 3
+
+// A segment header is not valid, or not what the blocks say. Its events may all be right.
+#define FS_WAL_DAMAGE_SEGMENT_HEADER 4
+
+// The file is another segment's.
+#define FS_WAL_DAMAGE_MISNAMED 5
+
+// A block header is not valid, or another block's.
+#define FS_WAL_DAMAGE_BLOCK_HEADER 6
+
+// The events of a block are not those of its checksum.
+#define FS_WAL_DAMAGE_BLOCK 7
+
+// A block is right by itself and does not continue the chain of checksums.
+#define FS_WAL_DAMAGE_CHAIN 8
+
+// Event ids do not rise.
+#define FS_WAL_DAMAGE_ORDER 9
+
+// The file ends before the events it counts.
+#define FS_WAL_DAMAGE_TRUNCATED 10
+
+// The hot and the cold file of a segment differ.
+#define FS_WAL_DAMAGE_TWINS 11
+
+// A segment is missing between others.
+#define FS_WAL_DAMAGE_MISSING_SEGMENT 12
+
+// Events that were durable are gone.
+#define FS_WAL_DAMAGE_DURABLE_LOST 13
+
+// `wal_meta.dat` is not valid.
+#define FS_WAL_DAMAGE_META 14
+
+// `wal_identity` is not valid.
+#define FS_WAL_DAMAGE_IDENTITY 15
+
+// The active directory of a log that was not shut down is gone, or has other events.
+#define FS_WAL_DAMAGE_ACTIVE 16
+
+// Damages that a report lists; more are only counted.
+#define FS_WAL_VERIFY_MAX_DAMAGES 16
 
 // A log open for writing: made by `fs_wal_open`, freed by `fs_wal_shutdown`.
 //
@@ -420,6 +474,61 @@ typedef struct fs_wal_reader_config {
     // `FS_WAL_READER_`, or-ed.
     uint32_t flags;
 } fs_wal_reader_config;
+
+// Something wrong with a log.
+typedef struct fs_wal_damage {
+    // One of `FS_WAL_DAMAGE_`.
+    uint32_t kind;
+    // Segment concerned, if `has_segment_index`; else 0.
+    uint32_t segment_index;
+    // Byte offset in the segment of the block, header or event concerned. In a cold segment: in
+    // what its frame holds.
+    uint64_t offset;
+    // The same as an offset in the file; in a cold one, of the LZ4 block.
+    uint64_t file_offset;
+    // First event id that cannot be trusted, 0 = none.
+    uint64_t first_event_id;
+    // Last one; 0 with a first one = not known.
+    uint64_t last_event_id;
+    // The operating system's error number, 0 when there is none.
+    int32_t os_errno;
+    // 1 when `segment_index` is known.
+    uint32_t has_segment_index;
+    // Name of the file, without its directory, NUL-terminated.
+    char file[64];
+} fs_wal_damage;
+
+// What `fs_wal_verify` has checked and found.
+typedef struct fs_wal_verify_report_t {
+    // In: bytes the caller's struct has. Out: bytes written.
+    uint32_t struct_size;
+    // Hot segments that are closed.
+    uint32_t hot_segments;
+    // Cold segments.
+    uint32_t cold_segments;
+    // Hot segments that are not closed; prepared ones without events too.
+    uint32_t open_segments;
+    // Files with names that are not the library's: left alone.
+    uint32_t foreign_files;
+    // `*.corrupt` files: kept aside by recovery.
+    uint32_t kept_aside_files;
+    // Blocks whose events are right.
+    uint64_t blocks;
+    // Events that are right, those in the active directory too.
+    uint64_t events;
+    // Bytes read.
+    uint64_t bytes;
+    // First event of the log, 0 = none.
+    uint64_t first_event_id;
+    // Last event of the log, 0 = none.
+    uint64_t last_event_id;
+    // The last event that `wal_meta.dat` says is durable, 0 = nothing known.
+    uint64_t durable_event_id;
+    // How many things are wrong.
+    uint64_t damage_count;
+    // The first of them, in the order of the log; the rest of the array is zero.
+    struct fs_wal_damage damages[FS_WAL_VERIFY_MAX_DAMAGES];
+} fs_wal_verify_report_t;
 
 // First 64 bytes of a segment file. An open segment (`closed_ts_ns` 0) counts nothing: its events
 // are found by scanning the blocks.
@@ -759,9 +868,10 @@ fs_wal_status fs_wal_reader_open(const char *dir,
 //
 // Threads: one at a time.
 //
-// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (saying where; it is not passed over),
-// `FS_WAL_ERR_GAP` (see below), `FS_WAL_ERR_LOCKED` (a program that is not this library holds a
-// segment locked), `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
+// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (saying where; it is not passed over, but
+// with `FS_WAL_READER_SALVAGE`, where it is told once), `FS_WAL_ERR_GAP` (see below),
+// `FS_WAL_ERR_LOCKED` (a program that is not this library holds a segment locked),
+// `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
 // `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 //
 // `FS_WAL_ERR_GAP`: retention has removed events before they were read. Said once; the next call
@@ -794,6 +904,26 @@ fs_wal_status fs_wal_reader_seek(struct fs_wal_reader *reader, uint64_t event_id
 //
 // Threads: one at a time, and the last.
 void fs_wal_reader_close(struct fs_wal_reader *reader);
+
+// Checks every byte of the log in directory `dir`: headers, both checksums of every block, the
+// order of ids, counts, frames of cold segments to their last byte, the records, and that what was
+// durable is there. Changes nothing, makes no file, and keeps no writer from anything; the log may
+// be open for writing, crashed, on a read-only filesystem, or another user's. What it reads of the
+// active directory is what this user may read.
+//
+// Set `out->struct_size` to `sizeof *out` before. Unlike other out-parameters `*out` is written
+// also when this fails with `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or
+// `FS_WAL_ERR_NO_SPACE` because of a file (then `damage_count` is not 0): it goes on behind
+// whatever is wrong. `fs_wal_last_error` and `fs_wal_last_error_detail` have the first damage.
+//
+// Takes as long as reading the directory does, and some megabytes of memory, whatever is in it.
+//
+// Threads: any.
+//
+// Returns `FS_WAL_OK`: all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION`
+// or `FS_WAL_ERR_NO_SPACE` (out of descriptors or memory) when nothing is damaged in what could be
+// read; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+fs_wal_status fs_wal_verify(const char *dir, struct fs_wal_verify_report_t *out);
 
 #ifdef __cplusplus
 }  // extern "C"

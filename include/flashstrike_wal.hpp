@@ -197,12 +197,14 @@ private:
     std::size_t count_;
 };
 
-/// Replays a log in order, every block verified. One thread a reader.
+/// Replays a log in order, every block verified. One thread a reader. With FS_WAL_READER_SALVAGE in `flags` it
+/// throws once for every damage, and goes on behind it when called again.
 class Reader {
 public:
-    explicit Reader(const std::string& dir) {
+    explicit Reader(const std::string& dir, std::uint32_t flags = 0) {
         fs_wal_reader* reader = nullptr;
-        check(fs_wal_reader_open(dir.c_str(), nullptr, &reader), "fs_wal_reader_open");
+        const fs_wal_reader_config config{sizeof config, flags};
+        check(fs_wal_reader_open(dir.c_str(), &config, &reader), "fs_wal_reader_open");
         reader_.reset(reader);
     }
 
@@ -233,6 +235,16 @@ private:
     };
     std::unique_ptr<fs_wal_reader, Close> reader_;
 };
+
+/// Checks every byte of the log in `dir` and changes nothing. Damage is not an exception but what one asks for:
+/// `damage_count` says how much there is. Throws when there is nothing to be checked.
+inline fs_wal_verify_report_t verify(const std::string& dir) {
+    fs_wal_verify_report_t report{};
+    report.struct_size = sizeof report;
+    const fs_wal_status status = fs_wal_verify(dir.c_str(), &report);
+    if (report.damage_count == 0) check(status, "fs_wal_verify");
+    return report;
+}
 
 /// The log's metrics in the Prometheus text format.
 inline std::string metrics_prometheus(const Log& log) {

@@ -32,7 +32,7 @@ fn hot_segments_come_out_in_order() {
     for verify in [true, false] {
         let mut reader = log.reader_with(verify);
         assert_eq!(read_to_end(&mut reader), ids_of(&three()));
-        assert_eq!(read_to_end(&mut reader), [], "the end stays the end");
+        assert_eq!(read_to_end(&mut reader), [0_u64; 0], "the end stays the end");
     }
 }
 
@@ -110,7 +110,7 @@ fn a_seek_past_the_end_waits_for_events_at_or_above_the_id() {
     let log = Log::of(&[Image::closed(0, 1..=256)]);
     let mut reader = log.reader();
     reader.seek(300).unwrap();
-    assert_eq!(read_to_end(&mut reader), []);
+    assert_eq!(read_to_end(&mut reader), [0_u64; 0]);
     log.write(&Image::closed(1, 257..=310));
     assert_eq!(read_to_end(&mut reader), (300..=310).collect::<Vec<_>>());
 }
@@ -118,11 +118,11 @@ fn a_seek_past_the_end_waits_for_events_at_or_above_the_id() {
 #[test]
 fn directories_without_a_log() {
     let log = Log::new();
-    assert_eq!(read_to_end(&mut log.reader()), []);
+    assert_eq!(read_to_end(&mut log.reader()), [0_u64; 0]);
     fs::write(log.path().join("FS.1.wal"), "foreign").unwrap();
-    assert_eq!(read_to_end(&mut log.reader()), []);
+    assert_eq!(read_to_end(&mut log.reader()), [0_u64; 0]);
     let mut reader = log.reader();
-    assert_eq!(read_to_end(&mut reader), []);
+    assert_eq!(read_to_end(&mut reader), [0_u64; 0]);
     log.write(&Image::closed(0, 1..=3));
     assert_eq!(read_to_end(&mut reader), [1, 2, 3], "a log that begins later");
 
@@ -271,5 +271,5 @@ fn indexes_need_not_begin_at_0_and_end_at_the_last_number() {
     assert_eq!(Layout::of_file(fs::metadata(log.hot(u32::MAX)).unwrap().len()).capacity(), 256);
     let mut reader = log.reader();
     assert_eq!(read_to_end(&mut reader).len(), 512);
-    assert_eq!(read_to_end(&mut reader), []);
+    assert_eq!(read_to_end(&mut reader), [0_u64; 0]);
 }

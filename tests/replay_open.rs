@@ -143,7 +143,7 @@ fn in_memory_ids_end_the_log_by_themselves() {
     let (log, _, active) = killed_log();
     let mut reader = log.reader();
     assert_eq!(read_to_end(&mut reader), (1..=750).collect::<Vec<_>>(), "old ids behind the end");
-    assert_eq!(read_to_end(&mut reader), []);
+    assert_eq!(read_to_end(&mut reader), [0_u64; 0]);
 
     // It goes on: what is stored now is seen through the mapping, and so is the next segment.
     for (slot, id) in (450..1024).zip(751..) {

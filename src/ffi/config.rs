@@ -42,7 +42,10 @@ pub const FS_WAL_SYNC_ROTATION: u32 = 2;
 
 /// Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
 pub const FS_WAL_READER_FOLLOW: u32 = 1;
-/// Read around damage. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
+/// Read around damage. Each call that meets some fails once, with `FS_WAL_ERR_CORRUPT` (or
+/// `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_GAP`) and the range in
+/// `fs_wal_last_error_detail`; the next call goes on behind it. Not together with
+/// `FS_WAL_READER_NO_VERIFY`.
 pub const FS_WAL_READER_SALVAGE: u32 = 2;
 /// Do not verify the checksums of sealed blocks.
 pub const FS_WAL_READER_NO_VERIFY: u32 = 4;
@@ -217,20 +220,26 @@ pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
     Ok(options)
 }
 
+/// What a reader does at damage: stops, or reads around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReaderKind {
+    Plain(ReaderOptions),
+    Salvaging,
+}
+
 /// The options of a reader; NULL is all defaults.
 ///
 /// # Safety
 /// `config` is NULL or a struct as long as it says.
-pub(super) unsafe fn reader_options(config: *const ReaderConfig) -> Result<ReaderOptions> {
+pub(super) unsafe fn reader_kind(config: *const ReaderConfig) -> Result<ReaderKind> {
     if config.is_null() {
-        return Ok(ReaderOptions { verify: true });
+        return Ok(ReaderKind::Plain(ReaderOptions { verify: true }));
     }
     // SAFETY: the caller's promise.
     let given = unsafe { sized::read(config, "config", FIRST_READER_CONFIG_SIZE) }?;
     refuse_unknown_flags("config.flags", given.flags, KNOWN_READER_FLAGS)?;
     let later = [
         (FS_WAL_READER_FOLLOW, "FS_WAL_READER_FOLLOW"),
-        (FS_WAL_READER_SALVAGE, "FS_WAL_READER_SALVAGE"),
         (FS_WAL_READER_DURABLE_ONLY, "FS_WAL_READER_DURABLE_ONLY"),
     ];
     if let Some((_, name)) = later.iter().find(|(flag, _)| given.flags & flag != 0) {
@@ -238,7 +247,16 @@ pub(super) unsafe fn reader_options(config: *const ReaderConfig) -> Result<Reade
         let message = format!("config.flags has {name}: version {version} cannot do that");
         return Err(Error::new(Cause::Unsupported, message));
     }
-    Ok(ReaderOptions { verify: given.flags & FS_WAL_READER_NO_VERIFY == 0 })
+    let verify = given.flags & FS_WAL_READER_NO_VERIFY == 0;
+    if given.flags & FS_WAL_READER_SALVAGE == 0 {
+        return Ok(ReaderKind::Plain(ReaderOptions { verify }));
+    }
+    if !verify {
+        let message = "config.flags has FS_WAL_READER_SALVAGE and FS_WAL_READER_NO_VERIFY: \
+                       what is not verified cannot be salvaged";
+        return Err(refused(message.to_owned()));
+    }
+    Ok(ReaderKind::Salvaging)
 }
 
 const KNOWN_FLAGS: u32 = FS_WAL_FLAG_ACCEPT_LOSS

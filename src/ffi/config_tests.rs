@@ -17,10 +17,10 @@ fn refusal(change: impl FnOnce(&mut WalConfig)) -> String {
     error.to_string()
 }
 
-fn reader(flags: u32) -> Result<bool> {
+fn reader(flags: u32) -> Result<ReaderKind> {
     let given = ReaderConfig { struct_size: 8, flags };
     // SAFETY: `given` is a whole struct.
-    unsafe { reader_options(&given) }.map(|options| options.verify)
+    unsafe { reader_kind(&given) }
 }
 
 #[test]
@@ -148,9 +148,13 @@ fn counts_and_modes_that_have_special_values() {
 
 #[test]
 fn reader_flags_are_taken_refused_or_not_there_yet() {
-    assert!(reader(0).unwrap());
-    assert!(!reader(FS_WAL_READER_NO_VERIFY).unwrap());
-    for flag in [FS_WAL_READER_FOLLOW, FS_WAL_READER_SALVAGE, FS_WAL_READER_DURABLE_ONLY] {
+    let plain = |verify| ReaderKind::Plain(ReaderOptions { verify });
+    assert_eq!(reader(0).unwrap(), plain(true));
+    assert_eq!(reader(FS_WAL_READER_NO_VERIFY).unwrap(), plain(false));
+    assert_eq!(reader(FS_WAL_READER_SALVAGE).unwrap(), ReaderKind::Salvaging);
+    let error = reader(FS_WAL_READER_SALVAGE | FS_WAL_READER_NO_VERIFY).unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::InvalidArgument), "{error}");
+    for flag in [FS_WAL_READER_FOLLOW, FS_WAL_READER_DURABLE_ONLY] {
         let error = reader(flag | FS_WAL_READER_NO_VERIFY).unwrap_err();
         assert_eq!(error.cause(), Some(Cause::Unsupported), "{error}");
         assert!(error.to_string().contains("FS_WAL_READER_"), "{error}");

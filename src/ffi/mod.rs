@@ -1,7 +1,7 @@
 //! The C ABI, and the only place with `extern "C"`. What each function promises is in its comment,
 //! which is the header's: `include/flashstrike_wal.h` is generated from here by cbindgen.
 //!
-//! Reading order: `recorder`, `metrics` and `reader` have the calls; `handle` is what a `fs_wal *`
+//! Reading order: `recorder`, `metrics`, `reader` and `verify` have the calls; `handle` is what a `fs_wal *`
 //! points at; `guard` is what every call goes through; `argument`, `sized` and `config` turn what C
 //! gives into what the crate takes, `log` what the crate tells into what C takes; `status` and
 //! `last_error` turn failures into what C gets; `fork` keeps forked children off their parents'
@@ -25,6 +25,8 @@ mod recorder;
 mod metrics;
 
 mod reader;
+
+mod verify;
 
 // What it is made with.
 mod argument;

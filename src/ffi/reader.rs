@@ -9,7 +9,7 @@ use crate::format::RequestEvent;
 use crate::replay::Reader;
 
 use super::argument::{self, refused};
-use super::config::{reader_options, ReaderConfig};
+use super::config::{reader_kind, ReaderConfig, ReaderKind};
 use super::guard::guard;
 use super::last_error;
 use super::status::Status;
@@ -90,10 +90,14 @@ pub unsafe extern "C" fn fs_wal_reader_open(
         || {
             // SAFETY: the header asks for a C string, for NULL or a config as long as it says, and
             // for a pointer that can be written.
-            let (dir, options, out) = unsafe {
-                (argument::path(dir, "dir")?, reader_options(config)?, argument::out(out, "out")?)
+            let (dir, kind, out) = unsafe {
+                (argument::path(dir, "dir")?, reader_kind(config)?, argument::out(out, "out")?)
             };
-            let inner = Inner { reader: Reader::open(dir, options)?, broken: false };
+            let reader = match kind {
+                ReaderKind::Plain(options) => Reader::open(dir, options)?,
+                ReaderKind::Salvaging => Reader::open_salvaging(dir)?,
+            };
+            let inner = Inner { reader, broken: false };
             let handle = WalReader { magic: AtomicU32::new(LIVE), inner: UnsafeCell::new(inner) };
             out.set(Box::into_raw(Box::new(handle)));
             Ok(())
@@ -107,9 +111,10 @@ pub unsafe extern "C" fn fs_wal_reader_open(
 ///
 /// Threads: one at a time.
 ///
-/// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (saying where; it is not passed over),
-/// `FS_WAL_ERR_GAP` (see below), `FS_WAL_ERR_LOCKED` (a program that is not this library holds a
-/// segment locked), `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
+/// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (saying where; it is not passed over, but
+/// with `FS_WAL_READER_SALVAGE`, where it is told once), `FS_WAL_ERR_GAP` (see below),
+/// `FS_WAL_ERR_LOCKED` (a program that is not this library holds a segment locked),
+/// `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
 /// `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 ///
 /// `FS_WAL_ERR_GAP`: retention has removed events before they were read. Said once; the next call

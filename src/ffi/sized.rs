@@ -55,19 +55,28 @@ pub(super) unsafe fn read<T: CStruct>(
     }
 }
 
+/// The size of the caller's report, if it can be meant.
+///
+/// # Safety
+/// A pointer that is not NULL must point at a `u32`.
+pub(super) unsafe fn check_report<T: CStruct>(pointer: *mut T, name: &str) -> Result<u32> {
+    // SAFETY: a `T` begins with a u32 and is aligned at least as it is; see above.
+    let size = unsafe { *borrow(pointer.cast::<u32>().cast_const(), name)? };
+    if size < MIN_REPORT_SIZE {
+        let size_of = format!("set it to sizeof *{name}, {}", size_of::<T>());
+        return Err(refused(format!("{name}.struct_size is {size}: {size_of}")));
+    }
+    Ok(size)
+}
+
 /// Writes a report: as much of it as the caller's struct holds, and how much that was.
 ///
 /// # Safety
 /// A pointer that is not NULL must point at a `u32`, and if that is at least
 /// [`MIN_REPORT_SIZE`], at as many bytes that can be written, the `u32` included.
 pub(super) unsafe fn write<T: CStruct>(pointer: *mut T, name: &str, value: T) -> Result<()> {
-    // SAFETY: a `T` begins with a u32 and is aligned at least as it is; see above. The reference
-    // is gone before anything is written.
-    let size = unsafe { *borrow(pointer.cast::<u32>().cast_const(), name)? };
-    if size < MIN_REPORT_SIZE {
-        let size_of = format!("set it to sizeof *{name}, {}", size_of::<T>());
-        return Err(refused(format!("{name}.struct_size is {size}: {size_of}")));
-    }
+    // SAFETY: the caller's promise. No reference is left when something is written.
+    let size = unsafe { check_report(pointer, name) }?;
     let written = size.min(size_of::<T>() as u32);
     // SAFETY: the caller's struct has `size` bytes and `value` size_of::<T>(); neither is exceeded.
     unsafe {

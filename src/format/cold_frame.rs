@@ -1,8 +1,12 @@
 //! Cold segments: one standard LZ4 frame, content size and content checksum on.
+//!
+//! Its blocks have checksums of their own and do not refer to each other, so that every changed bit
+//! is noticed, even one that would decode to the same content, and costs one block and not the rest.
 
 use std::io::{self, Read, Write};
 
-use lz4::{BlockSize, ContentChecksum, Decoder, EncoderBuilder};
+use lz4::liblz4::BlockChecksum;
+use lz4::{BlockMode, BlockSize, ContentChecksum, Decoder, EncoderBuilder};
 
 const CHUNK_SIZE: usize = 256 * 1024;
 
@@ -10,6 +14,8 @@ const CHUNK_SIZE: usize = 256 * 1024;
 pub fn compress(from: &mut impl Read, size: u64, to: impl Write) -> io::Result<()> {
     let mut encoder = EncoderBuilder::new()
         .block_size(BlockSize::Max256KB)
+        .block_mode(BlockMode::Independent)
+        .block_checksum(BlockChecksum::BlockChecksumEnabled)
         .content_size(size)
         .checksum(ContentChecksum::ChecksumEnabled)
         .build(to)?;

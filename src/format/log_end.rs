@@ -53,6 +53,11 @@ impl SegmentScan {
         SegmentScan { rule, end, ended: false, blocks: 0, damaged: None }
     }
 
+    /// A scan that begins in the middle: at this block, behind the event `floor`.
+    pub fn from_block(rule: Rule, floor: u64, block: u32) -> Self {
+        SegmentScan { blocks: block, ..Self::new(rule, floor) }
+    }
+
     /// Takes the next block: header and 256 slots. Returns how many of its events, from the
     /// first on, belong to the log.
     pub fn block(&mut self, block: &[u8]) -> usize {
@@ -112,7 +117,7 @@ impl SegmentScan {
     /// file's former life, proves nothing.
     fn covered(&mut self, block: &[u8]) -> usize {
         let Rule::Disk { durable_id } = self.rule else { return 0 };
-        let Some(header) = header_of(block).filter(|header| self.is_own(header, block)) else {
+        let Some(header) = header_of(block).filter(|header| self.is_own(header)) else {
             return 0;
         };
         if self.ended {
@@ -130,14 +135,10 @@ impl SegmentScan {
         0
     }
 
-    /// Whether a header names the very events that stand in its block, and these can follow.
-    fn is_own(&self, header: &BlockHeader, block: &[u8]) -> bool {
-        let last_slot = usize::from(header.event_count) - 1;
-        let id = |slot: usize| le_u64(block, BLOCK_HEADER_SIZE + slot * EVENT_SIZE);
-        header.block_index == self.blocks
-            && header.first_event_id > self.end.last_event_id
-            && header.first_event_id == id(0)
-            && header.last_event_id == id(last_slot)
+    /// Whether a header is that of the events which can follow. One left from the file's former
+    /// life names lower ones.
+    fn is_own(&self, header: &BlockHeader) -> bool {
+        header.block_index == self.blocks && header.first_event_id > self.end.last_event_id
     }
 }
 
@@ -176,6 +177,13 @@ mod tests {
         assert_eq!(scan.block(&bytes), 0);
         assert_eq!(scan.damaged(), Some((1, 3)));
         assert_eq!((scan.end().last_event_id, scan.end().events_beyond), (0, 3));
+        // Whichever byte it is, an id at the block's edge too.
+        for slot in 0..3 {
+            let mut bytes = block(&[10, 20, 30], 3);
+            bytes[BLOCK_HEADER_SIZE + slot * EVENT_SIZE] ^= 1;
+            let mut scan = SegmentScan::new(Rule::Disk { durable_id: 30 }, 9);
+            assert_eq!((scan.block(&bytes), scan.damaged()), (0, Some((10, 30))), "slot {slot}");
+        }
         // A header of the file's former life says nothing about these events.
         let mut reused = block(&[5, 6, 7], 0);
         reused[..BLOCK_HEADER_SIZE].copy_from_slice(&block(&[1, 2, 3], 3)[..BLOCK_HEADER_SIZE]);

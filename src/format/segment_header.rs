@@ -3,7 +3,8 @@
 use std::mem::{offset_of, size_of};
 
 use super::{le_u16, le_u32, le_u64, xxh64};
-use super::{FORMAT_VERSION, SEGMENT_HEADER_SIZE, SEGMENT_MAGIC};
+use super::{EVENTS_PER_BLOCK, FORMAT_VERSION, MAX_BLOCKS, MAX_EVENT_ID};
+use super::{SEGMENT_HEADER_SIZE, SEGMENT_MAGIC};
 
 /// First 64 bytes of a segment file. An open segment (`closed_ts_ns` 0) counts nothing: its events
 /// are found by scanning the blocks.
@@ -69,6 +70,17 @@ impl SegmentHeader {
     /// Whether the segment was closed: its counts are final.
     pub fn is_closed(&self) -> bool {
         self.closed_ts_ns != 0
+    }
+
+    /// Whether the counts and ids of a closed segment fit together.
+    pub fn is_consistent(&self) -> bool {
+        let (first, last) = (self.first_event_id, self.last_event_id);
+        let ids_fit = match self.event_count {
+            0 => (first, last) == (0, 0),
+            _ => 0 < first && first <= last && last <= MAX_EVENT_ID,
+        };
+        let blocks = self.event_count.div_ceil(EVENTS_PER_BLOCK as u32);
+        ids_fit && self.block_count == blocks && blocks <= MAX_BLOCKS
     }
 
     /// The bytes, with the checksum that belongs to them.

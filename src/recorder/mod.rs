@@ -37,6 +37,7 @@ mod worker;
 pub use crew::{Crew, Role};
 pub use log::Log;
 pub use manager::Manager;
+pub(crate) use report::fixed_text;
 pub use report::RecoveryReport;
 pub use segment_writer::Writer;
 pub use worker::Step;

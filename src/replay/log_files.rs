@@ -14,7 +14,9 @@ use crate::error::{Cause, Error, Place, Result};
 use crate::format::{cold_frame, file_name, RequestEvent, SegmentHeader, SEGMENT_HEADER_SIZE};
 use crate::storage::{Directory, File, Links, Open, Storage};
 
+use super::damage::Damage;
 use super::open_segment::{ActiveSegment, DiskSegment};
+use super::salvage::SalvagedSegment;
 use super::sealed_segment::{Blocks, SealedSegment};
 use super::{Site, Step};
 
@@ -27,24 +29,25 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 pub struct Segment {
     /// Its number.
     pub index: u32,
-    kind: Kind,
-    seen: Seen,
+    pub(super) kind: Kind,
+    pub(super) seen: Seen,
 }
 
-enum Kind {
+pub(super) enum Kind {
     Sealed(SealedSegment),
     Disk(DiskSegment),
     Active(ActiveSegment),
+    Salvaged(Box<SalvagedSegment>),
 }
 
 /// As long as this is how things are, a segment is read from where it was found.
 #[derive(Default)]
-struct Seen {
-    header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
-    identity: Option<Identity>,
+pub(super) struct Seen {
+    pub(super) header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
+    pub(super) identity: Option<Identity>,
 }
 
-enum Look {
+pub(super) enum Look {
     Found(Box<Segment>),
     Nowhere,
     Moving,
@@ -57,6 +60,7 @@ impl Segment {
             Kind::Sealed(segment) => segment.step(from, events),
             Kind::Disk(segment) => segment.step(from, events),
             Kind::Active(segment) => Ok(segment.step(from, events)),
+            Kind::Salvaged(segment) => Ok(segment.step(from, events)),
         }
     }
 
@@ -66,6 +70,7 @@ impl Segment {
             Kind::Sealed(segment) => Ok(segment.first_event_id()),
             Kind::Disk(segment) => segment.first_event_id(),
             Kind::Active(segment) => Ok(segment.first_event_id()),
+            Kind::Salvaged(segment) => Ok(segment.first_event_id()),
         }
     }
 
@@ -75,19 +80,43 @@ impl Segment {
             Kind::Sealed(segment) => segment.last_event_id(),
             Kind::Disk(segment) => segment.last_event_id(),
             Kind::Active(segment) => segment.last_event_id(),
+            Kind::Salvaged(segment) => segment.last_event_id(),
         }
     }
 
     /// Whether the segment was closed when it was opened.
     pub fn is_sealed(&self) -> bool {
-        matches!(self.kind, Kind::Sealed(_))
+        match &self.kind {
+            Kind::Sealed(_) => true,
+            Kind::Salvaged(segment) => segment.is_sealed(),
+            Kind::Disk(_) | Kind::Active(_) => false,
+        }
     }
 
     /// Whether the log may yet go on in it: it is closed, hot and not full.
     pub fn has_room(&self) -> Result<bool> {
         match &self.kind {
             Kind::Sealed(segment) => segment.has_room(),
+            Kind::Salvaged(segment) => Ok(segment.has_room()),
             Kind::Disk(_) | Kind::Active(_) => Ok(false),
+        }
+    }
+
+    /// Whether something is wrong with it, as far as that was seen when it was opened.
+    pub fn is_damaged(&self) -> bool {
+        matches!(&self.kind, Kind::Salvaged(segment) if segment.is_damaged())
+    }
+
+    /// Whether [`Segment::take_damage`] has something.
+    pub fn has_damage_to_tell(&self) -> bool {
+        matches!(&self.kind, Kind::Salvaged(segment) if segment.has_damage_to_tell())
+    }
+
+    /// What was found to be wrong with the segment and is not told yet.
+    pub fn take_damage(&mut self) -> Option<Damage> {
+        match &mut self.kind {
+            Kind::Salvaged(segment) => segment.take_damage(),
+            _ => None,
         }
     }
 
@@ -100,19 +129,30 @@ impl Segment {
 /// A log's files as a reader sees them.
 #[derive(Debug)]
 pub struct LogFiles {
-    storage: Arc<dyn Storage>,
-    wal: Arc<dyn Directory>,
-    verify: bool,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) wal: Arc<dyn Directory>,
+    how: How,
+}
+
+/// How segments are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As far as they are right.
+    Checked,
+    /// The same, without looking at the checksums of events.
+    Unverified,
+    /// Around whatever is wrong.
+    Salvage,
 }
 
 impl LogFiles {
     /// Opens a WAL directory for reading.
-    pub fn open(storage: Arc<dyn Storage>, path: &Path, verify: bool) -> Result<Self> {
+    pub fn open(storage: Arc<dyn Storage>, path: &Path, how: How) -> Result<Self> {
         let wal = storage.open_directory(path, Links::Follow)?.ok_or_else(|| {
             let message = format!("{}: there is no such directory", path.display());
             Error::new(Cause::NotFound, message)
         })?;
-        Ok(LogFiles { storage, wal, verify })
+        Ok(LogFiles { storage, wal, how })
     }
 
     /// Indexes of the segments there are, rising.
@@ -133,7 +173,11 @@ impl LogFiles {
     /// Opens a segment whose events must be above `floor`; `None` when it is nowhere.
     pub fn open_segment(&self, index: u32, floor: u64) -> Result<Option<Box<Segment>>> {
         for _ in 0..TRIES {
-            match self.look(index, floor)? {
+            let look = match self.how {
+                How::Salvage => self.look_salvaging(index, floor)?,
+                How::Checked | How::Unverified => self.look(index, floor)?,
+            };
+            match look {
                 Look::Found(segment) => return Ok(Some(segment)),
                 Look::Nowhere => return Ok(None),
                 Look::Moving => self.pause(),
@@ -162,6 +206,10 @@ impl LogFiles {
         }
     }
 
+    fn verifies(&self) -> bool {
+        self.how == How::Checked
+    }
+
     fn look(&self, index: u32, floor: u64) -> Result<Look> {
         let name = file_name::hot(index);
         let Some(file) = self.wal.open(&name, Open::Read)? else {
@@ -183,7 +231,7 @@ impl LogFiles {
             }
             Some(closed) if closed.is_closed() => {
                 let blocks = Blocks::File(Arc::clone(&file));
-                let sealed = SealedSegment::new(site, blocks, closed, floor, self.verify)?;
+                let sealed = SealedSegment::new(site, blocks, closed, floor, self.verifies())?;
                 let seen = Seen { header: Some((file, header)), identity: None };
                 Ok(Look::Found(Box::new(Segment { index, kind: Kind::Sealed(sealed), seen })))
             }
@@ -223,7 +271,11 @@ impl LogFiles {
     }
 
     /// The segment's file in the active directory, locked, if there is one that counts.
-    fn find_active(&self, identity: &Identity, index: u32) -> Result<Option<Arc<dyn File>>> {
+    pub(super) fn find_active(
+        &self,
+        identity: &Identity,
+        index: u32,
+    ) -> Result<Option<Arc<dyn File>>> {
         let Identity::Known(identity) = identity else { return Ok(None) };
         let here = self.wal.status()?;
         let same_place = (identity.wal_dev, identity.wal_ino) == (here.dev, here.ino);
@@ -259,13 +311,13 @@ impl LogFiles {
             return Err(site.damaged(0, (header.first_event_id, header.last_event_id), &what));
         }
         let blocks = Blocks::Stream(Box::new(stream));
-        let sealed = SealedSegment::new(site, blocks, header, floor, self.verify)?;
+        let sealed = SealedSegment::new(site, blocks, header, floor, self.verifies())?;
         let seen = Seen::default();
         Ok(Some(Box::new(Segment { index, kind: Kind::Sealed(sealed), seen })))
     }
 
     /// Whether a segment is cold, or hot and closed.
-    fn is_closed(&self, index: u32) -> Result<bool> {
+    pub(super) fn is_closed(&self, index: u32) -> Result<bool> {
         match self.wal.open(&file_name::hot(index), Open::Read)? {
             Some(file) => Ok(read_header(&*file)?.is_some_and(|header| header.is_closed())),
             None => Ok(self.wal.open(&file_name::cold(index), Open::Read)?.is_some()),
@@ -273,7 +325,7 @@ impl LogFiles {
     }
 
     /// What is known durable, from meta and from the stamps of this and later segments.
-    fn durable_id_from(&self, index: u32) -> Result<u64> {
+    pub(super) fn durable_id_from(&self, index: u32) -> Result<u64> {
         let mut durable = self.durable_id()?;
         for later in Inventory::of(&*self.wal)?.hot.range(index..) {
             if let Some(file) = self.wal.open(&file_name::hot(*later), Open::Read)? {
@@ -285,7 +337,7 @@ impl LogFiles {
 }
 
 /// Takes the shared lock, and looks whether the name still stands for the file.
-fn is_held(directory: &dyn Directory, name: &str, file: &dyn File) -> Result<bool> {
+pub(super) fn is_held(directory: &dyn Directory, name: &str, file: &dyn File) -> Result<bool> {
     if !file.try_lock_shared()? {
         return Ok(false);
     }

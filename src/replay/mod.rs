@@ -3,11 +3,26 @@
 //! In reading order: `reader` (across segments), `log_files` (which file holds a segment right now,
 //! and the lock that keeps it), then the events of one segment, block by block: `sealed_segment`
 //! (closed, hot or cold) and `open_segment` (in memory, or on disk without its end known).
+//!
+//! For logs that are damaged: `salvage` walks through a segment around whatever is wrong with it
+//! (`frame` does so within a cold one), for `reader` when it is asked to, and for `verify`, which
+//! checks every byte of a log. `damage` is what they tell.
 
+mod block_check;
+mod damage;
+mod findings;
+mod frame;
 mod log_files;
 mod open_segment;
 mod reader;
+mod salvage;
+mod salvage_files;
 mod sealed_segment;
+mod verify;
+mod verify_segment;
+
+pub use damage::{Damage, DamageKind};
+pub use verify::{verify, VerifyReport, MAX_DAMAGES};
 
 pub use reader::{Reader, ReaderOptions};
 

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Cause, Error, Place, Result};
-use crate::format::{RequestEvent, EVENTS_PER_BLOCK};
+use crate::format::{RequestEvent, EVENTS_PER_BLOCK, MAX_EVENT_ID};
 use crate::storage::{PosixStorage, Storage};
 
-use super::log_files::{LogFiles, Segment};
+use super::damage::{Damage, DamageKind};
+use super::log_files::{How, LogFiles, Segment};
 use super::Step;
 
 /// How often in a row the files may contradict each other before that is believed: a listing is
@@ -27,7 +28,7 @@ pub struct ReaderOptions {
 /// At the end it answers [`Error::End`]; asked again later, it goes on where it stopped, with what
 /// has been appended since. When retention was faster it says so once ([`Cause::Gap`]), and goes on
 /// at the oldest event there is. After any other error it stands where it stood: asked again, it
-/// looks again.
+/// looks again. One that salvages does not: it tells every damage once, and goes on behind it.
 ///
 /// The segment it stands in is held: what retention deletes meanwhile can be read to its end.
 pub struct Reader {
@@ -41,6 +42,10 @@ pub struct Reader {
     from: u64,
     events: Vec<RequestEvent>,
     given: usize,
+    salvages: bool,
+    /// The last damage that was told, and below which id none is of interest.
+    told: Option<(u32, u64, DamageKind)>,
+    sought: u64,
 }
 
 impl fmt::Debug for Reader {
@@ -64,14 +69,27 @@ impl Reader {
         directory: &Path,
         options: ReaderOptions,
     ) -> Result<Reader> {
+        let how = if options.verify { How::Checked } else { How::Unverified };
+        Self::open_how(storage, directory, how)
+    }
+
+    /// Opens a log that may be damaged, to read around what is wrong with it.
+    pub fn open_salvaging(directory: &Path) -> Result<Reader> {
+        Self::open_how(Arc::new(PosixStorage::for_reading()), directory, How::Salvage)
+    }
+
+    fn open_how(storage: Arc<dyn Storage>, directory: &Path, how: How) -> Result<Reader> {
         let mut reader = Reader {
-            files: LogFiles::open(storage, directory, options.verify)?,
+            files: LogFiles::open(storage, directory, how)?,
             segment: None,
             next_index: None,
             floor: 0,
             from: 1,
             events: Vec::with_capacity(EVENTS_PER_BLOCK),
             given: 0,
+            salvages: how == How::Salvage,
+            told: None,
+            sought: 0,
         };
         reader.hold();
         Ok(reader)
@@ -108,6 +126,7 @@ impl Reader {
         self.next_index = next_index;
         self.floor = floor;
         self.from = event_id.max(1);
+        (self.told, self.sought) = (None, event_id);
         self.events.clear();
         self.given = 0;
         self.hold();
@@ -135,7 +154,7 @@ impl Reader {
                     Ok(Some(segment)) => break Some((segment.first_event_id()?, segment)),
                     // Retention removes the oldest, as much as it wants.
                     Ok(None) => {}
-                    Err(error) if error.cause() == Some(Cause::Corrupt) => {}
+                    Err(error) if self.salvages || error.cause() == Some(Cause::Corrupt) => {}
                     Err(error) => return Err(error),
                 }
                 probe += 1;
@@ -154,7 +173,12 @@ impl Reader {
         let Some((mut at, mut floor, mut sealed)) = best else { return Ok((None, 0)) };
         // Whether the events of an open segment count is decided by the open ones before it.
         while !sealed && at > 0 {
-            let Some(before) = self.files.open_segment(indexes[at - 1], 0)? else { break };
+            let before = match self.files.open_segment(indexes[at - 1], 0) {
+                Ok(Some(before)) => before,
+                Ok(None) => break,
+                Err(_) if self.salvages => break,
+                Err(error) => return Err(error),
+            };
             sealed = before.is_sealed();
             if !sealed {
                 at -= 1;
@@ -171,6 +195,10 @@ impl Reader {
         self.given = 0;
         let mut looks = 0;
         loop {
+            self.tell_damage(&mut looks)?;
+            if !self.events.is_empty() {
+                return Ok(());
+            }
             let Some(segment) = &mut self.segment else {
                 self.enter(&mut looks)?;
                 continue;
@@ -178,10 +206,9 @@ impl Reader {
             match segment.step(self.from, &mut self.events) {
                 Ok(Step::Block) => {
                     self.from = self.from.max(segment.last_event_id() + 1);
-                    if !self.events.is_empty() {
-                        return Ok(());
-                    }
                 }
+                // It says so again once that is told.
+                Ok(Step::Complete | Step::End) if segment.has_damage_to_tell() => {}
                 Ok(Step::Complete) => self.leave(&mut looks)?,
                 Ok(Step::End) => {
                     let end = segment.last_event_id();
@@ -198,15 +225,61 @@ impl Reader {
         }
     }
 
+    /// Fails with the next damage of the segment that was not told before. Events that were read
+    /// with it come after it.
+    fn tell_damage(&mut self, looks: &mut u32) -> Result<()> {
+        loop {
+            let damage = self.segment.as_mut().and_then(|segment| segment.take_damage());
+            let (Some(damage), Some(segment)) = (damage, &self.segment) else { return Ok(()) };
+            if !self.is_news(&damage) {
+                continue;
+            }
+            if !self.files.is_as_seen(segment).unwrap_or(true) && look_again(&self.files, looks) {
+                self.segment = None;
+                return Ok(());
+            }
+            self.told = Some(damage.order());
+            return Err(damage.to_error());
+        }
+    }
+
+    fn is_news(&self, damage: &Damage) -> bool {
+        let last = damage.event_ids.1;
+        Some(damage.order()) > self.told && (last == 0 || last >= self.sought)
+    }
+
+    /// A segment that cannot be read at all, or is not there. When salvaging it is told once.
+    fn pass_over(&mut self, index: u32, next: Option<u32>, error: Error) -> Result<()> {
+        if !self.salvages {
+            return Err(error);
+        }
+        let order = Some((index, u64::MAX, DamageKind::MissingSegment));
+        let is_news = order > self.told;
+        self.told = self.told.max(order);
+        if let Some(next) = next {
+            self.next_index = Some(next);
+        } else if !is_news {
+            return Err(Error::End);
+        }
+        if is_news {
+            return Err(error);
+        }
+        Ok(())
+    }
+
     /// Opens the next segment.
     fn enter(&mut self, looks: &mut u32) -> Result<()> {
         let Some(index) = self.next_index.or(self.files.indexes()?.first().copied()) else {
             return self.stop_at(0, looks);
         };
-        if let Some(segment) = self.files.open_segment(index, self.floor)? {
-            self.segment = Some(segment);
-            self.next_index = Some(index);
-            return Ok(());
+        match self.files.open_segment(index, self.floor) {
+            Ok(Some(segment)) => {
+                self.segment = Some(segment);
+                self.next_index = Some(index);
+                return Ok(());
+            }
+            Ok(None) => {}
+            Err(error) => return self.pass_over(index, index.checked_add(1), error),
         }
         let indexes = self.files.indexes()?;
         let Some(&next) = indexes.iter().find(|&&other| other >= index) else {
@@ -225,7 +298,8 @@ impl Reader {
         let path = self.files.path_of(index);
         let message = format!("{}: missing, though segment {next} is there", path.display());
         let place = Place { segment_index: Some(index), ..Place::default() };
-        Err(Error::new(Cause::Corrupt, message).at(place))
+        let missing = Error::new(Cause::Corrupt, message).at(place);
+        self.pass_over(index, Some(next), missing)
     }
 
     /// Goes on behind a segment that is read to its end.
@@ -252,10 +326,14 @@ impl Reader {
 
     fn has_events_behind(&self, index: u32) -> Result<bool> {
         for &later in self.files.indexes()?.iter().filter(|&&other| other > index) {
-            if let Some(segment) = self.files.open_segment(later, 0)? {
-                if segment.first_event_id()? != 0 {
+            match self.files.open_segment(later, 0) {
+                // When salvaging, what is wrong is looked at and told.
+                Ok(Some(segment)) if segment.first_event_id()? != 0 || segment.is_damaged() => {
                     return Ok(true);
                 }
+                Ok(_) => {}
+                Err(_) if self.salvages => return Ok(true),
+                Err(error) => return Err(error),
             }
         }
         Ok(false)
@@ -263,7 +341,10 @@ impl Reader {
 
     /// The end of the log, after the event `end`, unless more is known to be durable.
     fn stop_at(&mut self, end: u64, looks: &mut u32) -> Result<()> {
-        let durable_id = self.files.durable_id()?;
+        let durable_id = match self.files.durable_id() {
+            Err(_) if self.salvages => 0,
+            read => read?.min(MAX_EVENT_ID),
+        };
         if let Some(segment) = &self.segment {
             let as_seen = self.files.is_as_seen(segment)?;
             if !as_seen || !segment.is_live() {
@@ -274,7 +355,7 @@ impl Reader {
                 return Ok(());
             }
         }
-        if durable_id <= end {
+        if durable_id <= end || (self.salvages && durable_id < self.from) {
             return Err(Error::End);
         }
         if self.look_again(looks) {
@@ -286,15 +367,14 @@ impl Reader {
             offset: None,
             event_ids: Some((end + 1, durable_id)),
         };
+        if self.salvages {
+            self.from = durable_id + 1;
+        }
         Err(Error::new(Cause::Corrupt, message).at(place))
     }
 
     fn look_again(&self, looks: &mut u32) -> bool {
-        *looks += 1;
-        if *looks > 1 {
-            self.files.pause();
-        }
-        *looks < LOOKS
+        look_again(&self.files, looks)
     }
 
     /// Retention was faster: goes on at the oldest event there is, and says what is gone.
@@ -329,4 +409,12 @@ impl Reader {
         let place = Place { segment_index: Some(index), offset: None, event_ids };
         Err(Error::new(Cause::Gap, message).at(place))
     }
+}
+
+fn look_again(files: &LogFiles, looks: &mut u32) -> bool {
+    *looks += 1;
+    if *looks > 1 {
+        files.pause();
+    }
+    *looks < LOOKS
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::format::{cold_frame, xxh64, BlockHeader, Layout, RequestEvent, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
-use crate::format::{MAX_BLOCKS, MAX_EVENT_ID};
 use crate::storage::File;
 
 use super::{Site, Step};
@@ -124,12 +123,7 @@ impl SealedSegment {
     fn check_header(&self) -> Result<()> {
         let header = &self.header;
         let (first, last) = (header.first_event_id, header.last_event_id);
-        let blocks = header.event_count.div_ceil(EVENTS_PER_BLOCK as u32);
-        let ids_fit = match header.event_count {
-            0 => (first, last) == (0, 0),
-            _ => 0 < first && first <= last && last <= MAX_EVENT_ID,
-        };
-        let what = if header.block_count != blocks || blocks > MAX_BLOCKS || !ids_fit {
+        let what = if !header.is_consistent() {
             "the header's counts and event ids do not fit together"
         } else if first != 0 && first <= self.last_event_id {
             "event ids do not rise from the segment before"

@@ -99,7 +99,7 @@ static void config_init_respects_the_size(void)
 
 static void reader_flags(void)
 {
-    const uint32_t unsupported[] = {FS_WAL_READER_FOLLOW, FS_WAL_READER_SALVAGE, FS_WAL_READER_DURABLE_ONLY};
+    const uint32_t unsupported[] = {FS_WAL_READER_FOLLOW, FS_WAL_READER_DURABLE_ONLY};
     fs_wal_reader *reader = NULL;
     for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
         const fs_wal_reader_config config = {sizeof config, unsupported[i]};

@@ -4,6 +4,7 @@
 
 #include "../support/check.h"
 
+#include <cstdio>
 #include <cstring>
 #include <mutex>
 #include <string>
@@ -173,6 +174,29 @@ void a_retention_floor_holds_and_lets_go() {
     }
 }
 
+void verifies_and_salvages() {
+    using flashstrike::wal::verify;
+    CHECK(error_of([] { verify("absent"); }).first == FS_WAL_ERR_NOT_FOUND);
+    Log log("verified", small_segments());
+    for (std::uint64_t id = 1; id <= 600; ++id) log.append(make_event(id));
+    log.shutdown();
+    CHECK(verify("verified").damage_count == 0 && verify("verified").events == 600);
+
+    std::FILE* file = std::fopen("verified/FS.00000000.wal", "r+b");
+    CHECK(file && std::fseek(file, 64 + 64 + 5 * 64 + 20, SEEK_SET) == 0);
+    CHECK(std::fputc('x', file) != EOF && std::fclose(file) == 0);
+    const fs_wal_verify_report_t report = verify("verified");
+    CHECK(report.damage_count == 1 && report.damages[0].kind == FS_WAL_DAMAGE_BLOCK);
+
+    Reader reader("verified", FS_WAL_READER_SALVAGE);
+    fs_request_event event;
+    const auto [status, words] = error_of([&] { reader.next(event); });
+    CHECK(status == FS_WAL_ERR_CORRUPT && contains(words, "event ids 1 to 256"));
+    std::uint64_t expected = 257;
+    while (reader.next(event)) CHECK(event.event_id == expected++);
+    CHECK(expected == 601);
+}
+
 }  // namespace
 
 int main() {
@@ -182,5 +206,6 @@ int main() {
     records_waits_and_replays();
     a_log_function_is_kept_as_long_as_the_log();
     a_retention_floor_holds_and_lets_go();
+    verifies_and_salvages();
     return 0;
 }

@@ -79,6 +79,24 @@ class RecoveryReport(ctypes.Structure):
     ]
 
 
+class Damage(ctypes.Structure):
+    _fields_ = [
+        ("kind", c_uint32), ("segment_index", c_uint32), ("offset", c_uint64),
+        ("file_offset", c_uint64), ("first_event_id", c_uint64), ("last_event_id", c_uint64),
+        ("os_errno", c_int32), ("has_segment_index", c_uint32), ("file", c_char * 64),
+    ]
+
+
+class VerifyReport(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32), ("hot_segments", c_uint32), ("cold_segments", c_uint32),
+        ("open_segments", c_uint32), ("foreign_files", c_uint32), ("kept_aside_files", c_uint32),
+        ("blocks", c_uint64), ("events", c_uint64), ("bytes", c_uint64),
+        ("first_event_id", c_uint64), ("last_event_id", c_uint64),
+        ("durable_event_id", c_uint64), ("damage_count", c_uint64), ("damages", Damage * 16),
+    ]
+
+
 class ErrorDetail(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32), ("status", c_int32), ("os_errno", c_int32),
@@ -116,6 +134,7 @@ def load(path=None):
         "fs_wal_reader_next_batch": (status, [handle, out, POINTER(c_size_t)]),
         "fs_wal_reader_seek": (status, [handle, c_uint64]),
         "fs_wal_reader_close": (None, [handle]),
+        "fs_wal_verify": (status, [text, POINTER(VerifyReport)]),
         "fs_wal_status_string": (text, [c_int32]),
         "fs_wal_last_error": (text, []),
         "fs_wal_last_error_detail": (status, [POINTER(ErrorDetail)]),
@@ -309,3 +328,27 @@ def replay(directory, flags=0):
     """All events of a log, as one array."""
     with Reader(directory, flags) as reader:
         return reader.rest()
+
+
+def verify(directory):
+    """What is wrong with a log, in the report; an exception only when it cannot be checked."""
+    report = VerifyReport(struct_size=ctypes.sizeof(VerifyReport))
+    code = LIB.fs_wal_verify(os.fsencode(directory), byref(report))
+    if report.damage_count == 0:
+        check(code)
+    return report
+
+
+def salvage(directory):
+    """All events of a damaged log outside of the damage, and the last error for each of that."""
+    batches, told = [np.zeros(0, EVENT_DTYPE)], []
+    with Reader(directory, READER_SALVAGE) as reader:
+        while True:
+            try:
+                batch = reader.next_batch()
+            except WalError as error:
+                told.append((error, error_detail()))
+                continue
+            if batch is None:
+                return np.concatenate(batches), told
+            batches.append(batch)

@@ -36,6 +36,7 @@ fs_wal_status fs_wal_reader_next(fs_wal_reader *, fs_request_event *);
 fs_wal_status fs_wal_reader_next_batch(fs_wal_reader *, const fs_request_event **, size_t *);
 fs_wal_status fs_wal_reader_seek(fs_wal_reader *, uint64_t);
 void fs_wal_reader_close(fs_wal_reader *);
+fs_wal_status fs_wal_verify(const char *, fs_wal_verify_report_t *);
 const char * fs_wal_status_string(fs_wal_status);
 const char * fs_wal_last_error(void);
 fs_wal_status fs_wal_last_error_detail(fs_wal_error_detail *);

@@ -1,0 +1,287 @@
+//! The call that checks a directory.
+
+use std::ffi::c_char;
+
+use crate::recorder::fixed_text;
+use crate::replay::{verify, Damage, DamageKind, VerifyReport, MAX_DAMAGES};
+
+use super::argument;
+use super::guard::guard;
+use super::sized::{self, CStruct};
+use super::status::Status;
+
+/// A file or a part of one cannot be read; `os_errno` says why.
+pub const FS_WAL_DAMAGE_UNREADABLE: u32 = 1;
+/// The LZ4 frame of a cold segment. Event ids are those of events that it has cost.
+pub const FS_WAL_DAMAGE_FRAME: u32 = 2;
+/// Bytes follow the frame of a cold segment.
+pub const FS_WAL_DAMAGE_TRAILING: u32 = 3;
+/// A segment header is not valid, or not what the blocks say. Its events may all be right.
+pub const FS_WAL_DAMAGE_SEGMENT_HEADER: u32 = 4;
+/// The file is another segment's.
+pub const FS_WAL_DAMAGE_MISNAMED: u32 = 5;
+/// A block header is not valid, or another block's.
+pub const FS_WAL_DAMAGE_BLOCK_HEADER: u32 = 6;
+/// The events of a block are not those of its checksum.
+pub const FS_WAL_DAMAGE_BLOCK: u32 = 7;
+/// A block is right by itself and does not continue the chain of checksums.
+pub const FS_WAL_DAMAGE_CHAIN: u32 = 8;
+/// Event ids do not rise.
+pub const FS_WAL_DAMAGE_ORDER: u32 = 9;
+/// The file ends before the events it counts.
+pub const FS_WAL_DAMAGE_TRUNCATED: u32 = 10;
+/// The hot and the cold file of a segment differ.
+pub const FS_WAL_DAMAGE_TWINS: u32 = 11;
+/// A segment is missing between others.
+pub const FS_WAL_DAMAGE_MISSING_SEGMENT: u32 = 12;
+/// Events that were durable are gone.
+pub const FS_WAL_DAMAGE_DURABLE_LOST: u32 = 13;
+/// `wal_meta.dat` is not valid.
+pub const FS_WAL_DAMAGE_META: u32 = 14;
+/// `wal_identity` is not valid.
+pub const FS_WAL_DAMAGE_IDENTITY: u32 = 15;
+/// The active directory of a log that was not shut down is gone, or has other events.
+pub const FS_WAL_DAMAGE_ACTIVE: u32 = 16;
+
+/// Something wrong with a log.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct WalDamage {
+    /// One of `FS_WAL_DAMAGE_`.
+    pub kind: u32,
+    /// Segment concerned, if `has_segment_index`; else 0.
+    pub segment_index: u32,
+    /// Byte offset in the segment of the block, header or event concerned. In a cold segment: in
+    /// what its frame holds.
+    pub offset: u64,
+    /// The same as an offset in the file; in a cold one, of the LZ4 block.
+    pub file_offset: u64,
+    /// First event id that cannot be trusted, 0 = none.
+    pub first_event_id: u64,
+    /// Last one; 0 with a first one = not known.
+    pub last_event_id: u64,
+    /// The operating system's error number, 0 when there is none.
+    pub os_errno: i32,
+    /// 1 when `segment_index` is known.
+    pub has_segment_index: u32,
+    /// Name of the file, without its directory, NUL-terminated.
+    pub file: [c_char; 64],
+}
+
+/// What `fs_wal_verify` has checked and found.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct WalVerifyReport {
+    /// In: bytes the caller's struct has. Out: bytes written.
+    pub struct_size: u32,
+    /// Hot segments that are closed.
+    pub hot_segments: u32,
+    /// Cold segments.
+    pub cold_segments: u32,
+    /// Hot segments that are not closed; prepared ones without events too.
+    pub open_segments: u32,
+    /// Files with names that are not the library's: left alone.
+    pub foreign_files: u32,
+    /// `*.corrupt` files: kept aside by recovery.
+    pub kept_aside_files: u32,
+    /// Blocks whose events are right.
+    pub blocks: u64,
+    /// Events that are right, those in the active directory too.
+    pub events: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// First event of the log, 0 = none.
+    pub first_event_id: u64,
+    /// Last event of the log, 0 = none.
+    pub last_event_id: u64,
+    /// The last event that `wal_meta.dat` says is durable, 0 = nothing known.
+    pub durable_event_id: u64,
+    /// How many things are wrong.
+    pub damage_count: u64,
+    /// The first of them, in the order of the log; the rest of the array is zero.
+    pub damages: [WalDamage; MAX_DAMAGES],
+}
+
+// SAFETY: repr(C), integers only, `struct_size` first.
+unsafe impl CStruct for WalVerifyReport {}
+
+const NO_DAMAGE: WalDamage = WalDamage {
+    kind: 0,
+    segment_index: 0,
+    offset: 0,
+    file_offset: 0,
+    first_event_id: 0,
+    last_event_id: 0,
+    os_errno: 0,
+    has_segment_index: 0,
+    file: [0; 64],
+};
+
+/// Checks every byte of the log in directory `dir`: headers, both checksums of every block, the
+/// order of ids, counts, frames of cold segments to their last byte, the records, and that what was
+/// durable is there. Changes nothing, makes no file, and keeps no writer from anything; the log may
+/// be open for writing, crashed, on a read-only filesystem, or another user's. What it reads of the
+/// active directory is what this user may read.
+///
+/// Set `out->struct_size` to `sizeof *out` before. Unlike other out-parameters `*out` is written
+/// also when this fails with `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or
+/// `FS_WAL_ERR_NO_SPACE` because of a file (then `damage_count` is not 0): it goes on behind
+/// whatever is wrong. `fs_wal_last_error` and `fs_wal_last_error_detail` have the first damage.
+///
+/// Takes as long as reading the directory does, and some megabytes of memory, whatever is in it.
+///
+/// Threads: any.
+///
+/// Returns `FS_WAL_OK`: all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION`
+/// or `FS_WAL_ERR_NO_SPACE` (out of descriptors or memory) when nothing is damaged in what could be
+/// read; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+#[no_mangle]
+pub unsafe extern "C" fn fs_wal_verify(dir: *const c_char, out: *mut WalVerifyReport) -> Status {
+    guard(
+        || {
+            // SAFETY: the header asks for a C string, and for a struct as long as it says.
+            let dir = unsafe { argument::path(dir, "dir") }?;
+            // SAFETY: as above. Before the work is done: is there somewhere to put it?
+            unsafe { sized::check_report(out, "out") }?;
+            let report = verify(dir)?;
+            // SAFETY: as above.
+            unsafe { sized::write(out, "out", as_c(&report)) }?;
+            report.result()
+        },
+        |_panic| (),
+    )
+}
+
+fn as_c(report: &VerifyReport) -> WalVerifyReport {
+    let mut damages = [NO_DAMAGE; MAX_DAMAGES];
+    for (to, from) in damages.iter_mut().zip(&report.damages) {
+        *to = damage(from);
+    }
+    WalVerifyReport {
+        struct_size: size_of::<WalVerifyReport>() as u32,
+        hot_segments: report.hot_segments,
+        cold_segments: report.cold_segments,
+        open_segments: report.open_segments,
+        foreign_files: report.foreign_files,
+        kept_aside_files: report.kept_aside_files,
+        blocks: report.blocks,
+        events: report.events,
+        bytes: report.bytes,
+        first_event_id: report.first_event_id,
+        last_event_id: report.last_event_id,
+        durable_event_id: report.durable_event_id,
+        damage_count: report.damage_count,
+        damages,
+    }
+}
+
+fn damage(damage: &Damage) -> WalDamage {
+    WalDamage {
+        kind: kind(damage.kind),
+        segment_index: damage.segment_index.unwrap_or(0),
+        offset: damage.offset,
+        file_offset: damage.file_offset,
+        first_event_id: damage.event_ids.0,
+        last_event_id: damage.event_ids.1,
+        os_errno: damage.error.as_ref().map_or(0, |error| error.errno()),
+        has_segment_index: u32::from(damage.segment_index.is_some()),
+        file: fixed_text(damage.file_name()),
+    }
+}
+
+fn kind(kind: DamageKind) -> u32 {
+    match kind {
+        DamageKind::Unreadable => FS_WAL_DAMAGE_UNREADABLE,
+        DamageKind::Frame => FS_WAL_DAMAGE_FRAME,
+        DamageKind::Trailing => FS_WAL_DAMAGE_TRAILING,
+        DamageKind::SegmentHeader => FS_WAL_DAMAGE_SEGMENT_HEADER,
+        DamageKind::Misnamed => FS_WAL_DAMAGE_MISNAMED,
+        DamageKind::BlockHeader => FS_WAL_DAMAGE_BLOCK_HEADER,
+        DamageKind::Block => FS_WAL_DAMAGE_BLOCK,
+        DamageKind::Chain => FS_WAL_DAMAGE_CHAIN,
+        DamageKind::Order => FS_WAL_DAMAGE_ORDER,
+        DamageKind::Truncated => FS_WAL_DAMAGE_TRUNCATED,
+        DamageKind::Twins => FS_WAL_DAMAGE_TWINS,
+        DamageKind::MissingSegment => FS_WAL_DAMAGE_MISSING_SEGMENT,
+        DamageKind::DurableLost => FS_WAL_DAMAGE_DURABLE_LOST,
+        DamageKind::Meta => FS_WAL_DAMAGE_META,
+        DamageKind::Identity => FS_WAL_DAMAGE_IDENTITY,
+        DamageKind::Active => FS_WAL_DAMAGE_ACTIVE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ffi::last_error::fs_wal_last_error;
+    use crate::ffi::status::*;
+    use std::ffi::{CStr, CString};
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+
+    fn report(size: u32) -> WalVerifyReport {
+        WalVerifyReport { struct_size: size, ..as_c(&VerifyReport::default()) }
+    }
+
+    #[test]
+    fn a_report_is_written_for_a_damaged_log_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = CString::new(directory.path().as_os_str().as_bytes()).unwrap();
+        let mut out = report(size_of::<WalVerifyReport>() as u32);
+        // SAFETY: a C string, and a whole struct of the size it says.
+        assert_eq!(unsafe { fs_wal_verify(path.as_ptr(), &mut out) }, FS_WAL_OK);
+        assert_eq!((out.damage_count, out.events, out.last_event_id), (0, 0, 0));
+
+        fs::write(directory.path().join("wal_meta.dat"), [7; 24]).unwrap();
+        fs::write(directory.path().join("notes"), "").unwrap();
+        // SAFETY: as above.
+        assert_eq!(unsafe { fs_wal_verify(path.as_ptr(), &mut out) }, FS_WAL_ERR_CORRUPT);
+        let found = &out.damages[0];
+        assert_eq!((out.damage_count, out.foreign_files), (1, 1));
+        assert_eq!((found.kind, found.has_segment_index), (FS_WAL_DAMAGE_META, 0));
+        assert_eq!(found.file, fixed_text("wal_meta.dat"));
+        // SAFETY: the pointer is that of this thread's text, and nothing fails before it is read.
+        let text = unsafe { CStr::from_ptr(fs_wal_last_error()) }.to_str().unwrap();
+        assert!(text.contains("wal_meta.dat: the record is not valid"), "{text}");
+    }
+
+    #[test]
+    fn a_report_has_somewhere_to_go_before_anything_is_read() {
+        let mut out = report(7);
+        // SAFETY: C strings, and NULL or a struct longer than it says: refused.
+        unsafe {
+            assert_eq!(fs_wal_verify(c"/none".as_ptr(), &mut out), FS_WAL_ERR_INVALID_ARGUMENT);
+            let null = std::ptr::null_mut();
+            assert_eq!(fs_wal_verify(c"/none".as_ptr(), null), FS_WAL_ERR_INVALID_ARGUMENT);
+            out.struct_size = 8;
+            assert_eq!(fs_wal_verify(c"/none".as_ptr(), &mut out), FS_WAL_ERR_NOT_FOUND);
+        }
+        assert_eq!(out.struct_size, 8);
+    }
+
+    #[test]
+    fn every_kind_has_a_number_of_its_own() {
+        let numbers: std::collections::BTreeSet<u32> = [
+            DamageKind::Unreadable,
+            DamageKind::Frame,
+            DamageKind::Trailing,
+            DamageKind::SegmentHeader,
+            DamageKind::Misnamed,
+            DamageKind::BlockHeader,
+            DamageKind::Block,
+            DamageKind::Chain,
+            DamageKind::Order,
+            DamageKind::Truncated,
+            DamageKind::Twins,
+            DamageKind::MissingSegment,
+            DamageKind::DurableLost,
+            DamageKind::Meta,
+            DamageKind::Identity,
+            DamageKind::Active,
+        ]
+        .into_iter()
+        .map(kind)
+        .collect();
+        assert!(numbers.into_iter().eq(1..=16));
+    }
+}

@@ -1,0 +1,127 @@
+//! What a walk through a segment has found to be wrong, in the order in which it is told.
+
+use std::collections::VecDeque;
+
+use super::damage::{Damage, DamageKind};
+use super::frame::Fault;
+use super::Site;
+
+/// Damage that was found, and damage whose end is not known yet.
+#[derive(Debug, Default)]
+pub struct Findings {
+    found: VecDeque<Damage>,
+    /// Each ends where the next event that is right begins.
+    pending: Vec<Damage>,
+    /// Some of that looks like events, and not like the unused end of a file.
+    pending_looks_used: bool,
+    /// What is wrong with the frame around here, and whether it was told.
+    faults: VecDeque<(Fault, bool)>,
+    any: bool,
+}
+
+impl Findings {
+    /// Whether anything is wrong.
+    pub fn any(&self) -> bool {
+        self.any
+    }
+
+    /// Whether [`Findings::take`] has something.
+    pub fn has_found(&self) -> bool {
+        !self.found.is_empty()
+    }
+
+    /// Whether the end of some damage is still open.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// The next damage that was found.
+    pub fn take(&mut self) -> Option<Damage> {
+        self.found.pop_front()
+    }
+
+    /// Damage with its events.
+    pub fn tell(&mut self, damage: Damage) {
+        self.any = true;
+        self.found.push_back(damage);
+    }
+
+    /// Damage from its first event on. More of the kind in a row is one.
+    pub fn pend(&mut self, damage: Damage, looks_used: bool) {
+        self.any = true;
+        self.pending_looks_used |= looks_used;
+        if self.pending.last().is_none_or(|last| last.kind != damage.kind) {
+            self.pending.push(damage);
+        }
+    }
+
+    /// A block within a fault of the frame is not right: that is what has cost its events. `false`
+    /// when there is no such fault.
+    pub fn blame_frame(&mut self, site: &Site, offset: u64, len: u64, from: u64) -> bool {
+        let around = |(fault, _): &&mut (Fault, bool)| {
+            fault.content.start < offset + len && offset < fault.content.end
+        };
+        let Some((fault, told)) = self.faults.iter_mut().find(around) else { return false };
+        if !*told || self.pending.is_empty() {
+            *told = true;
+            let damage = of_frame(site, fault);
+            self.pending.push(Damage { offset, event_ids: (from, 0), ..damage });
+        }
+        self.any = true;
+        true
+    }
+
+    /// What is pending ends with the event `last` at the latest. Returns the last event that may
+    /// be lost, 0 = none.
+    pub fn close(&mut self, last: u64) -> u64 {
+        self.pending_looks_used = false;
+        let mut lost = 0;
+        for mut damage in self.pending.drain(..) {
+            let first = damage.event_ids.0;
+            damage.event_ids = if first <= last { (first, last) } else { (0, 0) };
+            lost = lost.max(damage.event_ids.1);
+            self.found.push_back(damage);
+        }
+        lost
+    }
+
+    /// At the end of a file whose events nothing counts: what is pending ends nobody knows where,
+    /// or is no damage but the unused end of the file.
+    pub fn end_of_file(&mut self) {
+        let used = self.pending_looks_used;
+        self.pending.retain(|damage| used || damage.kind == DamageKind::Frame);
+        self.found.extend(self.pending.drain(..));
+    }
+
+    /// Something is wrong with the frame.
+    pub fn add_fault(&mut self, fault: Fault) {
+        self.faults.push_back((fault, false));
+    }
+
+    /// Tells what is wrong with the frame before `end` and has cost no event.
+    pub fn pass_faults(&mut self, site: &Site, end: u64) {
+        while self.faults.front().is_some_and(|(fault, _)| fault.content.end <= end) {
+            if let Some((fault, false)) = self.faults.pop_front() {
+                self.tell(of_frame(site, &fault));
+            }
+        }
+    }
+}
+
+fn of_frame(site: &Site, fault: &Fault) -> Damage {
+    let kind = match fault {
+        Fault { error: Some(_), .. } => DamageKind::Unreadable,
+        Fault { trailing: true, .. } => DamageKind::Trailing,
+        _ => DamageKind::Frame,
+    };
+    Damage {
+        kind,
+        segment_index: Some(site.index),
+        path: site.name.clone(),
+        offset: fault.content.start,
+        file_offset: fault.file_offset,
+        event_ids: (0, 0),
+        what: fault.what.clone(),
+        error: fault.error.clone(),
+    }
+}

@@ -1,0 +1,402 @@
+//! The content of a cold segment's frame as far as it can be had: a damaged LZ4 block costs what it
+//! holds, and reading goes on behind it.
+//!
+//! The blocks of a frame are a chain of lengths, so a wrong length hides everything behind it. In
+//! the frames of this library every block has a checksum; there the next block is where a length
+//! and a checksum fit together. The checksums of the events decide about what is decoded; those of
+//! the frame only tell that something is wrong.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use xxhash_rust::xxh32::{xxh32, Xxh32};
+
+use crate::error::{Error, Result};
+use crate::format::{FrameHeader, MAX_FRAME_HEADER_SIZE};
+use crate::format::{BLOCK_SIZE, MAX_BLOCKS, SEGMENT_HEADER_SIZE};
+use crate::storage::File;
+
+/// How far back a block may refer.
+const HISTORY: usize = 64 * 1024;
+/// Bytes hashed at most in search of blocks, a few seconds: more are needed only by a file that was
+/// made for it.
+const SEARCH_LIMIT: usize = 16 << 30;
+const RAW: u32 = 1 << 31;
+const WORD: u64 = 4;
+/// No segment is longer; a frame that is, is not one.
+const MAX_CONTENT: u64 = SEGMENT_HEADER_SIZE as u64 + MAX_BLOCKS as u64 * BLOCK_SIZE as u64;
+
+/// Something wrong with a frame.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// Where in the file.
+    pub file_offset: u64,
+    /// What of the content may be wrong for it.
+    pub content: Range<u64>,
+    /// In words.
+    pub what: String,
+    /// Whether it is bytes behind the frame, which harm nothing in it.
+    pub trailing: bool,
+    /// The error, when it could not be read.
+    pub error: Option<Error>,
+}
+
+/// The content of a frame, front to back.
+pub struct FrameContent {
+    file: Arc<dyn File>,
+    file_size: u64,
+    header: FrameHeader,
+    /// The next LZ4 block in the file, and where its content begins.
+    at: u64,
+    produced: u64,
+    checksum: Xxh32,
+    /// Nothing was lost so far: the content's size and checksum mean something.
+    whole: bool,
+    ended: bool,
+    /// The newest content, up to `produced`.
+    window: Vec<u8>,
+    packed: Vec<u8>,
+    /// Bytes hashed so far in search of blocks.
+    searched: usize,
+    /// Where the LZ4 blocks of the window begin, in the content and in the file.
+    places: VecDeque<(u64, u64)>,
+    faults: VecDeque<Fault>,
+}
+
+/// An LZ4 block as it was found.
+struct Packed {
+    raw: bool,
+    /// Where the next one begins.
+    next: u64,
+    fault: Option<(&'static str, Option<Error>)>,
+}
+
+impl FrameContent {
+    /// The frame in a file.
+    pub fn open(file: Arc<dyn File>) -> Result<Self> {
+        let file_size = file.size()?;
+        let mut bytes = [0; MAX_FRAME_HEADER_SIZE];
+        let read = file.read_at(&mut bytes, 0)?;
+        let mut frame = FrameContent {
+            file,
+            file_size,
+            header: FrameHeader::guessed(true),
+            at: 0,
+            produced: 0,
+            checksum: Xxh32::new(0),
+            whole: true,
+            ended: false,
+            window: Vec::new(),
+            packed: Vec::new(),
+            searched: 0,
+            places: VecDeque::new(),
+            faults: VecDeque::new(),
+        };
+        match FrameHeader::decode(&bytes[..read]) {
+            Some(header) => frame.header = header,
+            None => {
+                frame.fault(0, 0, "the frame's header is not valid", None);
+                let block_checksums = frame.is_block(frame.header.len);
+                frame.header = FrameHeader::guessed(block_checksums);
+            }
+        }
+        frame.at = frame.header.len;
+        Ok(frame)
+    }
+
+    /// Bytes of the file.
+    pub fn file_size(&self) -> u64 {
+        self.file_size
+    }
+
+    /// The next thing wrong with the frame, of what was read so far.
+    pub fn take_fault(&mut self) -> Option<Fault> {
+        self.faults.pop_front()
+    }
+
+    /// Reads content at `offset`, which never lies before that of the call before. Returns the bytes
+    /// read: fewer only where the content ends. What could not be decoded reads as anything.
+    pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> usize {
+        let end = offset + buffer.len() as u64;
+        while !self.ended && self.produced < end {
+            let keep_from = offset.min(self.produced.saturating_sub(HISTORY as u64));
+            let gone = keep_from.saturating_sub(self.window_start()) as usize;
+            self.window.drain(..gone.min(self.window.len()));
+            self.next_block();
+        }
+        let start = offset.saturating_sub(self.window_start()) as usize;
+        let there = self.window.get(start..).unwrap_or_default();
+        let read = there.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&there[..read]);
+        read
+    }
+
+    /// Reads what is left, for the checksums' sake.
+    pub fn read_rest(&mut self) {
+        while !self.ended {
+            let gone = self.window.len().saturating_sub(HISTORY);
+            self.window.drain(..gone);
+            self.next_block();
+        }
+    }
+
+    /// Where in the file the LZ4 block begins that holds this content, of what was read last.
+    pub fn file_offset_of(&self, offset: u64) -> u64 {
+        let before = self.places.iter().take_while(|(start, _)| *start <= offset);
+        before.last().map_or(0, |(_, at)| *at)
+    }
+
+    fn window_start(&self) -> u64 {
+        self.produced - self.window.len() as u64
+    }
+
+    fn fault(&mut self, file_offset: u64, len: u64, what: &str, error: Option<Error>) {
+        let content = self.produced..self.produced + len;
+        let (what, trailing) = (what.to_owned(), false);
+        self.faults.push_back(Fault { file_offset, content, what, trailing, error });
+    }
+
+    /// The frame ends here, short of its end mark: nothing behind can be read.
+    fn give_up(&mut self, what: &str, error: Option<Error>) {
+        let left = self.header.content_size.unwrap_or(MAX_CONTENT).saturating_sub(self.produced);
+        self.fault(self.at, left, what, error);
+        self.ended = true;
+    }
+
+    /// Decodes one LZ4 block to the end of the window.
+    fn next_block(&mut self) {
+        if self.produced > MAX_CONTENT {
+            return self.give_up("the frame holds more than a segment", None);
+        }
+        let word = match self.word(self.at) {
+            Ok(Some(word)) => word,
+            Ok(None) => return self.give_up("the frame is cut short", None),
+            Err(error) => return self.give_up("cannot be read", Some(error)),
+        };
+        let all_there = self.header.content_size.is_none_or(|size| size == self.produced);
+        if word == 0 && (!self.header.block_checksums || all_there || self.is_end(self.at)) {
+            return self.finish();
+        }
+        let Some(packed) = self.load(word) else { return };
+        let expected = self.expected_len();
+        let start = self.window.len();
+        let mut fault = packed.fault;
+        let readings = if self.header.block_checksums {
+            &[packed.raw, !packed.raw][..]
+        } else {
+            &[packed.raw][..]
+        };
+        let right = readings.iter().position(|&raw| {
+            self.window.truncate(start);
+            let decoded = self.decode(raw);
+            decoded.is_some_and(|len| expected.is_none_or(|expected| len == expected))
+        });
+        match right {
+            Some(0) => {}
+            Some(_) => fault = fault.or(Some(("the frame's block is marked wrongly", None))),
+            None => {
+                self.window.truncate(start);
+                let decoded = self.decode(packed.raw);
+                if decoded.is_none() || fault.is_some() {
+                    let len = expected.unwrap_or(self.header.block_limit);
+                    self.window.resize(start + len, 0);
+                }
+                fault = fault.or(Some(("a block of the frame cannot be decoded", None)));
+            }
+        }
+        let len = (self.window.len() - start) as u64;
+        self.checksum.update(&self.window[start..]);
+        if let Some((what, error)) = fault {
+            self.whole = false;
+            self.fault(self.at, len, what, error);
+        }
+        let oldest = (self.produced + len) - self.window.len() as u64;
+        while self.places.get(1).is_some_and(|(start, _)| *start <= oldest) {
+            self.places.pop_front();
+        }
+        self.places.push_back((self.produced, self.at));
+        self.produced += len;
+        self.at = packed.next;
+    }
+
+    /// Bytes that this block must hold, where that is known.
+    fn expected_len(&self) -> Option<usize> {
+        let limit = self.header.block_limit as u64;
+        let size = self.header.content_size.filter(|_| self.header.block_checksums)?;
+        Some(size.saturating_sub(self.produced).min(limit) as usize)
+    }
+
+    /// Adds what `packed` holds to the window; `None` when it is no LZ4 block, and then as much of
+    /// it as there was.
+    fn decode(&mut self, raw: bool) -> Option<usize> {
+        if raw {
+            self.window.extend_from_slice(&self.packed);
+            return Some(self.packed.len());
+        }
+        let start = self.window.len();
+        self.window.resize(start + self.header.block_limit, 0);
+        let (before, to) = self.window.split_at_mut(start);
+        let history = if self.header.independent {
+            &[][..]
+        } else {
+            &before[start.saturating_sub(HISTORY)..]
+        };
+        let decoded = lz4_flex::block::decompress_into_with_dict(&self.packed, to, history).ok();
+        if let Some(len) = decoded {
+            self.window.truncate(start + len);
+        }
+        decoded
+    }
+
+    /// Reads the block that begins with this word into `packed`. `None` when the frame had to be
+    /// given up.
+    fn load(&mut self, word: u32) -> Option<Packed> {
+        let (raw, len) = (word & RAW != 0, u64::from(word & !RAW));
+        let limit = self.header.block_limit as u64;
+        let checksum_len = if self.header.block_checksums { WORD } else { 0 };
+        let next = self.at + WORD + len + checksum_len;
+        if len == 0 || len > limit || next > self.file_size {
+            return self.search(raw, "a block of the frame has no right length");
+        }
+        let mut packed = std::mem::take(&mut self.packed);
+        packed.resize((len + checksum_len) as usize, 0);
+        let read = self.file.read_at(&mut packed, self.at + WORD);
+        self.packed = packed;
+        if let Err(error) = read {
+            self.packed.clear();
+            return Some(Packed { raw, next, fault: Some(("cannot be read", Some(error))) });
+        }
+        if !self.header.block_checksums || self.take_checksum() {
+            return Some(Packed { raw, next, fault: None });
+        }
+        const WRONG: &str = "the checksum of the frame's block does not match";
+        if self.is_block(next) || self.is_end(next) {
+            return Some(Packed { raw, next, fault: Some((WRONG, None)) });
+        }
+        self.search(raw, WRONG)
+    }
+
+    /// Cuts the checksum off `packed`; whether it is right.
+    fn take_checksum(&mut self) -> bool {
+        let data = self.packed.len() - WORD as usize;
+        let right = xxh32(&self.packed[..data], 0) == word_at(&self.packed, data);
+        self.packed.truncate(data);
+        right
+    }
+
+    /// The length at `at` is wrong: looks for the next block, and takes what lies before it.
+    fn search(&mut self, raw: bool, what: &'static str) -> Option<Packed> {
+        if !self.header.block_checksums {
+            self.give_up(what, None);
+            return None;
+        }
+        let limit = self.header.block_limit;
+        // The longest this block can be, and the longest the next one can be.
+        let longest = 2 * (limit + 2 * WORD as usize);
+        let window_len = (self.file_size - self.at).min(longest as u64) as usize;
+        let mut bytes = vec![0; window_len];
+        if let Err(error) = self.file.read_at(&mut bytes, self.at) {
+            self.give_up("cannot be read", Some(error));
+            return None;
+        }
+        let farthest = (limit + 2 * WORD as usize).min(bytes.len());
+        for next in 2 * WORD as usize + 1..=farthest {
+            let is_next = self.is_end(self.at + next as u64)
+                || block_in(&bytes[next..], limit).is_some_and(|block| {
+                    self.searched += block.len();
+                    let (data, sum) = block.split_at(block.len() - WORD as usize);
+                    xxh32(data, 0) == word_at(sum, 0)
+                });
+            if is_next {
+                self.packed.clear();
+                self.packed.extend_from_slice(&bytes[WORD as usize..next]);
+                self.take_checksum();
+                let next = self.at + next as u64;
+                return Some(Packed { raw, next, fault: Some((what, None)) });
+            }
+            if self.searched > SEARCH_LIMIT {
+                break;
+            }
+        }
+        self.give_up(what, None);
+        None
+    }
+
+    /// Whether a whole block with the right checksum begins here.
+    fn is_block(&self, at: u64) -> bool {
+        let limit = self.header.block_limit;
+        let len = self.file_size.saturating_sub(at).min(limit as u64 + 2 * WORD) as usize;
+        let mut bytes = vec![0; len];
+        if self.file.read_at(&mut bytes, at).is_err() {
+            return false;
+        }
+        block_in(&bytes, limit).is_some_and(|block| {
+            let (data, sum) = block.split_at(block.len() - WORD as usize);
+            xxh32(data, 0) == word_at(sum, 0)
+        })
+    }
+
+    /// Whether the end mark stands here, and the file ends as the frame then does.
+    fn is_end(&self, at: u64) -> bool {
+        at + self.trailer_len() == self.file_size && matches!(self.word(at), Ok(Some(0)))
+    }
+
+    fn trailer_len(&self) -> u64 {
+        if self.header.content_checksum {
+            2 * WORD
+        } else {
+            WORD
+        }
+    }
+
+    fn word(&self, at: u64) -> Result<Option<u32>> {
+        let mut bytes = [0; WORD as usize];
+        let read = self.file.read_at(&mut bytes, at)?;
+        Ok((read == bytes.len()).then(|| u32::from_le_bytes(bytes)))
+    }
+
+    /// At the end mark.
+    fn finish(&mut self) {
+        self.ended = true;
+        let mark = self.at;
+        if self.header.content_checksum {
+            match self.word(mark + WORD) {
+                Ok(Some(word)) if self.whole && word != self.checksum.digest() => {
+                    self.fault(mark, 0, "the frame's content checksum does not match", None);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => self.fault(mark, 0, "the frame is cut short", None),
+                Err(error) => self.fault(mark, 0, "cannot be read", Some(error)),
+            }
+        }
+        if self.whole && self.header.content_size.is_some_and(|size| size != self.produced) {
+            self.fault(0, 0, "the frame's content size is not that of its content", None);
+        }
+        let end = mark + self.trailer_len();
+        if end < self.file_size {
+            let what = format!("{} bytes follow the frame", self.file_size - end);
+            self.fault(end, 0, &what, None);
+            if let Some(fault) = self.faults.back_mut() {
+                fault.trailing = true;
+            }
+        }
+    }
+}
+
+/// The block at the beginning of `bytes`, checksum included, if its length can be right.
+fn block_in(bytes: &[u8], limit: usize) -> Option<&[u8]> {
+    let word = WORD as usize;
+    if bytes.len() < 2 * word {
+        return None;
+    }
+    let len = (word_at(bytes, 0) & !RAW) as usize;
+    if len == 0 || len > limit {
+        return None;
+    }
+    bytes.get(word..word + len + word)
+}
+
+fn word_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}

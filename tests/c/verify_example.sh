@@ -1,0 +1,14 @@
+#!/bin/sh
+# Usage: verify_example.sh RECORD VERIFY: the program verify, on a log that record has made.
+set -eu
+record=$1 verify=$2
+"$record" log >/dev/null
+"$verify" log | grep -q "all is well"
+code=0
+printf x | dd of=log/FS.00000000.wal bs=1 seek=200 conv=notrunc status=none
+"$verify" log > report || code=$?
+[ "$code" -eq 1 ]
+grep -q "FS.00000000.wal: block, segment 0, offset 64 (64 in the file), events 1 to 256" report
+code=0
+"$verify" nowhere 2>/dev/null || code=$?
+[ "$code" -eq 2 ]

@@ -1,0 +1,68 @@
+"""fs_wal_verify and salvage reading, beside the independent decoder."""
+
+import random
+
+import numpy as np
+import pytest
+
+from flashstrike import KEEP_ALL, Wal, salvage, verify
+from fs_decode import read_directory
+from fs_format import cold_name, hot_name
+from support import SEGMENT_EVENTS, SMALL, fails, make_events, wait_until
+
+EVENTS = make_events(4 * SEGMENT_EVENTS + 700)
+BLOCK = 64 + 256 * 64
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """A log that was shut down, its oldest segments cold."""
+    directory = tmp_path_factory.mktemp("verify") / "log"
+    with Wal(directory, **SMALL, max_segments=2, max_compressed_segments=KEEP_ALL) as wal:
+        wal.append_batch(EVENTS)
+        wait_until(lambda: (directory / cold_name(1)).exists(), "two cold segments")
+    return directory
+
+
+def test_a_good_log(log):
+    report = verify(log)
+    assert report.damage_count == 0
+    assert report.events == len(EVENTS) == len(read_directory(log).events()) // 64
+    assert (report.first_event_id, report.last_event_id) == (1, len(EVENTS))
+    assert report.cold_segments == len(list(log.glob("*.lz4"))) > 0
+    events, told = salvage(log)
+    assert events.tobytes() == EVENTS.tobytes() and not told
+
+
+def test_there_must_be_a_directory(tmp_path):
+    with fails("NOT_FOUND", "absent"):
+        verify(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("name", [hot_name(3), cold_name(0)])
+def test_what_the_decoder_refuses_verify_finds(log, name):
+    """One byte of a file at a time, changed in place and back."""
+    path = log / name
+    good = path.read_bytes()
+    used = len(good) if name.endswith(".lz4") else 64 + 16 * BLOCK
+    choose = random.Random(7)
+    try:
+        for at in [0, 5, 40, *(choose.randrange(used) for _ in range(30))]:
+            bad = bytearray(good)
+            bad[at] ^= 1 << choose.randrange(8)
+            path.write_bytes(bad)
+            report = verify(log)
+            found = [report.damages[n] for n in range(report.damage_count)]
+            assert found and all(damage.file == name.encode() for damage in found), at
+            assert read_directory(log, keep_going=True).errors, at
+            events, told = salvage(log)
+            assert told, at
+            ids = events["event_id"]
+            assert np.all(ids[1:] > ids[:-1])
+            assert events.tobytes() == EVENTS[ids.astype(np.int64) - 1].tobytes()
+            lost = np.setdiff1d(EVENTS["event_id"], ids)
+            named = [(detail.first_event_id, detail.last_event_id) for _, detail in told]
+            assert all(any(a <= id <= b for a, b in named) for id in lost), (at, lost, named)
+    finally:
+        path.write_bytes(good)
+    assert verify(log).damage_count == 0
