@@ -109,7 +109,7 @@ impl Manager {
         let active = create_active(&*storage, &config, &mut identity, |identity| {
             announce_id(&*wal, identity, survey.origin.row.then)
         })?;
-        let entered = recovery_apply::apply(&survey, &*wal).and_then(|recovered| {
+        let entered = recovery_apply::apply(&survey, &*wal, &config).and_then(|recovered| {
             let last = enter_active(&*wal, &*active, &recovered, &identity, &config)?;
             Ok((recovered, last))
         });
@@ -240,7 +240,7 @@ fn next_identity(
         },
         wal_dev: here.dev,
         wal_ino: here.ino,
-        generation: known.map_or(0, |identity| identity.generation) + 1,
+        generation: known.map_or(0, |identity| identity.generation).saturating_add(1),
         boot_id: storage.boot_id()?,
         active_path: String::new(),
         clean: false,
