@@ -2,15 +2,17 @@
 # make demo    record order flow, kill the engine, restart it, compare
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
 # make torture faults of every kind, for an hour or two; their table is printed (docs/durability.md)
+# make fuzz    look for new inputs with libFuzzer, FUZZ_SECONDS a target (fuzz/README.md: needs nightly Rust)
 # make header  generate include/flashstrike_wal.h anew
 # make lint    formatting, clippy, rustdoc (that the header is the generated one is a test: tests/header.rs)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust test-c test-python torture demo header lint clean
+.PHONY: test test-rust test-c test-python torture fuzz demo header lint clean
 
 REQUESTS ?= 2000000
+FUZZ_SECONDS ?= 600
 ORDERS ?=
 BAD_LINES ?= skip
 
@@ -19,7 +21,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 # The tests that cause faults in great numbers and write down what they cost.
-HARNESSES := model kill_storm power_cut
+HARNESSES := model kill_storm power_cut fuzz_bytes fuzz_directories
 BUILD := build
 HEADER := include/flashstrike_wal.h
 CBINDGEN_VERSION := 0.29.4
@@ -61,6 +63,12 @@ torture:
 	tools/require.sh cargo gcc strace lz4 python3 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
 	FLASHSTRIKE_TORTURE=1 cargo test --locked $(addprefix --test ,$(HARNESSES))
 	tools/durability_table.py
+
+fuzz:
+	tools/require.sh cargo gcc
+	for target in decoders directory; do \
+	    cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done
 
 demo:
 	tools/require.sh cargo gcc g++ cmake make

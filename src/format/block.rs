@@ -123,6 +123,12 @@ impl Layout {
         Layout { blocks: blocks.min(u64::from(MAX_BLOCKS)) as u32 }
     }
 
+    /// Whether a file of `len` bytes holds whole blocks and nothing else, as every file does that
+    /// was not cut.
+    pub fn is_exact(&self, len: u64) -> bool {
+        self.blocks > 0 && self.file_size() == len
+    }
+
     /// Bytes of the file.
     pub fn file_size(&self) -> u64 {
         SEGMENT_HEADER_SIZE as u64 + u64::from(self.blocks) * BLOCK_SIZE as u64

@@ -5,10 +5,10 @@
 //! recycled file ends the log by itself, because ids only rise.
 //!
 //! *On disk* (written back in any order) the same holds up to the highest id known durable, but for
-//! blocks that a header of their own contradicts: those are damaged. Beyond that id only events
-//! count that a valid block header's checksum covers.
+//! blocks that a header of their own contradicts: those are damaged, or another block was put in
+//! their place. Beyond that id only events count that a valid block header's checksum covers.
 
-use super::{le_u64, BlockHeader, MAX_EVENT_ID};
+use super::{le_u64, xxh64, BlockHeader, MAX_EVENT_ID};
 use super::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 
 /// Which of the two rules holds for a segment.
@@ -43,6 +43,8 @@ pub struct SegmentScan {
     end: LogEnd,
     ended: bool,
     blocks: u32,
+    /// Chained checksum of the last block; `None` = not known.
+    chained: Option<u64>,
     damaged: Option<(u64, u64)>,
 }
 
@@ -50,12 +52,12 @@ impl SegmentScan {
     /// A scan of a segment whose events must be above `floor`: the last id before the segment.
     pub fn new(rule: Rule, floor: u64) -> Self {
         let end = LogEnd { last_event_id: floor, ..LogEnd::default() };
-        SegmentScan { rule, end, ended: false, blocks: 0, damaged: None }
+        SegmentScan { rule, end, ended: false, blocks: 0, chained: Some(0), damaged: None }
     }
 
     /// A scan that begins in the middle: at this block, behind the event `floor`.
     pub fn from_block(rule: Rule, floor: u64, block: u32) -> Self {
-        SegmentScan { blocks: block, ..Self::new(rule, floor) }
+        SegmentScan { blocks: block, chained: None, ..Self::new(rule, floor) }
     }
 
     /// Takes the next block: header and 256 slots. Returns how many of its events, from the
@@ -77,6 +79,9 @@ impl SegmentScan {
                 self.ended = true;
                 self.end.events_beyond += u32::from(rises);
             }
+        }
+        if !self.ended && self.rule != Rule::Memory {
+            self.chained = self.chained.map(|chained| xxh64(&block[BLOCK_HEADER_SIZE..], chained));
         }
         accepted
     }
@@ -114,31 +119,40 @@ impl SegmentScan {
     }
 
     /// How many events of the block its header proves. A header that is missing, or left from the
-    /// file's former life, proves nothing.
+    /// file's former life (its ids are lower: they only rise), proves nothing.
     fn covered(&mut self, block: &[u8]) -> usize {
         let Rule::Disk { durable_id } = self.rule else { return 0 };
-        let Some(header) = header_of(block).filter(|header| self.is_own(header)) else {
+        let floor = self.end.last_event_id;
+        let Some(header) = header_of(block).filter(|header| header.first_event_id > floor) else {
             return 0;
         };
         if self.ended {
             return 0;
         }
-        if header.covers(block) {
+        if self.fits(&header, block) {
             return usize::from(header.event_count);
         }
         // Written after its events and synced with them, it must fit once they are durable. Beyond
-        // that it may be ahead of them: then the ids below D decide.
-        if header.last_event_id <= durable_id {
+        // that it may be ahead of them: then the ids below D decide. A block that was sealed for
+        // another place is none of this segment's.
+        let elsewhere = header.block_index != self.blocks || header.covers(block);
+        if elsewhere || header.last_event_id <= durable_id {
             self.ended = true;
-            self.damaged = Some((header.first_event_id, header.last_event_id));
+            let ids = (header.first_event_id, header.last_event_id);
+            self.damaged = (header.first_event_id <= durable_id).then_some(ids);
         }
         0
     }
 
-    /// Whether a header is that of the events which can follow. One left from the file's former
-    /// life names lower ones.
-    fn is_own(&self, header: &BlockHeader) -> bool {
-        header.block_index == self.blocks && header.first_event_id > self.end.last_event_id
+    /// Whether a header is that of the events in its block, and these are the ones that follow.
+    fn fits(&self, header: &BlockHeader, block: &[u8]) -> bool {
+        let count = usize::from(header.event_count);
+        let events = &block[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + count * EVENT_SIZE];
+        header.block_index == self.blocks
+            && header.first_event_id == le_u64(events, 0)
+            && header.last_event_id == le_u64(events, events.len() - EVENT_SIZE)
+            && header.covers(block)
+            && self.chained.is_none_or(|chained| header.chained_checksum == xxh64(events, chained))
     }
 }
 
@@ -205,6 +219,46 @@ mod tests {
         let mut scan = SegmentScan::new(rule, floor);
         scan.block(bytes);
         scan.end()
+    }
+
+    /// Every byte of what is given out is right, and yet it is not what was appended.
+    #[test]
+    fn another_block_in_a_blocks_place_is_damage() {
+        let sealed = |number: u32, first: u64, chained: u64| {
+            let ids: Vec<u64> = (first..first + 256).collect();
+            let mut bytes = block(&ids, 0);
+            let header = BlockHeader::seal(number, &bytes[BLOCK_HEADER_SIZE..], chained, 0);
+            bytes[..BLOCK_HEADER_SIZE].copy_from_slice(&header.encode());
+            (bytes, header.chained_checksum)
+        };
+        let (first, chained) = sealed(0, 1, 0);
+        let (second, _) = sealed(1, 257, chained);
+        let (of_another_segment, _) = sealed(1, 5000, 77);
+        let (of_another_place, _) = sealed(2, 513, chained);
+        for (block, damaged) in [
+            (second, None),
+            (of_another_segment, Some((5000, 5255))),
+            (of_another_place, Some((513, 768))),
+        ] {
+            // In its middle, too: a part of a block that is not ours is not ours.
+            for durable_id in [0, 600, 5100, 9000] {
+                let mut scan = SegmentScan::new(Rule::Disk { durable_id }, 0);
+                assert_eq!(scan.block(&first), 256);
+                let accepted = scan.block(&block);
+                assert_eq!(accepted, if damaged.is_none() { 256 } else { 0 }, "{damaged:?}");
+                assert_eq!(scan.damaged(), damaged.filter(|(first, _)| *first <= durable_id));
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_that_its_header_contradicts_is_damage() {
+        for slot in [0, 2] {
+            let mut bytes = block(&[1, 4, 7], 3);
+            bytes[BLOCK_HEADER_SIZE + slot * EVENT_SIZE] ^= 2;
+            let mut scan = SegmentScan::new(Rule::Disk { durable_id: 9 }, 0);
+            assert_eq!((scan.block(&bytes), scan.damaged()), (0, Some((1, 7))), "slot {slot}");
+        }
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Manager {
             announce_id(&*wal, identity, survey.origin.row.then)
         })?;
         survey.notes.extend(filesystem_note(&*active, Use::Active).ok().flatten());
-        let entered = recovery_apply::apply(&survey, &*wal).and_then(|recovered| {
+        let entered = recovery_apply::apply(&survey, &*wal, &config).and_then(|recovered| {
             let last = enter_active(&*wal, &*active, &recovered, &identity, &config)?;
             Ok((recovered, last))
         });
@@ -266,7 +266,7 @@ fn next_identity(
         },
         wal_dev: here.dev,
         wal_ino: here.ino,
-        generation: known.map_or(0, |identity| identity.generation) + 1,
+        generation: known.map_or(0, |identity| identity.generation).saturating_add(1),
         boot_id: storage.boot_id()?,
         active_path: String::new(),
         clean: false,

@@ -12,10 +12,9 @@ use crate::storage::{create, Directory, File, Open};
 use super::meta_coordinator;
 use super::recovery::Ending;
 use super::recovery_aside::{keep_aside, settle_pairs};
-use super::recovery_scan::Survey;
+use super::recovery_scan::{closed_header, Survey};
 use super::recovery_walk::TailSegment;
 use super::segment::now_ns;
-use super::segment_maintainer::cold_header;
 use super::segment_preparer::write_zeros;
 
 /// The log as recovery leaves it.
@@ -76,7 +75,8 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
 }
 
 /// Does what the survey asks for.
-pub fn apply(survey: &Survey, wal: &dyn Directory) -> Result<Recovered> {
+pub fn apply(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<Recovered> {
+    let largest = config.active_set_size();
     let mut recovered = Recovered {
         end: MetaState::default(),
         last: None,
@@ -94,17 +94,17 @@ pub fn apply(survey: &Survey, wal: &dyn Directory) -> Result<Recovered> {
     keep_aside(wal, survey, &mut recovered)?;
     let cut = survey.ending.then != Ending::Whole;
     for segment in &survey.middle {
-        settle(survey, segment, false, &mut recovered)?;
+        settle(survey, segment, false, largest, &mut recovered)?;
     }
     recovered.end = MetaState::default();
     for segment in &survey.log.tail {
-        settle(survey, segment, cut, &mut recovered)?;
+        settle(survey, segment, cut, largest, &mut recovered)?;
     }
     remove_unused(wal, survey, &mut recovered)?;
     let newest = recovered.inventory.indexes().last().copied();
     recovered.next_index = newest.map_or(Some(0), |index| index.checked_add(1));
     if recovered.end.last_event_id == 0 {
-        recovered.end = end_of_cold(wal, survey)?;
+        recovered.end = end_before_tail(wal, survey, &recovered.inventory)?;
     }
     if recovered.end.last_event_id != survey.log.last_event_id {
         let message = format!(
@@ -119,11 +119,13 @@ pub fn apply(survey: &Survey, wal: &dyn Directory) -> Result<Recovered> {
     Ok(recovered)
 }
 
-/// Makes one tail segment hold its events, sealed and durable, and nothing behind them.
+/// Makes one tail segment hold its events, sealed and durable, and nothing behind them. The log goes
+/// on in the last one if that has room and, mapped, does not take more memory than `largest`.
 fn settle(
     survey: &Survey,
     segment: &TailSegment,
     cut: bool,
+    largest: u64,
     recovered: &mut Recovered,
 ) -> Result<()> {
     let count = segment.end.event_count;
@@ -139,7 +141,13 @@ fn settle(
         last_event_id: segment.end.last_event_id,
     };
     let known = survey.durable_event_id.min(survey.log.last_event_id);
-    let proven = segment.is_closed() && segment.end.last_event_id <= known && !cut;
+    let has_room = segment.is_exact && count < segment.layout.capacity();
+    let fits = segment.layout.file_size() <= largest;
+    let is_last = segment.end.last_event_id == survey.log.last_event_id
+        && survey.log.tail.iter().any(|of_tail| of_tail.index == segment.index);
+    let goes_on = is_last && has_room && fits;
+    // One that goes on must be sealed from its first block on, whatever was found of its headers.
+    let proven = segment.is_closed() && segment.end.last_event_id <= known && !cut && !goes_on;
     let (chained, accepted) = if proven {
         (segment.header.map_or(0, |header| header.last_chained_checksum), 0)
     } else {
@@ -153,8 +161,6 @@ fn settle(
     };
     recovered.carried_over += u64::from(count - segment.on_disk.min(count));
     recovered.accepted += accepted;
-    let goes_on =
-        segment.end.last_event_id == survey.log.last_event_id && count < segment.layout.capacity();
     let created_ts_ns = segment.header.map_or_else(now_ns, |header| header.created_ts_ns);
     let open = SegmentHeader::open(segment.index, created_ts_ns);
     let header = if goes_on {
@@ -266,19 +272,18 @@ fn remove_unused(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered
     Ok(())
 }
 
-/// The end of a log that ends in a cold segment: as its header says, or, if that cannot be read, as
-/// meta does.
-fn end_of_cold(wal: &dyn Directory, survey: &Survey) -> Result<MetaState> {
-    let Some(&index) = survey.log.inventory.cold.last() else { return Ok(MetaState::default()) };
-    Ok(match cold_header(wal, index)? {
-        Some(header) => MetaState {
-            last_segment_index: index,
-            last_offset: Layout::end_offset(header.event_count),
-            last_event_id: header.last_event_id,
-        },
-        None => {
-            MetaState { last_event_id: survey.log.last_event_id, ..survey.meta.unwrap_or_default() }
-        }
+/// The end of a log of whose tail nothing is left: it lies in the newest segment before.
+fn end_before_tail(
+    wal: &dyn Directory,
+    survey: &Survey,
+    inventory: &Inventory,
+) -> Result<MetaState> {
+    let Some(&index) = inventory.indexes().last() else { return Ok(MetaState::default()) };
+    let header = closed_header(wal, inventory, index)?;
+    Ok(MetaState {
+        last_segment_index: index,
+        last_offset: header.map_or(0, |header| Layout::end_offset(header.event_count)),
+        last_event_id: survey.log.last_event_id,
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::directory::{durable_stamp, load_meta, scan_segment, Inventory};
 use crate::error::{Place, Result};
-use crate::format::{file_name, Layout, MetaState, Rule};
+use crate::format::{file_name, Layout, MetaState, Rule, SegmentHeader, MAX_EVENT_ID};
 use crate::storage::{Directory, Storage};
 
 use super::recovery::{
@@ -33,8 +33,6 @@ pub struct Survey {
     pub ending: &'static Row<EndFound, Ending>,
     /// What ends it.
     pub at: Break,
-    /// What `wal_meta.dat` says, if it can be trusted.
-    pub meta: Option<MetaState>,
     /// D.
     pub durable_event_id: u64,
     /// The log.
@@ -129,7 +127,6 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> 
         origin,
         ending,
         at,
-        meta,
         durable_event_id: walk.durable_event_id,
         log,
         middle,
@@ -263,7 +260,8 @@ impl Look<'_> {
                 scan_segment(&*segment.disk, Rule::Disk { durable_id: durable_event_id }, 0)?;
             segment.on_disk = segment.end.event_count;
             // A part of it is not for recovery to take for the whole.
-            if segment.end.event_count > 0 && segment.end.events_beyond == 0 {
+            let whole = segment.end.event_count > 0 && segment.end.events_beyond == 0;
+            if whole && !segment.is_renamed() {
                 notes.push(format!("header-rebuilt: {}", file_name::hot(index)));
                 middle.push(segment);
             }
@@ -278,6 +276,21 @@ impl Look<'_> {
             durable = durable.max(durable_stamp(&*segment.disk)?);
         }
         Ok(durable)
+    }
+
+    /// The last event id before a segment, if the header before it can be read; 0 when it is the
+    /// first.
+    fn last_before(&self, inventory: &Inventory, index: u32) -> Result<Option<u64>> {
+        let Some(&before) = inventory.indexes().range(..index).last() else { return Ok(Some(0)) };
+        let header = closed_header(self.wal, inventory, before)?;
+        let header = header.filter(|header| header.event_count > 0);
+        Ok(header.map(|header| header.last_event_id))
+    }
+
+    /// Whether the newest hot segment before a cold one was never closed.
+    fn is_unclosed_before(&self, inventory: &Inventory, index: u32) -> Result<bool> {
+        let Some(&before) = inventory.hot.range(..index).last() else { return Ok(false) };
+        Ok(closed_header(self.wal, inventory, before)?.is_none())
     }
 
     /// The last event id before the tail, unless the log breaks there.
@@ -298,7 +311,11 @@ impl Look<'_> {
             return Ok(Before::Broken(pair[0] + 1, Break::Missing));
         }
         if let Some(header) = closed.filter(|header| header.first_event_id > 0) {
-            return Ok(Before::Floor(Some(header.first_event_id - 1)));
+            let before = self.last_before(inventory, oldest)?;
+            return Ok(Before::Floor(Some(before.map_or(header.first_event_id - 1, |last| {
+                // Of two headers that contradict each other the lower floor loses nothing.
+                last.min(header.first_event_id - 1)
+            }))));
         }
         let Some(&index) = inventory.cold.range(..oldest).last() else {
             return Ok(Before::Floor(Some(0)));
@@ -314,7 +331,13 @@ impl Look<'_> {
             decide(&SEGMENT, &SegmentFound { is_cold: true, header: found, has_events: false })?;
         Ok(match (row.then, header) {
             (Action::Refuse, _) => Before::Broken(index, Break::Misnamed),
-            (Action::Accept, Some(header)) => Before::Floor(Some(header.last_event_id)),
+            (Action::Accept, Some(header)) if header.last_event_id <= MAX_EVENT_ID => {
+                Before::Floor(Some(header.last_event_id))
+            }
+            // It would have been closed after them: it is not of this log.
+            _ if tail.is_empty() && self.is_unclosed_before(inventory, index)? => {
+                Before::Broken(index, Break::Misnamed)
+            }
             // A log that is cut must end at an event that is known.
             _ if is_cut && tail.is_empty() => Before::Broken(index, Break::Missing),
             _ => {
@@ -323,6 +346,20 @@ impl Look<'_> {
             }
         })
     }
+}
+
+/// The header of a closed segment, hot or cold.
+pub fn closed_header(
+    wal: &dyn Directory,
+    inventory: &Inventory,
+    index: u32,
+) -> Result<Option<SegmentHeader>> {
+    let header = if inventory.hot.contains(&index) {
+        TailSegment::open(wal, index)?.and_then(|segment| segment.header)
+    } else {
+        cold_header(wal, index)?
+    };
+    Ok(header.filter(|header| header.is_closed() && header.segment_index == index))
 }
 
 /// Where the tail begins; without one, past every index.

@@ -21,6 +21,8 @@ pub struct TailSegment {
     pub disk: Arc<dyn File>,
     /// Its room.
     pub layout: Layout,
+    /// Its file has not been cut.
+    pub is_exact: bool,
     /// Its header, if that is valid.
     pub header: Option<SegmentHeader>,
     /// Its file in the active directory, if the log was left by a crash of the process.
@@ -39,9 +41,12 @@ impl TailSegment {
     /// Opens a hot segment's file and reads its header; `None` when there is no such file.
     pub fn open(wal: &dyn Directory, index: u32) -> Result<Option<Self>> {
         let Some(disk) = wal.open(&file_name::hot(index), Open::Write)? else { return Ok(None) };
+        let size = disk.size()?;
+        let layout = Layout::of_file(size);
         Ok(Some(TailSegment {
             index,
-            layout: Layout::of_file(disk.size()?),
+            layout,
+            is_exact: layout.is_exact(size),
             header: read_header(&*disk)?,
             disk,
             active: None,
@@ -62,8 +67,34 @@ impl TailSegment {
         self.end.event_count == 0 && self.beyond == 0
     }
 
+    /// Whether there is room for no more events. A file that was cut has lost what came next.
     fn is_full(&self) -> bool {
-        self.end.event_count == self.layout.capacity()
+        let full = self.end.event_count == self.layout.capacity();
+        full && self.is_exact && self.uncounted() == 0
+    }
+
+    /// Events that its header counts and that are not in the log.
+    fn uncounted(&self) -> u32 {
+        let closed = self.header.filter(|_| self.header_found() == HeaderFound::Closed);
+        closed.map_or(0, |header| header.event_count.saturating_sub(self.end.event_count))
+    }
+
+    /// Whether it is another segment, closed, under a name that is not its own.
+    pub fn is_renamed(&self) -> bool {
+        let counts = self.header.is_some_and(|header| header.event_count > 0);
+        counts && self.header_found() == HeaderFound::OtherIndex
+    }
+
+    /// Events in a file of which nothing is in the log, whatever their ids: they may be nowhere else.
+    /// A file that is only prepared has nothing in its first slot.
+    fn displaced(&self) -> Result<u32> {
+        let mut id = [0; 8];
+        let read = self.disk.read_at(&mut id, Layout::event_offset(0))?;
+        let is_prepared = read < id.len() || id == [0; 8];
+        if is_prepared || self.end.event_count > 0 {
+            return Ok(0);
+        }
+        events_above(&*self.disk, 0)
     }
 
     fn header_found(&self) -> HeaderFound {
@@ -151,6 +182,9 @@ impl Walk {
         if let Some(missing) = expected.filter(|&next| next != segment.index && !self.ended) {
             self.breaks(Break::Missing, missing, None);
         }
+        if segment.is_renamed() && self.at == Break::Slot {
+            self.breaks(Break::Misnamed, segment.index, Some(0));
+        }
         if !self.ended {
             self.accept(segment)?;
         }
@@ -161,6 +195,9 @@ impl Walk {
                 Some(active) => events_above(&**active, self.last_event_id)?,
                 None => 0,
             };
+        }
+        if segment.beyond == 0 && segment.active.is_none() {
+            segment.beyond = segment.displaced()?;
         }
         let beyond = segment.beyond.max(segment.active_beyond);
         self.events_beyond += u64::from(beyond);
@@ -195,7 +232,8 @@ impl Walk {
         }
         segment.end = end;
         segment.on_disk = disk.event_count;
-        segment.beyond = disk.events_beyond;
+        // Cut off or changed, they may lie there all the same, under ids that do not rise.
+        segment.beyond = disk.events_beyond.max(segment.uncounted());
         self.last_event_id = end.last_event_id;
         let offset = Layout::event_offset(end.event_count);
         if let (Some(active), Some(memory)) = (&segment.active, memory) {

@@ -18,6 +18,8 @@ pub struct DiskSegment {
     durable_id: u64,
     scan: SegmentScan,
     layout: Layout,
+    /// The file has not been cut.
+    is_exact: bool,
     block: u32,
     buffer: Vec<u8>,
 }
@@ -25,10 +27,12 @@ pub struct DiskSegment {
 impl DiskSegment {
     /// The segment, of a log of which everything up to `durable_id` is known durable.
     pub fn new(site: Site, file: Arc<dyn File>, durable_id: u64, floor: u64) -> Result<Self> {
-        let layout = Layout::of_file(file.size()?);
+        let size = file.size()?;
+        let layout = Layout::of_file(size);
+        let is_exact = layout.is_exact(size);
         let scan = SegmentScan::new(Rule::Disk { durable_id }, floor);
         let buffer = vec![0; BLOCK_SIZE];
-        Ok(DiskSegment { site, file, durable_id, scan, layout, block: 0, buffer })
+        Ok(DiskSegment { site, file, durable_id, scan, layout, is_exact, block: 0, buffer })
     }
 
     /// What stands in the first slot; 0 = no events.
@@ -45,11 +49,12 @@ impl DiskSegment {
 
     /// Reads the next block and adds its events from the id `from` on.
     pub fn step(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Result<Step> {
-        if self.block == self.layout.blocks && !self.scan.has_ended() {
-            return Ok(Step::Complete);
-        }
         if self.scan.has_ended() {
             return self.end();
+        }
+        if self.block == self.layout.blocks {
+            // Behind a cut nothing can be told to follow.
+            return if self.is_exact { Ok(Step::Complete) } else { self.end() };
         }
         let offset = Layout::block_offset(self.block);
         let read = self.file.read_at(&mut self.buffer, offset);

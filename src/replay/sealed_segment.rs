@@ -145,6 +145,7 @@ impl SealedSegment {
         let what = if header.block_index != self.block || usize::from(header.event_count) != count {
             "the block header is another block's"
         } else if header.first_event_id <= self.last_event_id
+            || header.first_event_id > header.last_event_id
             || (self.block == 0 && header.first_event_id != segment.first_event_id)
             || (is_last && header.last_event_id != segment.last_event_id)
         {

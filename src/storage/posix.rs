@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::fs::{
     fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, unlinkat, AtFlags,
-    Dir, FallocateFlags, FlockOperation, Mode, OFlags, CWD,
+    Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
 };
 use rustix::io::{pread, pwrite, Errno};
 
@@ -125,7 +125,8 @@ struct PosixDirectory {
 
 impl PosixDirectory {
     fn open_with(&self, name: &str, flags: OFlags, mode: u32) -> rustix::io::Result<PosixFile> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // Without NONBLOCK a pipe planted under one of our names would hang the open.
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let fd = Descriptor::open(self.close_in_children, || {
             retry(|| openat(&self.fd, name, flags, Mode::from_raw_mode(mode)))
         })?;
@@ -155,9 +156,8 @@ impl Directory for PosixDirectory {
             Open::Write => OFlags::RDWR,
             Open::Create => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
         };
-        // Without NONBLOCK a pipe planted under a segment's name would hang the open.
-        match self.open_with(name, flags | OFlags::NONBLOCK, 0o640) {
-            Ok(file) => Ok(Some(Arc::new(file))),
+        match self.open_with(name, flags, 0o640) {
+            Ok(file) => file.check_regular().map(|()| Some(Arc::new(file) as Arc<dyn File>)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed("open", &self.path_of(name), errno)),
         }
@@ -204,11 +204,13 @@ impl Directory for PosixDirectory {
         let flags = OFlags::RDWR | OFlags::CREATE;
         let path = self.path_of(name);
         let file = self.open_with(name, flags, 0o600).map_err(|e| failed("open", &path, e))?;
+        file.check_regular()?;
         if !file.try_lock_exclusive()? {
-            let mut owner = [0; 32];
-            let read = file.read_at(&mut owner, 0)?;
-            let owner = String::from_utf8_lossy(&owner[..read]).trim().to_owned();
-            let message = format!("{}: open for writing in process {owner}", path.display());
+            let owner = match file.lock_owner()? {
+                Some(pid) => format!("process {pid}"),
+                None => "a process that is not known: the file does not name it".to_owned(),
+            };
+            let message = format!("{}: open for writing in {owner}", path.display());
             return Err(Error::new(Cause::Locked, message));
         }
         // Ten digits and a newline: a shorter pid overwrites a longer one.
@@ -238,6 +240,26 @@ impl PosixFile {
             offset += len as u64;
         }
         Ok(())
+    }
+
+    /// Anything else under one of our names (a pipe, a device, a directory) is not ours to use.
+    fn check_regular(&self) -> Result<()> {
+        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
+        let errno = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => return Ok(()),
+            FileType::Directory => Errno::ISDIR,
+            _ => Errno::NXIO,
+        };
+        let message = format!("{}: not a regular file", self.path.display());
+        Err(Error::with_errno(Cause::Io, message, errno.raw_os_error()))
+    }
+
+    /// The process that a lock file names on its first line.
+    fn lock_owner(&self) -> Result<Option<u32>> {
+        let mut bytes = [0; 32];
+        let read = self.read_at(&mut bytes, 0)?;
+        let text = String::from_utf8_lossy(&bytes[..read]);
+        Ok(text.lines().next().and_then(|line| line.trim().parse().ok()))
     }
 
     fn try_flock(&self, operation: FlockOperation) -> Result<bool> {

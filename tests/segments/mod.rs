@@ -4,7 +4,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flashstrike_wal::error::{Cause, Error, Failure};
 use flashstrike_wal::format::{
@@ -92,6 +92,11 @@ impl Log {
 
     pub fn path(&self) -> PathBuf {
         self.disk.path().to_owned()
+    }
+
+    /// Where active directories are made.
+    pub fn memory(&self) -> &Path {
+        self.memory.path()
     }
 
     pub fn hot(&self, index: u32) -> PathBuf {
