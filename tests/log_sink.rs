@@ -57,6 +57,7 @@ fn opening_and_shutting_down_are_told_with_the_decision() {
     told.once(Level::Info, &format!("{directory}: opening"));
     told.once(Level::Info, "recovered as new-log: generation 1, last event 0,");
     assert!(told.with(Level::Info, "").contains(&format!("{directory}: open")), "{told:?}");
+    assert_eq!(told.with(Level::Warn, "missing"), [""; 0], "what a new log cannot have");
     append(&mut writer, 1..=100);
     manager.shutdown(writer).unwrap();
     told.once(Level::Info, "shut down: everything up to event 100 is durable");

@@ -60,7 +60,10 @@ pub fn find_origin(
     let (mut active, mut active_error) = (None, None);
     let identity = match load_identity(wal)? {
         Identity::Missing => {
-            notes.push("wal_identity is missing".into());
+            // A new log has none yet.
+            if has_segments {
+                notes.push("wal_identity is missing".into());
+            }
             found.identity = IdentityFound::Missing;
             None
         }

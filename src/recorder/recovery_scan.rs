@@ -93,13 +93,15 @@ impl Survey {
 pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> Result<Survey> {
     let mut notes = Vec::new();
     let mut inventory = Inventory::of(wal)?;
-    let origin = find_origin(storage, wal, !inventory.is_empty(), &mut notes)?;
+    let has_segments = !inventory.is_empty();
+    let origin = find_origin(storage, wal, has_segments, &mut notes)?;
     let temporaries = std::mem::take(&mut inventory.temporaries);
     let pairs = judge_pairs(wal, &mut inventory)?;
     for pair in &pairs.all {
         notes.push(format!("{}: {}", pair.row.label, file_name::cold(pair.index)));
     }
-    let meta = find_meta(wal, &mut notes)?;
+    let is_new = !has_segments && origin.identity.is_none();
+    let meta = find_meta(wal, is_new, &mut notes)?;
     let active = origin.active.as_ref();
     let look = Look { wal, meta };
     let (mut log, mut walk) = look.find_end(inventory.clone(), active)?;
@@ -136,9 +138,14 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> 
     })
 }
 
-fn find_meta(wal: &dyn Directory, notes: &mut Vec<String>) -> Result<Option<MetaState>> {
+fn find_meta(
+    wal: &dyn Directory,
+    is_new: bool,
+    notes: &mut Vec<String>,
+) -> Result<Option<MetaState>> {
     let found = load_meta(wal)?;
     match found {
+        None if is_new => {}
         None => notes.push("wal_meta.dat is missing".into()),
         Some(None) => notes.push("wal_meta.dat is not readable".into()),
         Some(Some(_)) => {}
