@@ -128,7 +128,7 @@ const ROWS: &[Row] = &[
     (
         "2 as 3",
         |l| fs::rename(l.hot(2), l.hot(3)).unwrap(),
-        Refused("segment 3"),
+        Refused("1001 to 1400"),
         Refused("FS.00000003.wal"),
     ),
     ("2 also as 3", |l| drop(fs::copy(l.hot(2), l.hot(3))), Whole, Whole),
@@ -185,7 +185,7 @@ const ROWS: &[Row] = &[
             fs::rename(l.cold(0), l.cold(1)).unwrap();
             fs::remove_file(l.hot(1)).unwrap();
         },
-        Whole,
+        Refused("segment 1"),
         Refused("FS.00000001.wal.lz4"),
     ),
     (
