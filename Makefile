@@ -21,7 +21,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 # The tests that cause faults in great numbers and write down what they cost.
-HARNESSES := model kill_storm power_cut fuzz_bytes fuzz_directories
+HARNESSES := model power_cut kill_storm call_kills recovery_twice recovery_errors call_failures verify_flips \
+    fuzz_directories fuzz_bytes retention_floor replay_gap
 BUILD := build
 HEADER := include/flashstrike_wal.h
 CBINDGEN_VERSION := 0.29.4

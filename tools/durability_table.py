@@ -22,11 +22,14 @@ LEAST = {
     "simulated-faults": 6_000,
     "kills-random": 500,
     "kills-at-calls": 200,
-    "recovery-kills": 100,
+    "recovery-kills": 200,
     "call-failures": 300,
+    "recovery-read-errors": 100,
     "bit-flips": 5_000,
     "fuzz-directories": 1_000,
     "fuzz-bytes": 10_000,
+    "retention-floor": 100,
+    "retention-gap": 20,
 }
 LOSSES = ("lost", "invented", "undetected")
 
