@@ -44,6 +44,7 @@ fn config(seed: u64, memory: &Path) -> Config {
 
 /// Appends until killed.
 fn write_until_killed(seed: u32, base: &Path, active: &Path, planted: bool) -> ! {
+    common::end_with_parent();
     let shared = Shared::open(&base.join("shared"));
     let log = base.join("log");
     let mut storage: Arc<dyn Storage> = Arc::new(PosixStorage::for_writing());

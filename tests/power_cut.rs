@@ -322,6 +322,7 @@ fn config(seed: u64, active_parent: &Path) -> Config {
 
 /// In the child: appends until killed.
 fn write_until_killed(scenario: &str) -> ! {
+    common::end_with_parent();
     let words: Vec<&str> = scenario.split(' ').collect();
     let [seed, life, bug, log, base, active] = words[..] else { panic!("{scenario}") };
     let (seed, life): (u64, u32) = (seed.parse().unwrap(), life.parse().unwrap());

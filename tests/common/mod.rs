@@ -231,3 +231,10 @@ pub fn spawn_scenario_under(wrapper: &[&str], name: &str, scenario: &str) -> Chi
 pub fn scenario() -> Option<String> {
     std::env::var(SCENARIO).ok()
 }
+
+/// In a child that waits to be told or killed: it ends with the test that started it, whatever
+/// becomes of that.
+pub fn end_with_parent() {
+    let kill = Some(rustix::process::Signal::KILL);
+    rustix::process::set_parent_process_death_signal(kill).unwrap();
+}

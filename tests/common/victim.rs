@@ -13,7 +13,7 @@ use flashstrike_wal::recorder::{Manager, Writer};
 
 use super::flow::{event_of, successor, Shared};
 use super::inject::{play, Fault, Injected, Meeting};
-use super::{scenario, Place};
+use super::{end_with_parent, scenario, Place};
 
 /// Everything was done.
 pub const CLEAN: i32 = 7;
@@ -143,6 +143,7 @@ pub fn play_victim() {
 
 /// Does as ordered, and ends the process.
 fn record(orders: Orders<'_>) -> ! {
+    end_with_parent();
     let shared = Shared::open(orders.shared);
     let meeting = Meeting(&shared);
     meeting.opening();
