@@ -19,10 +19,7 @@ use super::crew::{Crew, Threads};
 use super::log::{Log, LogParts};
 use super::meta_coordinator;
 use super::persister::Persister;
-use super::recovery::Origin;
-use super::recovery_apply::{self, OpenSegment, Recovered};
-use super::recovery_refusal::check_refusal;
-use super::recovery_scan::{survey, Survey};
+use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovered, Survey};
 use super::report::{fixed_text, RecoveryReport};
 use super::segment::Segment;
 use super::segment_maintainer::{close, SegmentMaintainer};
@@ -117,14 +114,14 @@ impl Manager {
         let mut survey = survey(&*storage, &*wal, config.accept_loss)?;
         survey.notes.extend(filesystem_note(&*wal, Use::Wal)?);
         check_refusal(&survey, &*wal, config.accept_loss)?;
-        recovery_apply::reserve(&survey, &*wal, &config)?;
+        recovery::reserve(&survey, &*wal, &config)?;
         let mut identity = next_identity(&*storage, &*wal, &survey)?;
         // Before anything is changed: a parent that is missing or too small is noticed here.
         let active = create_active(&*storage, &config, &mut identity, |identity| {
             announce_id(&*wal, identity, survey.origin.row.then)
         })?;
         survey.notes.extend(filesystem_note(&*active, Use::Active).ok().flatten());
-        let entered = recovery_apply::apply(&survey, &*wal, &config).and_then(|recovered| {
+        let entered = recovery::apply(&survey, &*wal, &config).and_then(|recovered| {
             let last = enter_active(&*wal, &*active, &recovered, &identity, &config)?;
             Ok((recovered, last))
         });
@@ -314,7 +311,7 @@ fn load_last(
     config: &Config,
 ) -> Result<(Segment, u32)> {
     const COPY_SIZE: usize = 1024 * 1024;
-    let disk = recovery_apply::open_last(wal, last)?;
+    let disk = recovery::open_last(wal, last)?;
     let fill = |mapping: &crate::storage::Mapping| {
         let mut buffer = vec![0; COPY_SIZE];
         let mut offset = 0;

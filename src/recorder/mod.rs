@@ -2,9 +2,8 @@
 //! `segment` (what it writes into), `meta_store` (how its progress is published), `persister` and
 //! `sealer` (to the disk), `segment_preparer`, `segment_maintainer`, `segment_freezer`,
 //! `retention`, `meta_coordinator` (the other workers), `worker` and `crew` (what runs them),
-//! `recovery` (the table; its rooms find, decide and do: `recovery_origin`, `recovery_pairs`,
-//! `recovery_scan`, `recovery_walk`, `recovery_refusal`, `recovery_aside`, `recovery_apply`),
-//! `manager` (puts it all together) and `log` (what all of them share).
+//! `recovery` (before all of it), `manager` (puts it all together) and `log` (what all of them
+//! share).
 
 mod crew;
 mod log;
@@ -13,15 +12,6 @@ mod meta_coordinator;
 mod meta_store;
 mod persister;
 mod recovery;
-mod recovery_apply;
-mod recovery_aside;
-mod recovery_origin;
-mod recovery_pairs;
-mod recovery_refusal;
-mod recovery_scan;
-#[cfg(test)]
-mod recovery_tests;
-mod recovery_walk;
 mod report;
 mod retention;
 mod ring;

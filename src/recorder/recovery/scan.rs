@@ -11,14 +11,14 @@ use crate::error::{Place, Result};
 use crate::format::{file_name, Layout, MetaState, Rule, SegmentHeader, MAX_EVENT_ID};
 use crate::storage::{Directory, Storage};
 
-use super::recovery::{
+use super::origin::{find_origin, ActiveFiles, OriginSurvey};
+use super::pairs::{judge_pairs, Pairs};
+use super::table::{
     decide, Action, Break, EndFound, Ending, HeaderFound, Origin, Row, SegmentFound, ENDING,
     SEGMENT,
 };
-use super::recovery_origin::{find_origin, ActiveFiles, OriginSurvey};
-use super::recovery_pairs::{judge_pairs, Pairs};
-use super::recovery_walk::{events_above, ActiveBeyond, TailSegment, Walk};
-use super::segment_maintainer::cold_header;
+use super::walk::{events_above, ActiveBeyond, TailSegment, Walk};
+use crate::recorder::segment_maintainer::cold_header;
 
 /// Everything recovery decides by.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::format::{file_name, Layout, LogEnd, Rule, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::{Directory, File, Open};
 
-use super::recovery::{decide, Action, Break, EndFound, HeaderFound, SegmentFound, SEGMENT};
+use super::table::{decide, Action, Break, EndFound, HeaderFound, SegmentFound, SEGMENT};
 
 /// A segment at the end of the log.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The recovery table as data: from what was found to what is done. Every row has a label, which
 //! its test, the recovery report and the words of a refusal carry. Of the rows of one table exactly
-//! one holds for anything that can be found; `recovery_tests` goes through all of it.
+//! one holds for anything that can be found; `tests` goes through all of it.
 
 use std::cmp::Ordering;
 use std::fmt::Debug;

@@ -11,7 +11,7 @@ use crate::format::{cold_frame, file_name, BlockHeader, Layout, Rule, SegmentHea
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
 use crate::storage::{Directory, File, Open};
 
-use super::recovery::{decide, ColdFound, HotFound, Pair, PairFound, Row, PAIR};
+use super::table::{decide, ColdFound, HotFound, Pair, PairFound, Row, PAIR};
 
 /// What becomes of the two files of a segment.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use super::recovery::*;
+use super::table::*;
 
 const BOTH: [bool; 2] = [false, true];
 

@@ -9,13 +9,13 @@ use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::{create, Directory, File, Open};
 
-use super::meta_coordinator;
-use super::recovery::Ending;
-use super::recovery_aside::{keep_aside, settle_pairs};
-use super::recovery_scan::{closed_header, Survey};
-use super::recovery_walk::TailSegment;
-use super::segment::now_ns;
-use super::segment_preparer::write_zeros;
+use super::aside::{keep_aside, settle_pairs};
+use super::scan::{closed_header, Survey};
+use super::table::Ending;
+use super::walk::TailSegment;
+use crate::recorder::meta_coordinator;
+use crate::recorder::segment::now_ns;
+use crate::recorder::segment_preparer::write_zeros;
 
 /// The log as recovery leaves it.
 #[derive(Debug)]

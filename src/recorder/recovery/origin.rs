@@ -11,9 +11,7 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
 use crate::storage::{Directory, File, Open, Storage};
 
-use super::recovery::{
-    decide, ActiveFound, Ground, IdentityFound, Origin, OriginFound, Row, ORIGIN,
-};
+use super::table::{decide, ActiveFound, Ground, IdentityFound, Origin, OriginFound, Row, ORIGIN};
 
 /// The files of the active directory a process died with.
 #[derive(Debug, Clone)]

@@ -5,11 +5,11 @@ use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
 use crate::storage::{create, Directory, File, Open};
 
-use super::recovery::Pair;
-use super::recovery_apply::Recovered;
-use super::recovery_scan::Survey;
-use super::recovery_walk::events_above;
-use super::segment_maintainer::cold_header;
+use super::apply::Recovered;
+use super::scan::Survey;
+use super::table::Pair;
+use super::walk::events_above;
+use crate::recorder::segment_maintainer::cold_header;
 
 const COPY_SIZE: usize = 1024 * 1024;
 

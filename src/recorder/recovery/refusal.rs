@@ -3,8 +3,8 @@
 use crate::error::{Cause, Error, Result};
 use crate::storage::Directory;
 
-use super::recovery::{Break, Ending, Ground};
-use super::recovery_scan::Survey;
+use super::scan::Survey;
+use super::table::{Break, Ending, Ground};
 
 /// An error where the survey found what cannot be proved and loss is not accepted.
 pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) -> Result<()> {

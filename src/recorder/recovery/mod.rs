@@ -1,0 +1,21 @@
+//! Recovery: what an earlier process left becomes a log that goes on.
+//!
+//! In reading order: `table` decides, as data; `origin` (where the log is), `pairs` (hot and cold
+//! files of one segment), `scan` and `walk` (the segments, to the end of the log) find what it
+//! decides by, and change nothing; `refusal` says no; `aside` and `apply` do what was decided.
+
+mod apply;
+mod aside;
+mod origin;
+mod pairs;
+mod refusal;
+mod scan;
+mod table;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use apply::{apply, open_last, reserve, OpenSegment, Recovered};
+pub use refusal::check_refusal;
+pub use scan::{survey, Survey};
+pub use table::Origin;
