@@ -221,3 +221,20 @@ fn row_process_crash_with_a_relative_active_dir() {
     assert_eq!(recover(&place, 100).0, "process-crash");
     assert!(common::names(&inside).is_empty());
 }
+
+/// An identity that names the WAL directory itself is not to be believed: cleaning up would remove
+/// the log.
+#[test]
+fn row_active_directory_lost_when_it_is_the_wal_directory() {
+    let place = Place::new();
+    crash(CRASHING, &place, 50, 100);
+    fs::remove_dir_all(active_directory(&place)).unwrap();
+    let mut itself = identity(&place.log());
+    itself.active_path = place.log().to_str().unwrap().to_owned();
+    fs::write(place.log().join("wal_identity"), itself.encode()).unwrap();
+    assert_refused(&place, &["active-directory-lost", place.log().to_str().unwrap()]);
+    let (manager, writer) = open(&place.log(), accepting_loss(&place));
+    assert_eq!(manager.log().appended().last_event_id, 50);
+    manager.shutdown(writer).unwrap();
+    assert_holds(&place.log(), 50);
+}

@@ -98,12 +98,17 @@ pub enum ActiveDirectory {
 pub fn open_active(
     storage: &dyn Storage,
     identity: &IdentityRecord,
-    wal_owner: u32,
+    wal: &DirectoryStatus,
 ) -> Result<ActiveDirectory> {
     let path = Path::new(&identity.active_path);
-    let Some(directory) = open_private(storage, path, wal_owner)? else {
+    let Some(directory) = open_private(storage, path, wal.uid)? else {
         return Ok(ActiveDirectory::Gone);
     };
+    let status = directory.status()?;
+    if (status.dev, status.ino) == (wal.dev, wal.ino) {
+        // Its identity is the log's own; to clean it up would be to remove the log.
+        return Ok(ActiveDirectory::Foreign);
+    }
     Ok(match load_identity(&*directory)? {
         Identity::Known(copy)
             if copy.id == identity.id && copy.generation == identity.generation =>

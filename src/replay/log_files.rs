@@ -282,8 +282,7 @@ impl LogFiles {
         if identity.clean || !same_place || identity.boot_id != self.storage.boot_id()? {
             return Ok(None);
         }
-        let ActiveDirectory::Ours(directory) = open_active(&*self.storage, identity, here.uid)?
-        else {
+        let ActiveDirectory::Ours(directory) = open_active(&*self.storage, identity, &here)? else {
             return Ok(None);
         };
         let name = file_name::hot(index);

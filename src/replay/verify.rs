@@ -170,7 +170,7 @@ impl Verifier {
             if record.clean || !same_place || record.boot_id != files.storage.boot_id()? {
                 return Ok(None);
             }
-            let there = match open_active(&*files.storage, record, here.uid)? {
+            let there = match open_active(&*files.storage, record, &here)? {
                 ActiveDirectory::Ours(_) => true,
                 ActiveDirectory::Gone | ActiveDirectory::Unattributable => false,
                 ActiveDirectory::Foreign => return Ok(None),

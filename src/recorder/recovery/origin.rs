@@ -9,7 +9,7 @@ use crate::directory::{
 };
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
-use crate::storage::{Directory, File, Open, Storage};
+use crate::storage::{Directory, DirectoryStatus, File, Open, Storage};
 
 use super::table::{decide, ActiveFound, Ground, IdentityFound, Origin, OriginFound, Row, ORIGIN};
 
@@ -82,7 +82,7 @@ pub fn find_origin(
         found.clean = record.clean;
         found.same_boot = record.boot_id == storage.boot_id()?;
         if found.ground != Ground::Other && found.same_boot && !found.clean {
-            (found.active, active) = match find_active(storage, record, here.uid) {
+            (found.active, active) = match find_active(storage, record, &here) {
                 // Judged, but not as damage: whoever accepts its loss goes on without it.
                 Err(error) if matches!(error.cause(), Some(Cause::Io | Cause::Permission)) => {
                     active_error = Some(error);
@@ -104,9 +104,9 @@ pub fn find_origin(
 fn find_active(
     storage: &dyn Storage,
     record: &IdentityRecord,
-    wal_owner: u32,
+    wal: &DirectoryStatus,
 ) -> Result<(ActiveFound, Option<ActiveFiles>)> {
-    let directory = match open_active(storage, record, wal_owner)? {
+    let directory = match open_active(storage, record, wal)? {
         ActiveDirectory::Gone => return Ok((ActiveFound::Gone, None)),
         ActiveDirectory::Foreign => return Ok((ActiveFound::Foreign, None)),
         ActiveDirectory::Unattributable => return Ok((ActiveFound::Unreadable, None)),

@@ -52,7 +52,6 @@ impl State {
     pub fn crash(&mut self, crash: Crash) {
         self.process += 1;
         self.locks.clear();
-        self.faults.clear();
         self.crash_at = None;
         if let Crash::PowerCut { seed } = crash {
             self.cut_power(seed);
