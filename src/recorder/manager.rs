@@ -126,8 +126,13 @@ impl Manager {
             Ok((recovered, last))
         });
         let (recovered, last) = entered.inspect_err(|_| {
-            // Unless it became the log's: then the next open needs it.
-            if !matches!(load_identity(&*wal), Ok(Identity::Known(now)) if now == identity) {
+            // Unless it became the log's, or may have: then the next open needs it.
+            let needed = match load_identity(&*wal) {
+                Ok(Identity::Known(now)) => now == identity,
+                Ok(Identity::Missing | Identity::Unreadable) => false,
+                Err(_) => true,
+            };
+            if !needed {
                 let _ = remove_active(&*storage, &*active);
             }
         })?;

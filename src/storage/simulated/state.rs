@@ -104,7 +104,8 @@ impl State {
         for fault in self.faults.iter_mut().filter(|fault| fault.call == call) {
             fault.nth = fault.nth.saturating_sub(1);
         }
-        let Some(now) = self.faults.iter().position(|fault| fault.nth == 0) else {
+        let is_now = |fault: &Fault| fault.call == call && fault.nth == 0;
+        let Some(now) = self.faults.iter().position(is_now) else {
             return Ok(());
         };
         Err(failed(call, path, self.faults.swap_remove(now).errno))
