@@ -8,8 +8,9 @@ use std::os::unix::fs::FileExt;
 
 use common::crash::{crash, offset, reboot, recover, Snapshot, SEGMENT};
 use common::ledger::{record, Row};
+use common::planted::{Bug, Planted};
 use common::{
-    append, assert_holds, event, has_strace, open, scenario, spawn_scenario_under, Place,
+    append, assert_holds, event, has_strace, must_fail, open, scenario, spawn_scenario_under, Place,
 };
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Cause;
@@ -25,11 +26,13 @@ const NOT_STARTED: i32 = 127;
 /// In the child: opens the log, and says how that went.
 fn play(scenario: &str) {
     let Some(words) = scenario.strip_prefix("open ") else { common::crash::play(scenario) };
-    let (log, memory) = words.split_once(' ').unwrap();
+    let words: Vec<&str> = words.split(' ').collect();
+    let [log, memory, planted] = words[..] else { panic!("{scenario}") };
+    let bug = (planted == "planted").then_some(Bug::ReadErrorIsEmpty);
     let active_parent = memory.into();
     let config =
         Config { num_blocks: 16, prepared_segments: 1, active_parent, ..Config::default() };
-    match Manager::open(log.as_ref(), config) {
+    match Manager::open_with(Planted::posix(bug, log.as_ref()), log.as_ref(), config) {
         Ok(opened) => {
             drop(opened);
             std::process::exit(OPENED);
@@ -46,7 +49,7 @@ fn play(scenario: &str) {
 
 /// Fails every read of an open in turn. After each, a reader and the next open must find `last`
 /// events. Returns how many opens failed.
-fn sweep(place: &Place, last: u64) -> u64 {
+fn sweep(place: &Place, last: u64, bug: Option<Bug>) -> u64 {
     let crashed = Snapshot::take(place);
     let mut failed = 0;
     for n in 1.. {
@@ -54,7 +57,9 @@ fn sweep(place: &Place, last: u64) -> u64 {
         let inject = format!("inject=pread64:error=EIO:when={n}");
         let trace = place.base().join("trace").display().to_string();
         let wrapper = ["strace", "-f", "-qq", "-o", &trace, "-e", "trace=pread64", "-e", &inject];
-        let scenario = format!("open {} {}", place.log().display(), place.memory().display());
+        let planted = if bug.is_some() { "planted" } else { "not" };
+        let (log, memory) = (place.log(), place.memory().display());
+        let scenario = format!("open {} {memory} {planted}", log.display());
         let output = spawn_scenario_under(&wrapper, THIS, &scenario).wait_with_output().unwrap();
         if !fs::read_to_string(&trace).unwrap().contains("(INJECTED)") {
             break;
@@ -88,14 +93,19 @@ fn g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement() {
     // Carried over from memory, over two segments.
     let place = Place::new();
     crash(THIS, &place, SEGMENT + 50, SEGMENT + 100);
-    let mut failed = sweep(&place, SEGMENT + 100);
+    let mut failed = sweep(&place, SEGMENT + 100, None);
     // A tail to be cut.
     let place = Place::new();
     crash(THIS, &place, 50, 50);
     reboot(&place);
     let file = fs::OpenOptions::new().write(true).open(place.log().join("FS.00000000.wal"));
     file.unwrap().write_all_at(&event(52).encode(), offset(51)).unwrap();
-    failed += sweep(&place, 50);
+    failed += sweep(&place, 50, None);
+    let planted = must_fail(Bug::ReadErrorIsEmpty, || {
+        let place = Place::new();
+        crash(THIS, &place, SEGMENT + 50, SEGMENT + 100);
+        sweep(&place, SEGMENT + 100, Some(Bug::ReadErrorIsEmpty));
+    });
     // Both files of a segment, and the newest one open behind it.
     let place = Place::new();
     let keep_all = Config { max_segments: Keep::All, ..place.small() };
@@ -108,7 +118,7 @@ fn g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement() {
     manager.shutdown(writer).unwrap();
     fs::write(place.log().join("FS.00000000.wal"), hot).unwrap();
     assert_holds(&place.log(), SEGMENT + 10);
-    failed += sweep(&place, SEGMENT + 10);
+    failed += sweep(&place, SEGMENT + 10, None);
     println!("{failed} opens failed by a read");
     record(Row {
         name: "recovery-read-errors",
@@ -118,6 +128,6 @@ fn g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement() {
         lost: 0,
         invented: 0,
         undetected: 0,
-        planted: &["a read error taken for an empty file"],
+        planted: &[planted],
     });
 }

@@ -13,10 +13,12 @@ use common::crash::{
     active_directory, crash, first_segment, offset, reboot, recover, Snapshot, SEGMENT,
 };
 use common::ledger::{record, times, Row};
+use common::planted::{Bug, Planted};
 use common::{append, assert_holds, contents, decision, event, has_strace, open, scenario};
-use common::{spawn_scenario_under, Place};
+use common::{must_fail, spawn_scenario_under, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::RequestEvent;
+use flashstrike_wal::recorder::Manager;
 
 /// The test whose head plays the scenarios.
 const THIS: &str = "row_a_recovery_killed_at_any_call_carries_the_events_over_again";
@@ -89,6 +91,14 @@ fn check(place: &Place, crashed: &Crashed, when: &str) {
     }
 }
 
+/// A recovery that removes what it should keep aside.
+fn planted(place: &Place, crashed: &Crashed) {
+    let storage = Planted::posix(Some(Bug::NothingKeptAside), &place.log());
+    let config = config(place.memory(), crashed.accept_loss);
+    drop(Manager::open_with(storage, &place.log(), config).unwrap());
+    check(place, crashed, "no call");
+}
+
 static KILLS: Mutex<u64> = Mutex::new(0);
 
 /// Kills a recovery at every call there is. Calls that come in great numbers, those that write a new
@@ -100,6 +110,10 @@ fn sweep(place: &Place, crashed: &Crashed) {
     let (manager, writer) = open(&place.log(), config(place.memory(), crashed.accept_loss));
     assert_eq!(decision(&manager), crashed.label);
     manager.shutdown(writer).unwrap();
+    if !crashed.kept.is_empty() {
+        snapshot.put_back(place);
+        must_fail(Bug::NothingKeptAside, || planted(place, crashed));
+    }
     let step = times(17, 3);
     for call in CALLS {
         let mut n = 1;
@@ -125,10 +139,7 @@ fn sweep(place: &Place, crashed: &Crashed) {
         lost: 0,
         invented: 0,
         undetected: 0,
-        planted: &[
-            "what is cut is cleared before it is kept aside",
-            "a new generation begins before the old one's events are on disk",
-        ],
+        planted: &[Bug::NothingKeptAside.name()],
     });
 }
 

@@ -189,6 +189,13 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A harness with a bug planted under it must fail: its words, to be shown.
+pub fn must_fail(bug: planted::Bug, harness: impl FnOnce()) -> &'static str {
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(harness));
+    assert!(ended.is_err(), "{} is not found", bug.name());
+    bug.name()
+}
+
 /// Whether the test may mount; if not, says that it is skipped.
 pub fn may_mount() -> bool {
     let root = rustix::process::geteuid().is_root();

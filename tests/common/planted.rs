@@ -10,7 +10,9 @@ use flashstrike_wal::directory::load_meta;
 use flashstrike_wal::error::Result;
 use flashstrike_wal::format::file_name::{self, FileName};
 use flashstrike_wal::format::{MetaState, BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
-use flashstrike_wal::storage::{Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
+use flashstrike_wal::storage::{
+    Directory, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
+};
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +26,16 @@ pub enum Bug {
     /// The sync of a segment file returns, and the watermark moves, before it is done. It is done
     /// as soon as the file is used again.
     WatermarkBeforeSync,
+    /// A sync that fails is tried again, and its success counts.
+    SyncTriedAgain,
+    /// A read that fails gives an empty file.
+    ReadErrorIsEmpty,
+    /// What recovery keeps aside it removes.
+    NothingKeptAside,
 }
 
 impl Bug {
-    /// All of them.
+    /// Those that a power cut brings to light.
     pub const ALL: [Bug; 4] = [
         Bug::SyncThatLies,
         Bug::SkippedBlock,
@@ -42,6 +50,9 @@ impl Bug {
             Bug::SkippedBlock => "a persister that skips one block",
             Bug::RecoveryThatTrustsMeta => "a recovery that trusts meta",
             Bug::WatermarkBeforeSync => "a watermark moved before the sync",
+            Bug::SyncTriedAgain => "a failed sync tried again until it succeeds",
+            Bug::ReadErrorIsEmpty => "a read error taken for an empty file",
+            Bug::NothingKeptAside => "a recovery that keeps nothing aside",
         }
     }
 }
@@ -71,6 +82,15 @@ impl Planted {
     /// The same as `inner`, but for the log in `wal`, whose path is the one it is opened by.
     pub fn new(inner: Arc<dyn Storage>, bug: Bug, wal: &Path) -> Self {
         Self::slow(inner, Some(bug), Duration::ZERO, wal)
+    }
+
+    /// The real file system, with or without a bug in the log in `wal`.
+    pub fn posix(bug: Option<Bug>, wal: &Path) -> Arc<dyn Storage> {
+        let storage = Arc::new(PosixStorage::for_writing());
+        match bug {
+            Some(bug) => Arc::new(Planted::new(storage, bug, wal)),
+            None => storage,
+        }
     }
 
     /// The same, with or without a bug, and with syncs that take their time.
@@ -155,6 +175,9 @@ impl Directory for PlantedDirectory {
             // With it the log becomes this generation's: it is recovered.
             *self.state.recovering_to.lock().unwrap() = None;
         }
+        if self.state.bug == Some(Bug::NothingKeptAside) && to.contains(".corrupt") {
+            return self.inner.remove(from).map(drop);
+        }
         self.inner.rename(from, to)
     }
 
@@ -237,7 +260,10 @@ impl File for PlantedFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let read = self.inner.read_at(buffer, offset)?;
+        let read = match self.inner.read_at(buffer, offset) {
+            Err(_) if self.state.bug == Some(Bug::ReadErrorIsEmpty) => 0,
+            read => read?,
+        };
         if let Some(end) = *self.state.recovering_to.lock().unwrap() {
             let end_offset = match self.index.cmp(&end.last_segment_index) {
                 std::cmp::Ordering::Less => u64::MAX,
@@ -270,7 +296,8 @@ impl File for PlantedFile {
                 *self.owes_sync.lock().unwrap() = true;
                 Ok(())
             }
-            Some(Bug::SkippedBlock | Bug::RecoveryThatTrustsMeta) | None => self.sync_slowly(),
+            Some(Bug::SyncTriedAgain) => self.sync_slowly().or_else(|_| self.sync_slowly()),
+            _ => self.sync_slowly(),
         }
     }
 

@@ -13,6 +13,7 @@ use flashstrike_wal::recorder::{Manager, Writer};
 
 use super::flow::{event_of, successor, Shared};
 use super::inject::{play, Fault, Injected, Meeting};
+use super::planted::{Bug, Planted};
 use super::{end_with_parent, scenario, Place};
 
 /// Everything was done.
@@ -51,18 +52,21 @@ struct Orders<'a> {
     /// The error number that may be met, 0 = none, and the word that must be in its message.
     errno: i32,
     word: &'a str,
+    /// What is planted under it.
+    bug: Option<Bug>,
 }
 
 impl<'a> Orders<'a> {
     fn encode(&self) -> String {
-        let Orders { log, active, shared, events, life, errno, word } = self;
+        let Orders { log, active, shared, events, life, errno, word, bug } = self;
         let (log, active, shared) = (log.display(), active.display(), shared.display());
-        format!("victim|{log}|{active}|{shared}|{events}|{life}|{errno}|{word}")
+        let bug = bug.map_or("", Bug::name);
+        format!("victim|{log}|{active}|{shared}|{events}|{life}|{errno}|{word}|{bug}")
     }
 
     fn decode(scenario: &'a str) -> Option<Self> {
         let words: Vec<&str> = scenario.split('|').collect();
-        let ["victim", log, active, shared, events, life, errno, word] = words[..] else {
+        let ["victim", log, active, shared, events, life, errno, word, bug] = words[..] else {
             return None;
         };
         Some(Orders {
@@ -73,6 +77,7 @@ impl<'a> Orders<'a> {
             life: life.parse().ok()?,
             errno: errno.parse().ok()?,
             word,
+            bug: [Bug::SkippedBlock, Bug::SyncTriedAgain].into_iter().find(|b| b.name() == bug),
         })
     }
 
@@ -95,6 +100,8 @@ pub struct Bench {
     pub log: PathBuf,
     pub active: PathBuf,
     pub shared: Shared,
+    /// Planted under the victims.
+    pub bug: Option<Bug>,
 }
 
 impl Bench {
@@ -104,7 +111,7 @@ impl Bench {
         let (log, active) = (place.memory().join("log"), place.memory().join("active"));
         fs::create_dir(&active).unwrap();
         let shared = Shared::open(&place.memory().join("shared"));
-        Bench { test, place, log, active, shared }
+        Bench { test, place, log, active, shared, bug: None }
     }
 
     /// No log is there any more.
@@ -128,7 +135,7 @@ impl Bench {
         self.shared.reset();
         let shared = &self.place.memory().join("shared");
         let (log, active) = (self.log.as_path(), self.active.as_path());
-        let orders = Orders { log, active, shared, events, life, errno, word };
+        let orders = Orders { log, active, shared, events, life, errno, word, bug: self.bug };
         play(self.test, &orders.encode(), fault, &self.shared, self.place.memory())
     }
 }
@@ -147,7 +154,9 @@ fn record(orders: Orders<'_>) -> ! {
     let shared = Shared::open(orders.shared);
     let meeting = Meeting(&shared);
     meeting.opening();
-    let (manager, mut writer) = match Manager::open(orders.log, config(orders.active)) {
+    let storage = Planted::posix(orders.bug, orders.log);
+    let opened = Manager::open_with(storage, orders.log, config(orders.active));
+    let (manager, mut writer) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             orders.expect(&error);
