@@ -12,17 +12,6 @@ use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::Reader;
 use segments::{event_at, Image, Log};
 
-/// Events 1 to 1000: 300 in segment 0, 600 in segment 1 (blocks of 256, 256 and 88), 100 in 2.
-fn log() -> Log {
-    let log = Log::of(&[
-        Image::closed(0, 1..=300),
-        Image::closed(1, 301..=900),
-        Image::closed(2, 901..=1000),
-    ]);
-    log.write_meta(1000);
-    log
-}
-
 /// What comes of a log: events, each the one of its id and above the last, and what was told.
 fn salvage(reader: &mut Reader) -> (Vec<u64>, Vec<Failure>) {
     let (mut ids, mut told) = (Vec::new(), Vec::new());
@@ -57,7 +46,7 @@ fn without(lost: &[std::ops::RangeInclusive<u64>], last: u64) -> Vec<u64> {
 
 #[test]
 fn a_good_log_is_read_as_ever() {
-    let log = log();
+    let log = Log::of_a_thousand();
     log.freeze(0);
     log.write(&Image { sealed_blocks: 2, ..Image::open(3, 1001..=1700) });
     let (ids, told) = salvage(&mut reader(&log));
@@ -66,7 +55,7 @@ fn a_good_log_is_read_as_ever() {
 
 #[test]
 fn damage_in_several_places() {
-    let log = log();
+    let log = Log::of_a_thousand();
     log.flip(0, 12);
     log.flip(0, event_at(1, 3) + 20);
     log.flip(1, Layout::block_offset(0) + 33);
@@ -92,14 +81,14 @@ fn damage_in_several_places() {
 
 #[test]
 fn segments_that_are_gone_or_anothers() {
-    let log = log();
+    let log = Log::of_a_thousand();
     fs::remove_file(log.hot(1)).unwrap();
     let (ids, told) = salvage(&mut reader(&log));
     assert_eq!(ids, without(&[301..=900], 1000));
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].place.segment_index, Some(1));
 
-    let log = self::log();
+    let log = self::Log::of_a_thousand();
     fs::rename(log.hot(1), log.path().join("one")).unwrap();
     fs::rename(log.hot(0), log.hot(1)).unwrap();
     fs::rename(log.path().join("one"), log.hot(0)).unwrap();
@@ -107,13 +96,13 @@ fn segments_that_are_gone_or_anothers() {
     assert_eq!(ids, (901..=1000).collect::<Vec<_>>(), "swapped: neither is believed");
     assert_eq!(ranges(&told), [Some((301, 900)), Some((1, 300))], "{told:?}");
 
-    let log = self::log();
+    let log = self::Log::of_a_thousand();
     fs::remove_file(log.hot(2)).unwrap();
     let (ids, told) = salvage(&mut reader(&log));
     assert_eq!(ids, without(&[], 900));
     assert_eq!(ranges(&told), [Some((901, 1000))], "durable events at the end");
 
-    let log = self::log();
+    let log = self::Log::of_a_thousand();
     fs::copy(log.hot(0), log.hot(3)).unwrap();
     let (ids, told) = salvage(&mut reader(&log));
     assert_eq!((ids.len(), told.len()), (1000, 1), "a copy of the first one behind: {told:?}");
@@ -122,7 +111,7 @@ fn segments_that_are_gone_or_anothers() {
 #[test]
 fn files_that_cannot_be_read_are_passed_over() {
     for what in ["segment", "meta"] {
-        let log = log();
+        let log = Log::of_a_thousand();
         let path = if what == "meta" { log.path().join("wal_meta.dat") } else { log.hot(1) };
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
@@ -139,7 +128,7 @@ fn files_that_cannot_be_read_are_passed_over() {
 
 #[test]
 fn an_open_segment_damaged_where_it_was_durable() {
-    let log = log();
+    let log = Log::of_a_thousand();
     log.write(&Image { blocks: 5, ..Image::open(3, 1001..=2280) });
     log.write_meta(2280);
     log.flip(3, event_at(1, 9) + 20);
@@ -194,7 +183,7 @@ fn cold_segments_are_resumed_behind_a_damaged_block() {
 /// Of two files the hot one, unless its header is not valid.
 #[test]
 fn twins() {
-    let log = log();
+    let log = Log::of_a_thousand();
     log.write_frame(1);
     fs::write(log.cold(1), b"no frame").unwrap();
     let (ids, told) = salvage(&mut reader(&log));

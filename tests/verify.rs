@@ -17,17 +17,6 @@ use flashstrike_wal::replay::{verify, Damage, DamageKind, VerifyReport};
 use segments::{event_at, Image, Log};
 use DamageKind::*;
 
-/// Events 1 to 1000: 300 in segment 0, 600 in segment 1 (blocks of 256, 256 and 88), 100 in 2.
-fn log() -> Log {
-    let log = Log::of(&[
-        Image::closed(0, 1..=300),
-        Image::closed(1, 301..=900),
-        Image::closed(2, 901..=1000),
-    ]);
-    log.write_meta(1000);
-    log
-}
-
 fn check(log: &Log) -> VerifyReport {
     let before = common::contents(&log.path());
     let report = verify(&log.path()).unwrap();
@@ -63,7 +52,7 @@ fn block(n: u32) -> u64 {
 
 #[test]
 fn a_good_log_is_counted() {
-    let log = log();
+    let log = Log::of_a_thousand();
     log.freeze(0);
     log.write(&Image { blocks: 16, ..Image::open(3, 1001..=1300) });
     log.write(&Image::open(4, []));
@@ -120,7 +109,7 @@ fn headers_and_blocks() {
         ("last block", |l| l.flip(1, block(2)), BlockHeader, block(2), (813, 900)),
     ];
     for (what, change, kind, offset, ids) in cases {
-        let log = log();
+        let log = Log::of_a_thousand();
         change(&log);
         let report = check(&log);
         let first = found(&report).first().copied();
@@ -141,11 +130,11 @@ fn headers_and_blocks() {
 
 #[test]
 fn ids_that_do_not_rise() {
-    let log = log();
+    let log = Log::of_a_thousand();
     log.write(&Image::closed(1, (301..=556).chain(500..=843)));
     let report = check(&log);
     assert_eq!(found(&report)[0], (Order, HOT_1, block(1), (500, 755)));
-    let log = self::log();
+    let log = self::Log::of_a_thousand();
     log.write(&Image::closed(2, 850..=949));
     let order = (Order, "FS.00000002.wal", 64, (850, 949));
     assert_eq!(found(&check(&log))[0], order, "from segment to segment");
@@ -154,7 +143,7 @@ fn ids_that_do_not_rise() {
 /// What is in the wrong place does not make the others wrong.
 #[test]
 fn swapped_files() {
-    let log = log();
+    let log = Log::of_a_thousand();
     fs::rename(log.hot(2), log.path().join("two")).unwrap();
     fs::rename(log.hot(0), log.hot(2)).unwrap();
     fs::rename(log.path().join("two"), log.hot(0)).unwrap();
@@ -169,7 +158,7 @@ fn swapped_files() {
 
 #[test]
 fn files_that_are_cut_short_or_gone() {
-    let log = log();
+    let log = Log::of_a_thousand();
     let file = fs::OpenOptions::new().write(true).open(log.hot(1)).unwrap();
     file.set_len(event_at(2, 50)).unwrap();
     only(&log, "in a block", (Truncated, HOT_1, block(2), (813, 900)));
@@ -178,7 +167,7 @@ fn files_that_are_cut_short_or_gone() {
     fs::remove_file(log.hot(1)).unwrap();
     only(&log, "gone", (MissingSegment, HOT_1, 0, (301, 900)));
 
-    let log = self::log();
+    let log = self::Log::of_a_thousand();
     fs::remove_file(log.hot(0)).unwrap();
     assert_eq!(check(&log).damage_count, 0, "the oldest goes by retention");
     fs::remove_file(log.hot(2)).unwrap();
@@ -188,7 +177,7 @@ fn files_that_are_cut_short_or_gone() {
 #[test]
 fn cold_segments() {
     let frozen = || {
-        let log = log();
+        let log = Log::of_a_thousand();
         log.freeze(1);
         log
     };
@@ -219,7 +208,7 @@ fn cold_segments() {
     assert!(report.result().is_err());
 
     // Frames of other makes are as good.
-    let log = self::log();
+    let log = self::Log::of_a_thousand();
     log.freeze_bare(1);
     let report = check(&log);
     assert_eq!(report.damage_count, 0, "{report:?}");
@@ -227,7 +216,7 @@ fn cold_segments() {
 
 #[test]
 fn twins() {
-    let log = log();
+    let log = Log::of_a_thousand();
     log.write_frame(1);
     let report = check(&log);
     assert_eq!((report.damage_count, report.events), (0, 1000), "both are good: counted once");
@@ -238,7 +227,7 @@ fn twins() {
 
 #[test]
 fn records() {
-    let log = log();
+    let log = Log::of_a_thousand();
     let meta = log.path().join(file_name::META);
     let good = fs::read(&meta).unwrap();
     let mut bad = good.clone();
@@ -257,7 +246,7 @@ fn records() {
 #[test]
 fn open_segments_by_what_is_durable() {
     let open = || {
-        let log = log();
+        let log = Log::of_a_thousand();
         log.write(&Image { sealed_blocks: 2, ..Image::open(3, 1001..=1700) });
         log.write_meta(1512);
         log
@@ -286,7 +275,7 @@ fn open_segments_by_what_is_durable() {
 
 #[test]
 fn several_at_once() {
-    let log = log();
+    let log = Log::of_a_thousand();
     log.flip(0, 5);
     log.flip(0, event_at(0, 3));
     log.flip(1, block(0));
@@ -318,7 +307,7 @@ fn more_damages_than_a_report_lists_are_counted() {
 
 #[test]
 fn what_cannot_be_read_does_not_stop_the_rest() {
-    let log = log();
+    let log = Log::of_a_thousand();
     fs::remove_file(log.hot(0)).unwrap();
     fs::create_dir(log.hot(0)).unwrap();
     let report = check(&log);
@@ -337,7 +326,7 @@ fn what_cannot_be_read_does_not_stop_the_rest() {
 #[test]
 fn a_crashed_log_and_its_active_directory() {
     let crashed = || {
-        let log = log();
+        let log = Log::of_a_thousand();
         log.write(&Image { sealed_blocks: 1, ..Image::open(3, 1001..=1256) });
         log.write_meta(1256);
         let (_, active) = log.crashed();
@@ -364,7 +353,7 @@ fn read_permission_is_enough() {
         println!("skipped: to be another user needs root");
         return;
     }
-    let log = log();
+    let log = Log::of_a_thousand();
     log.freeze(0);
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
     for path in common::paths(&log.path()) {
@@ -405,7 +394,7 @@ fn a_read_only_mount() {
             let _ = Command::new("umount").arg(&self.0).status();
         }
     }
-    let log = log();
+    let log = Log::of_a_thousand();
     log.freeze(0);
     let mount = |arguments: &[&str]| {
         let status = Command::new("mount").args(arguments).status().unwrap();

@@ -30,7 +30,7 @@ enum Judge {
     /// By the rules of `format::log_end`.
     Open {
         durable_id: u64,
-        /// Nothing was lost in it: the log goes on behind, or else ends in it.
+        /// Events behind it are known to be durable. If not, the log ends in it unless it is full.
         goes_on: bool,
     },
 }
@@ -56,6 +56,8 @@ pub struct SalvagedSegment {
     /// The header, as long as it can be trusted.
     header: Option<SegmentHeader>,
     has_room: bool,
+    /// The file holds whole blocks and nothing else.
+    is_exact: bool,
     block: u32,
     block_limit: u32,
     /// Chained checksum of the block before, where it is known.
@@ -79,7 +81,8 @@ impl SalvagedSegment {
         let mut walk = Self::new(site, Source::Hot(file), Judge::Sealed, layout.blocks, floor);
         walk.has_room = matches!(&header, Ok(Some(h)) if h.event_count < layout.capacity());
         match header {
-            Ok(header) => walk.take_header(header),
+            // One that says that it is open is not right either.
+            Ok(header) => walk.take_header(header.filter(|header| header.is_closed())),
             Err(error) => walk.miss_header(error),
         }
         Ok(walk)
@@ -107,9 +110,12 @@ impl SalvagedSegment {
         goes_on: bool,
         floor: u64,
     ) -> Result<Self> {
-        let layout = Layout::of_file(file.size()?);
+        let size = file.size()?;
+        let layout = Layout::of_file(size);
         let judge = Judge::Open { durable_id, goes_on };
-        Ok(Self::new(site, Source::Hot(file), judge, layout.blocks, floor))
+        let mut walk = Self::new(site, Source::Hot(file), judge, layout.blocks, floor);
+        walk.is_exact = layout.is_exact(size);
+        Ok(walk)
     }
 
     fn new(site: Site, source: Source, judge: Judge, block_limit: u32, floor: u64) -> Self {
@@ -119,6 +125,7 @@ impl SalvagedSegment {
             judge,
             header: None,
             has_room: false,
+            is_exact: true,
             block: 0,
             block_limit,
             chained: Some(0),
@@ -158,16 +165,23 @@ impl SalvagedSegment {
         self.findings.tell(Damage { error: Some(error), ..damage });
     }
 
-    /// The first event's id by a header that is right; 0 = none, or not known.
+    /// The first event's id by a header that is right or, in an open segment, as it stands in the
+    /// first slot; 0 = none, or not known.
     pub fn first_event_id(&self) -> u64 {
         if let Some(header) = &self.header {
             return header.first_event_id;
         }
         let (Source::Hot(file), None) = (&self.source, self.end) else { return 0 };
-        let mut bytes = [0; BLOCK_HEADER_SIZE];
+        let mut bytes = [0; BLOCK_HEADER_SIZE + EVENT_SIZE];
         let read = file.read_at(&mut bytes, Layout::block_offset(0)).unwrap_or(0);
-        let header = BlockHeader::decode(&bytes).filter(|_| read == bytes.len());
-        header.map_or(0, |header| header.first_event_id)
+        if read < bytes.len() {
+            return 0;
+        }
+        match bytes.first_chunk().and_then(BlockHeader::decode) {
+            Some(header) => header.first_event_id,
+            None if self.is_sealed() => 0,
+            None => first_id_of(&bytes),
+        }
     }
 
     /// The header of a closed segment, as long as it can be trusted.
@@ -321,29 +335,36 @@ impl SalvagedSegment {
             let ids = (next, 0);
             let damage = self.damage(DamageKind::Unreadable, offset, ids, "cannot be read");
             self.findings.pend(Damage { error: Some(error), ..damage }, true);
+            self.chained = None;
             return;
         }
+        let header = self.buffer.first_chunk().and_then(BlockHeader::decode);
         let rule = Rule::Disk { durable_id };
         let mut scan = SegmentScan::from_block(rule, self.last_event_id, self.block);
         let accepted = scan.block(&self.buffer);
         if let Some(ids) = scan.damaged() {
             self.close_pending(ids.0 - 1);
             self.tell(DamageKind::Block, offset, ids, "the block checksum does not match");
-            self.last_event_id = ids.1;
+            self.last_event_id = ids.1.min(MAX_EVENT_ID);
+            self.chained = header.map(|header| header.chained_checksum);
             return;
         }
         let first_id = first_id_of(&self.buffer);
+        let sealed = header.filter(|h| h.first_event_id == first_id && h.covers(&self.buffer));
         if accepted > 0 {
             self.close_pending(first_id - 1);
-            let header = self.buffer.first_chunk().and_then(BlockHeader::decode);
             if first_id <= durable_id && header.is_none() {
                 // It is written and synced before its events count as durable.
                 let what = "the block header is not valid, though its events were durable";
                 self.tell(DamageKind::BlockHeader, offset, (0, 0), what);
             }
+            if let Some(sealed) = &sealed {
+                self.check_chain(sealed, from);
+            }
             let ids = (first_id, scan.end().last_event_id);
             self.give(accepted, ids, from, events);
         }
+        self.chained = sealed.map(|header| header.chained_checksum);
         if !scan.has_ended() || self.findings.has_pending() {
             return;
         }
@@ -365,9 +386,12 @@ impl SalvagedSegment {
         from: u64,
         events: &mut Vec<RequestEvent>,
     ) {
-        let all = events_of(&self.buffer, count).chunks_exact(EVENT_SIZE);
-        let all = all.map(|event| event.try_into().expect("a chunk of that size"));
-        events.extend(all.map(RequestEvent::decode).filter(|event| event.event_id >= from));
+        // A block of which nothing is wanted was not verified either: what its ids say is nothing.
+        if last >= from {
+            let all = events_of(&self.buffer, count).chunks_exact(EVENT_SIZE);
+            let all = all.map(|event| event.try_into().expect("a chunk of that size"));
+            events.extend(all.map(RequestEvent::decode).filter(|event| event.event_id >= from));
+        }
         if self.seen.events == 0 {
             self.seen.first_event_id = first;
         }
@@ -394,21 +418,31 @@ impl SalvagedSegment {
                 self.last_event_id = self.last_event_id.max(header.last_event_id);
             }
             (None, Judge::Sealed) => self.findings.end_of_file(),
-            (None, Judge::Open { durable_id, .. }) => {
-                let durable_id = *durable_id;
-                self.close_pending(durable_id);
-            }
+            (None, Judge::Open { durable_id, goes_on }) => self.finish_open(*durable_id, *goes_on),
         }
         if let Source::Cold(content) = &mut self.source {
             content.read_rest();
             self.pass_faults(u64::MAX);
         }
         let end = match self.judge {
-            Judge::Open { goes_on: false, .. } => Step::End,
+            Judge::Open { goes_on: false, .. } if !self.is_full() => Step::End,
             _ => Step::Complete,
         };
         self.end = Some(end);
         end
+    }
+
+    /// Behind the last block of an open segment: nothing may follow one that is not full.
+    fn finish_open(&mut self, durable_id: u64, goes_on: bool) {
+        if !self.is_exact {
+            let lost = (self.last_event_id + 1, durable_id);
+            let ids = if lost.0 <= lost.1 && goes_on { lost } else { (0, 0) };
+            let what = "the file is not of whole blocks";
+            self.tell(DamageKind::Truncated, Layout::block_offset(self.block), ids, what);
+        } else if goes_on && !self.is_full() && !self.findings.any() {
+            self.doubt_header("not that of a closed segment, though the log goes on behind it");
+        }
+        self.close_pending(durable_id);
     }
 
     fn agrees_with(&self, header: &SegmentHeader) -> bool {

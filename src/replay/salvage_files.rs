@@ -41,7 +41,7 @@ impl LogFiles {
             return found(Kind::Salvaged(Box::new(walk)), Seen::default());
         }
         let mut identity = None;
-        if !self.counts_as_closed(index, header) {
+        if !header.is_some_and(|header| header.is_closed()) {
             let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
             let active = self.find_active(&now, index).ok().flatten();
             if let Some(active) = active {
@@ -98,10 +98,7 @@ impl LogFiles {
     /// their order.
     pub(super) fn counts_as_closed(&self, index: u32, header: Option<SegmentHeader>) -> bool {
         let next_closed = || index.checked_add(1).is_some_and(|next| self.is_closed_or_not(next));
-        match header {
-            Some(header) => header.is_closed(),
-            None => next_closed(),
-        }
+        header.is_some_and(|header| header.is_closed()) || next_closed()
     }
 
     fn is_closed_or_not(&self, index: u32) -> bool {

@@ -8,7 +8,7 @@ use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::{file_name, file_name::FileName, RequestEvent};
 use flashstrike_wal::format::{BlockHeader, EVENT_SIZE};
 use flashstrike_wal::recorder::Manager;
-use flashstrike_wal::replay::{Reader, ReaderOptions};
+use flashstrike_wal::replay::{verify, Reader, ReaderOptions};
 
 use super::bench::{blocks_of, event_ids, slots, stated_durable, Bench};
 use super::logs::{Files, Start, ACTIVE};
@@ -60,6 +60,7 @@ impl Case<'_> {
         outcome.unprovable |= self.check_events(&reading)?;
         self.check_losses(&reading)?;
         self.check_seek(&reading, seek_to)?;
+        self.check_salvage(&reading)?;
         self.check_unchanged("reading")?;
         match self.open(false)? {
             Some(()) => outcome.opened = true,
@@ -189,6 +190,40 @@ impl Case<'_> {
         }
     }
 
+    /// A salvaging reader comes to an end, gives all that a plain one gives, and changes none of it;
+    /// and verify, which goes the same way, does too.
+    fn check_salvage(&self, reading: &Reading) -> Result<(), String> {
+        /// Events, and ranges that are told, of a log of this size.
+        const MOST: usize = 1 << 16;
+        let salvaging = Reader::open_salvaging(&self.bench.log());
+        let mut reader = salvaging.map_err(|error| format!("salvage: {error}"))?;
+        let mut events = Vec::new();
+        for n in 0.. {
+            match reader.next() {
+                Ok(event) => events.push(event),
+                Err(Error::End) => break,
+                Err(error) if error.cause().is_none() => return Err(format!("salvage: {error}")),
+                Err(_) => {}
+            }
+            if n == MOST {
+                return Err("salvaging does not end".into());
+            }
+        }
+        let salvaged = Reading { events, end: Error::End };
+        self.check_events(&salvaged)?;
+        let given = |event: &&RequestEvent| {
+            salvaged.events.binary_search_by_key(&event.event_id, |e| e.event_id).is_ok()
+        };
+        if let Some(missing) = reading.events.iter().find(|event| !given(event)) {
+            return Err(format!("event {} is read, and not salvaged", missing.event_id));
+        }
+        let report = verify(&self.bench.log()).map_err(|error| format!("verify: {error}"))?;
+        if report.damage_count == 0 && !reading.is_whole() {
+            return Err(format!("verify finds nothing, and reading ends in: {}", reading.end));
+        }
+        Ok(())
+    }
+
     fn check_unchanged(&self, what: &str) -> Result<(), String> {
         let now = self.bench.files();
         let changed = |name: &&String| now.get(*name) != self.files.get(*name);
@@ -277,6 +312,7 @@ fn is_beyond_proof(mutation: &Mutation) -> bool {
     match mutation {
         // Memory is believed; what is on disk of it is checked by other rules.
         Mutation::Splice { to, .. } => to.starts_with(ACTIVE),
+        Mutation::SwapBlocks { a, b, .. } => a.starts_with(ACTIVE) || b.starts_with(ACTIVE),
         Mutation::Flip { file, .. }
         | Mutation::Overwrite { file, .. }
         | Mutation::Noise { file, .. }

@@ -90,6 +90,17 @@ impl Log {
         log
     }
 
+    /// Events 1 to 1000: 300 in segment 0, 600 in segment 1 (blocks of 256, 256 and 88), 100 in 2.
+    pub fn of_a_thousand() -> Self {
+        let log = Log::of(&[
+            Image::closed(0, 1..=300),
+            Image::closed(1, 301..=900),
+            Image::closed(2, 901..=1000),
+        ]);
+        log.write_meta(1000);
+        log
+    }
+
     pub fn path(&self) -> PathBuf {
         self.disk.path().to_owned()
     }

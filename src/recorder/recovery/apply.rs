@@ -57,8 +57,13 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     const SMALL_RECORDS: u64 = 64 * 1024;
     const NAME: &str = "FS.reserve.tmp";
     let tail = &survey.log.tail;
-    let cut = tail.iter().filter(|segment| segment.beyond > 0 && segment.end.event_count > 0);
-    let mut kept_aside: u64 = cut.map(|segment| segment.layout.file_size()).sum();
+    let loss_accepted = survey.loss_accepted();
+    let mut kept_aside = 0;
+    for segment in tail {
+        if segment.is_copied_aside(loss_accepted)? {
+            kept_aside += segment.layout.file_size();
+        }
+    }
     for active in &survey.active_beyond {
         kept_aside += active.file.size()?;
     }

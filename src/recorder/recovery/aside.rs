@@ -3,12 +3,12 @@
 
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
-use crate::storage::{create, Directory, File, Open};
+use crate::storage::{create, Directory, File};
 
 use super::apply::Recovered;
 use super::scan::Survey;
 use super::table::Pair;
-use super::walk::events_above;
+use super::walk::{events_above, TailSegment};
 use crate::recorder::segment_maintainer::cold_header;
 
 const COPY_SIZE: usize = 1024 * 1024;
@@ -39,7 +39,7 @@ pub fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovere
     }
     cut_whole_segments(wal, survey, recovered)?;
     for segment in &survey.log.tail {
-        if segment.beyond > 0 && segment.end.event_count > 0 {
+        if segment.is_copied_aside(survey.loss_accepted())? {
             let name = copy_aside(wal, &*segment.disk, segment.index)?;
             note(recovered, segment.beyond, &name);
         }
@@ -64,13 +64,12 @@ fn cut_whole_segments(
     for index in cut.indexes().into_iter().rev() {
         let hot = cut.hot.contains(&index);
         let name = if hot { file_name::hot(index) } else { file_name::cold(index) };
-        let events = match wal.open(&name, Open::Write)? {
-            None => continue,
-            Some(file) if hot => {
-                file.sync()?;
-                events_above(&*file, survey.log.last_event_id)?
-            }
-            Some(_) => cold_header(wal, index)?.map_or(0, |header| header.event_count),
+        let events = if hot {
+            let Some(segment) = TailSegment::open(wal, index)? else { continue };
+            segment.disk.sync()?;
+            events_above(&*segment.disk, survey.log.last_event_id)?.max(segment.displaced()?)
+        } else {
+            cold_header(wal, index)?.map_or(0, |header| header.event_count)
         };
         if hot && events == 0 {
             // Prepared and never used.

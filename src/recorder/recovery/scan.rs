@@ -75,6 +75,11 @@ impl Survey {
             && self.ending.then == Ending::Whole
     }
 
+    /// Whether the log ends where it does only because loss is accepted.
+    pub fn loss_accepted(&self) -> bool {
+        self.ending.then == Ending::Refuse
+    }
+
     /// Whether a new log id is due: the old one is not known, is another directory's, or is that of
     /// an active directory that is given up.
     pub fn needs_new_id(&self) -> bool {

@@ -67,6 +67,23 @@ impl TailSegment {
         self.end.event_count == 0 && self.beyond == 0
     }
 
+    /// Whether its file is copied before its end is cleared: it holds events there or, when loss is
+    /// accepted, some that look like those of its former life and may be others.
+    pub fn is_copied_aside(&self, loss_accepted: bool) -> Result<bool> {
+        let count = self.end.event_count;
+        if count == 0 || self.beyond > 0 || !loss_accepted {
+            return Ok(count > 0 && self.beyond > 0);
+        }
+        let mut found = false;
+        for_each_block(&*self.disk, count / EVENTS_PER_BLOCK as u32, |block, bytes| {
+            let behind = count.saturating_sub(block * EVENTS_PER_BLOCK as u32) as usize;
+            let slots = bytes[BLOCK_HEADER_SIZE..].chunks_exact(EVENT_SIZE).skip(behind);
+            found |= slots.into_iter().any(|slot| slot[..8] != [0; 8]);
+            Ok(!found)
+        })?;
+        Ok(found)
+    }
+
     /// Whether there is room for no more events. A file that was cut has lost what came next.
     fn is_full(&self) -> bool {
         let full = self.end.event_count == self.layout.capacity();
@@ -87,7 +104,7 @@ impl TailSegment {
 
     /// Events in a file of which nothing is in the log, whatever their ids: they may be nowhere else.
     /// A file that is only prepared has nothing in its first slot.
-    fn displaced(&self) -> Result<u32> {
+    pub fn displaced(&self) -> Result<u32> {
         let mut id = [0; 8];
         let read = self.disk.read_at(&mut id, Layout::event_offset(0))?;
         let is_prepared = read < id.len() || id == [0; 8];
@@ -196,7 +213,7 @@ impl Walk {
                 None => 0,
             };
         }
-        if segment.beyond == 0 && segment.active.is_none() {
+        if segment.beyond == 0 {
             segment.beyond = segment.displaced()?;
         }
         let beyond = segment.beyond.max(segment.active_beyond);
