@@ -441,3 +441,35 @@ fn a_live_log() {
     assert_eq!((report.damage_count, report.events), (0, EVENTS));
     assert!(report.cold_segments > 0 && checked > 3, "{checked} checks, {report:?}");
 }
+
+/// What a reader stumbles over in segments that nobody has closed.
+#[test]
+fn open_segments_that_do_not_fit_together() {
+    let two_open = || {
+        let log = Log::of_a_thousand();
+        log.write(&Image { blocks: 2, ..Image::open(3, 1001..=1512) });
+        log.write(&Image { stamp: 1512, ..Image::open(4, 1513..=1600) });
+        log.write_meta(1560);
+        log
+    };
+    assert!(check(&two_open()).result().is_ok());
+    const HOT_3: &str = "FS.00000003.wal";
+
+    let log = two_open();
+    log.change_block(3, 1, |header| header.chained_checksum ^= 1);
+    only(&log, "chain", (Chain, HOT_3, block(1), (1257, 1512)));
+
+    let log = two_open();
+    fs::File::options().write(true).open(log.hot(3)).unwrap().set_len(20_000).unwrap();
+    only(&log, "cut", (Truncated, HOT_3, block(1), (1257, 1512)));
+
+    let log = Log::of_a_thousand();
+    log.write(&Image::open(3, 1001..=1512));
+    log.write(&Image { stamp: 1512, ..Image::open(4, 1513..=1600) });
+    log.write_meta(1560);
+    only(&log, "not full, and the log goes on", (SegmentHeader, HOT_3, 0, (0, 0)));
+
+    let log = Log::of_a_thousand();
+    log.change_header(1, |header| header.closed_ts_ns = 0);
+    only(&log, "closed later, so closed", (SegmentHeader, HOT_1, 0, (0, 0)));
+}
