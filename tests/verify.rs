@@ -5,12 +5,8 @@ mod common;
 mod segments;
 
 use std::fs;
-use std::os::unix::fs::{symlink, FileExt, PermissionsExt};
-use std::path::Path;
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::unix::fs::{symlink, FileExt};
 
-use common::Place;
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::format::{file_name, Layout};
 use flashstrike_wal::replay::{verify, Damage, DamageKind, VerifyReport};
@@ -344,102 +340,6 @@ fn a_crashed_log_and_its_active_directory() {
     only(&log, "its file is gone", (Active, "FS.00000003.wal", 0, (0, 0)));
     fs::remove_dir_all(&active).unwrap();
     only(&log, "it is gone", (Active, "active", 0, (0, 0)));
-}
-
-/// Another user's log, which can be read and not written, in a directory that cannot either.
-#[test]
-fn read_permission_is_enough() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: to be another user needs root");
-        return;
-    }
-    let log = Log::of_a_thousand();
-    log.freeze(0);
-    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
-    for path in common::paths(&log.path()) {
-        set(&path, 0o444).unwrap();
-    }
-    set(&log.path(), 0o555).unwrap();
-    let path = log.path();
-    let check = move || {
-        // This thread only.
-        let nobody = rustix::process::Uid::from_raw(65_534);
-        rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
-        assert!(fs::write(path.join("x"), "").is_err(), "nobody may not write here");
-        verify(&path).unwrap()
-    };
-    let report = std::thread::spawn(check).join().unwrap();
-    assert_eq!((report.damage_count, report.events), (0, 1000), "{report:?}");
-
-    set(&log.hot(1), 0o400).unwrap();
-    let path = log.path();
-    let check = move || {
-        let nobody = rustix::process::Uid::from_raw(65_534);
-        rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
-        verify(&path).unwrap()
-    };
-    let report = std::thread::spawn(check).join().unwrap();
-    assert_eq!(found(&report), [(Unreadable, HOT_1, 0, (0, 0))]);
-    assert_eq!(report.result().unwrap_err().cause(), Some(Cause::Permission));
-}
-
-#[test]
-fn a_read_only_mount() {
-    if !common::may_mount() {
-        return;
-    }
-    struct Mounted(std::path::PathBuf);
-    impl Drop for Mounted {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg(&self.0).status();
-        }
-    }
-    let log = Log::of_a_thousand();
-    log.freeze(0);
-    let mount = |arguments: &[&str]| {
-        let status = Command::new("mount").args(arguments).status().unwrap();
-        assert!(status.success(), "mount {arguments:?}: {status}");
-    };
-    let path = log.path();
-    let text = path.to_str().unwrap();
-    mount(&["--bind", text, text]);
-    let _mounted = Mounted(path.clone());
-    mount(&["-o", "remount,ro,bind", text]);
-    assert!(fs::write(path.join("x"), "").is_err(), "it is read-only");
-    assert_eq!(check(&log).events, 1000);
-}
-
-/// Beside a writer that rotates, compresses, recycles, is shut down and opened again: nothing is
-/// ever wrong, and what was durable before is there.
-#[test]
-fn a_live_log() {
-    const EVENTS: u64 = 120_000;
-    let place = Place::new();
-    let config = place.small();
-    let done = AtomicBool::new(false);
-    let checked = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for first in (1..=EVENTS).step_by(EVENTS as usize / 4) {
-                let (manager, mut writer) = common::open(&place.log(), config.clone());
-                common::append(&mut writer, first..first + EVENTS / 4);
-                manager.shutdown(writer).unwrap();
-            }
-            done.store(true, Ordering::Release);
-        });
-        common::eventually("there is a log", || place.log().join("wal_identity").exists());
-        let (mut checked, mut last) = (0, 0);
-        while !done.load(Ordering::Acquire) {
-            let report = verify(&place.log()).unwrap();
-            assert!(report.result().is_ok(), "{:?}", report.damages);
-            assert!(report.last_event_id >= last.max(report.durable_event_id), "{report:?}");
-            last = report.last_event_id;
-            checked += 1;
-        }
-        checked
-    });
-    let report = verify(&place.log()).unwrap();
-    assert_eq!((report.damage_count, report.events), (0, EVENTS));
-    assert!(report.cold_segments > 0 && checked > 3, "{checked} checks, {report:?}");
 }
 
 /// What a reader stumbles over in segments that nobody has closed.
