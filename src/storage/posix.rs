@@ -46,6 +46,40 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Resu
     }
 }
 
+/// Reads until the buffer is full or the file ends: one call may give less than was asked for.
+fn read_full(
+    buffer: &mut [u8],
+    offset: u64,
+    mut pread: impl FnMut(&mut [u8], u64) -> rustix::io::Result<usize>,
+) -> rustix::io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        let at = offset + read as u64;
+        match retry(|| pread(&mut buffer[read..], at))? {
+            0 => break,
+            n => read += n,
+        }
+    }
+    Ok(read)
+}
+
+/// Writes everything: one call may take less than it was given.
+fn write_all(
+    bytes: &[u8],
+    offset: u64,
+    mut pwrite: impl FnMut(&[u8], u64) -> rustix::io::Result<usize>,
+) -> rustix::io::Result<()> {
+    let mut written = 0;
+    while written < bytes.len() {
+        let at = offset + written as u64;
+        match retry(|| pwrite(&bytes[written..], at))? {
+            0 => return Err(Errno::IO),
+            n => written += n,
+        }
+    }
+    Ok(())
+}
+
 impl Storage for PosixStorage {
     fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>> {
         let mut flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -283,29 +317,13 @@ impl File for PosixFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let mut read = 0;
-        while read < buffer.len() {
-            let at = offset + read as u64;
-            match retry(|| pread(&self.fd, &mut buffer[read..], at)) {
-                Ok(0) => break,
-                Ok(n) => read += n,
-                Err(errno) => return Err(self.fail("read", errno)),
-            }
-        }
-        Ok(read)
+        read_full(buffer, offset, |buffer, at| pread(&self.fd, buffer, at))
+            .map_err(|errno| self.fail("read", errno))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        let mut written = 0;
-        while written < bytes.len() {
-            let at = offset + written as u64;
-            match retry(|| pwrite(&self.fd, &bytes[written..], at)) {
-                Ok(0) => return Err(self.fail("write", Errno::IO)),
-                Ok(n) => written += n,
-                Err(errno) => return Err(self.fail("write", errno)),
-            }
-        }
-        Ok(())
+        write_all(bytes, offset, |bytes, at| pwrite(&self.fd, bytes, at))
+            .map_err(|errno| self.fail("write", errno))
     }
 
     fn allocate(&self, size: u64) -> Result<()> {
@@ -336,5 +354,60 @@ impl File for PosixFile {
     fn map(&self, size: u64, writable: bool) -> Result<Mapping> {
         Mapping::new(self.fd.as_fd(), size, writable)
             .map_err(|error| Error::io(format_args!("map {}", self.path.display()), &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every way in which a call can fall short: by any count, interrupted, at the end.
+    #[test]
+    fn short_and_interrupted_calls_are_gone_on_with() {
+        let content: Vec<u8> = (0..200).collect();
+        for most in 1..=201 {
+            let mut calls = 0;
+            let mut falls_short = |wanted: usize| {
+                calls += 1;
+                if calls % 3 == 0 {
+                    Err(Errno::INTR)
+                } else {
+                    Ok(wanted.min(most))
+                }
+            };
+            let mut file = vec![0; 7];
+            write_all(&content, 7, |bytes, at| {
+                let n = falls_short(bytes.len())?;
+                assert_eq!(at, file.len() as u64, "it goes on where it stopped");
+                file.extend_from_slice(&bytes[..n]);
+                Ok(n)
+            })
+            .unwrap();
+            assert_eq!(file[7..], content);
+
+            let mut buffer = [0; 250];
+            let read = read_full(&mut buffer, 7, |buffer, at| {
+                let left = &file[at as usize..];
+                let n = falls_short(buffer.len().min(left.len()))?;
+                buffer[..n].copy_from_slice(&left[..n]);
+                Ok(n)
+            });
+            assert_eq!((read.unwrap(), &buffer[..200]), (200, &content[..]));
+        }
+    }
+
+    #[test]
+    fn a_write_that_gets_nowhere_is_an_error() {
+        assert_eq!(write_all(&[1, 2], 0, |_, _| Ok(0)), Err(Errno::IO));
+        let mut left = 1;
+        let full = write_all(&[1, 2], 0, |_, _| {
+            left -= 1;
+            if left == 0 {
+                Ok(1)
+            } else {
+                Err(Errno::NOSPC)
+            }
+        });
+        assert_eq!(full, Err(Errno::NOSPC));
     }
 }
