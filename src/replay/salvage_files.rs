@@ -17,7 +17,7 @@ use super::Site;
 
 impl LogFiles {
     /// Looks for a segment to be read around its damage. Of two files the hot one is taken, unless
-    /// its header is not valid.
+    /// neither its header nor that of its first block is valid.
     pub(super) fn look_salvaging(&self, index: u32, floor: u64) -> Result<Look> {
         let name = file_name::hot(index);
         let hot = self.wal.open(&name, Open::Read)?;
@@ -37,8 +37,10 @@ impl LogFiles {
         let read = read_header(&*file);
         let header = read.as_ref().map_or(None, |header| *header);
         if let (None, Some(cold)) = (header, cold) {
-            let walk = self.salvage_cold(index, cold, floor)?;
-            return found(Kind::Salvaged(Box::new(walk)), Seen::default());
+            if self.first_event_of(index) == 0 {
+                let walk = self.salvage_cold(index, cold, floor)?;
+                return found(Kind::Salvaged(Box::new(walk)), Seen::default());
+            }
         }
         let mut identity = None;
         if !header.is_some_and(|header| header.is_closed()) {
@@ -125,9 +127,10 @@ impl LogFiles {
             content.read_at(&mut bytes, 0);
             return SegmentHeader::decode(&bytes).map_or(0, |header| header.first_event_id);
         };
-        let header = read_header(&*file).unwrap_or(None).filter(|h| h.segment_index == index);
-        if let Some(closed) = header.filter(SegmentHeader::is_closed) {
-            return closed.first_event_id;
+        match read_header(&*file) {
+            Ok(Some(header)) if header.segment_index != index => return 0,
+            Ok(Some(header)) if header.is_closed() => return header.first_event_id,
+            _ => {}
         }
         let mut bytes = [0; BLOCK_HEADER_SIZE];
         match file.read_at(&mut bytes, Layout::block_offset(0)) {
