@@ -8,16 +8,13 @@ use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::{create, Directory, File, Mapping};
+use crate::storage::{create, write_zeros, Directory, File, Mapping};
 
 use super::log::{Log, Signals, SpareFile};
 use super::segment::{now_ns, ActiveFile, Segment};
 use super::wake::Signal;
 use super::worker::{Step, Worker};
 
-/// Disk files are written in pages: larger writes make large folios in the page cache, and a small
-/// sync then writes megabytes.
-const PRE_WRITE_SIZE: usize = 4096;
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// How often the link to the active directory is looked at when there is nothing else to do.
 const IDLE: Duration = Duration::from_secs(1);
@@ -227,18 +224,6 @@ fn pre_write(file: &dyn File, layout: Layout) -> Result<()> {
     file.allocate(layout.file_size())?;
     write_zeros(file, 0, layout.file_size())?;
     file.sync()
-}
-
-/// Fills a part of a disk file with zeros.
-pub fn write_zeros(file: &dyn File, from: u64, to: u64) -> Result<()> {
-    let zeros = [0; PRE_WRITE_SIZE];
-    let mut offset = from;
-    while offset < to {
-        let len = (to - offset).min(PRE_WRITE_SIZE as u64) as usize;
-        file.write_at(&zeros[..len], offset)?;
-        offset += len as u64;
-    }
-    Ok(())
 }
 
 /// Makes a mapped file, allocated and every page present, and has it filled before it gets its

@@ -162,3 +162,16 @@ pub fn create(directory: &dyn Directory, name: &str) -> Result<Arc<dyn File>> {
         crate::error::Error::new(crate::error::Cause::Io, message)
     })
 }
+
+/// Fills a part of a file with zeros. A page at a time: larger writes make large folios in the page
+/// cache, and a small sync then writes megabytes.
+pub fn write_zeros(file: &dyn File, from: u64, to: u64) -> Result<()> {
+    let zeros = [0; 4096];
+    let mut offset = from;
+    while offset < to {
+        let len = (to - offset).min(zeros.len() as u64) as usize;
+        file.write_at(&zeros[..len], offset)?;
+        offset += len as u64;
+    }
+    Ok(())
+}

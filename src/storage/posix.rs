@@ -11,7 +11,7 @@ use rustix::fs::{
 use rustix::io::{pread, pwrite, Errno};
 
 use super::descriptors::Descriptor;
-use super::{Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
+use super::{write_zeros, Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
 use crate::error::{Cause, Error, Result};
 
 /// The real file system.
@@ -265,17 +265,6 @@ impl PosixFile {
         failed(operation, &self.path, errno)
     }
 
-    fn write_zeros(&self, size: u64) -> Result<()> {
-        let zeros = [0; 64 * 1024];
-        let mut offset = self.size()?;
-        while offset < size {
-            let len = (size - offset).min(zeros.len() as u64) as usize;
-            self.write_at(&zeros[..len], offset)?;
-            offset += len as u64;
-        }
-        Ok(())
-    }
-
     /// Anything else under one of our names (a pipe, a device, a directory) is not ours to use.
     fn check_regular(&self) -> Result<()> {
         let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
@@ -329,7 +318,7 @@ impl File for PosixFile {
     fn allocate(&self, size: u64) -> Result<()> {
         match retry(|| fallocate(&self.fd, FallocateFlags::empty(), 0, size)) {
             // ramfs, vfat, ext3: what is written is allocated there too.
-            Err(Errno::OPNOTSUPP) => self.write_zeros(size),
+            Err(Errno::OPNOTSUPP) => write_zeros(self, self.size()?, size),
             allocated => allocated.map_err(|errno| self.fail("allocate", errno)),
         }
     }

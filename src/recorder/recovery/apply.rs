@@ -7,7 +7,7 @@ use crate::directory::{for_each_block, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
-use crate::storage::{create, Directory, File, Open};
+use crate::storage::{create, write_zeros, Directory, File, Open};
 
 use super::aside::{keep_aside, settle_pairs};
 use super::scan::{closed_header, Survey};
@@ -15,7 +15,6 @@ use super::table::Ending;
 use super::walk::TailSegment;
 use crate::recorder::meta_coordinator;
 use crate::recorder::segment::now_ns;
-use crate::recorder::segment_preparer::write_zeros;
 
 /// The log as recovery leaves it.
 #[derive(Debug)]
