@@ -4,12 +4,12 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
 use common::crash::{
-    accepting_loss, active_directory, assert_refused, crash, identity, reboot, recover,
+    accepting_loss, active_directory, assert_refused, crash, identity, offset, reboot, recover,
 };
 use common::{append, assert_holds, contents, decision, expect_cause, open};
 use common::{scenario, spawn_scenario_under, Place};
@@ -237,4 +237,30 @@ fn row_active_directory_lost_when_it_is_the_wal_directory() {
     assert_eq!(manager.log().appended().last_event_id, 50);
     manager.shutdown(writer).unwrap();
     assert_holds(&place.log(), 50);
+}
+
+/// What the disk did to an event that memory still has: it is written again, and what lay there is
+/// kept aside.
+#[test]
+fn a_damaged_disk_file_is_repaired_from_memory() {
+    let place = Place::new();
+    // The first block is durable, and is known to be.
+    crash(CRASHING, &place, 300, 300);
+    recover(&place, 300);
+    crash(CRASHING, &place, 400, 400);
+    let path = place.log().join("FS.00000000.wal");
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .write_all_at(&[0xFF], offset(10) + 16)
+        .unwrap();
+    let damaged = fs::read(&path).unwrap();
+    let (decision, notes) = recover(&place, 400);
+    assert_eq!(decision, "process-crash", "{notes}");
+    assert!(notes.contains("1 events kept aside in FS.00000000.wal.corrupt"), "{notes}");
+    assert_eq!(contents(&place.log())["FS.00000000.wal.corrupt"], damaged);
+    reboot(&place);
+    assert_holds(&place.log(), 400);
+    assert_eq!(recover(&place, 400).0, "clean");
 }

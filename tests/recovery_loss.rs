@@ -210,6 +210,25 @@ fn row_misnamed_ends_the_log_before_it() {
     accept(&place, SEGMENT, "reboot/misnamed", &aside);
 }
 
+/// Open segments whose first blocks were exchanged: every block by itself is as it should be.
+#[test]
+fn row_overlap_ends_the_log_before_both() {
+    let place = Place::new();
+    crash(CRASHING, &place, SEGMENT * 2 + 50, SEGMENT * 2 + 50);
+    reboot(&place);
+    let mut files = [1, 2].map(|index| fs::read(place.log().join(hot(index))).unwrap());
+    let [one, two] = &mut files;
+    let block = 64..64 + 16_448;
+    one[block.clone()].swap_with_slice(&mut two[block]);
+    for (index, bytes) in [(1, &mut *one), (2, &mut *two)] {
+        bytes[..64].copy_from_slice(&SegmentHeader::open(index, 1).encode());
+        fs::write(place.log().join(hot(index)), bytes).unwrap();
+    }
+    assert_refused(&place, &["overlap: segment 1"]);
+    let aside = [(1, &*one), (2, &*two)].map(|(n, bytes)| (hot(n) + ".corrupt", bytes.clone()));
+    accept(&place, SEGMENT, "reboot/overlap", &aside);
+}
+
 /// Nothing is in it: the wrong header names nothing.
 #[test]
 fn row_misnamed_without_events_is_discarded() {

@@ -83,7 +83,7 @@ fn slots_behind_the_last_event_do_not_count() {
 fn headers_that_contradict_the_blocks() {
     type Change = fn(&Log);
     let last_block = Layout::block_offset(2);
-    let changes: [(&str, u64, u64, Change); 13] = [
+    let changes: [(&str, u64, u64, Change); 14] = [
         ("one event more", 812, last_block, |l| l.change_header(1, |h| h.event_count += 1)),
         ("one event less", 812, last_block, |l| l.change_header(1, |h| h.event_count -= 1)),
         ("one block less", 300, 0, |l| l.change_header(1, |h| h.block_count -= 1)),
@@ -91,6 +91,12 @@ fn headers_that_contradict_the_blocks() {
         ("last id", 812, last_block, |l| l.change_header(1, |h| h.last_event_id -= 1)),
         ("chain's end", 812, last_block, |l| l.change_header(1, |h| h.last_chained_checksum ^= 1)),
         ("last below first", 300, 0, |l| l.change_header(1, |h| h.last_event_id = 1)),
+        ("no events", 300, 0, |l| {
+            l.change_header(1, |h| {
+                (h.block_count, h.event_count) = (0, 0);
+                (h.first_event_id, h.last_event_id) = (0, 0);
+            });
+        }),
         ("block index", 556, 64 + 16_448, |l| l.change_block(1, 1, |b| b.block_index = 2)),
         ("count", 556, 64 + 16_448, |l| l.change_block(1, 1, |b| b.event_count = 255)),
         ("checksum", 556, 64 + 16_448, |l| l.change_block(1, 1, |b| b.block_checksum ^= 1)),
@@ -103,6 +109,30 @@ fn headers_that_contradict_the_blocks() {
         change(&log);
         assert_damaged(&log, true, last, offset, what);
     }
+}
+
+/// Every block is whole, and may be the first of its segment: only what the other segment begins with
+/// tells that events are missing.
+#[test]
+fn first_blocks_exchanged_between_open_segments() {
+    let log = Log::of(&[
+        Image::closed(0, 1..=300),
+        Image::open(1, 301..=1324),
+        Image::open(2, 1325..=1400),
+    ]);
+    log.write_meta(1400);
+    let mut files = [1, 2].map(|index| fs::read(log.hot(index)).unwrap());
+    let block = 64..64 + 16_448;
+    let [one, two] = &mut files;
+    one[block.clone()].swap_with_slice(&mut two[block]);
+    for (index, bytes) in [(1, &*one), (2, &*two)] {
+        fs::write(log.hot(index), bytes).unwrap();
+    }
+    let (ids, error) = read_on(&mut log.reader());
+    assert_eq!(ids, (1..=300).chain(1325..=1400).collect::<Vec<_>>(), "{error}");
+    let place = failure(&error, Cause::Corrupt).place;
+    assert_eq!((place.segment_index, place.event_ids), (Some(2), Some((301, 1400))), "{error}");
+    assert!(error.to_string().contains("begins with event 301"), "{error}");
 }
 
 #[test]

@@ -19,6 +19,14 @@ pub fn read_header(file: &dyn File) -> Result<Option<SegmentHeader>> {
     Ok(if read == bytes.len() { SegmentHeader::decode(&bytes) } else { None })
 }
 
+/// What stands as an id in the first slot of a segment; 0 = no events: a file that is used again has
+/// it cleared before it gets its name.
+pub fn first_slot(file: &dyn File) -> Result<u64> {
+    let mut id = [0; 8];
+    let read = file.read_at(&mut id, Layout::event_offset(0))?;
+    Ok(if read == id.len() { u64::from_le_bytes(id) } else { 0 })
+}
+
 /// Gives every whole block from `first` on to `each`, with its number, until `each` says `false`.
 pub fn for_each_block(
     file: &dyn File,

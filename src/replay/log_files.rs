@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::directory::{
-    durable_stamp, load_identity, load_meta, open_active, read_header, ActiveDirectory, FileStream,
-    Identity, Inventory,
+    durable_stamp, first_slot, load_identity, load_meta, open_active, read_header, ActiveDirectory,
+    FileStream, Identity, Inventory,
 };
 use crate::error::{Cause, Error, Place, Result};
-use crate::format::{cold_frame, file_name, RequestEvent, SegmentHeader, SEGMENT_HEADER_SIZE};
+use crate::format::{
+    cold_frame, file_name, Layout, RequestEvent, SegmentHeader, SEGMENT_HEADER_SIZE,
+};
 use crate::storage::{Directory, File, Links, Open, Storage};
 
 use super::damage::Damage;
@@ -118,6 +120,11 @@ impl Segment {
             Kind::Salvaged(segment) => segment.take_damage(),
             _ => None,
         }
+    }
+
+    /// Whether it is open, and read from its disk file.
+    pub fn is_on_disk(&self) -> bool {
+        matches!(self.kind, Kind::Disk(_))
     }
 
     /// Whether events appended later can be read from here, without opening the segment anew.
@@ -321,6 +328,22 @@ impl LogFiles {
             Some(file) => Ok(read_header(&*file)?.is_some_and(|header| header.is_closed())),
             None => Ok(self.wal.open(&file_name::cold(index), Open::Read)?.is_some()),
         }
+    }
+
+    /// The error, when the log ends with the event `end` in an open segment whose events are above
+    /// `floor`, and a later one begins between them: then the last block is another one's.
+    pub(super) fn overlap(&self, index: u32, floor: u64, end: u64) -> Result<Option<Error>> {
+        for &later in Inventory::of(&*self.wal)?.hot.range(index..).skip(1) {
+            let Some(file) = self.wal.open(&file_name::hot(later), Open::Read)? else { continue };
+            let first = first_slot(&*file)?;
+            if first > floor && first <= end {
+                let site = Site { index: later, name: self.path_of(later).display().to_string() };
+                let what =
+                    format!("begins with event {first}, though segment {index} ends with {end}");
+                return Ok(Some(site.damaged(Layout::event_offset(0), (first, end), &what)));
+            }
+        }
+        Ok(None)
     }
 
     /// What is known durable, from meta and from the stamps of this and later segments.

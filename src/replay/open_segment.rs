@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::directory::first_slot;
 use crate::error::Result;
 use crate::format::{Layout, RequestEvent, Rule, SegmentScan};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE, MAX_EVENT_ID};
@@ -37,9 +38,7 @@ impl DiskSegment {
 
     /// What stands in the first slot; 0 = no events.
     pub fn first_event_id(&self) -> Result<u64> {
-        let mut id = [0; 8];
-        let read = self.file.read_at(&mut id, Layout::event_offset(0))?;
-        Ok(if read == id.len() { u64::from_le_bytes(id) } else { 0 })
+        first_slot(&*self.file)
     }
 
     /// The last event read, or the floor.

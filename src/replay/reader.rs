@@ -345,7 +345,11 @@ impl Reader {
             Err(_) if self.salvages => 0,
             read => read?.min(MAX_EVENT_ID),
         };
+        let mut overlap = None;
         if let Some(segment) = &self.segment {
+            if durable_id <= end && segment.is_on_disk() {
+                overlap = self.files.overlap(segment.index, self.floor, end)?;
+            }
             let as_seen = self.files.is_as_seen(segment)?;
             if !as_seen || !segment.is_live() {
                 // Found anew by the next call; what was read of it is passed over then.
@@ -354,6 +358,9 @@ impl Reader {
             if !as_seen && self.look_again(looks) {
                 return Ok(());
             }
+        }
+        if let Some(overlap) = overlap {
+            return Err(overlap);
         }
         if durable_id <= end || (self.salvages && durable_id < self.from) {
             return Err(Error::End);

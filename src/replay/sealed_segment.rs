@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use crate::directory::first_slot;
 use crate::error::{Error, Result};
 use crate::format::{cold_frame, xxh64, BlockHeader, Layout, RequestEvent, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
@@ -125,12 +126,20 @@ impl SealedSegment {
         let (first, last) = (header.first_event_id, header.last_event_id);
         let what = if !header.is_consistent() {
             "the header's counts and event ids do not fit together"
+        } else if header.event_count == 0 && self.has_first_event()? {
+            "the header counts no events, though there are some"
         } else if first != 0 && first <= self.last_event_id {
             "event ids do not rise from the segment before"
         } else {
             return Ok(());
         };
         Err(self.site.damaged(0, (first, last), what))
+    }
+
+    /// Whether something stands in the first slot.
+    fn has_first_event(&self) -> Result<bool> {
+        let Blocks::File(file) = &self.blocks else { return Ok(false) };
+        Ok(first_slot(&**file)? != 0)
     }
 
     fn check_block_header(&self, block: &[u8], count: usize) -> Result<BlockHeader> {

@@ -230,8 +230,10 @@ fn persist_again(
                 && found.durable_event_id <= durable_event_id
         });
         let durable = header.last_event_id <= durable_event_id;
-        anew += u32::from(!sealed && durable);
-        if !sealed || !durable {
+        // What memory has is right where the disk file contradicts its own seal.
+        let proven = block * EVENTS_PER_BLOCK as u32 + count as u32 <= segment.on_disk;
+        anew += u32::from(durable && !(sealed && proven));
+        if !(sealed && proven && durable) {
             segment.disk.write_at(events, at + BLOCK_HEADER_SIZE as u64)?;
             headers.push((at, header.encode()));
         }

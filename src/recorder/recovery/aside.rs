@@ -41,7 +41,7 @@ pub fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovere
     for segment in &survey.log.tail {
         if segment.is_copied_aside(survey.loss_accepted())? {
             let name = copy_aside(wal, &*segment.disk, segment.index)?;
-            note(recovered, segment.beyond, &name);
+            note(recovered, segment.beyond.max(segment.differing), &name);
         }
     }
     for active in &survey.active_beyond {

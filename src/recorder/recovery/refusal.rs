@@ -62,6 +62,7 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Error {
             None => "it is missing, later ones are there".to_owned(),
         },
         Break::Misnamed => "the index in its header is another".to_owned(),
+        Break::Overlap => "a later segment begins among its events".to_owned(),
         Break::ActiveLost => format!("its file is not in {active}"),
         Break::ActiveContradicts => format!("the files in {active} contradict it"),
     };

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{durable_stamp, load_meta, scan_segment, Inventory};
+use crate::directory::{durable_stamp, first_slot, load_meta, scan_segment, Inventory};
 use crate::error::{Place, Result};
 use crate::format::{file_name, Layout, MetaState, Rule, SegmentHeader, MAX_EVENT_ID};
 use crate::storage::{Directory, Storage};
@@ -215,6 +215,7 @@ impl Look<'_> {
                 Some(floor) => floor,
                 None => floor_of_unreadable(&tail, durable_event_id)?,
             },
+            floor: 0,
             ended: false,
             at: Break::Slot,
             place: Place::default(),
@@ -384,9 +385,7 @@ fn oldest(tail: &[TailSegment], inventory: &Inventory) -> u32 {
 /// or, when it has none, where the log is known to have ended.
 fn floor_of_unreadable(tail: &[TailSegment], durable_event_id: u64) -> Result<u64> {
     let Some(first) = tail.first() else { return Ok(durable_event_id) };
-    let mut id = [0; 8];
-    first.disk.read_at(&mut id, Layout::event_offset(0))?;
-    Ok(match u64::from_le_bytes(id) {
+    Ok(match first_slot(&*first.disk)? {
         0 => durable_event_id,
         id => id - 1,
     })

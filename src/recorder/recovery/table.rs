@@ -305,6 +305,9 @@ pub enum Break {
     Missing,
     /// A segment with events bears the name of another index.
     Misnamed,
+    /// A later segment begins among the events of the one the log ends in: a block of that one is
+    /// another segment's.
+    Overlap,
     /// The process crashed, and the segment's file is not in the active directory.
     ActiveLost,
     /// Active events are not the persisted ones, or are broken themselves.
@@ -347,7 +350,7 @@ pub enum Ending {
 }
 
 /// How the log ends: the third part of the table.
-pub static ENDING: [Row<EndFound, Ending>; 7] = [
+pub static ENDING: [Row<EndFound, Ending>; 8] = [
     Row {
         label: "whole",
         holds: |found| found.at == Break::Slot && !found.beyond && !found.is_below_durable(),
@@ -373,6 +376,7 @@ pub static ENDING: [Row<EndFound, Ending>; 7] = [
         then: Ending::Refuse,
     },
     Row { label: "misnamed", holds: |found| found.at == Break::Misnamed, then: Ending::Refuse },
+    Row { label: "overlap", holds: |found| found.at == Break::Overlap, then: Ending::Refuse },
     Row {
         label: "active-segment-lost",
         holds: |found| found.at == Break::ActiveLost,

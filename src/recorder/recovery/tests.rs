@@ -101,9 +101,8 @@ fn every_segment_hits_exactly_one_row() {
 #[test]
 fn every_end_hits_exactly_one_row() {
     let mut all = Vec::new();
-    for at in
-        [Break::Slot, Break::Missing, Break::Misnamed, Break::ActiveLost, Break::ActiveContradicts]
-    {
+    let breaks = [Break::Slot, Break::Missing, Break::Misnamed, Break::Overlap];
+    for at in breaks.into_iter().chain([Break::ActiveLost, Break::ActiveContradicts]) {
         for last_to_durable in [Ordering::Less, Ordering::Equal, Ordering::Greater] {
             for beyond in BOTH {
                 all.extend(BOTH.map(|proven_beyond| EndFound {

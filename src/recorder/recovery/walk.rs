@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::directory::{for_each_block, read_header, scan_segment};
+use crate::directory::{first_slot, for_each_block, read_header, scan_segment};
 use crate::error::{Place, Result};
 use crate::format::{file_name, Layout, LogEnd, Rule, SegmentHeader};
-use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::{Directory, File, Open};
 
 use super::table::{decide, Action, Break, EndFound, HeaderFound, SegmentFound, SEGMENT};
@@ -35,6 +35,8 @@ pub struct TailSegment {
     pub beyond: u32,
     /// The same of the active file.
     pub active_beyond: u32,
+    /// Slots of the disk file with events that the active file does not have there.
+    pub differing: u32,
 }
 
 impl TailSegment {
@@ -54,6 +56,7 @@ impl TailSegment {
             on_disk: 0,
             beyond: 0,
             active_beyond: 0,
+            differing: 0,
         }))
     }
 
@@ -67,10 +70,14 @@ impl TailSegment {
         self.end.event_count == 0 && self.beyond == 0
     }
 
-    /// Whether its file is copied before its end is cleared: it holds events there or, when loss is
-    /// accepted, some that look like those of its former life and may be others.
+    /// Whether its file is copied before its end is cleared and what memory has is written over it:
+    /// it holds other events there or, when loss is accepted, some that look like those of its former
+    /// life and may be others.
     pub fn is_copied_aside(&self, loss_accepted: bool) -> Result<bool> {
         let count = self.end.event_count;
+        if count > 0 && self.differing > 0 {
+            return Ok(true);
+        }
         if count == 0 || self.beyond > 0 || !loss_accepted {
             return Ok(count > 0 && self.beyond > 0);
         }
@@ -105,10 +112,7 @@ impl TailSegment {
     /// Events in a file of which nothing is in the log, whatever their ids: they may be nowhere else.
     /// A file that is only prepared has nothing in its first slot.
     pub fn displaced(&self) -> Result<u32> {
-        let mut id = [0; 8];
-        let read = self.disk.read_at(&mut id, Layout::event_offset(0))?;
-        let is_prepared = read < id.len() || id == [0; 8];
-        if is_prepared || self.end.event_count > 0 {
+        if self.end.event_count > 0 || first_slot(&*self.disk)? == 0 {
             return Ok(0);
         }
         events_above(&*self.disk, 0)
@@ -144,6 +148,8 @@ pub struct Walk {
     pub crashed: bool,
     /// The last accepted event.
     pub last_event_id: u64,
+    /// The last event before the segment that is followed.
+    pub floor: u64,
     /// Whether the log has ended: what is still to come does not belong to it.
     pub ended: bool,
     /// What ended it.
@@ -173,6 +179,7 @@ impl Walk {
             segment.active = active.remove(&segment.index);
             self.step(segment)?;
         }
+        self.reject_overlapped(tail)?;
         for (index, file) in active {
             let events = events_above(&*file, self.last_event_id)?;
             if events > 0 {
@@ -225,6 +232,7 @@ impl Walk {
     /// Decides which events of a segment belong to the log: by the disk, or by memory if there is.
     fn accept(&mut self, segment: &mut TailSegment) -> Result<()> {
         let floor = self.last_event_id;
+        self.floor = floor;
         let rule = Rule::Disk { durable_id: self.durable_event_id };
         let disk = scan_segment(&*segment.disk, rule, floor)?;
         let memory = match &segment.active {
@@ -256,9 +264,11 @@ impl Walk {
         if let (Some(active), Some(memory)) = (&segment.active, memory) {
             segment.active_beyond = memory.events_beyond;
             segment.beyond = 0;
+            let (same, differing) = compare(&*segment.disk, &**active, disk.event_count, floor)?;
+            segment.differing = differing;
             let agree = segment.layout == Layout::of_file(active.size()?)
                 && disk.event_count <= memory.event_count
-                && same_events(&*segment.disk, &**active, disk.event_count)?;
+                && same;
             if !agree || memory.events_beyond > 0 {
                 self.breaks(Break::ActiveContradicts, segment.index, Some(offset));
                 return Ok(());
@@ -273,6 +283,29 @@ impl Walk {
         let lost = self.crashed && segment.active.is_none();
         let at = if lost { Break::ActiveLost } else { Break::Slot };
         self.breaks(at, segment.index, Some(offset));
+        Ok(())
+    }
+
+    /// Blocks of the segment the log ends in may be another segment's, each of them whole: then that
+    /// one begins among its events, and none of them can be believed.
+    fn reject_overlapped(&mut self, tail: &mut [TailSegment]) -> Result<()> {
+        let Some(at) = tail.iter().rposition(|segment| segment.end.event_count > 0) else {
+            return Ok(());
+        };
+        let (floor, end) = (self.floor, self.last_event_id);
+        let mut overlaps = false;
+        for later in &tail[at + 1..] {
+            let first = first_slot(&*later.disk)?;
+            overlaps |= first > floor && first <= end;
+        }
+        if overlaps && self.at == Break::Slot {
+            let last = &mut tail[at];
+            last.beyond = last.beyond.max(last.end.event_count);
+            last.end = LogEnd { last_event_id: floor, ..LogEnd::default() };
+            self.last_event_id = floor;
+            self.events_beyond += u64::from(last.beyond);
+            self.breaks(Break::Overlap, last.index, Some(0));
+        }
         Ok(())
     }
 
@@ -312,18 +345,25 @@ pub fn events_above(file: &dyn File, event_id: u64) -> Result<u32> {
     Ok(end.event_count + end.events_beyond)
 }
 
-/// Whether two files have the same first `count` events.
-fn same_events(a: &dyn File, b: &dyn File, count: u32) -> Result<bool> {
-    let mut same = true;
-    let mut left = count as usize;
-    for_each_block(a, 0, |block, ours| {
-        let len = left.min(EVENTS_PER_BLOCK) * EVENT_SIZE;
-        let mut theirs = vec![0; len];
-        let at = Layout::block_offset(block) + BLOCK_HEADER_SIZE as u64;
-        let read = b.read_at(&mut theirs, at)?;
-        same = read == len && theirs == ours[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + len];
-        left -= len / EVENT_SIZE;
-        Ok(same && left > 0)
+/// Whether the active file has the first `count` events of the disk file; and how many slots of the
+/// disk file with ids above `floor` are others. Lower ones are of the file's former life.
+fn compare(disk: &dyn File, active: &dyn File, count: u32, floor: u64) -> Result<(bool, u32)> {
+    let (mut same, mut differing) = (true, 0);
+    let mut memory = vec![0; BLOCK_SIZE];
+    for_each_block(disk, 0, |block, bytes| {
+        let read = active.read_at(&mut memory, Layout::block_offset(block))?;
+        memory[read..].fill(0);
+        let proven = (count as usize).saturating_sub(block as usize * EVENTS_PER_BLOCK);
+        let pairs = bytes.chunks_exact(EVENT_SIZE).zip(memory.chunks_exact(EVENT_SIZE));
+        let header = BLOCK_HEADER_SIZE / EVENT_SIZE;
+        for (slot, (ours, theirs)) in pairs.skip(header).enumerate() {
+            if ours != theirs {
+                same &= slot >= proven;
+                let id = ours.first_chunk().map_or(0, |id| u64::from_le_bytes(*id));
+                differing += u32::from(id > floor);
+            }
+        }
+        Ok(true)
     })?;
-    Ok(same)
+    Ok((same, differing))
 }
