@@ -335,6 +335,9 @@ impl LogFiles {
     pub(super) fn overlap(&self, index: u32, floor: u64, end: u64) -> Result<Option<Error>> {
         for &later in Inventory::of(&*self.wal)?.hot.range(index..).skip(1) {
             let Some(file) = self.wal.open(&file_name::hot(later), Open::Read)? else { continue };
+            if read_header(&*file)?.is_none_or(|header| header.segment_index != later) {
+                continue;
+            }
             let first = first_slot(&*file)?;
             if first > floor && first <= end {
                 let site = Site { index: later, name: self.path_of(later).display().to_string() };

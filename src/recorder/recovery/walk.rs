@@ -294,7 +294,8 @@ impl Walk {
         };
         let (floor, end) = (self.floor, self.last_event_id);
         let mut overlaps = false;
-        for later in &tail[at + 1..] {
+        let by_name = |s: &&TailSegment| s.header.is_some_and(|h| h.segment_index == s.index);
+        for later in tail[at + 1..].iter().filter(by_name) {
             let first = first_slot(&*later.disk)?;
             overlaps |= first > floor && first <= end;
         }
