@@ -291,5 +291,9 @@ fn g6_any_call_of_an_open_fails() {
         "{:?}",
         failures.ended
     );
-    write_row("call-failures-open", "a system call of an open fails", &failures, &[]);
+    failures.bench.bug = Some(Bug::SyncTriedAgain);
+    let planted = must_fail(Bug::SyncTriedAgain, || {
+        failures.sweep(Whose::Opening, &[FDATASYNC], 20, |bench| crashed.put_back(bench));
+    });
+    write_row("call-failures-open", "a system call of an open fails", &failures, &[planted]);
 }

@@ -109,8 +109,8 @@ impl Drop for StopAtEnd<'_> {
 
 /// Lets retention loose on everything, and a moment later lowers the floor again: what is there when
 /// that call returns must still be there when the log has gone on. Returns how many segments that
-/// were to stay have gone.
-fn let_loose_and_hold(place: &Place, log: &Log, round: u64) -> u64 {
+/// were to stay have gone. Not `is_lowered`: as a recorder does that does not obey that call.
+fn let_loose_and_hold(place: &Place, log: &Log, round: u64, is_lowered: bool) -> u64 {
     let newest = u64::from(log.appended().last_segment_index);
     log.set_retention_floor(newest * SEGMENT + 1).unwrap();
     let pause = Duration::from_micros(round * 37 % 1500);
@@ -120,7 +120,9 @@ fn let_loose_and_hold(place: &Place, log: &Log, round: u64) -> u64 {
     }
     let oldest = *segments(place).first().unwrap();
     let held = oldest + round % 3;
-    log.set_retention_floor(held * SEGMENT + 1 + round % SEGMENT).unwrap();
+    if is_lowered {
+        log.set_retention_floor(held * SEGMENT + 1 + round % SEGMENT).unwrap();
+    }
     let there: BTreeSet<u64> = segments(place).range(held..).copied().collect();
     let at = log.appended().last_segment_index;
     eventually("the log goes on", || log.appended().last_segment_index > at + 1);
@@ -134,12 +136,17 @@ fn let_loose_and_hold(place: &Place, log: &Log, round: u64) -> u64 {
     gone
 }
 
-#[test]
-fn g11_nothing_planned_under_an_older_floor_is_deleted_under_a_newer_one() {
-    let rounds = ledger::times(300, 5_000);
-    let mut gone = 0;
-    let mut deleted = 0;
-    for cold in [0, 1] {
+/// What a recorder has done beside which the floor was moved.
+#[derive(Default)]
+struct Retention {
+    deleted: u64,
+    /// Segments that were to stay.
+    gone: u64,
+}
+
+impl Retention {
+    /// Moves the floor in a log that goes on, and stops when anything has gone.
+    fn hurry(&mut self, cold: u32, rounds: u64, is_lowered: bool) {
         let place = Place::new();
         let (manager, mut writer) = open(&place.log(), config(&place, 1, cold));
         let log = manager.log().clone();
@@ -155,13 +162,29 @@ fn g11_nothing_planned_under_an_older_floor_is_deleted_under_a_newer_one() {
             });
             let _stop = StopAtEnd(&done);
             eventually("there is something to delete", || log.appended().last_segment_index > 3);
-            for round in 0..rounds / 2 {
-                gone += let_loose_and_hold(&place, &log, round);
+            for round in 0..rounds {
+                self.gone += let_loose_and_hold(&place, &log, round, is_lowered);
+                if self.gone > 0 {
+                    break;
+                }
             }
         });
-        deleted += log.metrics().segments_deleted;
+        self.deleted += log.metrics().segments_deleted;
         manager.shutdown(writer).unwrap();
     }
+}
+
+#[test]
+fn g11_nothing_planned_under_an_older_floor_is_deleted_under_a_newer_one() {
+    let rounds = ledger::times(300, 5_000);
+    let mut retention = Retention::default();
+    for cold in [0, 1] {
+        retention.hurry(cold, rounds / 2, true);
+    }
+    let mut planted = Retention::default();
+    planted.hurry(0, 50, false);
+    assert!(planted.gone > 0, "a floor that is not lowered is not found");
+    let Retention { deleted, gone } = retention;
     ledger::record(Row {
         name: "retention-floor",
         fault: "retention floor lowered while segments are being deleted",
@@ -170,7 +193,7 @@ fn g11_nothing_planned_under_an_older_floor_is_deleted_under_a_newer_one() {
         lost: gone * SEGMENT,
         invented: 0,
         undetected: 0,
-        planted: &[],
+        planted: &["a floor that is not lowered"],
     });
     assert_eq!(gone, 0, "segments that were to stay");
     assert!(deleted > rounds / 4, "retention had something to do: {deleted} segments");
