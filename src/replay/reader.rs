@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Cause, Error, Place, Result};
-use crate::format::{RequestEvent, EVENTS_PER_BLOCK, MAX_EVENT_ID};
+use crate::format::{RequestEvent, EVENTS_PER_BLOCK};
 use crate::storage::{PosixStorage, Storage};
 
 use super::damage::{Damage, DamageKind};
 use super::log_files::{How, LogFiles, Segment};
 use super::Step;
+
+mod end;
 
 /// How often in a row the files may contradict each other before that is believed: a listing is
 /// not a snapshot, and the writer goes on meanwhile.
@@ -337,84 +339,6 @@ impl Reader {
             }
         }
         Ok(false)
-    }
-
-    /// The end of the log, after the event `end`, unless more is known to be durable.
-    fn stop_at(&mut self, end: u64, looks: &mut u32) -> Result<()> {
-        let durable_id = match self.files.durable_id() {
-            Err(_) if self.salvages => 0,
-            read => read?.min(MAX_EVENT_ID),
-        };
-        let mut overlap = None;
-        if let Some(segment) = &self.segment {
-            if durable_id <= end && segment.is_on_disk() {
-                overlap = self.files.overlap(segment.index, self.floor, end)?;
-            }
-            let as_seen = self.files.is_as_seen(segment)?;
-            if !as_seen || !segment.is_live() {
-                // Found anew by the next call; what was read of it is passed over then.
-                self.segment = None;
-            }
-            if !as_seen && self.look_again(looks) {
-                return Ok(());
-            }
-        }
-        if let Some(overlap) = overlap {
-            return Err(overlap);
-        }
-        if durable_id <= end || (self.salvages && durable_id < self.from) {
-            return Err(Error::End);
-        }
-        if self.look_again(looks) {
-            return Ok(());
-        }
-        let message = format!("events {} to {durable_id} were durable and are gone", end + 1);
-        let place = Place {
-            segment_index: self.next_index,
-            offset: None,
-            event_ids: Some((end + 1, durable_id)),
-        };
-        if self.salvages {
-            self.from = durable_id + 1;
-        }
-        Err(Error::new(Cause::Corrupt, message).at(place))
-    }
-
-    fn look_again(&self, looks: &mut u32) -> bool {
-        look_again(&self.files, looks)
-    }
-
-    /// Retention was faster: goes on at the oldest event there is, and says what is gone.
-    fn pass_gap(&mut self, index: u32) -> Result<()> {
-        let mut looks = 0;
-        let (mut next_index, mut first) = (self.next_index, 0);
-        while let Some(&oldest) = self.files.indexes()?.first() {
-            next_index = Some(oldest);
-            if let Ok(Some(segment)) = self.files.open_segment(oldest, self.floor) {
-                first = segment.first_event_id().unwrap_or(0);
-                if first != 0 {
-                    self.segment = Some(segment);
-                    break;
-                }
-            }
-            // Gone as well, or something is wrong with it, which is for the next read to say.
-            if !self.look_again(&mut looks) {
-                break;
-            }
-        }
-        self.next_index = next_index;
-        let from = self.from;
-        self.from = from.max(first);
-        let (message, event_ids) = match first {
-            0 => (format!("retention has removed events from {from} on"), None),
-            _ if first <= from => return Ok(()),
-            _ => {
-                let ids = (from, first - 1);
-                (format!("retention has removed events {} to {}", ids.0, ids.1), Some(ids))
-            }
-        };
-        let place = Place { segment_index: Some(index), offset: None, event_ids };
-        Err(Error::new(Cause::Gap, message).at(place))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::directory::{durable_stamp, first_slot, load_meta, scan_segment, Inventory};
 use crate::error::{Place, Result};
-use crate::format::{file_name, Layout, MetaState, Rule, SegmentHeader, MAX_EVENT_ID};
+use crate::format::{file_name, MetaState, Rule, SegmentHeader, MAX_EVENT_ID};
 use crate::storage::{Directory, Storage};
 
 use super::origin::{find_origin, ActiveFiles, OriginSurvey};
