@@ -23,10 +23,14 @@ use super::{fork, last_error, signals};
 /// One thread, the writer, appends (append, append_batch, claim, commit). The writer may be
 /// another thread later if something orders the two, such as a join or a mutex. All other calls
 /// may come from any thread at any time, also while the writer appends.
+///
+/// In C's order: `magic` and the writer's first fields are all of it that an append reads, in one
+/// cache line.
+#[repr(C)]
 pub struct Wal {
     magic: AtomicU32,
-    inside: Calls,
     writer: UnsafeCell<ManuallyDrop<Writer>>,
+    inside: Calls,
     log: Arc<Log>,
     manager: UnsafeCell<ManuallyDrop<Manager>>,
 }
@@ -129,13 +133,30 @@ pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result
     )
 }
 
-/// A call that the writer alone may make. The hot path: a test of the pointer and of the magic
-/// number, and then `call`, inlined.
+/// The hot path: a test of the pointer and of the magic number, and then `call`, inlined, which must
+/// not panic. `None` if the handle is not good: [`with_writer`] has the words for it.
+///
+/// # Safety
+/// As for [`with_writer`].
+#[inline(always)]
+pub(super) unsafe fn try_with_writer<T>(
+    wal: *mut Wal,
+    call: impl FnOnce(&mut Writer) -> Option<T>,
+) -> Option<T> {
+    // SAFETY: the caller's promise.
+    let handle = unsafe { argument::try_borrow(wal) }?;
+    if handle.magic.load(Ordering::Relaxed) != LIVE {
+        return None;
+    }
+    // SAFETY: as in `with_writer`.
+    call(unsafe { &mut *handle.writer.get() })
+}
+
+/// A call that the writer alone may make.
 ///
 /// # Safety
 /// `wal` is NULL or a handle that is not shut down before this call returns, and no other thread
 /// is in a call of this kind on it.
-#[inline(always)]
 pub(super) unsafe fn with_writer(
     wal: *mut Wal,
     call: impl FnOnce(&mut Writer) -> Result<()>,
