@@ -23,16 +23,19 @@ use super::{fork, last_error, signals};
 /// One thread, the writer, appends (append, append_batch, claim, commit). The writer may be
 /// another thread later if something orders the two, such as a join or a mutex. All other calls
 /// may come from any thread at any time, also while the writer appends.
-///
-/// In C's order: `magic` and the writer's first fields are all of it that an append reads, in one
-/// cache line.
-#[repr(C)]
 pub struct Wal {
-    magic: AtomicU32,
-    writer: UnsafeCell<ManuallyDrop<Writer>>,
+    writing: Writing,
     shared: Shared,
     inside: Calls,
     manager: UnsafeCell<ManuallyDrop<Manager>>,
+}
+
+/// The writer's half. In C's order: `magic` and the writer's first fields are all of a handle that an
+/// append reads, in one cache line.
+#[repr(C, align(128))]
+struct Writing {
+    magic: AtomicU32,
+    writer: UnsafeCell<ManuallyDrop<Writer>>,
 }
 
 /// What calls from other threads read. Not beside the writer, who would lose that line to each of
@@ -60,8 +63,10 @@ impl Wal {
         let log = Arc::clone(manager.log());
         fork::register(&log);
         Box::into_raw(Box::new(Wal {
-            magic: AtomicU32::new(LIVE),
-            writer: UnsafeCell::new(ManuallyDrop::new(writer)),
+            writing: Writing {
+                magic: AtomicU32::new(LIVE),
+                writer: UnsafeCell::new(ManuallyDrop::new(writer)),
+            },
             shared: Shared { magic: AtomicU32::new(LIVE), log },
             inside: Calls::default(),
             manager: UnsafeCell::new(ManuallyDrop::new(manager)),
@@ -153,11 +158,11 @@ pub(super) unsafe fn try_with_writer<T>(
 ) -> Option<T> {
     // SAFETY: the caller's promise.
     let handle = unsafe { argument::try_borrow(wal) }?;
-    if handle.magic.load(Ordering::Relaxed) != LIVE {
+    if handle.writing.magic.load(Ordering::Relaxed) != LIVE {
         return None;
     }
     // SAFETY: as in `with_writer`.
-    call(unsafe { &mut *handle.writer.get() })
+    call(unsafe { &mut *handle.writing.writer.get() })
 }
 
 /// A call that the writer alone may make.
@@ -176,7 +181,7 @@ pub(super) unsafe fn with_writer(
     };
     // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises that
     // there is no other one of them now. The reference does not outlive this call.
-    let writer = unsafe { &mut *handle.writer.get() };
+    let writer = unsafe { &mut *handle.writing.writer.get() };
     guard(
         || call(writer).map_err(|error| handle.refusal(error)),
         |panic| handle.shared.log.fail(panic),
@@ -210,13 +215,13 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
             let swapped =
                 magic.compare_exchange(LIVE, SHUT_DOWN, Ordering::AcqRel, Ordering::Relaxed);
             swapped.map_err(|_| not_a_handle())?;
-            handle.magic.store(SHUT_DOWN, Ordering::Relaxed);
+            handle.writing.magic.store(SHUT_DOWN, Ordering::Relaxed);
             // SAFETY: the exchange lets one call through, once, so each is taken once. No other
             // call uses the writer any more (the caller's promise), and none but this one ever
             // uses the manager.
             let (manager, writer) = unsafe {
                 let manager = ManuallyDrop::take(&mut *handle.manager.get());
-                (manager, ManuallyDrop::take(&mut *handle.writer.get()))
+                (manager, ManuallyDrop::take(&mut *handle.writing.writer.get()))
             };
             let _blocked = signals::Blocked::new();
             let result = manager.shutdown(writer);
