@@ -46,7 +46,7 @@ test-rust:
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --locked --lib model
 
 test-c:
-	tools/require.sh cargo gcc g++ cmake make pkg-config
+	tools/require.sh cargo gcc g++ cmake make pkg-config python3 valgrind
 	$(call CONFIGURE,ON)
 	$(BUILD_ALL)
 	ctest --test-dir $(BUILD) --output-on-failure

@@ -42,6 +42,19 @@ pub(super) unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> Result<&'a 
     Ok(unsafe { &*pointer })
 }
 
+/// The same, without words for what is wrong: for the hot path, which leaves them to others.
+///
+/// # Safety
+/// As for [`borrow`].
+#[inline(always)]
+pub(super) unsafe fn try_borrow<'a, T>(pointer: *const T) -> Option<&'a T> {
+    if pointer.is_null() || !pointer.is_aligned() {
+        return None;
+    }
+    // SAFETY: checked to be neither NULL nor misaligned; the rest is the caller's promise.
+    Some(unsafe { &*pointer })
+}
+
 /// The `count` values an argument points at. With none, the pointer does not matter.
 ///
 /// # Safety
@@ -71,6 +84,15 @@ pub(super) struct Out<T>(*mut T);
 pub(super) unsafe fn out<T>(pointer: *mut T, name: &str) -> Result<Out<T>> {
     check(pointer, name)?;
     Ok(Out(pointer))
+}
+
+/// The same, without words for what is wrong.
+///
+/// # Safety
+/// As for [`out`].
+#[inline(always)]
+pub(super) unsafe fn try_out<T>(pointer: *mut T) -> Option<Out<T>> {
+    (!pointer.is_null() && pointer.is_aligned()).then_some(Out(pointer))
 }
 
 impl<T> Out<T> {

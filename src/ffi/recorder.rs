@@ -4,13 +4,13 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use crate::format::{MetaState, RequestEvent};
-use crate::recorder::Manager;
+use crate::recorder::{Manager, Writer};
 
 use super::argument::{self, refused};
 use super::config::{log_options, WalConfig};
 use super::guard::guard;
-use super::handle::{self, with_log, with_writer, Wal};
-use super::status::Status;
+use super::handle::{self, try_with_writer, with_log, with_writer, Wal};
+use super::status::{Status, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
 /// Opens the log in directory `dir` for writing: makes the directory if need be, locks it, recovers
@@ -68,6 +68,25 @@ pub unsafe extern "C" fn fs_wal_open(
 pub unsafe extern "C" fn fs_wal_append(wal: *mut Wal, event: *const RequestEvent) -> Status {
     // SAFETY: the header asks for an open handle, for the writer's thread, and for an event that
     // can be read.
+    unsafe {
+        let fast =
+            |writer: &mut Writer| writer.try_append(argument::try_borrow(event)?).then_some(());
+        match try_with_writer(wal, fast) {
+            Some(()) => FS_WAL_OK,
+            None => append_slowly(wal, event),
+        }
+    }
+}
+
+/// All of an append, from the beginning. A call in the last place, out of line, that cannot unwind,
+/// so that the hot path needs no stack and saves no register.
+///
+/// # Safety
+/// As for [`fs_wal_append`].
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn append_slowly(wal: *mut Wal, event: *const RequestEvent) -> Status {
+    // SAFETY: the caller's promise.
     unsafe { with_writer(wal, |writer| writer.append(argument::borrow(event, "event")?)) }
 }
 
@@ -120,6 +139,27 @@ pub unsafe extern "C" fn fs_wal_claim(wal: *mut Wal, slot: *mut *mut RequestEven
     // SAFETY: the header asks for an open handle, for the writer's thread, and for a pointer that
     // can be written.
     unsafe {
+        let fast = |writer: &mut Writer| {
+            let slot = argument::try_out(slot)?;
+            slot.set(writer.try_claim()?);
+            Some(())
+        };
+        match try_with_writer(wal, fast) {
+            Some(()) => FS_WAL_OK,
+            None => claim_slowly(wal, slot),
+        }
+    }
+}
+
+/// As [`append_slowly`].
+///
+/// # Safety
+/// As for [`fs_wal_claim`].
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn claim_slowly(wal: *mut Wal, slot: *mut *mut RequestEvent) -> Status {
+    // SAFETY: the caller's promise.
+    unsafe {
         with_writer(wal, |writer| {
             let slot = argument::out(slot, "slot")?;
             slot.set(writer.claim()?);
@@ -138,6 +178,22 @@ pub unsafe extern "C" fn fs_wal_claim(wal: *mut Wal, slot: *mut *mut RequestEven
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_commit(wal: *mut Wal, event_id: u64) -> Status {
     // SAFETY: the header asks for an open handle and for the writer's thread.
+    unsafe {
+        match try_with_writer(wal, |writer| writer.try_commit(event_id).then_some(())) {
+            Some(()) => FS_WAL_OK,
+            None => commit_slowly(wal, event_id),
+        }
+    }
+}
+
+/// As [`append_slowly`].
+///
+/// # Safety
+/// As for [`fs_wal_commit`].
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn commit_slowly(wal: *mut Wal, event_id: u64) -> Status {
+    // SAFETY: the caller's promise.
     unsafe { with_writer(wal, |writer| writer.commit(event_id)) }
 }
 

@@ -9,6 +9,7 @@ pub mod cold_frame;
 mod event;
 pub mod file_name;
 mod frame_header;
+mod fused_xxh64;
 mod identity_record;
 mod log_end;
 mod meta_record;

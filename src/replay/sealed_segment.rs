@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::directory::first_slot;
 use crate::error::{Error, Result};
-use crate::format::{cold_frame, xxh64, BlockHeader, Layout, RequestEvent, SegmentHeader};
+use crate::format::{block_checksums, cold_frame};
+use crate::format::{BlockHeader, Layout, RequestEvent, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::File;
 
@@ -171,12 +172,10 @@ impl SealedSegment {
         if !self.verify {
             return Ok(());
         }
-        let plain = xxh64(events, 0);
+        let (plain, chained) = block_checksums(events, self.chained);
         if plain != header.block_checksum {
             return Err(self.damaged_block(Some(header), "the block checksum does not match"));
         }
-        // The first block's chain begins with 0: it is the same sum.
-        let chained = if self.chained == 0 { plain } else { xxh64(events, self.chained) };
         if chained != header.chained_checksum {
             return Err(self.damaged_block(Some(header), "the chained checksum does not match"));
         }
