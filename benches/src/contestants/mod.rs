@@ -90,7 +90,8 @@ impl<C: Contestant> Entrant for Entry<C> {
         for n in 0..pace.events {
             let intended = schedule.tick(n);
             clock::spin_until(intended);
-            event.event_id = self.next_id + n;
+            event.event_id = self.next_id;
+            self.next_id += 1;
             event.timestamp = intended;
             let begin = clock::now();
             self.contestant.append(black_box(&event));
@@ -100,7 +101,6 @@ impl<C: Contestant> Entrant for Entry<C> {
                 break;
             }
         }
-        self.next_id += samples.len() as u64;
     }
 
     fn settle(&mut self) {
