@@ -23,6 +23,15 @@ pub fn ticks_per_ns() -> f64 {
     })
 }
 
+/// The smallest step that this clock makes, in nanoseconds.
+pub fn step_ns() -> f64 {
+    let steps = (0..100_000).map(|_| {
+        let before = now();
+        now() - before
+    });
+    to_ns(steps.filter(|&step| step > 0).min().unwrap_or(0) as f64)
+}
+
 pub fn to_ns(ticks: f64) -> f64 {
     ticks / ticks_per_ns()
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::abi::Config;
 use crate::bench::Bench;
+use crate::clock;
 use crate::contestants::{
     baselines, Entrant, Entry, Library, Memory, Timer, LIBRARY, MEMORY, TIMER,
 };
@@ -56,6 +57,7 @@ pub fn run(bench: &mut Bench) {
     bench.remove(&["p2", "p2-baselines"]);
     report_latencies(bench, &names, &turns);
     report_counts(bench, &names, &turns);
+    remark_on_clock(bench);
     draw(bench, &names, &turns);
 }
 
@@ -84,8 +86,8 @@ fn report_latencies(bench: &mut Bench, names: &[&str], turns: &[Turns]) {
     let plain: Pick = |turns| &turns.plain;
     let corrected: Pick = |turns| &turns.corrected;
     let tables = [
-        ("Latency at a million a second, ns", plain),
-        ("The same from when each event was due, ns", corrected),
+        ("Latency at a million a second", plain),
+        ("The same, from when each event was due", corrected),
     ];
     let floor = names.iter().position(|name| *name == MEMORY).expect("there is a floor");
     for (title, pick) in tables {
@@ -95,16 +97,25 @@ fn report_latencies(bench: &mut Bench, names: &[&str], turns: &[Turns]) {
                 let at = |turns: &Turns| -> Vec<f64> {
                     pick(turns).iter().map(|turn| turn.percentile_ns(percentile)).collect()
                 };
-                let row = table.add(name, figure, "", &at(turns_of_one));
+                let row = table.add(name, figure, "ns", &at(turns_of_one));
                 row.against(MEMORY, &at(&turns[floor]));
                 if *name == LIBRARY && title == tables[0].0 {
                     row.at_most_times(1.5);
                 }
             }
             let most: Vec<f64> = pick(turns_of_one).iter().map(Latencies::max_ns).collect();
-            table.add(name, "most", "", &most);
+            table.add(name, "most", "ns", &most);
         }
     }
+}
+
+/// What the reader must know about the figures.
+fn remark_on_clock(bench: &mut Bench) {
+    let text = format!(
+        "This processor's clock moves in steps of {:.0} ns: the smallest figures are a few of them.",
+        clock::step_ns()
+    );
+    bench.report.remark("P2", text);
 }
 
 fn report_counts(bench: &mut Bench, names: &[&str], turns: &[Turns]) {
@@ -160,27 +171,27 @@ pub fn run_after_idle(bench: &mut Bench) {
     for _ in 0..bench.scale.slow.as_micros() / 100 {
         library.paced(&one, &mut samples);
         samples.iter().for_each(|sample| of_library.record(sample.taken));
-        crate::clock::spin_until(crate::clock::now() + crate::clock::to_ticks(one.interval / 2));
+        clock::spin_until(clock::now() + clock::to_ticks(one.interval / 2));
         floor.paced(&one, &mut samples);
         samples.iter().for_each(|sample| of_floor.record(sample.taken));
-        crate::clock::spin_until(crate::clock::now() + crate::clock::to_ticks(one.interval / 2));
+        clock::spin_until(clock::now() + clock::to_ticks(one.interval / 2));
     }
     let counts = ThreadCounts::now().since(&before);
     drop(library);
     bench.remove(&["p2-idle"]);
 
-    let title = "Latency at 10,000 a second after an idle spell, ns";
+    let title = "Latency at 10,000 a second after an idle spell";
     let mut table = bench.report.table("P2", title);
     for (name, latencies) in [(MEMORY, &of_floor), (LIBRARY, &of_library)] {
         for (figure, percentile) in PERCENTILES {
             let floor = of_floor.percentile_ns(percentile);
-            let row = table.add(name, figure, "", &[latencies.percentile_ns(percentile)]);
+            let row = table.add(name, figure, "ns", &[latencies.percentile_ns(percentile)]);
             row.against(MEMORY, &[floor]);
             if name == LIBRARY {
                 row.at_most_times(1.5);
             }
         }
-        table.add(name, "most", "", &[latencies.max_ns()]);
+        table.add(name, "most", "ns", &[latencies.max_ns()]);
     }
     let faults = counts.page_faults as f64;
     table.add(LIBRARY, "page faults, floor's too", "", &[faults]).at_most(0.0);

@@ -21,60 +21,51 @@ const SPELL: Duration = Duration::from_millis(60);
 const DISK: &str = "the disk: 4 KiB overwrite";
 const DISK_RESTED: &str = "the disk: 4 KiB overwrite after a spell";
 
-/// A log, and the rounds of it.
+type Measure = fn(&mut Log, &mut u64, &Bench) -> Latencies;
+
+/// A log that is open only in its turns, or a spinning persister would take the others' processor.
 struct Subject {
     name: &'static str,
-    library: Library,
-    next_id: u64,
+    flags: u32,
+    measure: Measure,
     rounds: Vec<Latencies>,
-    measure: fn(&mut Log, &mut u64, &Bench) -> Latencies,
 }
 
 impl Subject {
-    fn open(
-        bench: &Bench,
-        name: &'static str,
-        flags: u32,
-        measure: fn(&mut Log, &mut u64, &Bench) -> Latencies,
-    ) -> Self {
-        let config = Config { flags, ..Config::default() };
-        let directory = bench.fresh(&format!("p4/{name}"));
-        let library = Library::open(&directory, &config, &bench.processors);
-        Subject { name, library, next_id: 1, rounds: Vec::new(), measure }
+    fn new(name: &'static str, flags: u32, measure: Measure) -> Self {
+        Subject { name, flags, measure, rounds: Vec::new() }
     }
 
     fn take_turn(&mut self, bench: &Bench) {
-        let latencies = (self.measure)(&mut self.library.log, &mut self.next_id, bench);
-        self.rounds.push(latencies);
-        settle(&self.library.log, 32);
+        let config = Config { flags: self.flags, ..Config::default() };
+        let directory = bench.directory.join("p4").join(self.name);
+        let mut log = Library::open(&directory, &config, &bench.processors).log;
+        let mut next_id = log.last_id() + 1;
+        self.rounds.push((self.measure)(&mut log, &mut next_id, bench));
+        settle(&log, 32);
     }
 }
 
 pub fn run(bench: &mut Bench) {
-    let under_load = compare(bench, Duration::ZERO, |bench| {
-        vec![Subject::open(bench, "flashstrike-wal", 0, under_load)]
-    });
-    add(bench, "Time to durable, a million events a second", DISK, &under_load);
-    let single = compare(bench, SPELL, |bench| {
-        vec![
-            Subject::open(bench, "sleeping persister, polled", 0, after_spell_polled),
-            Subject::open(bench, "sleeping persister, wait_durable", 0, after_spell_waited),
-        ]
-    });
-    // By itself: it would take the processor from the others.
-    let spinning = compare(bench, SPELL, |bench| {
-        vec![Subject::open(bench, "spinning persister, polled", FLAG_SPIN, after_spell_polled)]
-    });
+    let _ = bench.fresh("p4");
+    let loaded = [Subject::new("flashstrike-wal", 0, under_load)];
+    let loaded = compare(bench, Duration::ZERO, loaded);
+    add(bench, "Time to durable, a million events a second", DISK, &loaded);
+    let single = [
+        Subject::new("sleeping persister, polled", 0, after_spell_polled),
+        Subject::new("sleeping persister, wait_durable", 0, after_spell_waited),
+        Subject::new("spinning persister, polled", FLAG_SPIN, after_spell_polled),
+    ];
+    let single = compare(bench, SPELL, single);
     add(bench, "Time to durable, one event after an idle spell", DISK_RESTED, &single);
-    add(bench, "The same, with a spinning persister", DISK_RESTED, &spinning);
+    bench.remove(&["p4", "p4-disk"]);
 }
 
 type Rounds = Vec<(&'static str, Vec<Latencies>)>;
 
 /// The bare disk and the subjects in turns; the disk first.
-fn compare(bench: &Bench, spell: Duration, open: impl Fn(&Bench) -> Vec<Subject>) -> Rounds {
+fn compare<const N: usize>(bench: &Bench, spell: Duration, mut subjects: [Subject; N]) -> Rounds {
     let mut disk = BareDisk::new(&bench.fresh("p4-disk"));
-    let mut subjects = open(bench);
     let duration = match spell {
         Duration::ZERO => bench.scale.durable,
         spell => spell * bench.scale.single_events as u32,
@@ -86,7 +77,6 @@ fn compare(bench: &Bench, spell: Duration, open: impl Fn(&Bench) -> Vec<Subject>
     }
     let mut rounds = vec![(DISK, of_disk)];
     rounds.extend(subjects.into_iter().map(|subject| (subject.name, subject.rounds)));
-    bench.remove(&["p4", "p4-disk"]);
     rounds
 }
 

@@ -85,12 +85,12 @@ fn watch(handle: &Handle, done: &AtomicBool, processors: &Processors) -> Vec<See
 
 fn add_rows(bench: &mut Bench, samples: &Samples, timeline: &Timeline<'_>) {
     let latencies = Latencies::of(samples.iter().map(|sample| sample.taken));
-    let title = "One turn without a pause, and watched: latency, ns";
+    let title = "One turn without a pause, and watched: latency";
     let mut table = bench.report.table("P2", title);
     for (figure, percentile) in PERCENTILES {
-        table.add(LIBRARY, figure, "", &[latencies.percentile_ns(percentile)]);
+        table.add(LIBRARY, figure, "ns", &[latencies.percentile_ns(percentile)]);
     }
-    table.add(LIBRARY, "most", "", &[latencies.max_ns()]);
+    table.add(LIBRARY, "most", "ns", &[latencies.max_ns()]);
     table.add(LIBRARY, "events", "", &[latencies.count() as f64]);
     table.add(LIBRARY, "rotations", "", &[timeline.rotations.len() as f64]);
     let during: Vec<&Seen> = timeline.seen.iter().filter(|s| s.tick >= timeline.begin).collect();

@@ -77,7 +77,7 @@ impl Row {
     pub fn at_most_times(&mut self, limit: f64) -> &mut Row {
         let ratio = self.ratio.as_ref().expect("compared before");
         let text = format!("≤ {limit} × {}", ratio.to);
-        self.target = Some(Target { met: ratio.spread.median <= limit, text });
+        self.target = Some(Target { met: rounded(ratio.spread.median) <= limit, text });
         self
     }
 
@@ -85,7 +85,7 @@ impl Row {
     pub fn at_least_times(&mut self, limit: f64) -> &mut Row {
         let ratio = self.ratio.as_ref().expect("compared before");
         let text = format!("≥ {limit} × {}", ratio.to);
-        self.target = Some(Target { met: ratio.spread.median >= limit, text });
+        self.target = Some(Target { met: rounded(ratio.spread.median) >= limit, text });
         self
     }
 
@@ -95,6 +95,11 @@ impl Row {
         self.target = Some(Target { met: self.spread.median <= limit, text });
         self
     }
+}
+
+/// To the two decimals that are printed: the clock's steps would decide otherwise.
+fn rounded(ratio: f64) -> f64 {
+    (ratio * 100.0).round() / 100.0
 }
 
 /// A sentence for the reader.

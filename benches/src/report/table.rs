@@ -22,11 +22,11 @@ fn print_table(rows: &[Row]) {
     let mut lines = vec![vec![String::new()]];
     for figure in &figures {
         let unit = rows.iter().find(|row| &row.figure == *figure).map_or("", |row| row.unit);
-        lines[0].push(if unit.is_empty() {
-            (*figure).clone()
-        } else {
-            format!("{figure}, {unit}")
-        });
+        let named = |unit: &str| match unit {
+            "" | "ns" => (*figure).clone(),
+            unit => format!("{figure}, {unit}"),
+        };
+        lines[0].push(named(unit));
     }
     for subject in subjects {
         let mut line = vec![subject.clone()];
@@ -41,14 +41,35 @@ fn print_table(rows: &[Row]) {
 
 /// Median, range, and the ratio to what it is compared with.
 fn cell(row: &Row) -> String {
-    let mut text = number(row.spread.median);
-    if row.rounds > 1 && row.spread.min < row.spread.max {
-        text += &format!(" ({}–{})", number(row.spread.min), number(row.spread.max));
+    let (low, high) = (shown(row, row.spread.min), shown(row, row.spread.max));
+    let mut text = shown(row, row.spread.median);
+    if low != high {
+        text += &format!(" ({low}–{high})");
     }
     if let Some(ratio) = &row.ratio {
-        text += &format!(" {:.2}×", ratio.spread.median);
+        text += &format!(" {}×", short(ratio.spread.median));
     }
     text
+}
+
+/// Nanoseconds grow into microseconds and milliseconds; other numbers stay in their unit.
+fn shown(row: &Row, value: f64) -> String {
+    match value {
+        ns if row.unit != "ns" => number(ns),
+        ns if ns < 1e3 => format!("{} ns", if ns < 10.0 { short(ns) } else { number(ns) }),
+        ns if ns < 1e6 => format!("{} µs", short(ns / 1e3)),
+        ns => format!("{} ms", short(ns / 1e6)),
+    }
+}
+
+/// Some three digits.
+fn short(value: f64) -> String {
+    let decimals = match value {
+        value if value < 10.0 => 2,
+        value if value < 100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$}")
 }
 
 /// Three digits that matter; thousands apart.
@@ -91,7 +112,7 @@ fn print_targets(report: &Report) {
     for row in &report.rows {
         if let Some(target) = &row.target {
             let is = match &row.ratio {
-                Some(ratio) => format!("{:.2} ×", ratio.spread.median),
+                Some(ratio) => format!("{} ×", short(ratio.spread.median)),
                 None => format!("{} {}", number(row.spread.median), row.unit),
             };
             let verdict = if target.met { "met   " } else { "MISSED" };
