@@ -26,23 +26,27 @@ extern "C" {
     fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
 }
 
-// SAFETY (all of them): the contracts are those of the C functions of these names, and are passed
-// on with the arguments. Counting touches a thread-local that has no initialiser and no destructor.
+// The contracts are those of the C functions of these names, and are passed on with the arguments.
+// Counting touches a thread-local that has no initialiser and no destructor: it never allocates.
+
 #[no_mangle]
 unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
     count();
+    // SAFETY: the caller keeps the contract.
     unsafe { __libc_malloc(size) }
 }
 
 #[no_mangle]
 unsafe extern "C" fn calloc(number: usize, size: usize) -> *mut c_void {
     count();
+    // SAFETY: the caller keeps the contract.
     unsafe { __libc_calloc(number, size) }
 }
 
 #[no_mangle]
 unsafe extern "C" fn realloc(old: *mut c_void, size: usize) -> *mut c_void {
     count();
+    // SAFETY: the caller keeps the contract.
     unsafe { __libc_realloc(old, size) }
 }
 
@@ -51,16 +55,19 @@ unsafe extern "C" fn free(old: *mut c_void) {
     if !old.is_null() {
         count();
     }
+    // SAFETY: the caller keeps the contract.
     unsafe { __libc_free(old) }
 }
 
 #[no_mangle]
 unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
     count();
+    // SAFETY: the caller keeps the contract.
     let memory = unsafe { __libc_memalign(alignment, size) };
     if memory.is_null() {
         return libc::ENOMEM;
     }
+    // SAFETY: the caller gives a place for the result.
     unsafe { out.write(memory) };
     0
 }
@@ -68,5 +75,6 @@ unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, siz
 #[no_mangle]
 unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
     count();
+    // SAFETY: the caller keeps the contract.
     unsafe { __libc_memalign(alignment, size) }
 }

@@ -67,7 +67,9 @@ fn number(text: &str) -> Result<u64, String> {
 }
 
 fn all(directory: &Path, out: &Path) {
-    let directory = directory.join(format!("run-{}", std::process::id()));
+    let directory = directory.join("flashstrike-bench");
+    // What a run that was stopped has left.
+    let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).expect("a directory to measure in");
     fs::create_dir_all(out).expect("a directory for the report");
     let begin = Instant::now();
@@ -87,7 +89,8 @@ fn all(directory: &Path, out: &Path) {
     let scale = if quick { Scale::QUICK } else { Scale::FULL };
     let pictures = out.to_owned();
     let mut bench = Bench { directory, pictures, processors, scale, report };
-    let steps: [(&str, fn(&mut Bench)); 9] = [
+    type Step = (&'static str, fn(&mut Bench));
+    let steps: [Step; 9] = [
         ("P1 throughput", aims::throughput::run),
         ("P2 latency", aims::latency::run),
         ("P2 over time", aims::timeline::run),
