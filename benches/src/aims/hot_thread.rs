@@ -25,7 +25,7 @@ pub fn run(bench: &mut Bench) {
     // SAFETY: sync(2) takes nothing and returns nothing.
     unsafe { libc::sync() };
 
-    let planted = plant(&mut library.contestant);
+    plant(&mut library.contestant);
     let before = library.contestant.log.metrics();
     let counts_before = ThreadCounts::now();
     let allocations_before = allocations::on_this_thread();
@@ -48,7 +48,8 @@ pub fn run(bench: &mut Bench) {
     add("page faults", counts.page_faults);
     table.add(LIBRARY, "events", "", &[samples.len() as f64]);
     let text = format!(
-        "Meanwhile: {} rotations, {} syncs, {} segments compressed. Planted and seen: {planted}.",
+        "Meanwhile: {} rotations, {} syncs, {} segments compressed. Each counter has seen one that was \
+         planted before.",
         after.rotation.count - before.rotation.count,
         after.sync.count - before.sync.count,
         after.compression.count - before.compression.count,
@@ -60,29 +61,21 @@ pub fn run(bench: &mut Bench) {
     }
 }
 
-/// Makes one of each and says which the counters saw: a system call; an append that is refused,
-/// whose words the library allocates; a store to a fresh page.
-fn plant(library: &mut Library) -> String {
-    let mut seen = Vec::new();
+/// Makes one of each, and fails if a counter does not see it: a system call; an append that is
+/// refused, whose words the library allocates; a store to a fresh page.
+fn plant(library: &mut Library) {
     // SAFETY: getppid(2) takes nothing and changes nothing.
     let calls = system_calls::counted(|| unsafe {
         libc::getppid();
     });
-    if calls == Some(1) {
-        seen.push("a system call");
-    }
+    assert!(matches!(calls, None | Some(1)), "one system call was counted as {calls:?}");
     let before = allocations::on_this_thread();
     let status = library.log.try_append(&Event::order(1));
     assert_ne!(status, 0, "event 1 is in the log already");
-    if allocations::on_this_thread() > before {
-        seen.push("an allocation inside the library");
-    }
+    assert!(allocations::on_this_thread() > before, "the library's allocation was not counted");
     let before = ThreadCounts::now();
     touch_a_fresh_page();
-    if ThreadCounts::now().since(&before).page_faults > 0 {
-        seen.push("a page fault");
-    }
-    seen.join(", ")
+    assert!(ThreadCounts::now().since(&before).page_faults > 0, "a page fault was not counted");
 }
 
 fn touch_a_fresh_page() {

@@ -25,7 +25,15 @@ impl Library {
             KEEP_ALL => u64::MAX,
             given => u64::from(given),
         };
-        Library { log: processors.on_workers(|| Log::open(directory, config)), max_segments }
+        let log = processors.on_workers(|| Log::open(directory, config));
+        let prepared = match config.prepared_segments {
+            0 => 4,
+            given => u64::from(given),
+        };
+        // Near the end of the counters: if it is right there, all are where the header has them.
+        let seen = log.metrics().prepared_segments.capacity;
+        assert_eq!(seen, prepared, "abi.rs declares other structs than this library has");
+        Library { log, max_segments }
     }
 }
 
