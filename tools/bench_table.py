@@ -44,9 +44,9 @@ def short(value):
 
 
 def shown(value, unit):
-    """Nanoseconds grow into microseconds and milliseconds."""
+    """Nanoseconds grow into greater units."""
     if unit == "ns":
-        for size, name in ((1e6, "ms"), (1e3, "µs")):
+        for size, name in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
             if value >= size:
                 return f"{short(value / size)} {name}"
     return f"{short(value)} {unit}".strip()

@@ -58,7 +58,8 @@ fn shown(row: &Row, value: f64) -> String {
         ns if row.unit != "ns" => number(ns),
         ns if ns < 1e3 => format!("{} ns", if ns < 10.0 { short(ns) } else { number(ns) }),
         ns if ns < 1e6 => format!("{} µs", short(ns / 1e3)),
-        ns => format!("{} ms", short(ns / 1e6)),
+        ns if ns < 1e9 => format!("{} ms", short(ns / 1e6)),
+        ns => format!("{} s", short(ns / 1e9)),
     }
 }
 
