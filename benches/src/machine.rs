@@ -32,7 +32,10 @@ impl Machine {
             processor: model.unwrap_or("unknown").trim().to_owned(),
             processors: processors::online(),
             kernel: first_line("/proc/sys/kernel/osrelease").trim().to_owned(),
-            filesystem: output("stat", &["-f", "-c", "%T", &directory.to_string_lossy()]),
+            filesystem: output(
+                "findmnt",
+                &["-n", "-o", "FSTYPE", "-T", &directory.to_string_lossy()],
+            ),
             append_processor: processors.append,
             disk_interrupt_processor: processors.disk_interrupts,
             load_before: load.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0.0),

@@ -85,10 +85,10 @@ fn add(bench: &mut Bench, title: &'static str, disk: &str, rounds: &Rounds) {
     for (n, (name, latencies)) in rounds.iter().enumerate() {
         for (figure, percentile, limit) in [("p50", 50.0, 2.0), ("p99", 99.0, 3.0)] {
             let at = |latencies: &[Latencies]| -> Vec<f64> {
-                latencies.iter().map(|round| round.percentile_ns(percentile) / 1e3).collect()
+                latencies.iter().map(|round| round.percentile_ns(percentile)).collect()
             };
             let name = if n == 0 { disk } else { name };
-            let row = table.add(name, figure, "µs", &at(latencies));
+            let row = table.add(name, figure, "ns", &at(latencies));
             if n > 0 {
                 row.against(disk, &at(&rounds[0].1)).at_most_times(limit);
             }
