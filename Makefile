@@ -3,18 +3,23 @@
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
 # make torture faults of every kind, for an hour or two; their table is printed (docs/durability.md)
 # make fuzz    look for new inputs with libFuzzer, FUZZ_SECONDS a target (fuzz/README.md: needs nightly Rust)
+# make bench   measure against the machine's floors and other logs, a quarter of an hour; QUICK=1: a minute and a half
+#              (BENCH_DIR=directory on the disk to be measured; benches/README.md)
 # make header  generate include/flashstrike_wal.h anew
 # make lint    formatting, clippy, rustdoc (that the header is the generated one is a test: tests/header.rs)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust test-c test-python torture fuzz demo header lint clean
+.PHONY: test test-rust test-c test-python torture fuzz demo bench header lint clean
 
 REQUESTS ?= 2000000
 FUZZ_SECONDS ?= 600
 ORDERS ?=
 BAD_LINES ?= skip
+QUICK ?=
+BENCH_DIR ?= target/bench/data
+BENCH_OUT := target/bench
 
 # rustup puts cargo where a shell that was open before does not look.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -78,6 +83,15 @@ demo:
 	$(BUILD)/examples_c/demo --dir=$(BUILD)/demo --requests=$(REQUESTS) --bad-lines=$(BAD_LINES) \
 	    $(if $(ORDERS),--orders="$(ORDERS)")
 
+# A package of its own: what it measures against is no part of the library's build.
+bench:
+	tools/require.sh cargo gcc
+	cargo build --locked --release
+	cargo build --locked --release --manifest-path benches/Cargo.toml
+	FLASHSTRIKE_WAL_LIB=$(CARGO_TARGET_DIR)/release/libflashstrike_wal.so \
+	QUICK=$(QUICK) BENCH_DIR=$(BENCH_DIR) BENCH_OUT=$(BENCH_OUT) \
+	    $(CARGO_TARGET_DIR)/release/flashstrike-wal-benches
+
 $(CBINDGEN):
 	tools/require.sh cargo gcc
 	cargo install cbindgen --version $(CBINDGEN_VERSION) --locked --root $(CBINDGEN_ROOT)
@@ -87,6 +101,7 @@ header: $(CBINDGEN)
 
 lint:
 	cargo fmt --check
+	cargo fmt --check --manifest-path benches/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 

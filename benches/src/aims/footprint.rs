@@ -1,0 +1,122 @@
+//! P8: memory, threads and processor time of logs at rest, each in a process of its own. The child
+//! looks at itself (`/proc/self`) and prints what it sees as one line of JSON.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::abi::Config;
+use crate::bench::Bench;
+use crate::contestants::{Contestant, Entrant, Entry, Library};
+use crate::processors::Processors;
+use crate::thread_counts::process_cpu_seconds;
+
+const MANY: usize = 64;
+const EVENTS: u64 = 4_000_000;
+const MB: f64 = 1e6;
+
+/// What a child sees.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen {
+    /// Shared memory: the active sets.
+    active_set: f64,
+    /// Other memory than the process had before.
+    overhead: f64,
+    /// How much of it came with the second half of the events.
+    growth: f64,
+    threads: f64,
+    /// Percent of a processor, at rest.
+    idle: f64,
+}
+
+pub fn run(bench: &mut Bench) {
+    let mut rounds = Vec::new();
+    for _ in 0..bench.scale.rounds.min(3) {
+        rounds.push(ask(&bench.fresh("p8"), 1, bench.scale.rest));
+    }
+    let many = ask(&bench.fresh("p8"), MANY, bench.scale.rest);
+    bench.remove(&["p8"]);
+
+    let mut table = bench.report.table("P8", "Footprint, of logs at rest");
+    let of = |pick: fn(&Seen) -> f64| rounds.iter().map(pick).collect::<Vec<_>>();
+    let one = "one log";
+    table.add(one, "active set", "MB", &of(|seen| seen.active_set));
+    table.add(one, "other memory", "MB", &of(|seen| seen.overhead)).at_most(8.0);
+    table.add(one, "of it, in the last 2 M events", "MB", &of(|seen| seen.growth));
+    table.add(one, "threads", "", &of(|seen| seen.threads));
+    table.add(one, "processor", "% of one", &of(|seen| seen.idle)).at_most(0.5);
+    let subject = format!("{MANY} logs in one process");
+    table.add(&subject, "active set", "MB", &[many.active_set]);
+    table.add(&subject, "other memory", "MB", &[many.overhead]);
+    // One a log, and some that they share.
+    table.add(&subject, "threads", "", &[many.threads]).at_most(MANY as f64 + 8.0);
+    table.add(&subject, "processor", "% of one", &[many.idle]);
+    let text = format!(
+        "Memory is measured after {EVENTS} events (1 log) and in logs just opened ({MANY}). \
+         That it is flat over hours is not measured here."
+    );
+    bench.report.remark("P8", text);
+}
+
+fn ask(directory: &Path, logs: usize, rest: Duration) -> Seen {
+    let program = std::env::current_exe().expect("this program's path");
+    let output = Command::new(program)
+        .arg("footprint")
+        .arg(directory)
+        .arg(logs.to_string())
+        .arg(rest.as_secs().to_string())
+        .output()
+        .expect("this program can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("the child's JSON")
+}
+
+/// The child: opens logs, uses one if it is alone, rests, and tells.
+pub fn child(directory: PathBuf, logs: usize, rest: Duration) {
+    let processors = Processors::choose(&directory);
+    let (_, before) = resident();
+    // Many small ones: 64 default logs would need 1.6 GB of shared memory.
+    let num_blocks = if logs == 1 { 0 } else { 16 };
+    let config = Config { num_blocks, ..Config::default() };
+    let open = |n: usize| Library::open(&directory.join(format!("log-{n}")), &config, &processors);
+    let mut entries: Vec<_> =
+        (0..logs).map(|n| Entry { name: "log", contestant: open(n), next_id: 1 }).collect();
+    let mut memory = [(0.0, 0.0); 2];
+    for memory in &mut memory {
+        if let [alone] = entries.as_mut_slice() {
+            alone.tight(EVENTS / 2);
+            alone.contestant.settle();
+        }
+        *memory = resident();
+    }
+    // What is still being done settles first.
+    std::thread::sleep(Duration::from_secs(1));
+    let (cpu, begin) = (process_cpu_seconds(), Instant::now());
+    std::thread::sleep(rest);
+    let idle = 100.0 * (process_cpu_seconds() - cpu) / begin.elapsed().as_secs_f64();
+    let threads = fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.count() - 1) as f64;
+    let [(_, half), (active_set, all)] = memory;
+    let seen = Seen {
+        active_set: active_set / MB,
+        overhead: (all - before) / MB,
+        growth: (all - half) / MB,
+        threads,
+        idle,
+    };
+    println!("{}", serde_json::to_string(&seen).expect("plain numbers"));
+}
+
+/// Resident bytes of this process, from `/proc/self/status`: shared memory, which is the active
+/// set, and everything else.
+fn resident() -> (f64, f64) {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kb = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        kb.unwrap_or(0.0) * 1024.0
+    };
+    (bytes("RssShmem:"), bytes("RssAnon:") + bytes("RssFile:"))
+}

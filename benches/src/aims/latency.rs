@@ -1,0 +1,198 @@
+//! P2: single appends at a million a second, in turns, each contestant with what it does in the
+//! background; and the library's at 10,000 a second after an idle spell. A sample is the time
+//! between two RDTSCP around the call; the timer floor is that time around nothing. *Corrected*
+//! samples begin when the event was due, so that an event that waited in line behind a slow one
+//! counts as slow too. System calls are counted in a short turn of their own.
+
+use std::time::Duration;
+
+use crate::abi::Config;
+use crate::bench::Bench;
+use crate::clock;
+use crate::contestants::{
+    baselines, Entrant, Entry, Library, Memory, Timer, LIBRARY, MEMORY, TIMER,
+};
+use crate::latencies::{Latencies, PERCENTILES};
+use crate::pace::{Pace, Samples};
+use crate::report::pictures;
+use crate::system_calls;
+use crate::thread_counts::ThreadCounts;
+
+pub const RATE: u64 = 1_000_000;
+const COUNTED: Duration = Duration::from_millis(200);
+/// As much as the active set of a default log.
+const FLOOR_SIZE: usize = 24 << 20;
+
+/// What one contestant's turns gave.
+#[derive(Default)]
+struct Turns {
+    plain: Vec<Latencies>,
+    corrected: Vec<Latencies>,
+    counts: Vec<(ThreadCounts, u64)>,
+    system_calls: Option<f64>,
+}
+
+pub fn run(bench: &mut Bench) {
+    let library = Library::open(&bench.fresh("p2"), &Config::default(), &bench.processors);
+    let mut entrants: Vec<Box<dyn Entrant>> = vec![
+        Entry::boxed(TIMER, Timer),
+        Entry::boxed(MEMORY, Memory::new(FLOOR_SIZE)),
+        Entry::boxed(LIBRARY, library),
+    ];
+    entrants.extend(baselines(&bench.fresh("p2-baselines"), &bench.processors));
+
+    let pace = Pace::new(RATE, bench.scale.paced);
+    let mut samples = Samples::with_room_for(pace.events);
+    let mut turns: Vec<Turns> = entrants.iter().map(|_| Turns::default()).collect();
+    for _ in 0..bench.scale.rounds {
+        for (entrant, turns) in entrants.iter_mut().zip(&mut turns) {
+            take_turn(entrant.as_mut(), &pace, &mut samples, turns);
+        }
+    }
+    for (entrant, turns) in entrants.iter_mut().zip(&mut turns) {
+        turns.system_calls = count_system_calls(entrant.as_mut(), &mut samples);
+    }
+    let names: Vec<&str> = entrants.iter().map(|entrant| entrant.name()).collect();
+    drop(entrants);
+    bench.remove(&["p2", "p2-baselines"]);
+    report_latencies(bench, &names, &turns);
+    report_counts(bench, &names, &turns);
+    remark_on_clock(bench);
+    draw(bench, &names, &turns);
+}
+
+fn take_turn(entrant: &mut dyn Entrant, pace: &Pace, samples: &mut Samples, turns: &mut Turns) {
+    entrant.begin();
+    let before = ThreadCounts::now();
+    entrant.paced(pace, samples);
+    let counts = ThreadCounts::now().since(&before);
+    entrant.settle();
+    turns.plain.push(Latencies::of(samples.iter().map(|sample| sample.taken)));
+    turns.corrected.push(Latencies::of(samples.iter().map(|sample| sample.corrected)));
+    turns.counts.push((counts, samples.len() as u64));
+}
+
+/// System calls of the append thread for a million events.
+fn count_system_calls(entrant: &mut dyn Entrant, samples: &mut Samples) -> Option<f64> {
+    let pace = Pace::new(RATE, COUNTED);
+    entrant.begin();
+    let calls = system_calls::counted(|| entrant.paced(&pace, samples));
+    entrant.settle();
+    calls.map(|calls| calls as f64 * 1e6 / samples.len() as f64)
+}
+
+fn report_latencies(bench: &mut Bench, names: &[&str], turns: &[Turns]) {
+    type Pick = fn(&Turns) -> &Vec<Latencies>;
+    let plain: Pick = |turns| &turns.plain;
+    let corrected: Pick = |turns| &turns.corrected;
+    let tables = [
+        ("Latency at a million a second", plain),
+        ("The same, from when each event was due", corrected),
+    ];
+    let floor = names.iter().position(|name| *name == MEMORY).expect("there is a floor");
+    for (title, pick) in tables {
+        let mut table = bench.report.table("P2", title);
+        for (name, turns_of_one) in names.iter().zip(turns) {
+            for (figure, percentile) in PERCENTILES {
+                let at = |turns: &Turns| -> Vec<f64> {
+                    pick(turns).iter().map(|turn| turn.percentile_ns(percentile)).collect()
+                };
+                let row = table.add(name, figure, "ns", &at(turns_of_one));
+                row.against(MEMORY, &at(&turns[floor]));
+                if *name == LIBRARY && title == tables[0].0 {
+                    row.at_most_times(1.5);
+                }
+            }
+            let most: Vec<f64> = pick(turns_of_one).iter().map(Latencies::max_ns).collect();
+            table.add(name, "most", "ns", &most);
+        }
+    }
+}
+
+/// What the reader must know about the figures.
+fn remark_on_clock(bench: &mut Bench) {
+    let text = format!(
+        "This processor's clock moves in steps of {:.0} ns: the smallest figures are a few of them.",
+        clock::step_ns()
+    );
+    bench.report.remark("P2", text);
+}
+
+fn report_counts(bench: &mut Bench, names: &[&str], turns: &[Turns]) {
+    let title = "What the append thread did, for a million events";
+    let mut table = bench.report.table("P2", title);
+    type Pick = fn(&ThreadCounts) -> u64;
+    let figures: [(&str, Pick); 3] = [
+        ("page faults", |counts| counts.page_faults),
+        ("switches, voluntary", |counts| counts.voluntary_switches),
+        ("involuntary", |counts| counts.involuntary_switches),
+    ];
+    for (name, turns) in names.iter().zip(turns) {
+        for (figure, pick) in figures {
+            let rate =
+                |(counts, events): &(ThreadCounts, u64)| pick(counts) as f64 * 1e6 / *events as f64;
+            table.add(name, figure, "", &turns.counts.iter().map(rate).collect::<Vec<_>>());
+        }
+        if let Some(calls) = turns.system_calls {
+            table.add(name, "system calls", "", &[calls]);
+        }
+        let kept_up = turns.counts.iter().map(|(_, events)| *events as f64);
+        let due = Pace::new(RATE, bench.scale.paced).events as f64;
+        let share = kept_up.map(|events| 100.0 * events / due).collect::<Vec<_>>();
+        table.add(name, "of the events due", "%", &share);
+    }
+}
+
+fn draw(bench: &Bench, names: &[&str], turns: &[Turns]) {
+    let all = |latencies: &[Latencies]| {
+        let mut sum = Latencies::new();
+        latencies.iter().for_each(|turn| sum.add(turn));
+        sum
+    };
+    let named: Vec<_> =
+        names.iter().zip(turns).map(|(name, turns)| (*name, all(&turns.plain))).collect();
+    pictures::percentiles(&bench.pictures, &named);
+}
+
+/// Floor and library take every other event of the same loop, so that both are as cold.
+pub fn run_after_idle(bench: &mut Bench) {
+    let open = Library::open(&bench.fresh("p2-idle"), &Config::default(), &bench.processors);
+    let mut library = Entry { name: LIBRARY, contestant: open, next_id: 1 };
+    let mut floor = Entry { name: MEMORY, contestant: Memory::new(FLOOR_SIZE), next_id: 1 };
+    // Both have been at work before they rest.
+    let mut samples = Samples::with_room_for(RATE);
+    library.paced(&Pace::new(RATE, Duration::from_secs(1)), &mut samples);
+    library.settle();
+    std::thread::sleep(bench.scale.idle);
+
+    let one = Pace { interval: Duration::from_micros(50), events: 1 };
+    let (mut of_library, mut of_floor) = (Latencies::new(), Latencies::new());
+    let before = ThreadCounts::now();
+    for _ in 0..bench.scale.slow.as_micros() / 100 {
+        library.paced(&one, &mut samples);
+        samples.iter().for_each(|sample| of_library.record(sample.taken));
+        clock::spin_until(clock::now() + clock::to_ticks(one.interval / 2));
+        floor.paced(&one, &mut samples);
+        samples.iter().for_each(|sample| of_floor.record(sample.taken));
+        clock::spin_until(clock::now() + clock::to_ticks(one.interval / 2));
+    }
+    let counts = ThreadCounts::now().since(&before);
+    drop(library);
+    bench.remove(&["p2-idle"]);
+
+    let title = "Latency at 10,000 a second after an idle spell";
+    let mut table = bench.report.table("P2", title);
+    for (name, latencies) in [(MEMORY, &of_floor), (LIBRARY, &of_library)] {
+        for (figure, percentile) in PERCENTILES {
+            let floor = of_floor.percentile_ns(percentile);
+            let row = table.add(name, figure, "ns", &[latencies.percentile_ns(percentile)]);
+            row.against(MEMORY, &[floor]);
+            if name == LIBRARY {
+                row.at_most_times(1.5);
+            }
+        }
+        table.add(name, "most", "ns", &[latencies.max_ns()]);
+    }
+    let faults = counts.page_faults as f64;
+    table.add(LIBRARY, "page faults, floor's too", "", &[faults]).at_most(0.0);
+}

@@ -1,0 +1,10 @@
+//! One module for each aim: what is run, and what is looked at.
+
+pub mod footprint;
+pub mod hot_thread;
+pub mod latency;
+pub mod open;
+pub mod sustained;
+pub mod throughput;
+pub mod time_to_durable;
+pub mod timeline;

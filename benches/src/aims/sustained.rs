@@ -1,0 +1,133 @@
+//! P3: how many events a second the log takes and makes durable for as long as one likes, with
+//! files that are used again. Appended in batches as fast as it goes; the writer waits when no
+//! segment is ready. Against 4 MiB overwrites of a written file, each with `fdatasync`, on the same
+//! disk. With compression the time goes on until everything that is to be compressed is.
+
+use std::time::{Duration, Instant};
+
+use crate::abi::{Config, Event, Metrics, DISK_BYTES_PER_EVENT, FLAG_NO_COMPRESSION};
+use crate::bench::Bench;
+use crate::contestants::{settle, Library};
+use crate::disk::BareDisk;
+
+const MAX_SEGMENTS: u32 = 32;
+/// Segments that may wait for compression before a turn is over: 2 GB on the disk.
+const MOST_WAITING: u64 = 500;
+const DISK: &str = "the disk: 4 MiB overwrites";
+
+/// A log, what it has taken, and what its counters said.
+struct Subject {
+    library: Library,
+    events: [Event; 256],
+    next_id: u64,
+}
+
+/// One turn of it.
+struct Turn {
+    events_per_second: f64,
+    /// With what is behind the watermark too: compressed and recycled.
+    with_rest: f64,
+    before: Metrics,
+    after: Metrics,
+    elapsed: Duration,
+}
+
+impl Subject {
+    fn open(bench: &Bench, name: &str, flags: u32) -> Self {
+        let config = Config { max_segments: MAX_SEGMENTS, flags, ..Config::default() };
+        let library = Library::open(&bench.fresh(name), &config, &bench.processors);
+        Subject { library, events: [Event::order(1); 256], next_id: 1 }
+    }
+
+    /// Appends until all is in use, and files are recycled.
+    fn warm_up(&mut self) {
+        while self.library.log.metrics().segments_recycled < 8 {
+            self.append_segment();
+        }
+        settle(&self.library.log, u64::from(MAX_SEGMENTS));
+    }
+
+    fn append_segment(&mut self) {
+        for _ in 0..256 {
+            for event in &mut self.events {
+                *event = Event::order(self.next_id);
+                self.next_id += 1;
+            }
+            self.library.log.append_batch(&self.events);
+        }
+    }
+
+    fn turn(&mut self, duration: Duration) -> Turn {
+        let before = self.library.log.metrics();
+        let begin = Instant::now();
+        while begin.elapsed() < duration {
+            self.append_segment();
+            let waiting = self.library.log.metrics().hot_segments;
+            if waiting > u64::from(MAX_SEGMENTS) + MOST_WAITING {
+                break;
+            }
+        }
+        let (after, elapsed) = (self.library.log.metrics(), begin.elapsed());
+        let events = (after.durable_events - before.durable_events) as f64;
+        let events_per_second = events / elapsed.as_secs_f64();
+        settle(&self.library.log, u64::from(MAX_SEGMENTS));
+        let all = (after.appended_events - before.appended_events) as f64;
+        let with_rest = all / begin.elapsed().as_secs_f64();
+        Turn { events_per_second, with_rest, before, after, elapsed }
+    }
+}
+
+pub fn run(bench: &mut Bench) {
+    let mut disk = BareDisk::new(&bench.fresh("p3-disk"));
+    let mut plain = Subject::open(bench, "p3-plain", FLAG_NO_COMPRESSION);
+    let mut compressing = Subject::open(bench, "p3-compressing", 0);
+    plain.warm_up();
+    compressing.warm_up();
+    let duration = bench.scale.sustained;
+    let (mut of_disk, mut of_plain, mut of_compressing) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.scale.rounds {
+        let bytes = bench.processors.on_workers(|| disk.sequential_rate(duration));
+        of_disk.push(bytes / DISK_BYTES_PER_EVENT);
+        of_plain.push(plain.turn(duration));
+        of_compressing.push(compressing.turn(duration));
+    }
+    drop((disk, plain, compressing));
+    bench.remove(&["p3-disk", "p3-plain", "p3-compressing"]);
+
+    let of = |turns: &[Turn], pick: fn(&Turn) -> f64| turns.iter().map(pick).collect::<Vec<_>>();
+    let unit = "events/s";
+    let mut table = bench.report.table("P3", "Sustained: what the log takes and makes durable");
+    table.add(DISK, "durable", unit, &of_disk);
+    let values = of(&of_plain, |turn| turn.events_per_second);
+    table
+        .add("flashstrike-wal", "durable", unit, &values)
+        .against(DISK, &of_disk)
+        .at_least_times(0.8);
+    let values = of(&of_compressing, |turn| turn.events_per_second);
+    table.add("flashstrike-wal, compressing", "durable", unit, &values).against(DISK, &of_disk);
+    let values = of(&of_compressing, |turn| turn.with_rest);
+    table.add("flashstrike-wal, compressing", "all of it compressed", unit, &values);
+    let middle = |turns: &[Turn]| bounds(&turns[turns.len() / 2]);
+    let text = format!("In one turn without compression: {}", middle(&of_plain));
+    bench.report.remark("P3", text);
+    let text = format!("In one turn with it: {}", middle(&of_compressing));
+    bench.report.remark("P3", text);
+}
+
+/// What the workers' time went to.
+fn bounds(turn: &Turn) -> String {
+    let share = |pick: fn(&Metrics) -> u64| {
+        100.0 * (pick(&turn.after) - pick(&turn.before)) as f64 / turn.elapsed.as_nanos() as f64
+    };
+    format!(
+        "the persister sealed and wrote {:.0} % of the time and synced {:.0} %, the maintainer \
+         closed segments {:.0} %, the preparer made them ready {:.0} %, the freezer compressed \
+         {:.0} %; the writer waited for a segment {:.0} %.",
+        share(|metrics| metrics.persist.total_ns),
+        share(|metrics| metrics.sync.total_ns),
+        share(|metrics| metrics.close.total_ns),
+        share(|metrics| metrics.prepare.total_ns),
+        share(|metrics| metrics.compression.total_ns),
+        share(|metrics| metrics.append_wait.total_ns),
+    )
+}

@@ -1,0 +1,49 @@
+//! P1: a tight loop of appends that fits the segments which are ready, so that nothing waits for
+//! the disk, although the workers make durable what is appended meanwhile. Divided by the memory
+//! floor, which stores as much into as much memory.
+
+use crate::abi::{Config, EVENT_SIZE};
+use crate::bench::Bench;
+use crate::clock;
+use crate::contestants::{baselines, Batches, Entrant, Entry, Library, Memory, LIBRARY, MEMORY};
+
+/// 16 segments of 65,536 events ready: 67 MB, more than a processor's cache.
+const PREPARED: u32 = 16;
+
+pub fn run(bench: &mut Bench) {
+    let config = Config { prepared_segments: PREPARED, ..Config::default() };
+    let processors = &bench.processors;
+    let open = |name| Library::open(&bench.fresh(name), &config, processors);
+    let mut entrants: Vec<Box<dyn Entrant>> = vec![
+        Entry::boxed(MEMORY, Memory::new((PREPARED as usize) << 16 << EVENT_SIZE.ilog2())),
+        Entry::boxed(LIBRARY, open("p1-append")),
+        Batches::boxed("flashstrike-wal, 256 a call", open("p1-batch")),
+    ];
+    entrants.extend(baselines(&bench.fresh("p1-baselines"), processors));
+
+    let events = bench.scale.tight_events;
+    let mut turns = vec![Vec::new(); entrants.len()];
+    // The first round warms up: files are made in it that later ones write again.
+    for round in 0..=bench.scale.rounds {
+        for (entrant, turns) in entrants.iter_mut().zip(&mut turns) {
+            entrant.begin();
+            let ns = clock::to_ns(entrant.tight(events) as f64) / events as f64;
+            entrant.settle();
+            if round > 0 {
+                turns.push(ns);
+            }
+        }
+    }
+
+    let mut table = bench.report.table("P1", "Throughput: a tight loop");
+    for (entrant, values) in entrants.iter().zip(&turns) {
+        let row = table.add(entrant.name(), "an event", "ns", values).against(MEMORY, &turns[0]);
+        match entrant.name() {
+            LIBRARY => row.at_most_times(1.3),
+            name if name.starts_with(LIBRARY) => row.at_most_times(1.15),
+            _ => row,
+        };
+    }
+    drop(entrants);
+    bench.remove(&["p1-append", "p1-batch", "p1-baselines"]);
+}

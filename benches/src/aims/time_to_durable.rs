@@ -1,0 +1,150 @@
+//! P4: from the append of an event until the watermark has passed it. Under load the append thread
+//! itself looks at the watermark while it waits for its next event, and notes every 16th event.
+//! After an idle spell it appends one event and looks, or waits with `fs_wal_wait_durable`. Against
+//! bare 4 KiB overwrites with `fdatasync`, back to back and after the same spell.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::latency::RATE;
+use crate::abi::{Config, Event, Log, FLAG_SPIN};
+use crate::bench::Bench;
+use crate::clock;
+use crate::contestants::{settle, Library};
+use crate::disk::BareDisk;
+use crate::latencies::Latencies;
+use crate::pace::Pace;
+
+const NOTED: u64 = 16;
+/// Long enough for a persister to be at its longest sleep.
+const SPELL: Duration = Duration::from_millis(60);
+const DISK: &str = "the disk: 4 KiB overwrite";
+const DISK_RESTED: &str = "the disk: 4 KiB overwrite after a spell";
+
+type Measure = fn(&mut Log, &mut u64, &Bench) -> Latencies;
+
+/// A log that is open only in its turns, or a spinning persister would take the others' processor.
+struct Subject {
+    name: &'static str,
+    flags: u32,
+    measure: Measure,
+    rounds: Vec<Latencies>,
+}
+
+impl Subject {
+    fn new(name: &'static str, flags: u32, measure: Measure) -> Self {
+        Subject { name, flags, measure, rounds: Vec::new() }
+    }
+
+    fn take_turn(&mut self, bench: &Bench) {
+        let config = Config { flags: self.flags, ..Config::default() };
+        let directory = bench.directory.join("p4").join(self.name);
+        let mut log = Library::open(&directory, &config, &bench.processors).log;
+        let mut next_id = log.last_id() + 1;
+        self.rounds.push((self.measure)(&mut log, &mut next_id, bench));
+        settle(&log, 32);
+    }
+}
+
+pub fn run(bench: &mut Bench) {
+    let _ = bench.fresh("p4");
+    let loaded = [Subject::new("flashstrike-wal", 0, under_load)];
+    let loaded = compare(bench, Duration::ZERO, loaded);
+    add(bench, "Time to durable, a million events a second", DISK, &loaded);
+    let single = [
+        Subject::new("sleeping persister, polled", 0, after_spell_polled),
+        Subject::new("sleeping persister, wait_durable", 0, after_spell_waited),
+        Subject::new("spinning persister, polled", FLAG_SPIN, after_spell_polled),
+    ];
+    let single = compare(bench, SPELL, single);
+    add(bench, "Time to durable, one event after an idle spell", DISK_RESTED, &single);
+    bench.remove(&["p4", "p4-disk"]);
+}
+
+type Rounds = Vec<(&'static str, Vec<Latencies>)>;
+
+/// The bare disk and the subjects in turns; the disk first.
+fn compare<const N: usize>(bench: &Bench, spell: Duration, mut subjects: [Subject; N]) -> Rounds {
+    let mut disk = BareDisk::new(&bench.fresh("p4-disk"));
+    let duration = match spell {
+        Duration::ZERO => bench.scale.durable,
+        spell => spell * bench.scale.single_events as u32,
+    };
+    let mut of_disk = Vec::new();
+    for _ in 0..bench.scale.rounds {
+        of_disk.push(bench.processors.on_workers(|| disk.small_writes(duration, spell)));
+        subjects.iter_mut().for_each(|subject| subject.take_turn(bench));
+    }
+    let mut rounds = vec![(DISK, of_disk)];
+    rounds.extend(subjects.into_iter().map(|subject| (subject.name, subject.rounds)));
+    rounds
+}
+
+fn add(bench: &mut Bench, title: &'static str, disk: &str, rounds: &Rounds) {
+    let mut table = bench.report.table("P4", title);
+    for (n, (name, latencies)) in rounds.iter().enumerate() {
+        for (figure, percentile, limit) in [("p50", 50.0, 2.0), ("p99", 99.0, 3.0)] {
+            let at = |latencies: &[Latencies]| -> Vec<f64> {
+                latencies.iter().map(|round| round.percentile_ns(percentile)).collect()
+            };
+            let name = if n == 0 { disk } else { name };
+            let row = table.add(name, figure, "ns", &at(latencies));
+            if n > 0 {
+                row.against(disk, &at(&rounds[0].1)).at_most_times(limit);
+            }
+        }
+    }
+}
+
+fn under_load(log: &mut Log, next_id: &mut u64, bench: &Bench) -> Latencies {
+    let pace = Pace::new(RATE, bench.scale.durable);
+    let mut latencies = Latencies::new();
+    let mut noted: VecDeque<(u64, u64)> = VecDeque::with_capacity(1 << 16);
+    let mut event = Event::order(*next_id);
+    let schedule = pace.start();
+    for n in 0..pace.events {
+        while clock::now() < schedule.tick(n) {
+            let durable = log.durable();
+            let now = clock::now();
+            while let Some(&(id, appended)) = noted.front().filter(|(id, _)| *id <= durable) {
+                debug_assert!(id <= durable);
+                latencies.record(now - appended);
+                noted.pop_front();
+            }
+        }
+        event.event_id = *next_id;
+        if n % NOTED == 0 {
+            noted.push_back((*next_id, clock::now()));
+        }
+        log.append(&event);
+        *next_id += 1;
+    }
+    latencies
+}
+
+fn after_spell_polled(log: &mut Log, next_id: &mut u64, bench: &Bench) -> Latencies {
+    after_spell(log, next_id, bench, |log, id| while log.durable() < id {})
+}
+
+fn after_spell_waited(log: &mut Log, next_id: &mut u64, bench: &Bench) -> Latencies {
+    after_spell(log, next_id, bench, |log, id| log.wait_durable(id))
+}
+
+fn after_spell(
+    log: &mut Log,
+    next_id: &mut u64,
+    bench: &Bench,
+    wait: impl Fn(&Log, u64),
+) -> Latencies {
+    let mut latencies = Latencies::new();
+    for _ in 0..bench.scale.single_events {
+        std::thread::sleep(SPELL);
+        let event = Event::order(*next_id);
+        let begin = clock::now();
+        log.append(&event);
+        wait(log, *next_id);
+        latencies.record(clock::now() - begin);
+        *next_id += 1;
+    }
+    latencies
+}

@@ -1,0 +1,105 @@
+//! The library, through its C ABI.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Contestant, Entrant, Entry};
+use crate::abi::{Config, Event, Handle, Log, KEEP_ALL};
+use crate::clock;
+use crate::pace::{Pace, Samples};
+use crate::processors::Processors;
+
+const BATCH: usize = 256;
+
+/// A log and how much of it is kept.
+pub struct Library {
+    pub log: Log,
+    max_segments: u64,
+}
+
+impl Library {
+    /// Opens a log whose workers run where workers belong.
+    pub fn open(directory: &Path, config: &Config, processors: &Processors) -> Self {
+        let max_segments = match config.max_segments {
+            0 => 32,
+            KEEP_ALL => u64::MAX,
+            given => u64::from(given),
+        };
+        let log = processors.on_workers(|| Log::open(directory, config));
+        let prepared = match config.prepared_segments {
+            0 => 4,
+            given => u64::from(given),
+        };
+        // Near the end of the counters: if it is right there, all are where the header has them.
+        let seen = log.metrics().prepared_segments.capacity;
+        assert_eq!(seen, prepared, "abi.rs declares other structs than this library has");
+        Library { log, max_segments }
+    }
+}
+
+impl Contestant for Library {
+    #[inline(always)]
+    fn append(&mut self, event: &Event) {
+        self.log.append(event);
+    }
+
+    fn settle(&mut self) {
+        settle(&self.log, self.max_segments);
+    }
+}
+
+/// Waits until everything is durable, as many segments as can be are ready again, and what was to
+/// be compressed or deleted is.
+pub fn settle(log: &Handle, max_segments: u64) {
+    log.sync();
+    loop {
+        let metrics = log.metrics();
+        let prepared = metrics.prepared_segments;
+        if prepared.fill == prepared.capacity && metrics.hot_segments <= max_segments {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The library again, with 256 events a call.
+pub struct Batches {
+    entry: Entry<Library>,
+    events: Box<[Event; BATCH]>,
+}
+
+impl Batches {
+    pub fn boxed(name: &'static str, library: Library) -> Box<dyn Entrant> {
+        let events = Box::new([Event::order(1); BATCH]);
+        Box::new(Batches { entry: Entry { name, contestant: library, next_id: 1 }, events })
+    }
+}
+
+impl Entrant for Batches {
+    fn name(&self) -> &'static str {
+        self.entry.name
+    }
+
+    fn begin(&mut self) {}
+
+    /// Numbering the events of a batch is part of the time.
+    fn tight(&mut self, events: u64) -> u64 {
+        let begin = clock::now();
+        for _ in 0..events / BATCH as u64 {
+            for event in self.events.iter_mut() {
+                event.event_id = self.entry.next_id;
+                self.entry.next_id += 1;
+            }
+            self.entry.contestant.log.append_batch(std::hint::black_box(&self.events[..]));
+        }
+        clock::now() - begin
+    }
+
+    fn paced(&mut self, pace: &Pace, samples: &mut Samples) {
+        self.entry.paced(pace, samples);
+    }
+
+    fn settle(&mut self) {
+        self.entry.settle();
+    }
+}

@@ -1,0 +1,52 @@
+//! A prefaulted shared mapping, in `/dev/shm` or of a file on the disk.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
+
+/// Bytes of a mapping, for ever.
+#[derive(Debug)]
+pub struct SharedMemory {
+    start: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: plain memory; whoever owns the value is the only one here to write it.
+unsafe impl Send for SharedMemory {}
+
+impl SharedMemory {
+    /// A new file in `/dev/shm` without a name.
+    pub fn new(size: usize) -> Self {
+        let path = format!("/dev/shm/flashstrike-bench-{}-{size}", std::process::id());
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = file.expect("a file in /dev/shm");
+        std::fs::remove_file(&path).expect("the file made just now");
+        file.set_len(size as u64).expect("room in /dev/shm");
+        Self::of(&file, size)
+    }
+
+    /// The beginning of this file.
+    pub fn of(file: &File, size: usize) -> Self {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+        // SAFETY: a new mapping, anywhere; the file is as long as `size`.
+        let start = unsafe {
+            libc::mmap(std::ptr::null_mut(), size, protection, flags, file.as_raw_fd(), 0)
+        };
+        assert_ne!(start, libc::MAP_FAILED, "a mapping of {size} bytes");
+        // MAP_POPULATE maps shared pages for reading: the first write would still fault.
+        // SAFETY: the whole mapping, which nobody else knows of yet.
+        unsafe { start.cast::<u8>().write_bytes(1, size) };
+        SharedMemory { start: NonNull::new(start.cast()).expect("not at address 0"), size }
+    }
+
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    #[inline(always)]
+    pub fn at(&mut self, offset: usize) -> *mut u8 {
+        debug_assert!(offset < self.size);
+        self.start.as_ptr().wrapping_add(offset)
+    }
+}
