@@ -57,6 +57,9 @@ impl Inode {
     /// Reads what there is; returns how much that was.
     pub fn read(&self, buffer: &mut [u8], offset: usize) -> usize {
         let len = self.size().saturating_sub(offset).min(buffer.len());
+        if len == 0 {
+            return 0;
+        }
         let buffer = &mut buffer[..len];
         match self {
             Inode::Disk(file) => buffer.copy_from_slice(&file.now[offset..offset + len]),
