@@ -174,6 +174,9 @@ mod tests {
         let config = Config { prepared_segments: 65, ..Config::default() };
         let message = config.validate().unwrap_err().to_string();
         assert!(message.contains("prepared_segments is 65: it must be from 1 to 64"), "{message}");
+        let config = Config { worker_nice: 20, ..Config::default() };
+        let message = config.validate().unwrap_err().to_string();
+        assert!(message.contains("worker_nice is 20: it must be from -20 to 19"), "{message}");
         assert!(Config::default().validate().is_ok());
     }
 }

@@ -177,7 +177,7 @@ impl Threads {
         for Placed { place, .. } in self.running {
             match place {
                 Place::Own(lane) => lane.end(),
-                Place::Shared(membership) => drop(membership),
+                Place::Shared(membership) => membership.leave(),
             }
         }
     }

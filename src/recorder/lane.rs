@@ -56,8 +56,9 @@ impl Lane {
     }
 }
 
+/// Where notes for a lane are left.
 #[derive(Default)]
-struct Inbox {
+pub struct Inbox {
     bell: Arc<Bell>,
     notes: Mutex<Notes>,
 }
@@ -69,13 +70,13 @@ struct Notes {
 }
 
 impl Inbox {
-    fn add(&self, task: Box<dyn Task>) {
+    pub(super) fn add(&self, task: Box<dyn Task>) {
         task.signal().ring_at(&self.bell);
         self.lock().arrived.push(task);
         self.bell.ring();
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.lock().ending = true;
         self.bell.ring();
     }
@@ -93,7 +94,7 @@ impl std::fmt::Debug for Inbox {
 
 /// The lane's thread. Each round lets every task that is due do one step, so that none waits for
 /// more than one step of each other one.
-fn run(inbox: &Inbox) {
+pub(super) fn run(inbox: &Inbox) {
     let begin = Instant::now();
     let mut tasks: Vec<Running> = Vec::new();
     loop {

@@ -78,7 +78,7 @@ impl Lanes {
     }
 }
 
-/// A place in a shared lane, kept until what runs there has ended.
+/// A place in a shared lane. Dropped without leaving it, the thread stays.
 #[derive(Debug)]
 pub struct Membership(Key);
 
@@ -99,9 +99,9 @@ pub fn join(key: Key, task: Box<dyn Task>) -> Result<Membership> {
     Ok(Membership(key))
 }
 
-impl Drop for Membership {
-    /// The last one to leave waits for the end of the thread.
-    fn drop(&mut self) {
+impl Membership {
+    /// When what runs there has ended. The last one to leave waits for the end of the thread.
+    pub fn leave(self) {
         let mut lanes = lanes();
         let Some(at) = lanes.place(self.0) else { return };
         lanes.0[at].users -= 1;

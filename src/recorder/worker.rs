@@ -82,8 +82,9 @@ impl<W: Worker> Task for LogTask<W> {
             }
         };
         self.log.fail(&error);
-        // A failure ends the workers, whoever met it: the first to end says why.
-        self.log.tell_failure();
+        // A failure ends the workers, whoever met it: the first to end says why. A panic in who is
+        // told would end the other logs' tasks with the thread.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.log.tell_failure()));
         Step::Done
     }
 }
