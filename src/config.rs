@@ -133,8 +133,7 @@ impl Config {
         }
         if !NICE_VALUES.contains(&self.worker_nice) {
             let (value, low, high) = (self.worker_nice, NICE_VALUES.start(), NICE_VALUES.end());
-            let message =
-                format!("config.worker_nice is {value}: it must be from {low} to {high}");
+            let message = format!("config.worker_nice is {value}: it must be from {low} to {high}");
             return Err(Error::new(Cause::InvalidArgument, message));
         }
         Ok(())

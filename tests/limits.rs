@@ -233,6 +233,9 @@ fn limits_permission_denied_is_named_and_changes_nothing() {
 fn limits_threads_at_open() {
     if let Some((log, memory)) = directories() {
         let threads = || common::paths("/proc/self/task".as_ref()).len();
+        let prior = Config { worker_nice: -5, ..config(&memory) };
+        let message = expect_cause(Manager::open(&log, prior), Cause::Permission);
+        assert!(message.contains("config.worker_nice is -5"), "{message}");
         let (before, mut refused, mut id) = (threads(), 0, 100);
         let maximum = getrlimit(Resource::Nproc).maximum;
         for limit in 1.. {

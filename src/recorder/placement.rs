@@ -37,11 +37,7 @@ impl Placement {
     }
 
     /// Starts a thread there.
-    pub fn spawn(
-        self,
-        name: &str,
-        body: impl FnOnce() + Send + 'static,
-    ) -> Result<JoinHandle<()>> {
+    pub fn spawn(self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
         let body = move || {
             // Tried at open, by `check`. Compression is refused its priority in some containers: it
             // then merely competes more.

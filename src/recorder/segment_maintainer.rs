@@ -51,9 +51,9 @@ impl Worker for SegmentMaintainer {
         }
         // Everything else that there could be to do comes with the signal: a full segment, one that
         // counts as hot now, one that is frozen, another floor.
-        Ok(self.retry_at.map_or(Step::Rest, |at| {
-            Step::RestFor(at.saturating_duration_since(Instant::now()))
-        }))
+        Ok(self
+            .retry_at
+            .map_or(Step::Rest, |at| Step::RestFor(at.saturating_duration_since(Instant::now()))))
     }
 }
 

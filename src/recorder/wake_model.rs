@@ -154,12 +154,7 @@ impl Task for Counting {
 }
 
 fn counting(next: Option<Arc<Signal>>, given: Arc<AtomicU64>) -> Counting {
-    Counting {
-        signal: Arc::default(),
-        given,
-        taken: Arc::new(AtomicU64::new(0)),
-        next,
-    }
+    Counting { signal: Arc::default(), given, taken: Arc::new(AtomicU64::new(0)), next }
 }
 
 fn start_lane() -> (Arc<Inbox>, thread::JoinHandle<()>) {
