@@ -50,7 +50,7 @@ fn null_zeros_and_init_all_mean_the_defaults() {
 #[test]
 fn init_writes_its_size_and_not_a_byte_more() {
     for size in 0..=120_usize {
-        let mut room = [0xaa_aa_aa_aa_aa_aa_aa_aa_u64; 13];
+        let mut room = [0xaa_aa_aa_aa_aa_aa_aa_aa_u64; 16];
         // SAFETY: `room` has 128 bytes, more than any size.
         unsafe { fs_wal_config_init(room.as_mut_ptr().cast(), size as u32) };
         let bytes: Vec<u8> = room.iter().flat_map(|word| word.to_ne_bytes()).collect();

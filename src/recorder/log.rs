@@ -91,6 +91,16 @@ pub struct Signals {
     pub(super) watcher: Arc<Signal>,
 }
 
+impl Signals {
+    /// Lets every worker look, above all at whether the log has failed.
+    pub(super) fn raise_all(&self) {
+        let Signals { persister, preparer, maintainer, freezer, coordinator, watcher } = self;
+        for signal in [persister, preparer, maintainer, freezer, coordinator, watcher] {
+            signal.raise();
+        }
+    }
+}
+
 /// Where this handle began: for counts and for the clock.
 #[derive(Debug)]
 struct Start {

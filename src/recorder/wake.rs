@@ -89,6 +89,8 @@ impl Signal {
     pub fn stop(&self) {
         let mut state = self.lock();
         state.stopping = true;
+        // Raised already, it may have been left for the end of a pause.
+        state.raised = false;
         state.raise();
     }
 

@@ -82,6 +82,8 @@ impl<W: Worker> Task for LogTask<W> {
             }
         };
         self.log.fail(&error);
+        // Those that rest, maybe for something that this one was to do, find out and end too.
+        self.log.signals.raise_all();
         // A failure ends the workers, whoever met it: the first to end says why. A panic in who is
         // told would end the other logs' tasks with the thread.
         let _ = catch_unwind(AssertUnwindSafe(|| self.log.tell_failure()));
