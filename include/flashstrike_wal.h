@@ -41,6 +41,10 @@
  *   "Threads:". In a child made by fork() a handle of the parent answers FS_WAL_ERR_CLOSED; give it
  *   to no one, and open another log if you need one.
  *
+ *   A log has one thread of its own; those that prepare, close and compress are shared by the logs
+ *   of the process that are on the same filesystems. The last log to be shut down ends them: then
+ *   no thread of the library is left. See fs_wal_config.persister_cpus, worker_cpus, worker_nice.
+ *
  * SIGNALS
  *
  *   The library's threads block every signal but faults and SIGPROF: a program's handlers do not run
@@ -293,12 +297,24 @@ typedef struct fs_wal_config {
     // `level` is one of `FS_WAL_LOG_`; `message` is one line, valid during the call. It is called
     // on the thread that opens and the one that shuts down, and between the two on threads of the
     // library, never by append, append_batch, claim or commit; one call at a time for each log.
-    // What is late in it holds up the disk work of the log. It must not throw, and must not call
-    // into the same log but for `fs_wal_meta`, `fs_wal_durable` and `fs_wal_metrics`.
+    // What is late in it holds up the disk work of the log, and of those that share its threads. It
+    // must not throw, and must not call into any log but for `fs_wal_meta`, `fs_wal_durable` and
+    // `fs_wal_metrics`.
     void (*log)(void *user, int32_t level, const char *message);
     // Handed to `log` as `user`. Must be fit for other threads, and stay until `fs_wal_shutdown`
     // has returned, or `fs_wal_open` has failed.
     void *log_user;
+    // Processors that the log's own thread, its persister, may run on: bit n is processor n. 0 =
+    // those of the thread that opens. One that is not available is refused.
+    uint64_t persister_cpus;
+    // The same for the threads that logs share: those with the same `worker_cpus` and
+    // `worker_nice`, on the same filesystems. 0 = those of the thread that opens the first of them.
+    uint64_t worker_cpus;
+    // Nice value of all these threads, -20 to 19; compression always has 19. 0 = that of the thread
+    // that opens. A value the process may not have is refused with `FS_WAL_ERR_PERMISSION`.
+    int32_t worker_nice;
+    // 0.
+    uint32_t reserved;
 } fs_wal_config;
 
 // A request as the engine hands it in and gets it back, byte for byte.

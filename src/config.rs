@@ -1,5 +1,6 @@
 //! Validated options and their limits.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub const DEFAULT_PREPARED_SEGMENTS: u32 = 4;
 pub const MAX_PREPARED_SEGMENTS: u32 = 64;
 /// Interval of [`SyncMode::Interval`] by default.
 pub const DEFAULT_SYNC_INTERVAL: Duration = Duration::from_millis(10);
+/// Nice values there are, from the most claim to the processor to the least.
+pub const NICE_VALUES: RangeInclusive<i32> = -20..=19;
 /// Parent of the active directory by default.
 pub const DEFAULT_ACTIVE_PARENT: &str = "/dev/shm";
 
@@ -78,6 +81,13 @@ pub struct Config {
     pub retention_floor: u64,
     /// Directory in which the active directory is made.
     pub active_parent: PathBuf,
+    /// A bit for each processor the log's own thread may run on; 0 = those of the opening thread.
+    pub persister_cpus: u64,
+    /// The same for the threads it shares with other logs.
+    pub worker_cpus: u64,
+    /// Nice value of both, but for compression, which has the least priority there is; 0 = that of
+    /// the opening thread.
+    pub worker_nice: i32,
     /// Told what happens to the log.
     pub log: LogSink,
 }
@@ -97,6 +107,9 @@ impl Default for Config {
             sync_mode: SyncMode::Continuous,
             retention_floor: 0,
             active_parent: PathBuf::from(DEFAULT_ACTIVE_PARENT),
+            persister_cpus: 0,
+            worker_cpus: 0,
+            worker_nice: 0,
             log: LogSink::default(),
         }
     }
@@ -116,6 +129,11 @@ impl Config {
         within("prepared_segments", self.prepared_segments, 1, MAX_PREPARED_SEGMENTS)?;
         if self.max_segments == Keep::AtMost(0) {
             let message = "config.max_segments: the active segment needs at least 1";
+            return Err(Error::new(Cause::InvalidArgument, message));
+        }
+        if !NICE_VALUES.contains(&self.worker_nice) {
+            let (value, low, high) = (self.worker_nice, NICE_VALUES.start(), NICE_VALUES.end());
+            let message = format!("config.worker_nice is {value}: it must be from {low} to {high}");
             return Err(Error::new(Cause::InvalidArgument, message));
         }
         Ok(())
@@ -155,6 +173,9 @@ mod tests {
         let config = Config { prepared_segments: 65, ..Config::default() };
         let message = config.validate().unwrap_err().to_string();
         assert!(message.contains("prepared_segments is 65: it must be from 1 to 64"), "{message}");
+        let config = Config { worker_nice: 20, ..Config::default() };
+        let message = config.validate().unwrap_err().to_string();
+        assert!(message.contains("worker_nice is 20: it must be from -20 to 19"), "{message}");
         assert!(Config::default().validate().is_ok());
     }
 }

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use common::crash::SEGMENT;
 use common::flow::Lives;
-use common::inject::{can_inject, Fault, Whose};
+use common::inject::{can_inject, Fault, Whose, PERSISTER};
 use common::ledger::{record, times, Row};
 use common::planted::Bug;
 use common::victim::{self, play_victim, Bench};
@@ -58,8 +58,8 @@ const OPENING: &[Call] = &[
     OPENAT, PWRITE, PREAD, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FALLOCATE, MMAP, MLOCK, MADVISE,
     FLOCK, FSTAT, FSTATFS, MKDIR, GETDENTS,
 ];
-const THREADS: [(Whose, &[Call]); 6] = [
-    (Whose::Worker("wal-persister"), &[PWRITE, FDATASYNC]),
+const THREADS: [(Whose, &[Call]); 5] = [
+    (PERSISTER, &[PWRITE, FDATASYNC]),
     (
         Whose::Worker("wal-preparer"),
         &[OPENAT, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FALLOCATE, FLOCK, FSTAT, FSTATFS],
@@ -69,7 +69,6 @@ const THREADS: [(Whose, &[Call]); 6] = [
         &[OPENAT, PREAD, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FLOCK, FSTAT],
     ),
     (Whose::Worker("wal-freezer"), &[OPENAT, PREAD, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT]),
-    (Whose::Worker("wal-meta"), &[OPENAT, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT]),
     (Whose::ShuttingDown, &[OPENAT, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, GETDENTS]),
 ];
 
@@ -235,7 +234,7 @@ fn planted(failures: &mut Failures) -> &'static str {
     let lives = no_log(&failures.bench);
     failures.bench.bug = Some(Bug::SyncTriedAgain);
     must_fail(Bug::SyncTriedAgain, || {
-        let whose = Whose::Worker("wal-persister");
+        let whose = PERSISTER;
         let fault = Fault { whose, call: "fdatasync", what: "error=EIO", n: 1 };
         failures.fail(fault, (libc::EIO, "fdatasync"), 5 * SEGMENT, lives);
     })

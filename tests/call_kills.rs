@@ -10,13 +10,13 @@ use std::time::Instant;
 
 use common::crash::{identity, SEGMENT};
 use common::flow::Lives;
-use common::inject::{can_inject, Fault, Whose};
+use common::inject::{can_inject, Fault, Whose, PERSISTER};
 use common::ledger::{record, times, Row};
 use common::planted::Bug;
 use common::victim::{self, play_victim, Bench, CLEAN};
 use common::{must_fail, names, open};
 
-const THREADS: [(Whose, &[&str]); 7] = [
+const THREADS: [(Whose, &[&str]); 6] = [
     (
         Whose::Opening,
         &[
@@ -30,7 +30,7 @@ const THREADS: [(Whose, &[&str]); 7] = [
             "mkdirat",
         ],
     ),
-    (Whose::Worker("wal-persister"), &["pwrite64", "fdatasync"]),
+    (PERSISTER, &["pwrite64", "fdatasync"]),
     (
         Whose::Worker("wal-preparer"),
         &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat", "fallocate"],
@@ -41,10 +41,6 @@ const THREADS: [(Whose, &[&str]); 7] = [
     ),
     (
         Whose::Worker("wal-freezer"),
-        &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat"],
-    ),
-    (
-        Whose::Worker("wal-meta"),
         &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat"],
     ),
     (Whose::ShuttingDown, &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat"]),

@@ -228,6 +228,44 @@ fn limits_permission_denied_is_named_and_changes_nothing() {
     played_by_nobody("limits_permission_denied_is_named_and_changes_nothing", &place, &[]);
 }
 
+/// Whichever of its threads cannot be started: open says so, and those that run end.
+#[test]
+fn limits_threads_at_open() {
+    if let Some((log, memory)) = directories() {
+        let threads = || common::paths("/proc/self/task".as_ref()).len();
+        let prior = Config { worker_nice: -5, ..config(&memory) };
+        let message = expect_cause(Manager::open(&log, prior), Cause::Permission);
+        assert!(message.contains("config.worker_nice is -5"), "{message}");
+        let (before, mut refused, mut id) = (threads(), 0, 100);
+        let maximum = getrlimit(Resource::Nproc).maximum;
+        for limit in 1.. {
+            setrlimit(Resource::Nproc, Rlimit { current: Some(limit), maximum }).unwrap();
+            match Manager::open(&log, config(&memory)) {
+                Ok((manager, mut writer)) => {
+                    id += 1;
+                    append(&mut writer, [id]);
+                    manager.shutdown(writer).unwrap();
+                    break;
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert!(error.to_string().contains("start worker wal-"), "{error}");
+                    assert_eq!(error.errno(), libc::EAGAIN, "{error}");
+                }
+            }
+            eventually("no thread is left", || threads() == before);
+        }
+        assert!(refused >= 5, "each of the five was refused: {refused}");
+        assert_holds(&log, id);
+        std::process::exit(DONE);
+    }
+    let place = Place::new();
+    let (manager, mut writer) = open(&place.log(), config(place.memory()));
+    append(&mut writer, 1..=100);
+    manager.shutdown(writer).unwrap();
+    played_by_nobody("limits_threads_at_open", &place, &[]);
+}
+
 #[test]
 fn limits_memory_that_cannot_be_locked_is_told() {
     if let Some((log, memory)) = directories() {

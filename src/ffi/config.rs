@@ -93,12 +93,24 @@ pub struct WalConfig {
     /// `level` is one of `FS_WAL_LOG_`; `message` is one line, valid during the call. It is called
     /// on the thread that opens and the one that shuts down, and between the two on threads of the
     /// library, never by append, append_batch, claim or commit; one call at a time for each log.
-    /// What is late in it holds up the disk work of the log. It must not throw, and must not call
-    /// into the same log but for `fs_wal_meta`, `fs_wal_durable` and `fs_wal_metrics`.
+    /// What is late in it holds up the disk work of the log, and of those that share its threads. It
+    /// must not throw, and must not call into any log but for `fs_wal_meta`, `fs_wal_durable` and
+    /// `fs_wal_metrics`.
     pub log: Option<unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char)>,
     /// Handed to `log` as `user`. Must be fit for other threads, and stay until `fs_wal_shutdown`
     /// has returned, or `fs_wal_open` has failed.
     pub log_user: *mut c_void,
+    /// Processors that the log's own thread, its persister, may run on: bit n is processor n. 0 =
+    /// those of the thread that opens. One that is not available is refused.
+    pub persister_cpus: u64,
+    /// The same for the threads that logs share: those with the same `worker_cpus` and
+    /// `worker_nice`, on the same filesystems. 0 = those of the thread that opens the first of them.
+    pub worker_cpus: u64,
+    /// Nice value of all these threads, -20 to 19; compression always has 19. 0 = that of the thread
+    /// that opens. A value the process may not have is refused with `FS_WAL_ERR_PERMISSION`.
+    pub worker_nice: i32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Options of `fs_wal_reader_open`.
@@ -140,6 +152,10 @@ fn defaults(struct_size: u32) -> WalConfig {
         active_dir: std::ptr::null(),
         log: None,
         log_user: std::ptr::null_mut(),
+        persister_cpus: 0,
+        worker_cpus: 0,
+        worker_nice: 0,
+        reserved: 0,
     }
 }
 
@@ -194,6 +210,9 @@ pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
     // SAFETY: the caller's promise.
     let given = unsafe { sized::read(config, "config", FIRST_CONFIG_SIZE) }?;
     refuse_unknown_flags("config.flags", given.flags, KNOWN_FLAGS)?;
+    if given.reserved != 0 {
+        return Err(refused(format!("config.reserved is {}: it must be 0", given.reserved)));
+    }
     let mut options = Config {
         num_blocks: or_default(given.num_blocks, config::DEFAULT_NUM_BLOCKS),
         max_segments: keep_hot(given.max_segments)?,
@@ -206,6 +225,9 @@ pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
         backpressure: backpressure(given.backpressure)?,
         sync_mode: sync_mode(given.sync_mode, given.sync_interval_ns)?,
         retention_floor: given.retention_floor,
+        persister_cpus: given.persister_cpus,
+        worker_cpus: given.worker_cpus,
+        worker_nice: given.worker_nice,
         ..Config::default()
     };
     if !given.active_dir.is_null() {

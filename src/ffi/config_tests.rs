@@ -49,9 +49,9 @@ fn null_zeros_and_init_all_mean_the_defaults() {
 
 #[test]
 fn init_writes_its_size_and_not_a_byte_more() {
-    for size in 0..=96_usize {
-        let mut room = [0xaa_aa_aa_aa_aa_aa_aa_aa_u64; 13];
-        // SAFETY: `room` has 104 bytes, more than any size.
+    for size in 0..=120_usize {
+        let mut room = [0xaa_aa_aa_aa_aa_aa_aa_aa_u64; 16];
+        // SAFETY: `room` has 128 bytes, more than any size.
         unsafe { fs_wal_config_init(room.as_mut_ptr().cast(), size as u32) };
         let bytes: Vec<u8> = room.iter().flat_map(|word| word.to_ne_bytes()).collect();
         assert!(bytes[size..].iter().all(|byte| *byte == 0xaa), "size {size}");
@@ -73,7 +73,7 @@ fn init_writes_its_size_and_not_a_byte_more() {
 fn a_struct_of_another_size_is_refused() {
     for size in [0, 3, 55, 4097, u32::MAX] {
         let message = refusal(|given| given.struct_size = size);
-        let expected = format!("config.struct_size is {size}: set it to sizeof *config, 72");
+        let expected = format!("config.struct_size is {size}: set it to sizeof *config, 96");
         assert_eq!(message, expected);
     }
 }
@@ -162,4 +162,20 @@ fn reader_flags_are_taken_refused_or_not_there_yet() {
     let error = reader(16).unwrap_err();
     assert_eq!(error.cause(), Some(Cause::InvalidArgument));
     assert_eq!(error.to_string(), "config.flags is 0x10: 0x10 is not a flag");
+}
+
+#[test]
+fn threads_are_placed_as_asked() {
+    let given = options(|given| {
+        given.struct_size = size_of::<WalConfig>() as u32;
+        (given.persister_cpus, given.worker_cpus, given.worker_nice) = (1, 1 << 63, -20);
+    });
+    let given = given.unwrap();
+    assert_eq!((given.persister_cpus, given.worker_cpus, given.worker_nice), (1, 1 << 63, -20));
+    assert!(given.validate().is_ok());
+    let message = refusal(|given| {
+        given.struct_size = size_of::<WalConfig>() as u32;
+        given.reserved = 7;
+    });
+    assert_eq!(message, "config.reserved is 7: it must be 0");
 }

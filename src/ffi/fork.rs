@@ -2,8 +2,9 @@
 //!
 //! The child's copy of a handle answers every call with `FS_WAL_ERR_CLOSED`, and its descriptors
 //! are closed, so that a child that outlives its parent does not keep the log locked. That takes
-//! a moment at which no other thread is opening or closing anything: the handlers hold both lists
-//! from just before the fork to just after it.
+//! a moment at which no other thread is opening or closing anything: the handlers hold the lists
+//! from just before the fork to just after it. The list of the threads that logs share is one of
+//! them: in the child, where there are none, it is emptied, and a log of its own starts anew.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -12,7 +13,7 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::recorder::Log;
+use crate::recorder::{lanes, Lanes, Log};
 use crate::storage::descriptors;
 
 type Logs = Vec<Arc<Log>>;
@@ -49,6 +50,7 @@ pub(super) fn unregister(log: &Arc<Log>) {
 
 struct Held {
     logs: MutexGuard<'static, Logs>,
+    lanes: Lanes,
     descriptors: descriptors::List,
 }
 
@@ -64,7 +66,7 @@ fn take_held() -> Option<Held> {
 }
 
 extern "C" fn prepare() {
-    let held = Held { logs: open_logs(), descriptors: descriptors::list() };
+    let held = Held { logs: open_logs(), lanes: lanes(), descriptors: descriptors::list() };
     HELD.with(|slot| slot.borrow_mut().replace(held));
 }
 
@@ -73,12 +75,13 @@ extern "C" fn parent() {
 }
 
 extern "C" fn child() {
-    let Some(Held { mut logs, mut descriptors }) = take_held() else { return };
+    let Some(Held { mut logs, mut lanes, mut descriptors }) = take_held() else { return };
     for log in logs.drain(..) {
         log.poison().mark_forked();
         // What belongs to it (threads, files) is the parent's: nothing of it is undone here.
         std::mem::forget(log);
     }
+    lanes.forget_in_child();
     for fd in descriptors::take_in_child(&mut descriptors) {
         // SAFETY: the list names descriptors that the parent's logs owned at the moment of the
         // fork; their owners in this process never close them again (`descriptors`).

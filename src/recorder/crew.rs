@@ -1,18 +1,22 @@
 //! The workers of one log together: on threads, or stepped by hand in a simulation.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use crate::error::Result;
 
-use super::log::{Log, Signals};
+use super::lane::{Lane, Task};
+use super::log::Log;
 use super::meta_coordinator::MetaCoordinator;
 use super::persister::Persister;
+use super::placement::Placement;
+use super::pool::{self, Key, Kind, Membership};
 use super::segment_freezer::SegmentFreezer;
 use super::segment_maintainer::SegmentMaintainer;
 use super::segment_preparer::SegmentPreparer;
 use super::wake::Signal;
-use super::worker::{self, Step, Worker};
+use super::watcher::Watcher;
+use super::worker::{LogTask, Step, Worker};
 
 /// A worker's part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,15 +98,23 @@ impl Crew {
         }
     }
 
-    /// Gives every worker a thread.
+    /// Gives every worker a thread: the persister one of its own, the others a share of the pool's.
     pub(super) fn start(self) -> Result<Threads> {
-        let mut threads = Threads { log: self.log, running: Vec::new() };
+        let log = self.log;
+        let devices = [log.wal.status()?.dev, log.active.status()?.dev];
+        let placement = Placement::of_workers(log.config());
+        let own = |kind| Key { kind, devices, placement };
+        let freeze = Key { placement: placement.last(), ..own(Kind::Freeze) };
+        let watch = Key { devices: [0; 2], ..own(Kind::Watch) };
+        let watcher = Watcher::new(Arc::clone(&log));
+        let mut threads = Threads { log: Arc::clone(&log), running: Vec::new() };
         let started = threads
-            .add(self.persister)
-            .and_then(|()| threads.add(self.preparer))
-            .and_then(|()| threads.add(self.maintainer))
-            .and_then(|()| threads.add(self.freezer))
-            .and_then(|()| threads.add(self.coordinator));
+            .start(self.persister)
+            .and_then(|()| threads.join(own(Kind::Prepare), self.preparer))
+            .and_then(|()| threads.join(own(Kind::Maintain), self.maintainer))
+            .and_then(|()| threads.join(freeze, self.freezer))
+            .and_then(|()| threads.join(own(Kind::Maintain), self.coordinator))
+            .and_then(|()| threads.join(watch, watcher));
         match started {
             Ok(()) => Ok(threads),
             Err(error) => {
@@ -115,28 +127,68 @@ impl Crew {
     }
 }
 
-type PickSignal = fn(&Signals) -> &Signal;
-
-/// The threads of a log's workers.
+/// The workers of a log while threads run them.
 #[derive(Debug)]
 pub struct Threads {
     log: Arc<Log>,
-    /// Each with what stops it, in the order they are stopped in.
-    running: Vec<(PickSignal, JoinHandle<()>)>,
+    /// In the order they are stopped in.
+    running: Vec<Placed>,
+}
+
+/// A worker in its lane.
+#[derive(Debug)]
+struct Placed {
+    signal: Arc<Signal>,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Own(Lane),
+    Shared(Membership),
 }
 
 impl Threads {
-    fn add<W: Worker>(&mut self, worker: W) -> Result<()> {
-        let thread = worker::spawn(&self.log, worker)?;
-        self.running.push((W::signal, thread));
+    fn start<W: Worker>(&mut self, worker: W) -> Result<()> {
+        let name = persister_name(self.log.wal.path());
+        let lane = Lane::start(&name, Placement::of_persister(self.log.config()))?;
+        let task = LogTask::new(&self.log, worker);
+        let signal = Arc::clone(task.signal());
+        lane.add(Box::new(task));
+        self.running.push(Placed { signal, place: Place::Own(lane) });
         Ok(())
     }
 
-    /// Lets all finish what there is to do, and ends the threads.
+    fn join<W: Worker>(&mut self, key: Key, worker: W) -> Result<()> {
+        let task = LogTask::new(&self.log, worker);
+        let signal = Arc::clone(task.signal());
+        let place = Place::Shared(pool::join(key, Box::new(task))?);
+        self.running.push(Placed { signal, place });
+        Ok(())
+    }
+
+    /// Lets all finish what there is to do, one after the other, while those of other logs go on.
+    /// Ends the threads that no other log needs.
     pub(super) fn stop(self) {
-        for (signal, thread) in self.running {
-            signal(&self.log.signals).stop();
-            let _ = thread.join();
+        for Placed { signal, .. } in &self.running {
+            signal.stop();
+            signal.wait_for_end();
+        }
+        for Placed { place, .. } in self.running {
+            match place {
+                Place::Own(lane) => lane.end(),
+                Place::Shared(membership) => membership.leave(),
+            }
         }
     }
+}
+
+/// As much of the directory's name as the 15 bytes of a thread's name have room for.
+fn persister_name(directory: &Path) -> String {
+    const ROOM: usize = 15;
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    let mut full = format!("wal-p-{name}");
+    let end = (0..=ROOM.min(full.len())).rev().find(|end| full.is_char_boundary(*end));
+    full.truncate(end.unwrap_or_default());
+    full
 }

@@ -19,6 +19,7 @@ use super::segment::{ActiveFile, Finished, Segment};
 use super::segment_freezer::Frozen;
 use super::segment_writer::ticks;
 use super::wake::{Signal, Waiters};
+use super::watcher::Parking;
 
 /// Full segments that may wait to be closed before the persister waits.
 const CLOSE_RING_CAPACITY: usize = 64;
@@ -69,6 +70,7 @@ pub struct Log {
     pub(super) wanted_durable: AtomicU64,
     pub(super) waiters: Waiters,
     pub(super) signals: Signals,
+    pub(super) parking: Parking,
     memory_unlocked: AtomicBool,
     failure_told: AtomicBool,
     compression_failing: AtomicBool,
@@ -78,14 +80,25 @@ pub struct Log {
     start: Start,
 }
 
-/// A signal for every worker.
+/// A signal for every worker. Each outlives the log in whoever waits for the worker's end.
 #[derive(Debug, Default)]
 pub struct Signals {
-    pub(super) persister: Signal,
-    pub(super) preparer: Signal,
-    pub(super) maintainer: Signal,
-    pub(super) freezer: Signal,
-    pub(super) coordinator: Signal,
+    pub(super) persister: Arc<Signal>,
+    pub(super) preparer: Arc<Signal>,
+    pub(super) maintainer: Arc<Signal>,
+    pub(super) freezer: Arc<Signal>,
+    pub(super) coordinator: Arc<Signal>,
+    pub(super) watcher: Arc<Signal>,
+}
+
+impl Signals {
+    /// Lets every worker look, above all at whether the log has failed.
+    pub(super) fn raise_all(&self) {
+        let Signals { persister, preparer, maintainer, freezer, coordinator, watcher } = self;
+        for signal in [persister, preparer, maintainer, freezer, coordinator, watcher] {
+            signal.raise();
+        }
+    }
 }
 
 /// Where this handle began: for counts and for the clock.
@@ -140,6 +153,7 @@ impl Log {
             wanted_durable: AtomicU64::new(0),
             waiters: Waiters::default(),
             signals: Signals::default(),
+            parking: Parking::default(),
             memory_unlocked: AtomicBool::new(false),
             failure_told: AtomicBool::new(false),
             compression_failing: AtomicBool::new(false),

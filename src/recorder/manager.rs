@@ -19,6 +19,7 @@ use super::crew::{Crew, Threads};
 use super::log::{Log, LogParts};
 use super::meta_coordinator;
 use super::persister::Persister;
+use super::placement;
 use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovered, Survey};
 use super::report::{fixed_text, RecoveryReport};
 use super::segment::Segment;
@@ -75,6 +76,8 @@ impl Manager {
         directory: &Path,
         config: Config,
     ) -> Result<(Manager, Writer)> {
+        config.validate()?;
+        placement::check(&config)?;
         let (mut manager, writer, crew) = Self::open_by_hand(storage, directory, config)?;
         match crew.start() {
             Ok(threads) => {

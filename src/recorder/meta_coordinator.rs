@@ -14,7 +14,6 @@ use super::worker::{Step, Worker};
 /// Replacing the file commits the file system's journal, which delays the persister's syncs: it is
 /// not done more often than this. Recovery has newer knowledge from the stamps in block headers.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(200);
-const IDLE: Duration = Duration::from_secs(60);
 
 /// The coordinator's own state: no other thread touches it.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ pub struct MetaCoordinator {
 impl Worker for MetaCoordinator {
     const NAME: &'static str = "wal-meta";
 
-    fn signal(signals: &Signals) -> &Signal {
+    fn signal(signals: &Signals) -> &Arc<Signal> {
         &signals.coordinator
     }
 
@@ -37,7 +36,7 @@ impl Worker for MetaCoordinator {
         }
         let state = self.log.durable();
         if state == self.written {
-            return Ok(Step::Rest(IDLE));
+            return Ok(Step::Rest);
         }
         // Failing to write it loses nothing: it is only ever behind. It is tried again.
         let flushed = self.log.counters().meta_flush.of(|| {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::SyncMode;
 use crate::error::Result;
+use crate::format::MetaState;
 
 use super::log::{Log, Signals};
 use super::sealer::Sealer;
@@ -14,8 +15,8 @@ use super::segment::{Finished, Segment};
 use super::wake::Signal;
 use super::worker::{Step, Worker};
 
-/// First and longest sleep of an idle persister. `append` wakes nobody, so the longest one is also
-/// how late the first event after an idle spell may be noticed.
+/// First and longest sleep between two looks for something new. After the longest one the persister
+/// parks, and the watcher looks in its place.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
 const LONGEST_SLEEP: Duration = Duration::from_millis(8);
 /// How long a full ring of segments to close is left alone.
@@ -35,15 +36,18 @@ pub struct Persister {
 impl Worker for Persister {
     const NAME: &'static str = "wal-persister";
 
-    fn signal(signals: &Signals) -> &Signal {
+    fn signal(signals: &Signals) -> &Arc<Signal> {
         &signals.persister
     }
 
     fn step(&mut self, stopping: bool) -> Result<Step> {
+        self.log.parking.leave();
         if !self.hand_to_maintainer() {
-            return Ok(Step::Rest(CLOSE_RING_WAIT));
+            return Ok(Step::RestFor(CLOSE_RING_WAIT));
         }
-        if self.persist(stopping)? {
+        // Before looking for work: what is appended from now on is for the next look.
+        let appended = self.log.appended();
+        if self.persist(appended, stopping)? {
             self.sleep = SHORTEST_SLEEP;
             return Ok(Step::Busy);
         }
@@ -54,9 +58,7 @@ impl Worker for Persister {
             std::hint::spin_loop();
             return Ok(Step::Busy);
         }
-        let sleep = self.sleep;
-        self.sleep = (sleep * 2).min(longest_sleep(&self.log));
-        Ok(Step::Rest(sleep))
+        Ok(self.rest(appended.last_event_id))
     }
 }
 
@@ -72,8 +74,7 @@ impl Persister {
     }
 
     /// Makes durable what is due in the current segment. Returns whether there was anything.
-    fn persist(&mut self, stopping: bool) -> Result<bool> {
-        let appended = self.log.appended();
+    fn persist(&mut self, appended: MetaState, stopping: bool) -> Result<bool> {
         let Some(sealer) = &mut self.current else {
             self.current = self.enter_next()?;
             return Ok(self.current.is_some());
@@ -101,6 +102,25 @@ impl Persister {
             self.leave()?;
         }
         Ok(true)
+    }
+
+    /// Looks again soon, then less often, then not before something is appended after `seen_id`.
+    fn rest(&mut self, seen_id: u64) -> Step {
+        let sleep = self.sleep;
+        let longest = longest_sleep(&self.log);
+        if sleep < longest || self.waits_for_its_time(seen_id) {
+            self.sleep = (sleep * 2).min(longest);
+            return Step::RestFor(sleep);
+        }
+        self.log.parking.park(seen_id);
+        self.log.signals.watcher.raise();
+        Step::Rest
+    }
+
+    /// Whether the interval will bring a sync with nothing new being appended.
+    fn waits_for_its_time(&self, seen_id: u64) -> bool {
+        matches!(self.log.config().sync_mode, SyncMode::Interval(_))
+            && seen_id > self.log.durable().last_event_id
     }
 
     /// The segment the writer has gone on to, if it has.

@@ -14,10 +14,7 @@ use super::log::{Log, Signals};
 use super::wake::Signal;
 use super::worker::{Step, Worker};
 
-const IDLE: Duration = Duration::from_secs(60);
 const FULL_RING_WAIT: Duration = Duration::from_millis(1);
-/// The least claim to the processor there is: compression gives way to everything else.
-const NICENESS: i32 = 19;
 
 /// What became of a hot segment that was to be frozen.
 #[derive(Debug, Clone, Copy)]
@@ -39,18 +36,13 @@ pub struct SegmentFreezer {
 impl Worker for SegmentFreezer {
     const NAME: &'static str = "wal-freezer";
 
-    fn signal(signals: &Signals) -> &Signal {
+    fn signal(signals: &Signals) -> &Arc<Signal> {
         &signals.freezer
-    }
-
-    fn begin(&mut self) {
-        // Refused in some containers; it then merely competes more.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
     }
 
     fn step(&mut self, stopping: bool) -> Result<Step> {
         if !self.report() {
-            return Ok(Step::Rest(FULL_RING_WAIT));
+            return Ok(Step::RestFor(FULL_RING_WAIT));
         }
         match self.log.segments_to_freeze.pop() {
             Some(index) => {
@@ -59,7 +51,7 @@ impl Worker for SegmentFreezer {
                 Ok(Step::Busy)
             }
             None if stopping => Ok(Step::Done),
-            None => Ok(Step::Rest(IDLE)),
+            None => Ok(Step::Rest),
         }
     }
 }

@@ -16,7 +16,6 @@ use super::segment_freezer::Frozen;
 use super::wake::Signal;
 use super::worker::{Step, Worker};
 
-const IDLE: Duration = Duration::from_secs(60);
 /// How long a failed freeze is left alone.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -33,7 +32,7 @@ pub struct SegmentMaintainer {
 impl Worker for SegmentMaintainer {
     const NAME: &'static str = "wal-maintainer";
 
-    fn signal(signals: &Signals) -> &Signal {
+    fn signal(signals: &Signals) -> &Arc<Signal> {
         &signals.maintainer
     }
 
@@ -50,8 +49,11 @@ impl Worker for SegmentMaintainer {
         if stopping && self.kept.freezing.is_empty() {
             return Ok(Step::Done);
         }
-        let retry = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
-        Ok(Step::Rest(retry.unwrap_or(IDLE)))
+        // Everything else that there could be to do comes with the signal: a full segment, one that
+        // counts as hot now, one that is frozen, another floor.
+        Ok(self
+            .retry_at
+            .map_or(Step::Rest, |at| Step::RestFor(at.saturating_duration_since(Instant::now()))))
     }
 }
 

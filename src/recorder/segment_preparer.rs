@@ -16,8 +16,10 @@ use super::wake::Signal;
 use super::worker::{Step, Worker};
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
-/// How often the link to the active directory is looked at when there is nothing else to do.
-const IDLE: Duration = Duration::from_secs(1);
+/// How often the link to the active directory is looked at when there is nothing else to do: nobody
+/// says when it goes. Nor does the writer say when it leaves a mapped file for good, which it may
+/// do after the persister has given that back.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Header, first block's header, first slot: what makes a file begin without events.
 const CLEARED_SIZE: usize = SEGMENT_HEADER_SIZE + BLOCK_HEADER_SIZE + EVENT_SIZE;
 
@@ -38,7 +40,7 @@ pub struct SegmentPreparer {
 impl Worker for SegmentPreparer {
     const NAME: &'static str = "wal-preparer";
 
-    fn signal(signals: &Signals) -> &Signal {
+    fn signal(signals: &Signals) -> &Arc<Signal> {
         &signals.preparer
     }
 
@@ -53,11 +55,11 @@ impl Worker for SegmentPreparer {
                     return Ok(Step::Busy);
                 }
                 self.watch_active_directory()?;
-                Ok(Step::Rest(IDLE))
+                Ok(Step::RestUntilTick(LOOK_INTERVAL))
             }
             Err(error) if error.cause() == Some(Cause::NoSpace) => {
                 self.log.set_preparation_blocked(Some(error));
-                Ok(Step::Rest(RETRY_INTERVAL))
+                Ok(Step::RestFor(RETRY_INTERVAL))
             }
             Err(error) => Err(error),
         }

@@ -1,50 +1,97 @@
 //! Waking threads up: workers that something is to be done, and callers that the durable watermark
-//! has moved. Every wait also ends by itself, so a wake-up that is lost would show as a delay and
-//! nothing else; the model at the end, where no wait ends by itself, shows that none is lost.
+//! has moved. A worker that rests waits for ever, so no wake-up may be lost: the models
+//! (`wake_model`), where no wait ends by itself, show that none is.
 
+#[cfg(all(test, loom))]
+use super::wake_model::Condvar;
 #[cfg(all(test, loom))]
 use loom::sync::{
     atomic::{fence, AtomicUsize, Ordering},
     Mutex, MutexGuard,
 };
-#[cfg(all(test, loom))]
-use model::Condvar;
-use std::sync::PoisonError;
 #[cfg(not(all(test, loom)))]
 use std::sync::{
     atomic::{fence, AtomicUsize, Ordering},
     Condvar, Mutex, MutexGuard,
 };
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// Wakes one worker. Never used by the appending thread.
+/// What a thread that runs workers sleeps by. Rung by whoever has something for one of them.
+#[derive(Debug, Default)]
+pub struct Bell {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Bell {
+    /// Wakes the thread, or lets its next wait return at once.
+    pub fn ring(&self) {
+        if !std::mem::replace(&mut *self.lock(), true) {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until rung, or until the deadline (`None` = for ever).
+    ///
+    /// Who rings has left a note before (a raised signal, a task in the inbox), and the thread
+    /// looks for notes only after a wait: one that is left during the look has rung for the next
+    /// wait, which then returns at once. No note stays unread.
+    pub fn wait(&self, deadline: Option<Instant>) {
+        let mut rung = self.lock();
+        while !*rung {
+            let waited = match deadline {
+                None => self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    let waited = self.changed.wait_timeout(rung, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            rung = waited;
+        }
+        *rung = false;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells one worker that there is something to do. Never used by the appending thread.
 #[derive(Debug, Default)]
 pub struct Signal {
     state: Mutex<SignalState>,
-    changed: Condvar,
+    ended: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct SignalState {
     raised: bool,
     stopping: bool,
+    ended: bool,
+    /// Of the thread that runs the worker, if one does.
+    bell: Option<Arc<Bell>>,
 }
 
 impl Signal {
-    /// Wakes the worker, or lets its next wait return at once.
+    /// Lets the worker look for work.
     pub fn raise(&self) {
-        let was_raised = std::mem::replace(&mut self.lock().raised, true);
-        if !was_raised {
-            self.changed.notify_all();
-        }
+        self.lock().raise();
     }
 
     /// Tells the worker to finish.
     pub fn stop(&self) {
-        self.lock().stopping = true;
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.stopping = true;
+        // Raised already, it may have been left for the end of a pause.
+        state.raised = false;
+        state.raise();
     }
 
     /// Whether the worker is to finish.
@@ -52,22 +99,52 @@ impl Signal {
         self.lock().stopping
     }
 
-    /// Waits until raised, stopped, or `timeout` has passed.
-    pub fn wait(&self, timeout: Duration) {
-        let idle = |state: &mut SignalState| !state.raised && !state.stopping;
-        let waited = self.changed.wait_timeout_while(self.lock(), timeout, idle);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.raised = false;
+    /// Whether it was raised since it was last lowered.
+    pub(super) fn is_raised(&self) -> bool {
+        self.lock().raised
     }
 
-    /// Lets `time` pass, or less if stopped. Being raised meanwhile is left for the next wait.
-    pub fn pause(&self, time: Duration) {
-        let running = |state: &mut SignalState| !state.stopping;
-        drop(self.changed.wait_timeout_while(self.lock(), time, running));
+    /// Before the worker looks for work: what it is raised for from now on is for the next look.
+    /// Returns whether the worker is to finish.
+    pub(super) fn lower(&self) -> bool {
+        let mut state = self.lock();
+        state.raised = false;
+        state.stopping
+    }
+
+    /// From now on, being raised rings this bell.
+    pub(super) fn ring_at(&self, bell: &Arc<Bell>) {
+        self.lock().bell = Some(Arc::clone(bell));
+    }
+
+    /// There is no worker any more.
+    pub(super) fn end(&self) {
+        let mut state = self.lock();
+        state.ended = true;
+        state.bell = None;
+        self.ended.notify_all();
+    }
+
+    /// Waits until the worker has ended.
+    pub(super) fn wait_for_end(&self) {
+        let mut state = self.lock();
+        while !state.ended {
+            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, SignalState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SignalState {
+    fn raise(&mut self) {
+        if !std::mem::replace(&mut self.raised, true) {
+            if let Some(bell) = &self.bell {
+                bell.ring();
+            }
+        }
     }
 }
 
@@ -122,134 +199,5 @@ impl Waiters {
         };
         self.count.fetch_sub(1, Ordering::Relaxed);
         result
-    }
-}
-
-#[cfg(all(test, loom))]
-mod model {
-    use super::*;
-    use crate::format::MetaState;
-    use crate::recorder::meta_store::{pack, Progress};
-    use loom::sync::atomic::AtomicU64;
-    use loom::sync::Arc;
-    use std::sync::LockResult;
-
-    /// A condition variable whose waits never time out.
-    #[derive(Debug, Default)]
-    pub struct Condvar(loom::sync::Condvar);
-
-    impl Condvar {
-        pub fn notify_all(&self) {
-            self.0.notify_all();
-        }
-
-        pub fn wait_timeout<'a, T>(
-            &self,
-            guard: MutexGuard<'a, T>,
-            _: Duration,
-        ) -> LockResult<(MutexGuard<'a, T>, ())> {
-            Ok((self.0.wait(guard).unwrap(), ()))
-        }
-
-        pub fn wait_timeout_while<'a, T>(
-            &self,
-            mut guard: MutexGuard<'a, T>,
-            _: Duration,
-            mut condition: impl FnMut(&mut T) -> bool,
-        ) -> LockResult<(MutexGuard<'a, T>, ())> {
-            while condition(&mut guard) {
-                guard = self.0.wait(guard).unwrap();
-            }
-            Ok((guard, ()))
-        }
-    }
-
-    /// What `Log` shares between those who wait for the watermark and the persister.
-    struct Shared {
-        wanted: AtomicU64,
-        durable: Progress,
-        persister: Signal,
-        waiters: Waiters,
-    }
-
-    impl Shared {
-        fn new() -> Arc<Self> {
-            Arc::new(Shared {
-                wanted: AtomicU64::new(0),
-                durable: Progress::new(MetaState::default()),
-                persister: Signal::default(),
-                waiters: Waiters::default(),
-            })
-        }
-
-        /// As `Log::wait_durable`.
-        fn wait(&self, event_id: u64) {
-            let durable = || self.durable.snapshot().last_event_id >= event_id;
-            if durable() {
-                return;
-            }
-            self.wanted.fetch_max(event_id, Ordering::AcqRel);
-            self.persister.raise();
-            self.waiters.wait(None, || durable().then_some(Ok(()))).unwrap();
-        }
-
-        /// As the persister in `SyncMode::Rotation`: nothing is synced unless it is wanted.
-        fn persist_until(&self, event_id: u64) {
-            let mut durable = 0;
-            while durable < event_id {
-                let wanted = self.wanted.load(Ordering::Acquire);
-                if wanted > durable {
-                    durable = wanted;
-                    self.durable.publish(pack(0, wanted as u32), wanted);
-                    self.waiters.wake();
-                } else {
-                    self.persister.wait(Duration::MAX);
-                }
-            }
-        }
-    }
-
-    /// A wake-up that is lost leaves both sides asleep, which the model reports.
-    #[test]
-    fn no_wake_up_is_lost_between_a_waiter_and_the_persister() {
-        loom::model(|| {
-            let shared = Shared::new();
-            let persister = Arc::clone(&shared);
-            let persister = loom::thread::spawn(move || persister.persist_until(1));
-            shared.wait(1);
-            persister.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn no_wake_up_is_lost_when_two_wait() {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(2);
-        model.check(|| {
-            let shared = Shared::new();
-            let (persister, other) = (Arc::clone(&shared), Arc::clone(&shared));
-            let persister = loom::thread::spawn(move || persister.persist_until(2));
-            let other = loom::thread::spawn(move || other.wait(1));
-            shared.wait(2);
-            other.join().unwrap();
-            persister.join().unwrap();
-        });
-    }
-
-    /// A worker that is told to stop while it goes to sleep.
-    #[test]
-    fn no_stop_is_lost() {
-        loom::model(|| {
-            let signal = Arc::new(Signal::default());
-            let worker = Arc::clone(&signal);
-            let worker = loom::thread::spawn(move || {
-                while !worker.is_stopping() {
-                    worker.wait(Duration::MAX);
-                }
-            });
-            signal.raise();
-            signal.stop();
-            worker.join().unwrap();
-        });
     }
 }

@@ -83,6 +83,9 @@ static void configs_out_of_range(void)
     REFUSED(backpressure, FS_WAL_BACKPRESSURE_FAIL_FAST + 1);
     REFUSED(sync_mode, FS_WAL_SYNC_ROTATION + 1);
     REFUSED(flags, UINT32_C(1) << 31);
+    REFUSED(worker_nice, 20);
+    REFUSED(worker_nice, -21);
+    REFUSED(reserved, 1);
 #undef REFUSED
     CHECK(access("other", F_OK) != 0);
 }

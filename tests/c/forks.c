@@ -32,6 +32,34 @@ static void *append_all_the_time(void *unused)
     return NULL;
 }
 
+/* At every fork another log is coming or going, and its threads with it. */
+static void *come_and_go(void *unused)
+{
+    const fs_wal_config config = small_segments();
+    (void)unused;
+    for (uint64_t id = 1; !atomic_load(&stop); id++) {
+        const fs_request_event event = make_event(id);
+        fs_wal *other;
+        CHECK_OK(fs_wal_open("coming-and-going", &config, &other));
+        CHECK_OK(fs_wal_append(other, &event));
+        CHECK_OK(fs_wal_shutdown(other));
+    }
+    return NULL;
+}
+
+static int threads_of_this_process(void)
+{
+    char line[256];
+    int threads = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    CHECK(status != NULL);
+    while (fgets(line, sizeof line, status))
+        if (sscanf(line, "Threads: %d", &threads) == 1)
+            break;
+    fclose(status);
+    return threads;
+}
+
 static void expect_success(pid_t child)
 {
     int status;
@@ -63,7 +91,10 @@ static void in_the_child(int number)
         const fs_wal_config config = small_segments();
         char name[32];
         snprintf(name, sizeof name, "child-%d", number);
+        /* With threads of its own: those of its parent are not here. */
+        CHECK(threads_of_this_process() == 1);
         CHECK_OK(fs_wal_open(name, &config, &other));
+        CHECK(threads_of_this_process() == 6);
         CHECK_OK(fs_wal_append(other, &event));
         CHECK_OK(fs_wal_shutdown(other));
     }
@@ -92,8 +123,9 @@ int main(void)
     fs_wal_config config = small_segments();
     config.max_compressed_segments = FS_WAL_KEEP_ALL;
     CHECK_OK(fs_wal_open("log", &config, &wal));
-    pthread_t writer;
+    pthread_t writer, visitor;
     CHECK(pthread_create(&writer, NULL, append_all_the_time, NULL) == 0);
+    CHECK(pthread_create(&visitor, NULL, come_and_go, NULL) == 0);
     while (atomic_load(&appended) == 0)
         continue;
     const uint64_t before = atomic_load(&appended);
@@ -114,7 +146,7 @@ int main(void)
 
     CHECK(atomic_load(&appended) > before); /* or nothing was going on */
     atomic_store(&stop, true);
-    CHECK(pthread_join(writer, NULL) == 0);
+    CHECK(pthread_join(writer, NULL) == 0 && pthread_join(visitor, NULL) == 0);
     CHECK_OK(fs_wal_shutdown(wal));
     everything_is_there(atomic_load(&appended));
     return 0;

@@ -21,9 +21,12 @@ pub enum Whose {
     Opening,
     /// The same thread's, once the log is open: what is left for it to call is the shutdown.
     ShuttingDown,
-    /// Those of the worker of this name, once the log is open.
+    /// Those of the worker thread of this name, once the log is open.
     Worker(&'static str),
 }
+
+/// The persister of a log in a directory of the name `log`.
+pub const PERSISTER: Whose = Whose::Worker("wal-p-log");
 
 impl Whose {
     /// How far the scenario goes before strace comes.

@@ -58,7 +58,8 @@ class Config(ctypes.Structure):
         ("max_compressed_segments", c_uint32), ("prepared_segments", c_uint32),
         ("flags", c_uint32), ("backpressure", c_uint32), ("sync_mode", c_uint32),
         ("sync_interval_ns", c_uint64), ("retention_floor", c_uint64), ("active_dir", c_char_p),
-        ("log", LogFunction), ("log_user", c_void_p),
+        ("log", LogFunction), ("log_user", c_void_p), ("persister_cpus", c_uint64),
+        ("worker_cpus", c_uint64), ("worker_nice", c_int32), ("reserved", c_uint32),
     ]
 
 

@@ -19,6 +19,7 @@ from support import SEGMENT_EVENTS, SMALL, fails, make_events, run_python, wait_
     ("num_blocks", 1), ("num_blocks", 15), ("num_blocks", 261121), ("num_blocks", 2**32 - 1),
     ("prepared_segments", 65), ("prepared_segments", 2**32 - 1), ("max_segments", KEEP_NONE),
     ("flags", 1 << 31), ("backpressure", 2), ("sync_mode", 3), ("struct_size", 1),
+    ("worker_nice", 20), ("worker_nice", -21), ("reserved", 1),
 ])
 def test_invalid_argument_names_the_field(tmp_path, field, value):
     with fails("INVALID_ARGUMENT", field):

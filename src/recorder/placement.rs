@@ -1,0 +1,112 @@
+//! Where and how a worker's thread runs: processors, priority, name.
+
+use std::thread::JoinHandle;
+
+use rustix::process::setpriority_process;
+use rustix::thread::{gettid, sched_getaffinity, sched_setaffinity, CpuSet};
+
+use crate::config::Config;
+use crate::error::{Cause, Error, Result};
+
+/// The least claim to the processor there is: compression gives way to everything else.
+const LEAST: i32 = 19;
+
+/// What a thread is given before it begins. A zero leaves what it inherits from the one that opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Placement {
+    /// A bit for each processor it may run on.
+    pub cpus: u64,
+    /// Its nice value.
+    pub nice: i32,
+}
+
+impl Placement {
+    /// Of a log's own thread.
+    pub fn of_persister(config: &Config) -> Self {
+        Placement { cpus: config.persister_cpus, nice: config.worker_nice }
+    }
+
+    /// Of the threads that logs share.
+    pub fn of_workers(config: &Config) -> Self {
+        Placement { cpus: config.worker_cpus, nice: config.worker_nice }
+    }
+
+    /// The same with the least priority.
+    pub fn last(self) -> Self {
+        Placement { nice: LEAST, ..self }
+    }
+
+    /// Starts a thread there.
+    pub fn spawn(self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+        let body = move || {
+            // Tried at open, by `check`. Compression is refused its priority in some containers: it
+            // then merely competes more.
+            let _ = self.take();
+            body();
+        };
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(body)
+            .map_err(|error| Error::io(format_args!("start worker {name}"), &error))
+    }
+
+    /// Puts the calling thread there. On an error says which of the two it is about.
+    fn take(self) -> std::result::Result<(), (Part, rustix::io::Errno)> {
+        if self.cpus != 0 {
+            let wanted = cpu_set(self.cpus);
+            // The kernel takes a set if any of it exists, and makes of it what does.
+            sched_setaffinity(None, &wanted)
+                .and_then(|()| sched_getaffinity(None))
+                .and_then(|got| (got == wanted).then_some(()).ok_or(rustix::io::Errno::INVAL))
+                .map_err(|errno| (Part::Cpus, errno))?;
+        }
+        if self.nice != 0 {
+            setpriority_process(Some(gettid()), self.nice).map_err(|errno| (Part::Nice, errno))?;
+        }
+        Ok(())
+    }
+}
+
+enum Part {
+    Cpus,
+    Nice,
+}
+
+/// Refuses what the threads of a log could not be given, naming the field. Tried on a thread that
+/// ends with it: what is allowed depends on the machine, the container and the user.
+pub fn check(config: &Config) -> Result<()> {
+    let places = [
+        ("persister_cpus", Placement::of_persister(config)),
+        ("worker_cpus", Placement::of_workers(config)),
+    ];
+    for (field, place) in places {
+        if place == Placement::default() {
+            continue;
+        }
+        let tried = std::thread::Builder::new()
+            .spawn(move || place.take())
+            .map_err(|error| Error::io("start worker", &error))?
+            .join();
+        match tried {
+            Ok(Ok(())) => {}
+            Ok(Err((Part::Cpus, errno))) => {
+                let mask = place.cpus;
+                let message =
+                    format!("config.{field} is {mask:#x}: not all are available ({errno})");
+                return Err(Error::new(Cause::InvalidArgument, message));
+            }
+            Ok(Err((Part::Nice, errno))) => {
+                let what = format_args!("config.worker_nice is {}", place.nice);
+                return Err(Error::io(what, &errno.into()));
+            }
+            Err(_) => return Err(Error::new(Cause::Internal, "defect: placement panicked")),
+        }
+    }
+    Ok(())
+}
+
+fn cpu_set(mask: u64) -> CpuSet {
+    let mut set = CpuSet::new();
+    (0..64).filter(|cpu| mask >> cpu & 1 == 1).for_each(|cpu| set.set(cpu));
+    set
+}

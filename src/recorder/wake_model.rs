@@ -1,0 +1,296 @@
+//! Models of how threads wake each other, for loom: every interleaving, and every order of memory
+//! accesses that the code allows. No wait ends by itself here, so a wake-up that is lost leaves
+//! everybody asleep, which the model reports.
+
+use std::sync::{Arc, LockResult};
+use std::time::{Duration, Instant};
+
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::MutexGuard;
+use loom::thread;
+
+use crate::format::MetaState;
+
+use super::lane::{run, Inbox, Task};
+use super::meta_store::{pack, Progress};
+use super::wake::{Bell, Signal, Waiters};
+use super::watcher::{Look, Parking};
+use super::worker::Step;
+
+/// A condition variable whose waits never time out.
+#[derive(Debug, Default)]
+pub struct Condvar(loom::sync::Condvar);
+
+impl Condvar {
+    pub fn notify_all(&self) {
+        self.0.notify_all();
+    }
+
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+        self.0.wait(guard)
+    }
+
+    pub fn wait_timeout<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        _: Duration,
+    ) -> LockResult<(MutexGuard<'a, T>, ())> {
+        Ok((self.0.wait(guard).unwrap(), ()))
+    }
+}
+
+/// A signal and the bell of the one thread that answers it.
+fn signal_with_bell() -> (Arc<Signal>, Arc<Bell>) {
+    let (signal, bell) = (Arc::new(Signal::default()), Arc::new(Bell::default()));
+    signal.ring_at(&bell);
+    (signal, bell)
+}
+
+/// What `Log` shares between those who wait for the watermark and the persister.
+struct Shared {
+    wanted: AtomicU64,
+    durable: Progress,
+    persister: Arc<Signal>,
+    bell: Arc<Bell>,
+    waiters: Waiters,
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        let (persister, bell) = signal_with_bell();
+        Arc::new(Shared {
+            wanted: AtomicU64::new(0),
+            durable: Progress::new(MetaState::default()),
+            persister,
+            bell,
+            waiters: Waiters::default(),
+        })
+    }
+
+    /// As `Log::wait_durable`.
+    fn wait(&self, event_id: u64) {
+        let durable = || self.durable.snapshot().last_event_id >= event_id;
+        if durable() {
+            return;
+        }
+        self.wanted.fetch_max(event_id, Ordering::AcqRel);
+        self.persister.raise();
+        self.waiters.wait(None, || durable().then_some(Ok(()))).unwrap();
+    }
+
+    /// As the persister in `SyncMode::Rotation`: nothing is synced unless it is wanted.
+    fn persist_until(&self, event_id: u64) {
+        let mut durable = 0;
+        while durable < event_id {
+            self.persister.lower();
+            let wanted = self.wanted.load(Ordering::Acquire);
+            if wanted > durable {
+                durable = wanted;
+                self.durable.publish(pack(0, wanted as u32), wanted);
+                self.waiters.wake();
+            } else {
+                self.bell.wait(None);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_wake_up_is_lost_between_a_waiter_and_the_persister() {
+    loom::model(|| {
+        let shared = Shared::new();
+        let persister = Arc::clone(&shared);
+        let persister = thread::spawn(move || persister.persist_until(1));
+        shared.wait(1);
+        persister.join().unwrap();
+    });
+}
+
+#[test]
+fn no_wake_up_is_lost_when_two_wait() {
+    bounded(2).check(|| {
+        let shared = Shared::new();
+        let (persister, other) = (Arc::clone(&shared), Arc::clone(&shared));
+        let persister = thread::spawn(move || persister.persist_until(2));
+        let other = thread::spawn(move || other.wait(1));
+        shared.wait(2);
+        other.join().unwrap();
+        persister.join().unwrap();
+    });
+}
+
+fn bounded(preemptions: usize) -> loom::model::Builder {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(preemptions);
+    model
+}
+
+/// Takes what it is given, and hands it on to the next of its kind.
+struct Counting {
+    signal: Arc<Signal>,
+    given: Arc<AtomicU64>,
+    taken: Arc<AtomicU64>,
+    next: Option<Arc<Signal>>,
+}
+
+impl Task for Counting {
+    fn signal(&self) -> &Arc<Signal> {
+        &self.signal
+    }
+
+    fn step(&mut self, stopping: bool) -> Step {
+        let given = self.given.load(Ordering::Acquire);
+        if self.taken.swap(given, Ordering::AcqRel) != given {
+            if let Some(next) = &self.next {
+                next.raise();
+            }
+            return Step::Busy;
+        }
+        match stopping {
+            true => Step::Done,
+            false => Step::Rest,
+        }
+    }
+}
+
+fn counting(next: Option<Arc<Signal>>, given: Arc<AtomicU64>) -> Counting {
+    Counting { signal: Arc::default(), given, taken: Arc::new(AtomicU64::new(0)), next }
+}
+
+fn start_lane() -> (Arc<Inbox>, thread::JoinHandle<()>) {
+    let inbox = Arc::new(Inbox::default());
+    let own = Arc::clone(&inbox);
+    (inbox, thread::spawn(move || run(&own)))
+}
+
+fn stop(signal: &Signal) {
+    signal.stop();
+    signal.wait_for_end();
+}
+
+/// A task is added, raised and stopped while the lane goes to sleep, at whatever moment: what was
+/// handed over before is taken, the end is told, and the thread ends.
+#[test]
+fn no_note_to_a_lane_is_lost() {
+    bounded(3).check(|| {
+        let (inbox, thread) = start_lane();
+        let task = counting(None, Arc::new(AtomicU64::new(0)));
+        let (signal, given, taken) =
+            (Arc::clone(&task.signal), Arc::clone(&task.given), Arc::clone(&task.taken));
+        inbox.add(Box::new(task));
+        given.store(1, Ordering::Release);
+        signal.raise();
+        while taken.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        given.store(2, Ordering::Release);
+        stop(&signal);
+        assert_eq!(taken.load(Ordering::Acquire), 2);
+        inbox.end();
+        thread.join().unwrap();
+    });
+}
+
+/// Two logs in a lane: one ends and the other goes on, whatever is raised meanwhile.
+#[test]
+fn the_end_of_one_task_leaves_the_others_awake() {
+    bounded(2).check(|| {
+        let (inbox, thread) = start_lane();
+        let second = counting(None, Arc::new(AtomicU64::new(0)));
+        let (signal, given, taken) =
+            (Arc::clone(&second.signal), Arc::clone(&second.given), Arc::clone(&second.taken));
+        let first = counting(None, Arc::new(AtomicU64::new(0)));
+        let ending = Arc::clone(&first.signal);
+        inbox.add(Box::new(first));
+        inbox.add(Box::new(second));
+        let stopper = thread::spawn(move || stop(&ending));
+        given.store(1, Ordering::Release);
+        signal.raise();
+        while taken.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        stopper.join().unwrap();
+        stop(&signal);
+        inbox.end();
+        thread.join().unwrap();
+    });
+}
+
+/// From lane to lane, as the maintainer and the freezer hand on.
+#[test]
+fn no_wake_up_is_lost_between_two_lanes() {
+    bounded(2).check(|| {
+        let (near, near_thread) = start_lane();
+        let (far, far_thread) = start_lane();
+        let given = Arc::new(AtomicU64::new(0));
+        let mut first = counting(None, Arc::clone(&given));
+        // The second takes what the first has taken.
+        let second = counting(None, Arc::clone(&first.taken));
+        first.next = Some(Arc::clone(&second.signal));
+        let (start, end) = (Arc::clone(&first.signal), Arc::clone(&second.signal));
+        let taken = Arc::clone(&second.taken);
+        near.add(Box::new(first));
+        far.add(Box::new(second));
+        given.store(1, Ordering::Release);
+        start.raise();
+        while taken.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        stop(&start);
+        stop(&end);
+        near.end();
+        far.end();
+        near_thread.join().unwrap();
+        far_thread.join().unwrap();
+    });
+}
+
+/// A persister that parks while the writer appends, and the watcher, whose tick is the only time
+/// that passes here. Every event is found.
+#[test]
+fn no_event_is_missed_between_parking_and_watching() {
+    bounded(3).check(|| {
+        let appended = Arc::new(AtomicU64::new(0));
+        let parking = Arc::new(Parking::default());
+        let (persister, bell) = signal_with_bell();
+        let (watcher, watching_bell) = signal_with_bell();
+
+        let (own_appended, own_parking) = (Arc::clone(&appended), Arc::clone(&parking));
+        let (raised, own) = (Arc::clone(&watcher), Arc::clone(&persister));
+        let persisting = thread::spawn(move || loop {
+            own.lower();
+            own_parking.leave();
+            let seen = own_appended.load(Ordering::Acquire);
+            if seen == 1 {
+                return;
+            }
+            own_parking.park(seen);
+            raised.raise();
+            bell.wait(None);
+        });
+        let (its_appended, own) = (Arc::clone(&appended), Arc::clone(&watcher));
+        let watching = thread::spawn(move || loop {
+            if own.lower() {
+                return;
+            }
+            match parking.look(its_appended.load(Ordering::Acquire)) {
+                Look::Awake => watching_bell.wait(None),
+                Look::Same => thread::yield_now(),
+                Look::Moved => {
+                    persister.raise();
+                    watching_bell.wait(None);
+                }
+            }
+        });
+        appended.store(1, Ordering::Release);
+        persisting.join().unwrap();
+        watcher.stop();
+        watching.join().unwrap();
+    });
+}
+
+/// A deadline that has passed ends a wait: the thread does not sleep on.
+#[test]
+fn a_time_that_has_come_is_not_slept_through() {
+    loom::model(|| Bell::default().wait(Some(Instant::now())));
+}
