@@ -175,6 +175,8 @@ fn settle(
             created_ts_ns,
         });
         open
+    } else if proven {
+        segment.header.unwrap_or(open)
     } else {
         SegmentHeader {
             block_count: count.div_ceil(EVENTS_PER_BLOCK as u32),
@@ -186,11 +188,9 @@ fn settle(
             ..open
         }
     };
-    if goes_on || !proven {
-        segment.disk.write_at(&header.encode(), 0)?;
-        segment.disk.sync()?;
-    }
-    Ok(())
+    // Also one that is there already: its sync may have failed, and would not be tried again.
+    segment.disk.write_at(&header.encode(), 0)?;
+    segment.disk.sync()
 }
 
 /// What sealing a segment once more came to.
