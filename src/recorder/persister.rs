@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::format::MetaState;
 
 use super::log::{Log, Signals};
-use super::sealer::Sealer;
+use super::sealer::{Sealer, Staging};
 use super::segment::{Finished, Segment};
 use super::wake::Signal;
 use super::worker::{Step, Worker};
@@ -27,6 +27,7 @@ const CLOSE_RING_WAIT: Duration = Duration::from_millis(1);
 pub struct Persister {
     log: Arc<Log>,
     current: Option<Sealer>,
+    staging: Staging,
     /// A full segment that the maintainer has not taken yet.
     finished: Option<Finished>,
     sleep: Duration,
@@ -70,7 +71,8 @@ impl Persister {
             None => None,
         };
         let last_sync = Instant::now();
-        Ok(Persister { log, current, finished: None, sleep: SHORTEST_SLEEP, last_sync })
+        let staging = Staging::default();
+        Ok(Persister { log, current, staging, finished: None, sleep: SHORTEST_SLEEP, last_sync })
     }
 
     /// Makes durable what is due in the current segment. Returns whether there was anything.
@@ -87,7 +89,7 @@ impl Persister {
                 return Ok(false);
             }
             let is_first = sealer.persisted() == 0;
-            sealer.persist(upto)?;
+            sealer.persist(upto, &mut self.staging)?;
             if is_first {
                 // The segment counts as hot from its first event on: one may be in excess now.
                 self.log.signals.maintainer.raise();

@@ -5,10 +5,30 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::format::{BlockHeader, Layout, MetaState};
-use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 
 use super::log::Log;
 use super::segment::{Finished, Segment};
+
+/// Blocks written with one call: 256 KiB. With less the kernel copies at half the speed, with more
+/// it does not copy faster (docs/performance.md).
+const BLOCKS_PER_WRITE: u32 = 16;
+
+/// What is on its way from memory to the disk. Kept from segment to segment: memory that comes and
+/// goes would interrupt the appending thread.
+#[derive(Debug)]
+pub struct Staging {
+    /// Blocks as the disk has them, with zeros for headers: those are written after all events.
+    blocks: Vec<u8>,
+    /// Headers of the batch.
+    headers: Vec<(u32, BlockHeader)>,
+}
+
+impl Default for Staging {
+    fn default() -> Self {
+        Staging { blocks: vec![0; BLOCKS_PER_WRITE as usize * BLOCK_SIZE], headers: Vec::new() }
+    }
+}
 
 /// A segment on its way to the disk, and how far it has come.
 #[derive(Debug)]
@@ -18,10 +38,6 @@ pub struct Sealer {
     persisted: u32,
     /// Chained checksum of the last block that was sealed full.
     chained: u64,
-    /// Events of one block.
-    events: Vec<u8>,
-    /// Headers of the batch, written after all its events.
-    headers: Vec<(u32, [u8; BLOCK_HEADER_SIZE])>,
 }
 
 impl Sealer {
@@ -32,14 +48,7 @@ impl Sealer {
             Some(block) => segment.block_header(block)?.chained_checksum,
             None => 0,
         };
-        Ok(Sealer {
-            log,
-            segment,
-            persisted,
-            chained,
-            events: vec![0; EVENTS_PER_BLOCK * EVENT_SIZE],
-            headers: Vec::new(),
-        })
+        Ok(Sealer { log, segment, persisted, chained })
     }
 
     /// The segment.
@@ -69,9 +78,9 @@ impl Sealer {
     }
 
     /// Makes the first `upto` events durable and moves the watermark.
-    pub fn persist(&mut self, upto: u32) -> Result<()> {
+    pub fn persist(&mut self, upto: u32, staging: &mut Staging) -> Result<()> {
         let log = Arc::clone(&self.log);
-        let last_event_id = log.counters().persist.of(|| self.write(upto))?;
+        let last_event_id = log.counters().persist.of(|| self.write(upto, staging))?;
         log.counters().sync.of(|| self.segment.disk.sync())?;
         let position = super::meta_store::pack(self.segment.index, Layout::end_offset(upto));
         log.move_watermark(position, last_event_id)?;
@@ -81,35 +90,58 @@ impl Sealer {
     }
 
     /// Writes events `persisted..upto`, then the headers of their blocks. Returns the last id.
-    fn write(&mut self, upto: u32) -> Result<u64> {
-        const PER_BLOCK: u32 = EVENTS_PER_BLOCK as u32;
+    fn write(&mut self, upto: u32, staging: &mut Staging) -> Result<u64> {
+        const PER_WRITE: u32 = BLOCKS_PER_WRITE * EVENTS_PER_BLOCK as u32;
         let durable_event_id = self.log.durable().last_event_id;
+        staging.headers.clear();
+        let mut from = self.persisted;
+        while from < upto {
+            let first_block = from / EVENTS_PER_BLOCK as u32;
+            let to = upto.min(first_block * EVENTS_PER_BLOCK as u32 + PER_WRITE);
+            self.write_events(from, to, durable_event_id, staging)?;
+            from = to;
+        }
         let mut last_event_id = 0;
-        let mut bytes = 0;
-        self.headers.clear();
-        for block in self.persisted / PER_BLOCK..upto.div_ceil(PER_BLOCK) {
-            let count = (upto - block * PER_BLOCK).min(PER_BLOCK) as usize;
-            let on_disk = self.persisted.saturating_sub(block * PER_BLOCK) as usize;
-            self.segment.load_events(block, count, &mut self.events);
-            let new_events = &self.events[on_disk * EVENT_SIZE..count * EVENT_SIZE];
-            let at = Layout::event_offset(block * PER_BLOCK + on_disk as u32);
-            self.segment.disk.write_at(new_events, at)?;
-            let sealed = &self.events[..count * EVENT_SIZE];
-            let header = BlockHeader::seal(block, sealed, self.chained, durable_event_id);
+        for (block, header) in &staging.headers {
+            let at = Layout::block_offset(*block);
+            let bytes = header.encode();
+            self.segment.active.mapping.store(at as usize, &bytes);
+            self.segment.disk.write_at(&bytes, at)?;
+            last_event_id = header.last_event_id;
+        }
+        let headers = staging.headers.len() * BLOCK_HEADER_SIZE;
+        let events = (upto - self.persisted) as usize * EVENT_SIZE;
+        self.log.counters().bytes_written.add((events + headers) as u64);
+        Ok(last_event_id)
+    }
+
+    /// Writes the events `from..to`, of no more blocks than one call takes, and makes their headers.
+    /// `from` begins a block, or is the first that is not on disk.
+    fn write_events(
+        &mut self,
+        from: u32,
+        to: u32,
+        durable_event_id: u64,
+        staging: &mut Staging,
+    ) -> Result<()> {
+        const PER_BLOCK: u32 = EVENTS_PER_BLOCK as u32;
+        let first_block = from / PER_BLOCK;
+        for block in first_block..to.div_ceil(PER_BLOCK) {
+            let count = (to - block * PER_BLOCK).min(PER_BLOCK) as usize;
+            let at = (block - first_block) as usize * BLOCK_SIZE + BLOCK_HEADER_SIZE;
+            let events = &mut staging.blocks[at..at + count * EVENT_SIZE];
+            self.segment.load_events(block, count, events);
+            let header = BlockHeader::seal(block, events, self.chained, durable_event_id);
             if count == EVENTS_PER_BLOCK {
                 self.chained = header.chained_checksum;
             }
-            last_event_id = header.last_event_id;
-            bytes += new_events.len() + BLOCK_HEADER_SIZE;
-            self.headers.push((block, header.encode()));
+            staging.headers.push((block, header));
         }
-        for (block, header) in &self.headers {
-            let at = Layout::block_offset(*block);
-            self.segment.active.mapping.store(at as usize, header);
-            self.segment.disk.write_at(header, at)?;
-        }
-        self.log.counters().bytes_written.add(bytes as u64);
-        Ok(last_event_id)
+        // From an event to an event: the header before the first may stand for others on disk.
+        let first = Layout::block_offset(first_block);
+        let (begin, end) = (Layout::event_offset(from), u64::from(Layout::end_offset(to)));
+        let bytes = &staging.blocks[(begin - first) as usize..(end - first) as usize];
+        self.segment.disk.write_at(bytes, begin)
     }
 
     /// The segment for the maintainer to close; its memory is given back for another life.

@@ -16,7 +16,7 @@ use super::segment_freezer::Frozen;
 use super::wake::Signal;
 use super::worker::{Step, Worker};
 
-/// How long a failed freeze is left alone.
+/// How long a failed freeze or removal is left alone.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The maintainer's own state: no other thread touches it.
@@ -131,18 +131,32 @@ impl SegmentMaintainer {
     /// Deletes a segment for good. Not if the floor has come down to it since that was planned: the
     /// floor stays where it is while the name is removed.
     fn delete(&mut self, index: u32) -> Result<bool> {
+        if self.retry_at.is_some() {
+            return Ok(false);
+        }
         let log = Arc::clone(&self.log);
         let floor = log.retention_floor();
         if !retention::is_below(*floor, || self.last_event_id(index)) {
             return Ok(false);
         }
-        let (kind, spare) = if self.kept.cold.contains(&index) {
-            log.wal.remove(&file_name::cold(index))?;
-            ("cold", None)
+        let is_cold = self.kept.cold.contains(&index);
+        let removed = if is_cold {
+            log.wal.remove(&file_name::cold(index)).map(|_| None)
         } else {
-            ("hot", self.remove_hot(index)?)
+            self.remove_hot(index)
         };
         drop(floor);
+        let kind = if is_cold { "cold" } else { "hot" };
+        let spare = match removed {
+            Ok(spare) => spare,
+            // The segment is kept for longer than it must be: nothing is lost.
+            Err(error) => {
+                let message = format!("the {kind} segment {index} cannot be deleted yet: {error}");
+                log.sink().warn(&message);
+                self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                return Ok(false);
+            }
+        };
         // In the order of their indexes even after a power cut: no hole.
         self.make_removal_durable(spare)?;
         self.kept.cold.remove(&index);
