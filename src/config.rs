@@ -21,7 +21,7 @@ pub const MAX_PREPARED_SEGMENTS: u32 = 64;
 /// Interval of [`SyncMode::Interval`] by default.
 pub const DEFAULT_SYNC_INTERVAL: Duration = Duration::from_millis(10);
 /// Nice values there are, from the most claim to the processor to the least.
-pub const NICE_VALUES: RangeInclusive<i32> = -20..=19;
+pub const NICE_VALUES: RangeInclusive<i64> = -20..=19;
 /// Parent of the active directory by default.
 pub const DEFAULT_ACTIVE_PARENT: &str = "/dev/shm";
 
@@ -118,22 +118,23 @@ impl Default for Config {
 impl Config {
     /// Refuses values out of range, naming the field.
     pub fn validate(&self) -> Result<()> {
-        let within = |name: &str, value: u32, low: u32, high: u32| {
-            if (low..=high).contains(&value) {
+        let within = |name: &str, value: i64, range: RangeInclusive<i64>| {
+            if range.contains(&value) {
                 return Ok(());
             }
+            let (low, high) = range.into_inner();
             let message = format!("config.{name} is {value}: it must be from {low} to {high}");
             Err(Error::new(Cause::InvalidArgument, message))
         };
-        within("num_blocks", self.num_blocks, MIN_BLOCKS, MAX_BLOCKS)?;
-        within("prepared_segments", self.prepared_segments, 1, MAX_PREPARED_SEGMENTS)?;
+        within("num_blocks", self.num_blocks.into(), MIN_BLOCKS.into()..=MAX_BLOCKS.into())?;
+        within(
+            "prepared_segments",
+            self.prepared_segments.into(),
+            1..=MAX_PREPARED_SEGMENTS.into(),
+        )?;
+        within("worker_nice", self.worker_nice.into(), NICE_VALUES)?;
         if self.max_segments == Keep::AtMost(0) {
             let message = "config.max_segments: the active segment needs at least 1";
-            return Err(Error::new(Cause::InvalidArgument, message));
-        }
-        if !NICE_VALUES.contains(&self.worker_nice) {
-            let (value, low, high) = (self.worker_nice, NICE_VALUES.start(), NICE_VALUES.end());
-            let message = format!("config.worker_nice is {value}: it must be from {low} to {high}");
             return Err(Error::new(Cause::InvalidArgument, message));
         }
         Ok(())

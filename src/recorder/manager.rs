@@ -76,8 +76,6 @@ impl Manager {
         directory: &Path,
         config: Config,
     ) -> Result<(Manager, Writer)> {
-        config.validate()?;
-        placement::check(&config)?;
         let (mut manager, writer, crew) = Self::open_by_hand(storage, directory, config)?;
         match crew.start() {
             Ok(threads) => {
@@ -101,6 +99,7 @@ impl Manager {
     ) -> Result<(Manager, Writer, Crew)> {
         let begin = Instant::now();
         config.validate()?;
+        placement::check(&config)?;
         // Another open, in another working directory, must find it again.
         let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
             let message = format!("active_dir {}: {error}", config.active_parent.display());
