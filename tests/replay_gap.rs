@@ -3,11 +3,9 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use common::crash::SEGMENT;
 use common::ledger::{self, Row};
-use common::{append, event, eventually, open, Place};
+use common::{append, beside_writer, event, eventually, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::{Cause, Error, Failure};
 use flashstrike_wal::recorder::{Log, Manager, Writer};
@@ -153,31 +151,12 @@ fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut To
     }
 }
 
-/// Ends a scope's other thread also when this one panics.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// A reader that rests, beside a writer that does not, in a log with so many cold segments.
 fn follow_hurrying(cold: u32, gaps: u64, silent: bool, told: &mut Told) {
     let place = Place::new();
     let (manager, mut writer) = forgetful(&place, cold);
     append(&mut writer, [1]);
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for id in 2.. {
-                append(&mut writer, [id]);
-                if done.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-        });
-        let _stop = StopAtEnd(&done);
+    beside_writer(&mut writer, 2, || {
         follow(&mut reader(&place), manager.log(), gaps, silent, told);
     });
     manager.shutdown(writer).unwrap();

@@ -4,12 +4,11 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::crash::SEGMENT;
 use common::ledger::{self, Row};
-use common::{append, event, eventually, names, open, Place};
+use common::{append, beside_writer, event, eventually, names, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::recorder::Log;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
@@ -98,15 +97,6 @@ fn g11_the_floor_of_the_config_is_not_remembered_and_a_closed_log_takes_none() {
     assert_eq!(segments(&place), (4..=5).collect());
 }
 
-/// Ends a scope's other thread also when this one panics.
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Lets retention loose on everything, and a moment later lowers the floor again: what is there when
 /// that call returns must still be there when the log has gone on. Returns how many segments that
 /// were to stay have gone. Not `is_lowered`: as a recorder does that does not obey that call.
@@ -150,17 +140,7 @@ impl Retention {
         let place = Place::new();
         let (manager, mut writer) = open(&place.log(), config(&place, 1, cold));
         let log = manager.log().clone();
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for id in 1.. {
-                    append(&mut writer, [id]);
-                    if done.load(Ordering::Relaxed) {
-                        break;
-                    }
-                }
-            });
-            let _stop = StopAtEnd(&done);
+        beside_writer(&mut writer, 1, || {
             eventually("there is something to delete", || log.appended().last_segment_index > 3);
             for round in 0..rounds {
                 self.gone += let_loose_and_hold(&place, &log, round, is_lowered);

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use flashstrike_wal::config::{Config, Keep};
@@ -187,6 +188,32 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(begin.elapsed() < LONGEST, "not within {LONGEST:?}: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Does something while another thread appends without a pause, from this id on.
+pub fn beside_writer(writer: &mut Writer, first_id: u64, work: impl FnOnce()) {
+    /// Ends the other thread also when this one panics.
+    struct StopAtEnd<'a>(&'a AtomicBool);
+
+    impl Drop for StopAtEnd<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for id in first_id.. {
+                append(writer, [id]);
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let _stop = StopAtEnd(&done);
+        work();
+    });
 }
 
 /// A harness with a bug planted under it must fail: its words, to be shown.
