@@ -12,5 +12,6 @@ pub use active::{
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, Use};
 pub use inventory::{load_identity, load_meta, Identity, Inventory};
 pub use segment_file::{
-    as_io, durable_stamp, first_slot, for_each_block, read_header, scan_segment, FileStream,
+    as_io, begins_among, durable_stamp, first_slot, for_each_block, read_header, scan_segment,
+    FileStream,
 };

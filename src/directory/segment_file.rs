@@ -27,6 +27,21 @@ pub fn first_slot(file: &dyn File) -> Result<u64> {
     Ok(if read == id.len() { u64::from_le_bytes(id) } else { 0 })
 }
 
+/// The first event of a segment under its own name, if that is above `floor` and not above `end`:
+/// among the events of an earlier one, of which then a block is another segment's.
+pub fn begins_among(
+    file: &dyn File,
+    header: Option<SegmentHeader>,
+    index: u32,
+    (floor, end): (u64, u64),
+) -> Result<Option<u64>> {
+    if header.is_none_or(|header| header.segment_index != index) {
+        return Ok(None);
+    }
+    let first = first_slot(file)?;
+    Ok((first > floor && first <= end).then_some(first))
+}
+
 /// Gives every whole block from `first` on to `each`, with its number, until `each` says `false`.
 pub fn for_each_block(
     file: &dyn File,

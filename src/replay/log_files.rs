@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::directory::{
-    durable_stamp, first_slot, load_identity, load_meta, open_active, read_header, ActiveDirectory,
-    FileStream, Identity, Inventory,
+    begins_among, durable_stamp, load_identity, load_meta, open_active, read_header,
+    ActiveDirectory, FileStream, Identity, Inventory,
 };
 use crate::error::{Cause, Error, Place, Result};
 use crate::format::{
@@ -335,11 +335,8 @@ impl LogFiles {
     pub(super) fn overlap(&self, index: u32, floor: u64, end: u64) -> Result<Option<Error>> {
         for &later in Inventory::of(&*self.wal)?.hot.range(index..).skip(1) {
             let Some(file) = self.wal.open(&file_name::hot(later), Open::Read)? else { continue };
-            if read_header(&*file)?.is_none_or(|header| header.segment_index != later) {
-                continue;
-            }
-            let first = first_slot(&*file)?;
-            if first > floor && first <= end {
+            let header = read_header(&*file)?;
+            if let Some(first) = begins_among(&*file, header, later, (floor, end))? {
                 let site = Site { index: later, name: self.path_of(later).display().to_string() };
                 let what =
                     format!("begins with event {first}, though segment {index} ends with {end}");

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::directory::{first_slot, for_each_block, read_header, scan_segment};
+use crate::directory::{begins_among, first_slot, for_each_block, read_header, scan_segment};
 use crate::error::{Place, Result};
 use crate::format::{file_name, Layout, LogEnd, Rule, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
@@ -75,11 +75,14 @@ impl TailSegment {
     /// life and may be others.
     pub fn is_copied_aside(&self, loss_accepted: bool) -> Result<bool> {
         let count = self.end.event_count;
-        if count > 0 && self.differing > 0 {
+        if count == 0 {
+            return Ok(false);
+        }
+        if self.beyond > 0 || self.differing > 0 {
             return Ok(true);
         }
-        if count == 0 || self.beyond > 0 || !loss_accepted {
-            return Ok(count > 0 && self.beyond > 0);
+        if !loss_accepted {
+            return Ok(false);
         }
         let mut found = false;
         for_each_block(&*self.disk, count / EVENTS_PER_BLOCK as u32, |block, bytes| {
@@ -289,17 +292,15 @@ impl Walk {
     /// Blocks of the segment the log ends in may be another segment's, each of them whole: then that
     /// one begins among its events, and none of them can be believed.
     fn reject_overlapped(&mut self, tail: &mut [TailSegment]) -> Result<()> {
-        let Some(at) = tail.iter().rposition(|segment| segment.end.event_count > 0) else {
-            return Ok(());
-        };
+        let last = tail.iter().rposition(|segment| segment.end.event_count > 0);
+        let Some(at) = last.filter(|_| self.at == Break::Slot) else { return Ok(()) };
         let (floor, end) = (self.floor, self.last_event_id);
         let mut overlaps = false;
-        let by_name = |s: &&TailSegment| s.header.is_some_and(|h| h.segment_index == s.index);
-        for later in tail[at + 1..].iter().filter(by_name) {
-            let first = first_slot(&*later.disk)?;
-            overlaps |= first > floor && first <= end;
+        for later in &tail[at + 1..] {
+            let first = begins_among(&*later.disk, later.header, later.index, (floor, end))?;
+            overlaps |= first.is_some();
         }
-        if overlaps && self.at == Break::Slot {
+        if overlaps {
             let last = &mut tail[at];
             last.beyond = last.beyond.max(last.end.event_count);
             last.end = LogEnd { last_event_id: floor, ..LogEnd::default() };
