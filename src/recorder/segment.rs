@@ -50,10 +50,15 @@ impl Segment {
         })
     }
 
-    /// Copies the first `count` events of a block into the beginning of `buffer`.
+    /// Copies the first `count` events of a block into the beginning of `buffer`, the last one
+    /// first: a processor that reads upwards fetches the lines ahead as well, which are the
+    /// writer's next, and the writer has to get each of them back (docs/performance.md).
     pub fn load_events(&self, block: u32, count: usize, buffer: &mut [u8]) {
         let offset = Layout::block_offset(block) as usize + BLOCK_HEADER_SIZE;
-        self.active.mapping.load(offset, &mut buffer[..count * EVENT_SIZE]);
+        for n in (0..count).rev() {
+            let at = n * EVENT_SIZE;
+            self.active.mapping.load(offset + at, &mut buffer[at..at + EVENT_SIZE]);
+        }
     }
 
     /// The id of the `n`th event, counted from 0.

@@ -39,10 +39,11 @@ pub struct Writer {
     log: Arc<Log>,
     /// The slot that was claimed. A claim holds only while it is still the next slot.
     claimed: *mut u8,
+    /// Blocks of the segment after this one.
+    blocks_left: u32,
     /// Keeps the memory behind `slot` mapped. `None` until the first append.
     active: Option<Arc<ActiveFile>>,
     segment_index: u32,
-    blocks_left: u32,
     capacity: u32,
 }
 
@@ -81,19 +82,41 @@ impl Writer {
         self.append_slowly(event)
     }
 
-    /// Appends an event if there is room in the block and nothing is wrong. Says whether it did;
+    /// Appends an event if there is room in the segment and nothing is wrong. Says whether it did;
     /// if not, nothing has happened, and [`Writer::append`] does what there is to do. It cannot
     /// panic.
     #[inline(always)]
     pub fn try_append(&mut self, event: &RequestEvent) -> bool {
         let rises = event.event_id.wrapping_add(1) > self.floor;
-        let has_room = self.slot != self.block_end;
-        let goes = rises && has_room && self.log.poison().is_running();
+        let goes = rises && self.has_room() && self.log.poison().is_running();
         if goes {
             self.store(event);
             self.publish();
         }
         goes
+    }
+
+    /// Whether there is room in the segment. At a block's end, steps over the next one's header:
+    /// here and not in the slow path, whose code is out of cache by then. One block in eight took
+    /// more than 55 ns for that, and now one in a hundred (docs/performance.md).
+    #[inline(always)]
+    fn has_room(&mut self) -> bool {
+        if self.slot == self.block_end {
+            cold();
+            if self.blocks_left == 0 {
+                return false;
+            }
+            self.step_over_header();
+        }
+        true
+    }
+
+    /// On to the next block of the segment.
+    #[inline(always)]
+    fn step_over_header(&mut self) {
+        self.blocks_left -= 1;
+        self.slot = self.slot.wrapping_add(BLOCK_HEADER_SIZE);
+        self.block_end = self.slot.wrapping_add(BLOCK_SIZE - BLOCK_HEADER_SIZE);
     }
 
     /// Appends many; `appended` says how many went in: a prefix.
@@ -144,7 +167,7 @@ impl Writer {
     /// As [`Writer::try_append`].
     #[inline(always)]
     pub fn try_claim(&mut self) -> Option<*mut RequestEvent> {
-        if self.slot == self.block_end || !self.log.poison().is_running() {
+        if !self.has_room() || !self.log.poison().is_running() {
             return None;
         }
         self.claimed = self.slot;
@@ -184,16 +207,22 @@ impl Writer {
         // 8 bytes and then three times 16, all aligned as the fields are: what the engine has just
         // stored, field by field or 16 bytes at a time, is forwarded to these loads more often than
         // to ones from byte 8, 24 and 40 on, which lie across two such stores: 7 % and 27 % of an
-        // append (docs/performance.md).
+        // append. All loads before all stores: a load waits for an earlier store to the same place
+        // of another page, however long that takes (docs/performance.md).
         // SAFETY: `slot` is not `block_end`, so it points at the 64 bytes of an event slot in the
-        // mapping, 64-byte aligned, which no reader looks at before the id is published. Each
-        // piece is read before it is written, so the event may even be the slot itself.
+        // mapping, 64-byte aligned, which no reader looks at before the id is published. All is
+        // read before any of it is written, so the event may even be the slot itself. An event
+        // has no padding, so all of it is initialised; it is aligned to 8 only.
         unsafe {
             let from = std::ptr::from_ref(event).cast::<u8>();
-            std::ptr::copy(from.add(8), self.slot.add(8), 8);
-            std::ptr::copy(from.add(16), self.slot.add(16), 16);
-            std::ptr::copy(from.add(32), self.slot.add(32), 16);
-            std::ptr::copy(from.add(48), self.slot.add(48), 16);
+            let first = from.add(8).cast::<u64>().read();
+            let second = from.add(16).cast::<u128>().read_unaligned();
+            let third = from.add(32).cast::<u128>().read_unaligned();
+            let fourth = from.add(48).cast::<u128>().read_unaligned();
+            self.slot.add(8).cast::<u64>().write(first);
+            self.slot.add(16).cast::<u128>().write_unaligned(second);
+            self.slot.add(32).cast::<u128>().write_unaligned(third);
+            self.slot.add(48).cast::<u128>().write_unaligned(fourth);
         }
         self.store_id(event_id);
     }
@@ -236,9 +265,7 @@ impl Writer {
         if self.blocks_left == 0 {
             return self.rotate();
         }
-        self.blocks_left -= 1;
-        self.slot = self.slot.wrapping_add(BLOCK_HEADER_SIZE);
-        self.block_end = self.slot.wrapping_add(BLOCK_SIZE - BLOCK_HEADER_SIZE);
+        self.step_over_header();
         Ok(())
     }
 
@@ -328,6 +355,11 @@ impl Writer {
         Error::new(Cause::OutOfOrder, message)
     }
 }
+
+/// What calls this is done once a block.
+#[cold]
+#[inline(always)]
+fn cold() {}
 
 /// Asks for the cache line [`PREFETCH_DISTANCE`] past `address`, exclusively. Never faults, wherever
 /// that is.
