@@ -1,14 +1,14 @@
 //! Worker: compresses expired hot segments. A cold file counts only once it has been synced,
 //! renamed, read back and compared with the hot one.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::directory::{read_header, FileStream};
+use crate::directory::{as_io, read_header, FileStream};
 use crate::error::{Cause, Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader};
-use crate::storage::{create, Directory, File, Open};
+use crate::storage::{create, Directory, File, Open, PACE};
 
 use super::log::{Log, Signals};
 use super::wake::Signal;
@@ -100,8 +100,8 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     let temporary = file_name::temporary(&cold_name);
     wal.remove(&temporary)?;
     let file = create(wal, &temporary)?;
-    let mut out = FileStream::new(Arc::clone(&file));
-    cold_frame::compress(&mut FileStream::new(hot), size, &mut out)
+    let mut out = Paced::new(&file);
+    cold_frame::compress(&mut Paced::new(&hot), size, &mut out)
         .map_err(|error| at(wal, &temporary, &error))?;
     file.sync()?;
     wal.rename(&temporary, &cold_name)?;
@@ -111,15 +111,14 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
         let message = format!("{cold_name}: reads back different from what was compressed");
         return Err(Error::new(Cause::Io, message));
     }
-    Ok((size, out.offset()))
+    Ok((size, out.stream.offset()))
 }
 
 /// Whether the cold file of a hot segment has exactly its content.
 pub fn is_frozen(wal: &dyn Directory, index: u32) -> Result<bool> {
     let (hot, size) = open_hot(wal, index)?;
     let Some(cold) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(false) };
-    let mut hot = io::Read::take(FileStream::new(hot), size);
-    match cold_frame::holds(FileStream::new(cold), &mut hot) {
+    match cold_frame::holds(Paced::new(&cold), &mut Paced::new(&hot).take(size)) {
         Ok(same) => Ok(same),
         // What is not the disk's error is the decoder's: not a whole frame.
         Err(error) if error.raw_os_error().is_none() => Ok(false),
@@ -144,6 +143,45 @@ fn open_hot(wal: &dyn Directory, index: u32) -> Result<(Arc<dyn File>, u64)> {
 /// Bytes of a closed segment in use.
 fn used_bytes(header: &SegmentHeader) -> u64 {
     Layout { blocks: header.block_count }.file_size()
+}
+
+/// A file read or written by somebody who has time: with each call it lets others have the processor
+/// first, and what it writes is synced in pieces, so that neither a block's compression nor the disk
+/// is in the persister's way for long.
+struct Paced {
+    file: Arc<dyn File>,
+    stream: FileStream,
+    /// Bytes written and synced.
+    synced: u64,
+}
+
+impl Paced {
+    fn new(file: &Arc<dyn File>) -> Self {
+        Paced { file: Arc::clone(file), stream: FileStream::new(Arc::clone(file)), synced: 0 }
+    }
+}
+
+impl Read for Paced {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        std::thread::yield_now();
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Paced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        std::thread::yield_now();
+        let written = self.stream.write(bytes)?;
+        if self.stream.offset() - self.synced >= PACE {
+            self.file.sync().map_err(|error| as_io(&error))?;
+            self.synced = self.stream.offset();
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn at(wal: &dyn Directory, name: &str, error: &io::Error) -> Error {

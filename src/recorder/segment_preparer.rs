@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::{create, write_zeros, Directory, File, Mapping};
+use crate::storage::{create, write_zeros, Directory, File, Mapping, PACE};
 
 use super::log::{Log, Signals, SpareFile};
 use super::segment::{now_ns, ActiveFile, Segment};
@@ -221,11 +221,16 @@ fn cleared(index: u32, created_ts_ns: u64) -> [u8; CLEARED_SIZE] {
     bytes
 }
 
-/// Allocates a file and writes all of it, so that a later sync is one flush of data.
+/// Allocates a file and writes all of it, so that a later sync is one flush of data. In pieces: the
+/// processor and the disk are the persister's in between.
 fn pre_write(file: &dyn File, layout: Layout) -> Result<()> {
-    file.allocate(layout.file_size())?;
-    write_zeros(file, 0, layout.file_size())?;
-    file.sync()
+    let size = layout.file_size();
+    file.allocate(size)?;
+    for from in (0..size).step_by(PACE as usize) {
+        write_zeros(file, from, size.min(from + PACE))?;
+        file.sync()?;
+    }
+    Ok(())
 }
 
 /// Makes a mapped file, allocated and every page present, and has it filled before it gets its

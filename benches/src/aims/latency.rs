@@ -10,7 +10,8 @@ use crate::abi::Config;
 use crate::bench::Bench;
 use crate::clock;
 use crate::contestants::{
-    baselines, Entrant, Entry, Library, Memory, Timer, LIBRARY, MEMORY, TIMER,
+    baselines, BesideDisk, Entrant, Entry, Library, Memory, Timer, BESIDE_DISK, LIBRARY, MEMORY,
+    TIMER,
 };
 use crate::latencies::{Latencies, PERCENTILES};
 use crate::pace::{Pace, Samples};
@@ -34,12 +35,15 @@ struct Turns {
 
 pub fn run(bench: &mut Bench) {
     let library = Library::open(&bench.fresh("p2"), &Config::default(), &bench.processors);
+    let directory = bench.fresh("p2-baselines");
+    let beside_disk = BesideDisk::new(FLOOR_SIZE, RATE, &directory, &bench.processors);
     let mut entrants: Vec<Box<dyn Entrant>> = vec![
         Entry::boxed(TIMER, Timer),
         Entry::boxed(MEMORY, Memory::new(FLOOR_SIZE)),
+        Entry::boxed(BESIDE_DISK, beside_disk),
         Entry::boxed(LIBRARY, library),
     ];
-    entrants.extend(baselines(&bench.fresh("p2-baselines"), &bench.processors));
+    entrants.extend(baselines(&directory, &bench.processors));
 
     let pace = Pace::new(RATE, bench.scale.paced);
     let mut samples = Samples::with_room_for(pace.events);

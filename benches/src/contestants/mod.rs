@@ -2,6 +2,8 @@
 //! and a paced one. Each loop is compiled for each contestant, so that a floor's few stores are
 //! inlined and a library's call is a call.
 
+mod background;
+mod beside_disk;
 mod block_buffer;
 mod floor;
 mod library;
@@ -14,6 +16,7 @@ mod write_each;
 use std::hint::black_box;
 use std::path::Path;
 
+pub use beside_disk::BesideDisk;
 pub use block_buffer::BlockBuffer;
 pub use floor::{Memory, Timer};
 pub use library::{settle, Batches, Library};
@@ -110,6 +113,7 @@ impl<C: Contestant> Entrant for Entry<C> {
 
 pub const LIBRARY: &str = "flashstrike-wal";
 pub const MEMORY: &str = "memory floor";
+pub const BESIDE_DISK: &str = "floor beside a busy disk";
 pub const TIMER: &str = "timer floor";
 
 /// The baselines that every table has, each in a directory of its own.
