@@ -1,19 +1,22 @@
 //! Worker: compresses expired hot segments. A cold file counts only once it has been synced,
 //! renamed, read back and compared with the hot one.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::directory::{as_io, read_header, FileStream};
 use crate::error::{Cause, Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader};
-use crate::storage::{create, Directory, File, Open, PACE};
+use crate::storage::{create, Directory, File, Open};
 
 use super::log::{Log, Signals};
 use super::wake::Signal;
 use super::worker::{Step, Worker};
 
+/// Bytes of a cold file between two syncs. With fewer a thread of low priority, which has to wait for
+/// the processor after each, comes to nothing on a busy machine.
+const PACE: u64 = 512 * 1024;
 const FULL_RING_WAIT: Duration = Duration::from_millis(1);
 
 /// What became of a hot segment that was to be frozen.
@@ -101,7 +104,7 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     wal.remove(&temporary)?;
     let file = create(wal, &temporary)?;
     let mut out = Paced::new(&file);
-    cold_frame::compress(&mut Paced::new(&hot), size, &mut out)
+    cold_frame::compress(&mut FileStream::new(hot), size, &mut out)
         .map_err(|error| at(wal, &temporary, &error))?;
     file.sync()?;
     wal.rename(&temporary, &cold_name)?;
@@ -118,7 +121,8 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
 pub fn is_frozen(wal: &dyn Directory, index: u32) -> Result<bool> {
     let (hot, size) = open_hot(wal, index)?;
     let Some(cold) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(false) };
-    match cold_frame::holds(Paced::new(&cold), &mut Paced::new(&hot).take(size)) {
+    let mut hot = io::Read::take(FileStream::new(hot), size);
+    match cold_frame::holds(FileStream::new(cold), &mut hot) {
         Ok(same) => Ok(same),
         // What is not the disk's error is the decoder's: not a whole frame.
         Err(error) if error.raw_os_error().is_none() => Ok(false),
@@ -145,9 +149,8 @@ fn used_bytes(header: &SegmentHeader) -> u64 {
     Layout { blocks: header.block_count }.file_size()
 }
 
-/// A file read or written by somebody who has time: with each call it lets others have the processor
-/// first, and what it writes is synced in pieces, so that neither a block's compression nor the disk
-/// is in the persister's way for long.
+/// A cold file while it is written: synced in pieces, so that the persister's syncs do not wait for
+/// all of it.
 struct Paced {
     file: Arc<dyn File>,
     stream: FileStream,
@@ -161,16 +164,8 @@ impl Paced {
     }
 }
 
-impl Read for Paced {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        std::thread::yield_now();
-        self.stream.read(buffer)
-    }
-}
-
 impl Write for Paced {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        std::thread::yield_now();
         let written = self.stream.write(bytes)?;
         if self.stream.offset() - self.synced >= PACE {
             self.file.sync().map_err(|error| as_io(&error))?;

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::{create, write_zeros, Directory, File, Mapping, PACE};
+use crate::storage::{create, write_zeros, Directory, File, Mapping};
 
 use super::log::{Log, Signals, SpareFile};
 use super::segment::{now_ns, ActiveFile, Segment};
@@ -20,6 +20,10 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// says when it goes. Nor does the writer say when it leaves a mapped file for good, which it may
 /// do after the persister has given that back.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of a new file that are written before they are synced while there is time. The disk does one
+/// request after the other, and what the persister syncs is behind this: with 4 MiB at once behind
+/// 3 ms of it (docs/performance.md).
+const PACE: u64 = 128 * 1024;
 /// Header, first block's header, first slot: what makes a file begin without events.
 const CLEARED_SIZE: usize = SEGMENT_HEADER_SIZE + BLOCK_HEADER_SIZE + EVENT_SIZE;
 
@@ -176,7 +180,9 @@ impl SegmentPreparer {
             None => {
                 wal.remove(&temporary)?;
                 let file = create(&*wal, &temporary)?;
-                if let Err(error) = pre_write(&*file, self.layout()) {
+                // The writer that has no other segment ready waits for this one.
+                let pace = if self.log.has_prepared() { PACE } else { self.layout().file_size() };
+                if let Err(error) = pre_write(&*file, self.layout(), pace) {
                     let _ = wal.remove(&temporary);
                     return Err(error);
                 }
@@ -221,14 +227,17 @@ fn cleared(index: u32, created_ts_ns: u64) -> [u8; CLEARED_SIZE] {
     bytes
 }
 
-/// Allocates a file and writes all of it, so that a later sync is one flush of data. In pieces: the
-/// processor and the disk are the persister's in between.
-fn pre_write(file: &dyn File, layout: Layout) -> Result<()> {
+/// Allocates a file and writes all of it, so that a later sync is one flush of data; in pieces of
+/// `pace` bytes, between which processor and disk are the persister's.
+fn pre_write(file: &dyn File, layout: Layout, pace: u64) -> Result<()> {
     let size = layout.file_size();
     file.allocate(size)?;
-    for from in (0..size).step_by(PACE as usize) {
-        write_zeros(file, from, size.min(from + PACE))?;
+    let mut from = 0;
+    while from < size {
+        let to = size.min(from + pace);
+        write_zeros(file, from, to)?;
         file.sync()?;
+        from = to;
     }
     Ok(())
 }

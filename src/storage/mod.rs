@@ -163,11 +163,6 @@ pub fn create(directory: &dyn Directory, name: &str) -> Result<Arc<dyn File>> {
     })
 }
 
-/// How many bytes of a file that nobody waits for are written before they are synced. The disk does
-/// one request after the other, and what the persister syncs is behind this: with 4 MiB at once
-/// behind 3 ms of it (docs/performance.md).
-pub(crate) const PACE: u64 = 128 * 1024;
-
 /// Fills a part of a file with zeros. A page at a time: larger writes make large folios in the page
 /// cache, and a small sync then writes megabytes.
 pub fn write_zeros(file: &dyn File, from: u64, to: u64) -> Result<()> {
