@@ -83,7 +83,7 @@ impl Writer {
     }
 
     /// Appends an event if there is room in the segment and nothing is wrong. Says whether it did;
-    /// if not, nothing has happened, and [`Writer::append`] does what there is to do. It cannot
+    /// if not, no event is stored, and [`Writer::append`] does what there is to do. It cannot
     /// panic.
     #[inline(always)]
     pub fn try_append(&mut self, event: &RequestEvent) -> bool {
@@ -209,10 +209,9 @@ impl Writer {
         // to ones from byte 8, 24 and 40 on, which lie across two such stores: 7 % and 27 % of an
         // append. All loads before all stores: a load waits for an earlier store to the same place
         // of another page, however long that takes (docs/performance.md).
-        // SAFETY: `slot` is not `block_end`, so it points at the 64 bytes of an event slot in the
-        // mapping, 64-byte aligned, which no reader looks at before the id is published. All is
-        // read before any of it is written, so the event may even be the slot itself. An event
-        // has no padding, so all of it is initialised; it is aligned to 8 only.
+        // SAFETY: `slot` is not `block_end`: it points at the 64 bytes of an event slot in the mapping,
+        // aligned to 64, that no reader looks at before the id is published. All is read before any
+        // is written, so the event may be the slot itself; it has no padding, and is aligned to 8.
         unsafe {
             let from = std::ptr::from_ref(event).cast::<u8>();
             let first = from.add(8).cast::<u64>().read();
