@@ -1,7 +1,7 @@
 //! Worker: compresses expired hot segments. A cold file counts only once it has been synced,
 //! renamed, read back and compared with the hot one.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,11 @@ use super::worker::{Step, Worker};
 /// Bytes of a cold file between two syncs. With fewer a thread of low priority, which has to wait for
 /// the processor after each, comes to nothing on a busy machine.
 const PACE: u64 = 512 * 1024;
+/// Bytes of a hot file between two pauses: what LZ4 compresses at once, in about half a millisecond.
+const BREATH: u64 = 256 * 1024;
+/// Just long enough to give the processor away. To yield it costs a thread of low priority its whole
+/// turn: on a busy machine compression came to a standstill.
+const PAUSE: Duration = Duration::from_micros(1);
 const FULL_RING_WAIT: Duration = Duration::from_millis(1);
 
 /// What became of a hot segment that was to be frozen.
@@ -104,7 +109,7 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     wal.remove(&temporary)?;
     let file = create(wal, &temporary)?;
     let mut out = Paced::new(&file);
-    cold_frame::compress(&mut FileStream::new(hot), size, &mut out)
+    cold_frame::compress(&mut Breathing::new(hot), size, &mut out)
         .map_err(|error| at(wal, &temporary, &error))?;
     file.sync()?;
     wal.rename(&temporary, &cold_name)?;
@@ -121,7 +126,7 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
 pub fn is_frozen(wal: &dyn Directory, index: u32) -> Result<bool> {
     let (hot, size) = open_hot(wal, index)?;
     let Some(cold) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(false) };
-    let mut hot = io::Read::take(FileStream::new(hot), size);
+    let mut hot = Read::take(Breathing::new(hot), size);
     match cold_frame::holds(FileStream::new(cold), &mut hot) {
         Ok(same) => Ok(same),
         // What is not the disk's error is the decoder's: not a whole frame.
@@ -176,6 +181,30 @@ impl Write for Paced {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A hot file while it is read: the persister, woken by the disk, does not wait for more than a piece of
+/// it to be done with the processor, which this scheduler would not take away from us for 3 ms.
+struct Breathing {
+    stream: FileStream,
+    /// Bytes read at the last pause.
+    paused: u64,
+}
+
+impl Breathing {
+    fn new(file: Arc<dyn File>) -> Self {
+        Breathing { stream: FileStream::new(file), paused: 0 }
+    }
+}
+
+impl Read for Breathing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stream.offset() - self.paused >= BREATH {
+            std::thread::sleep(PAUSE);
+            self.paused = self.stream.offset();
+        }
+        self.stream.read(buffer)
     }
 }
 
