@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::latencies::Latencies;
 
 const SMALL: usize = 4096;
 /// A default segment, about: what the library writes at once when it is behind.
@@ -39,17 +38,18 @@ impl BareDisk {
         BareDisk { file, offset: 0, buffer: vec![7; LARGE] }
     }
 
-    /// Overwrites 4 KiB and syncs, back to back for this long, or after a rest before each.
-    pub fn small_writes(&mut self, duration: Duration, rest: Duration) -> Latencies {
+    /// Overwrites 4 KiB and syncs, back to back for this long, or after a rest before each. Returns
+    /// the ticks that each took.
+    pub fn small_writes(&mut self, duration: Duration, rest: Duration) -> Vec<u64> {
         let begin = Instant::now();
-        let mut latencies = Latencies::new();
+        let mut taken = Vec::new();
         while begin.elapsed() < duration {
             std::thread::sleep(rest);
             let start = clock::now();
             self.overwrite(SMALL);
-            latencies.record(clock::now() - start);
+            taken.push(clock::now() - start);
         }
-        latencies
+        taken
     }
 
     /// Bytes a second of 4 MiB overwrites, each synced, for this long.
