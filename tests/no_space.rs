@@ -83,6 +83,7 @@ fn full_and_free_again(log: &Path, memory: &Path, backpressure: Backpressure) {
     let (manager, mut writer) = open(log, config(memory, backpressure));
     let mut id = 1;
     for round in 1..=3 {
+        eventually("the ring is full", || manager.log().metrics().prepared_segments.fill == 4);
         let filler = fill_disk(log);
         let full_at = append_until_full(&mut writer, id);
         assert!(
