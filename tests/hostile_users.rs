@@ -59,7 +59,7 @@ fn play_as(user: u32, umask: u32, words: &[&str]) -> Output {
     let bin = tempfile::tempdir().unwrap();
     set_mode(bin.path(), 0o755);
     let binary = bin.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    common::copy_test_binary(&binary);
     set_mode(&binary, 0o755);
     let shell = format!("umask {umask:04o} && exec \"$0\" \"$@\"");
     let mut command = Command::new("/bin/sh");

@@ -158,7 +158,7 @@ fn played_by_nobody(test: &str, place: &Place, wrapper: &[&str]) {
         give_to_nobody(directory);
     }
     let binary = place.base().join("test-binary");
-    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    common::copy_test_binary(&binary);
     let scenario = format!("{} {}", place.log().display(), place.memory().display());
     let user = format!("--reuid={NOBODY}");
     let output = Command::new(wrapper.first().unwrap_or(&"setpriv"))

@@ -398,7 +398,7 @@ fn prefetch_ahead(address: *const u8) {
     // not mapped; processors without it treat it as a no-op.
     unsafe {
         std::arch::asm!("prefetchw [{} + {}]", in(reg) address, const PREFETCH_DISTANCE,
-            options(nostack, preserves_flags, nomem));
+            options(nostack, preserves_flags, readonly));
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;

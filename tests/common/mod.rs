@@ -261,6 +261,14 @@ pub fn spawn_scenario_under(wrapper: &[&str], name: &str, scenario: &str) -> Chi
         .unwrap_or_else(|error| panic!("spawn {words:?}: {error}"))
 }
 
+/// Copies the test binary to where another user may run it. By a process of its own: while another
+/// test of this one forks, its child would have the copy open for writing, and "text file busy".
+pub fn copy_test_binary(to: &Path) {
+    let binary = std::env::current_exe().expect("the test binary");
+    let copied = Command::new("cp").arg(&binary).arg(to).status().expect("cp");
+    assert!(copied.success(), "cp {} {}: {copied}", binary.display(), to.display());
+}
+
 /// The scenario this process is to play, if it is a child.
 pub fn scenario() -> Option<String> {
     std::env::var(SCENARIO).ok()
