@@ -109,12 +109,12 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     wal.remove(&temporary)?;
     let file = create(wal, &temporary)?;
     let mut out = Paced::new(&file);
-    cold_frame::compress(&mut Breathing::new(hot), size, &mut out)
+    cold_frame::compress(&mut Breathing::new(log, hot), size, &mut out)
         .map_err(|error| at(wal, &temporary, &error))?;
     file.sync()?;
     wal.rename(&temporary, &cold_name)?;
     log.sync_names()?;
-    if !is_frozen(wal, index)? {
+    if !is_frozen(log, index)? {
         wal.remove(&cold_name)?;
         let message = format!("{cold_name}: reads back different from what was compressed");
         return Err(Error::new(Cause::Io, message));
@@ -123,10 +123,11 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
 }
 
 /// Whether the cold file of a hot segment has exactly its content.
-pub fn is_frozen(wal: &dyn Directory, index: u32) -> Result<bool> {
+fn is_frozen(log: &Log, index: u32) -> Result<bool> {
+    let wal = &*log.wal;
     let (hot, size) = open_hot(wal, index)?;
     let Some(cold) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(false) };
-    let mut hot = Read::take(Breathing::new(hot), size);
+    let mut hot = Read::take(Breathing::new(log, hot), size);
     match cold_frame::holds(FileStream::new(cold), &mut hot) {
         Ok(same) => Ok(same),
         // What is not the disk's error is the decoder's: not a whole frame.
@@ -185,23 +186,27 @@ impl Write for Paced {
 }
 
 /// A hot file while it is read: the persister, woken by the disk, does not wait for more than a piece of
-/// it to be done with the processor, which this scheduler would not take away from us for 3 ms.
-struct Breathing {
+/// it to be done with the processor, which this scheduler would not take away from us for 3 ms. Not
+/// while more segments wait: then compression is behind, and the disk would fill up.
+struct Breathing<'a> {
+    log: &'a Log,
     stream: FileStream,
     /// Bytes read at the last pause.
     paused: u64,
 }
 
-impl Breathing {
-    fn new(file: Arc<dyn File>) -> Self {
-        Breathing { stream: FileStream::new(file), paused: 0 }
+impl<'a> Breathing<'a> {
+    fn new(log: &'a Log, file: Arc<dyn File>) -> Self {
+        Breathing { log, stream: FileStream::new(file), paused: 0 }
     }
 }
 
-impl Read for Breathing {
+impl Read for Breathing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.stream.offset() - self.paused >= BREATH {
-            std::thread::sleep(PAUSE);
+            if self.log.segments_to_freeze.is_empty() {
+                std::thread::sleep(PAUSE);
+            }
             self.paused = self.stream.offset();
         }
         self.stream.read(buffer)
