@@ -126,7 +126,8 @@ def section(report):
         "",
         "![Latency by percentile](docs/bench/latency.svg)",
         "",
-        f"What is aimed for, {missed} figures missed ([how it is measured](benches/README.md)):",
+        f"What is aimed for, {missed} figures missed ([what is known of the reasons]"
+        "(docs/performance.md#aims-that-are-missed), [how it is measured](benches/README.md)):",
         "",
         *aims(report),
         "",

@@ -20,7 +20,7 @@ pub struct Scale {
     pub timeline: Duration,
     /// An idle spell.
     pub idle: Duration,
-    /// At 10,000 events a second.
+    /// A turn at 10,000 events a second.
     pub slow: Duration,
     /// A turn of writing as fast as the disk takes it.
     pub sustained: Duration,
@@ -43,7 +43,7 @@ impl Scale {
         paced: Duration::from_secs(4),
         timeline: Duration::from_secs(20),
         idle: Duration::from_secs(60),
-        slow: Duration::from_secs(10),
+        slow: Duration::from_secs(4),
         sustained: Duration::from_secs(12),
         durable: Duration::from_secs(3),
         single_events: 40,

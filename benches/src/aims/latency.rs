@@ -158,45 +158,84 @@ fn draw(bench: &Bench, names: &[&str], turns: &[Turns]) {
     pictures::percentiles(&bench.pictures, &named);
 }
 
-/// Floor and library take every other event of the same loop, so that both are as cold.
+/// Floor and library take every other event of the same loop, so that both are as cold. Each round
+/// has a log and a floor of its own, since where their memory lies matters; all rest together.
 pub fn run_after_idle(bench: &mut Bench) {
-    let open = Library::open(&bench.fresh("p2-idle"), &Config::default(), &bench.processors);
-    let mut library = Entry { name: LIBRARY, contestant: open, next_id: 1 };
-    let mut floor = Entry { name: MEMORY, contestant: Memory::new(FLOOR_SIZE), next_id: 1 };
-    // Both have been at work before they rest.
+    let names: Vec<String> =
+        (0..bench.scale.rounds).map(|round| format!("p2-idle-{round}")).collect();
+    let mut pairs: Vec<Pair> = names.iter().map(|name| Pair::new(bench, name)).collect();
+    // All have been at work before they rest.
     let mut samples = Samples::with_room_for(RATE);
-    library.paced(&Pace::new(RATE, Duration::from_secs(1)), &mut samples);
-    library.settle();
+    for pair in &mut pairs {
+        pair.library.paced(&Pace::new(RATE, Duration::from_secs(1)), &mut samples);
+        pair.library.settle();
+    }
     std::thread::sleep(bench.scale.idle);
 
-    let one = Pace { interval: Duration::from_micros(50), events: 1 };
-    let (mut of_library, mut of_floor) = (Latencies::new(), Latencies::new());
     let before = ThreadCounts::now();
-    for _ in 0..bench.scale.slow.as_micros() / 100 {
-        library.paced(&one, &mut samples);
-        samples.iter().for_each(|sample| of_library.record(sample.taken));
-        clock::spin_until(clock::now() + clock::to_ticks(one.interval / 2));
-        floor.paced(&one, &mut samples);
-        samples.iter().for_each(|sample| of_floor.record(sample.taken));
-        clock::spin_until(clock::now() + clock::to_ticks(one.interval / 2));
+    for pair in &mut pairs {
+        pair.take_turns(&mut samples);
     }
     let counts = ThreadCounts::now().since(&before);
-    drop(library);
-    bench.remove(&["p2-idle"]);
+    let latencies = |of: fn(&Pair) -> &Vec<u64>| -> Vec<Latencies> {
+        pairs.iter().map(|pair| Latencies::of(of(pair).iter().copied())).collect()
+    };
+    let of_floor = latencies(|pair| &pair.of_floor);
+    let of_library = latencies(|pair| &pair.of_library);
+    drop(pairs);
+    bench.remove(&names.iter().map(String::as_str).collect::<Vec<_>>());
 
-    let title = "Latency at 10,000 a second after an idle spell";
-    let mut table = bench.report.table("P2", title);
-    for (name, latencies) in [(MEMORY, &of_floor), (LIBRARY, &of_library)] {
+    let mut table = bench.report.table("P2", "Latency at 10,000 a second after an idle spell");
+    for (name, rounds) in [(MEMORY, &of_floor), (LIBRARY, &of_library)] {
+        let all = |pick: &dyn Fn(&Latencies) -> f64, of: &[Latencies]| -> Vec<f64> {
+            of.iter().map(pick).collect()
+        };
         for (figure, percentile) in PERCENTILES {
-            let floor = of_floor.percentile_ns(percentile);
-            let row = table.add(name, figure, "ns", &[latencies.percentile_ns(percentile)]);
-            row.against(MEMORY, &[floor]);
+            let pick = |round: &Latencies| round.percentile_ns(percentile);
+            let row = table.add(name, figure, "ns", &all(&pick, rounds));
+            row.against(MEMORY, &all(&pick, &of_floor));
             if name == LIBRARY {
                 row.at_most_times(1.5);
             }
         }
-        table.add(name, "most", "ns", &[latencies.max_ns()]);
+        table.add(name, "most", "ns", &all(&Latencies::max_ns, rounds));
     }
     let faults = counts.page_faults as f64;
     table.add(LIBRARY, "page faults, floor's too", "", &[faults]).at_most(0.0);
+}
+
+/// A log and a floor that append in turns, and how long each append took.
+struct Pair {
+    library: Entry<Library>,
+    floor: Entry<Memory>,
+    of_library: Vec<u64>,
+    of_floor: Vec<u64>,
+}
+
+impl Pair {
+    fn new(bench: &Bench, name: &str) -> Self {
+        let log = Library::open(&bench.fresh(name), &Config::default(), &bench.processors);
+        let appends = bench.scale.slow.as_micros() as usize / 100;
+        // Room that was touched, and no histograms yet: their page faults are not the appends'.
+        let room = || vec![u64::MAX; appends];
+        Pair {
+            library: Entry { name: LIBRARY, contestant: log, next_id: 1 },
+            floor: Entry { name: MEMORY, contestant: Memory::new(FLOOR_SIZE), next_id: 1 },
+            of_library: room(),
+            of_floor: room(),
+        }
+    }
+
+    fn take_turns(&mut self, samples: &mut Samples) {
+        let one = Pace { interval: Duration::from_micros(50), events: 1 };
+        let rest = clock::to_ticks(one.interval / 2);
+        for (of_library, of_floor) in self.of_library.iter_mut().zip(&mut self.of_floor) {
+            self.library.paced(&one, samples);
+            samples.iter().for_each(|sample| *of_library = sample.taken);
+            clock::spin_until(clock::now() + rest);
+            self.floor.paced(&one, samples);
+            samples.iter().for_each(|sample| *of_floor = sample.taken);
+            clock::spin_until(clock::now() + rest);
+        }
+    }
 }
