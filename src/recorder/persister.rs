@@ -97,6 +97,7 @@ impl Persister {
             self.last_sync = Instant::now();
             self.log.waiters.wake();
             self.log.signals.coordinator.raise();
+            sealer.look_ahead();
         } else if !full {
             return Ok(false);
         }

@@ -77,6 +77,12 @@ impl Sealer {
         self.persisted == self.segment.layout.capacity()
     }
 
+    /// Has the memory at hand that the writer comes to next.
+    pub fn look_ahead(&self) {
+        let offset = Layout::end_offset(self.persisted);
+        self.segment.active.mapping.look_ahead(offset as usize);
+    }
+
     /// Makes the first `upto` events durable and moves the watermark.
     pub fn persist(&mut self, upto: u32, staging: &mut Staging) -> Result<()> {
         let log = Arc::clone(&self.log);

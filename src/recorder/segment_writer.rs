@@ -133,8 +133,7 @@ impl Writer {
     }
 
     /// Stores events until the block is full or an id does not rise; publishes once. Cursor and
-    /// floor are kept in registers meanwhile: two stores, five instructions fewer
-    /// an event.
+    /// floor are kept in registers meanwhile: two stores, five instructions fewer an event.
     #[inline(always)]
     fn append_to_block(&mut self, events: &[RequestEvent]) -> usize {
         let room = (self.block_end as usize - self.slot as usize) / EVENT_SIZE;
