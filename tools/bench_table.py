@@ -62,12 +62,12 @@ def comparison(report):
     """Everyone's append beside the library's."""
     tight, paced, calls = (figures(report, table) for table in (TIGHT, PACED, CALLS))
     lines = [
-        "| | tight loop | p50 | p99 | p99.9 | p99.99 | system calls, a million events "
+        "| | tight loop | its median block | p50 | p99 | p99.9 | p99.99 | system calls, a million events "
         "| after SIGKILL | after a power cut |",
-        "|---|---:|---:|---:|---:|---:|---:|---|---|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|---|",
     ]
     for subject, survives in SURVIVES.items():
-        cells = [tight.get((subject, "an event"))]
+        cells = [tight.get((subject, figure)) for figure in ("an event", "in the median block of 256")]
         cells += [paced.get((subject, figure)) for figure in PERCENTILES]
         cells += [calls.get((subject, "system calls"))]
         texts = [shown(row["median"], row["unit"]) if row else "" for row in cells]
@@ -114,7 +114,10 @@ def section(report):
     return "\n".join([
         f"`make bench` on {report['date']}, commit `{report['commit']}`: {machine['processor']}, "
         f"{machine['processors']} processors, Linux {machine['kernel']}, {machine['filesystem']}; load "
-        f"{machine['load_before']:.1f} before the run. Appends from processor {machine['append_processor']}{where}. "
+        f"{machine['load_before']:.1f} before the run. Of memory left alone for a second, "
+        f"{machine['taken']['percent']:.2g} % of the pages [then took]"
+        f"(docs/performance.md#memory-that-the-host-takes-back) {machine['taken']['wait_us']:.0f} µs to store into "
+        "for the first time. Appends from processor {machine['append_processor']}{where}. "
         "Medians of rounds in which all took turns; 64-byte events, paced at a million a second for the "
         "percentiles, with rotation, sync and compression going on. Times of another machine, or of "
         "another run, say little; their ratios say more.",

@@ -12,8 +12,8 @@ use crate::report::Report;
 pub struct Scale {
     /// Turns of each contestant.
     pub rounds: usize,
-    /// A turn of the tight loop.
-    pub tight_events: u64,
+    /// A turn of the tight loop, in blocks of 256 events.
+    pub tight_blocks: u64,
     /// A paced turn.
     pub paced: Duration,
     /// The one long paced turn that is drawn.
@@ -39,7 +39,7 @@ pub struct Scale {
 impl Scale {
     pub const FULL: Scale = Scale {
         rounds: 5,
-        tight_events: 15 << 16,
+        tight_blocks: 15 << 8,
         paced: Duration::from_secs(4),
         timeline: Duration::from_secs(20),
         idle: Duration::from_secs(60),
@@ -54,7 +54,7 @@ impl Scale {
 
     pub const QUICK: Scale = Scale {
         rounds: 3,
-        tight_events: 3 << 16,
+        tight_blocks: 3 << 8,
         paced: Duration::from_millis(500),
         timeline: Duration::from_secs(3),
         idle: Duration::from_secs(2),

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::abi::Config;
 use crate::bench::Bench;
-use crate::contestants::{Contestant, Entrant, Entry, Library};
+use crate::contestants::{Contestant, Entrant, Entry, Library, LAP};
 use crate::processors::Processors;
 use crate::thread_counts::process_cpu_seconds;
 
 const MANY: usize = 64;
-const EVENTS: u64 = 4_000_000;
+const EVENTS: u64 = 4_096_000;
 const MB: f64 = 1e6;
 
 /// What a child sees.
@@ -87,7 +87,7 @@ pub fn child(directory: PathBuf, logs: usize, rest: Duration) {
     let mut memory = [(0.0, 0.0); 2];
     for memory in &mut memory {
         if let [alone] = entries.as_mut_slice() {
-            alone.tight(EVENTS / 2);
+            alone.tight(EVENTS / 2 / LAP);
             alone.contestant.settle();
         }
         *memory = resident();

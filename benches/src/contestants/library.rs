@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Contestant, Entrant, Entry};
+use super::{Contestant, Entrant, Entry, LAP};
 use crate::abi::{Config, Event, Handle, Log, KEEP_ALL};
 use crate::clock;
 use crate::pace::{Pace, Samples};
 use crate::processors::Processors;
-
-const BATCH: usize = 256;
 
 /// A log and how much of it is kept.
 pub struct Library {
@@ -65,14 +63,14 @@ pub fn settle(log: &Handle, max_segments: u64) {
 /// The library again, with 256 events a call.
 pub struct Batches {
     entry: Entry<Library>,
-    events: Box<[Event; BATCH]>,
+    events: Box<[Event; LAP as usize]>,
     numbering: bool,
 }
 
 impl Batches {
     /// `numbering`: whether giving the events of a batch their ids is part of the time.
     pub fn boxed(name: &'static str, library: Library, numbering: bool) -> Box<dyn Entrant> {
-        let events = Box::new([Event::order(1); BATCH]);
+        let events = Box::new([Event::order(1); LAP as usize]);
         let entry = Entry { name, contestant: library, next_id: 1 };
         Box::new(Batches { entry, events, numbering })
     }
@@ -85,9 +83,9 @@ impl Entrant for Batches {
 
     fn begin(&mut self) {}
 
-    fn tight(&mut self, events: u64) -> u64 {
-        let mut ticks = 0;
-        for _ in 0..events / BATCH as u64 {
+    fn tight(&mut self, blocks: u64) -> Vec<u64> {
+        let mut laps = vec![0; blocks as usize];
+        for lap in &mut laps {
             let begin = clock::now();
             for event in self.events.iter_mut() {
                 event.event_id = self.entry.next_id;
@@ -95,9 +93,9 @@ impl Entrant for Batches {
             }
             let numbered = clock::now();
             self.entry.contestant.log.append_batch(std::hint::black_box(&self.events[..]));
-            ticks += clock::now() - if self.numbering { begin } else { numbered };
+            *lap = clock::now() - if self.numbering { begin } else { numbered };
         }
-        ticks
+        laps
     }
 
     fn paced(&mut self, pace: &Pace, samples: &mut Samples) {

@@ -23,12 +23,16 @@ pub use library::{settle, Batches, Library};
 pub use mapped_file::MappedFile;
 pub use okaywal::OkayWal;
 pub use raft_engine::RaftEngine;
+pub use shared_memory::SharedMemory;
 pub use write_each::WriteEach;
 
 use crate::abi::Event;
 use crate::clock;
 use crate::pace::{Pace, Samples};
 use crate::processors::Processors;
+
+/// Events of a tight loop between two looks at the clock: a block's.
+pub const LAP: u64 = 256;
 
 /// Something that takes events. Whatever fails in it panics: a failing call has no place in a
 /// measurement.
@@ -45,8 +49,9 @@ pub trait Contestant {
 pub trait Entrant {
     fn name(&self) -> &'static str;
     fn begin(&mut self);
-    /// Appends this many events as fast as it goes, and returns the ticks that took.
-    fn tight(&mut self, events: u64) -> u64;
+    /// Appends this many blocks of [`LAP`] events as fast as it goes, and returns the ticks that
+    /// each of them took.
+    fn tight(&mut self, blocks: u64) -> Vec<u64>;
     /// Appends at a pace, and leaves the samples in `samples`.
     fn paced(&mut self, pace: &Pace, samples: &mut Samples);
     fn settle(&mut self);
@@ -74,16 +79,21 @@ impl<C: Contestant> Entrant for Entry<C> {
         self.contestant.begin();
     }
 
-    fn tight(&mut self, events: u64) -> u64 {
+    fn tight(&mut self, blocks: u64) -> Vec<u64> {
+        let mut laps = vec![0; blocks as usize];
         let mut event = Event::order(self.next_id);
-        let begin = clock::now();
-        for id in self.next_id..self.next_id + events {
-            event.event_id = id;
-            self.contestant.append(black_box(&event));
+        let mut begin = clock::now();
+        for lap in &mut laps {
+            for id in self.next_id..self.next_id + LAP {
+                event.event_id = id;
+                self.contestant.append(black_box(&event));
+            }
+            self.next_id += LAP;
+            let end = clock::now();
+            *lap = end - begin;
+            begin = end;
         }
-        let end = clock::now();
-        self.next_id += events;
-        end - begin
+        laps
     }
 
     fn paced(&mut self, pace: &Pace, samples: &mut Samples) {

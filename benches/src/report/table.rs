@@ -3,6 +3,12 @@
 use super::{Report, Row};
 
 pub fn print(report: &Report) {
+    let taken = &report.machine.taken;
+    println!(
+        "\nOf memory left alone for a second, {} % of the pages took over 20 µs at the next store ({} µs)",
+        short(taken.percent),
+        short(taken.wait_us)
+    );
     let mut aim = "";
     for rows in report.rows.chunk_by(|a, b| (a.aim, a.table) == (b.aim, b.table)) {
         if rows[0].aim != aim {
