@@ -117,7 +117,7 @@ def section(report):
         f"{machine['load_before']:.1f} before the run. Of memory left alone for a second, "
         f"{machine['taken']['percent']:.2g} % of the pages [then took]"
         f"(docs/performance.md#memory-that-the-host-takes-back) {machine['taken']['wait_us']:.0f} µs to store into "
-        "for the first time. Appends from processor {machine['append_processor']}{where}. "
+        f"for the first time. Appends from processor {machine['append_processor']}{where}. "
         "Medians of rounds in which all took turns; 64-byte events, paced at a million a second for the "
         "percentiles, with rotation, sync and compression going on. Times of another machine, or of "
         "another run, say little; their ratios say more.",
