@@ -8,6 +8,7 @@ use crate::clock;
 use crate::contestants::{
     baselines, Batches, Entrant, Entry, Library, Memory, LAP, LIBRARY, MEMORY,
 };
+use crate::report::Spread;
 
 /// 16 segments of 65,536 events ready: 67 MB, more than a processor's cache.
 const PREPARED: u32 = 16;
@@ -33,13 +34,13 @@ pub fn run(bench: &mut Bench) {
     for round in 0..=bench.scale.rounds {
         for (entrant, (whole, median)) in entrants.iter_mut().zip(&mut turns) {
             entrant.begin();
-            let mut laps = entrant.tight(blocks);
+            let laps = entrant.tight(blocks);
             entrant.settle();
             if round > 0 {
-                let ns = |ticks: f64| clock::to_ns(ticks) / LAP as f64;
-                whole.push(ns(laps.iter().sum::<u64>() as f64 / blocks as f64));
-                laps.sort_unstable();
-                median.push(ns(laps[laps.len() / 2] as f64));
+                let ns = |ticks| clock::to_ns(ticks as f64) / LAP as f64;
+                let laps: Vec<f64> = laps.into_iter().map(ns).collect();
+                whole.push(laps.iter().sum::<f64>() / laps.len() as f64);
+                median.push(Spread::of(&laps).median);
             }
         }
     }
