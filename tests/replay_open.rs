@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::{file_name, IdentityRecord, Layout, RequestEvent};
+use flashstrike_wal::replay::{verify, Reader};
 use segments::{event_at, failure, read_on, read_to_end, Image, Log};
 
 /// Events 1 to 300 closed, 301 to 700 open, of which the first block (to 556) is sealed.
@@ -215,4 +216,63 @@ fn a_claimed_slot_is_not_an_event() {
     let mut reader = log.reader();
     assert_eq!(read_to_end(&mut reader).last(), Some(&750));
     assert!(matches!(reader.next(), Err(Error::End)));
+}
+
+/// What a recovery leaves that is killed while it removes prepared segments: the last of them behind
+/// others that are gone. There is nothing in it that could be missing.
+#[test]
+fn an_unused_segment_behind_missing_ones_hides_nothing() {
+    let unused = Image::open(3, []);
+    let on_disk = Log::of(&[Image::open(0, 1..=1024), unused.clone()]);
+    let closed = Log::of(&[Image::closed(0, 1..=1024), unused.clone()]);
+    let cold = Log::of(&[Image::closed(0, 1..=1024), unused.clone()]);
+    cold.freeze(0);
+    let in_memory = Log::of(&[Image::open(0, 1..=512), unused.clone()]);
+    let active = in_memory.crashed().1;
+    for image in [Image::open(0, 1..=1024), unused] {
+        fs::write(active.join(file_name::hot(image.index)), image.bytes()).unwrap();
+    }
+    let logs = [("on disk", on_disk), ("closed", closed), ("cold", cold), ("in memory", in_memory)];
+    for (what, log) in logs {
+        log.write_meta(500);
+        for mut reader in [log.reader(), Reader::open_salvaging(&log.path()).unwrap()] {
+            assert_eq!(read_to_end(&mut reader), (1..=1024).collect::<Vec<_>>(), "{what}");
+            for target in [1, 1024, 1025] {
+                reader.seek(target).unwrap();
+                let expected: Vec<_> = (target..=1024).collect();
+                assert_eq!(read_to_end(&mut reader), expected, "{what}: seek {target}");
+            }
+        }
+        assert_eq!(verify(&log.path()).unwrap().damages, [], "{what}");
+        // What was durable is missed all the same, and so is a segment that later events prove.
+        log.write_meta(1030);
+        let (ids, error) = read_on(&mut log.reader());
+        assert_eq!(ids.len(), 1024, "{what}");
+        let gone = failure(&error, Cause::Corrupt).place.event_ids;
+        assert_eq!(gone, Some((1025, 1030)), "{what}: {error}");
+        log.write_meta(500);
+        log.write(&Image::open(5, 3000..=3010));
+        let (_, error) = read_on(&mut log.reader());
+        let missing = failure(&error, Cause::Corrupt);
+        assert_eq!(missing.place.segment_index, Some(1), "{what}: {error}");
+    }
+}
+
+/// The same under a reader that waits for the first event of a new log, and for the next one of a
+/// full segment: it reads on when the index is used again.
+#[test]
+fn a_reader_waits_for_a_segment_that_a_killed_recovery_removed() {
+    let new = Log::of(&[Image::open(0, [])]);
+    let full = Log::of(&[Image::closed(0, 1..=1024), Image::open(1, [])]);
+    for (log, index, next) in [(new, 0, 1), (full, 1, 1025)] {
+        let mut reader = log.reader();
+        assert_eq!(read_to_end(&mut reader).last().map_or(1, |last| last + 1), next);
+        fs::remove_file(log.hot(index)).unwrap();
+        log.write(&Image::open(index + 2, []));
+        for _ in 0..2 {
+            assert_eq!(read_to_end(&mut reader), [0_u64; 0], "index {index}");
+        }
+        log.write(&Image::open(index, next..=next + 7));
+        assert_eq!(read_to_end(&mut reader), (next..=next + 7).collect::<Vec<_>>());
+    }
 }

@@ -291,6 +291,11 @@ impl Reader {
         if (self.next_index.is_none() || next == index) && self.look_again(looks) {
             return Ok(());
         }
+        // Prepared segments that were never used are removed in any order: none is missing before
+        // another one.
+        if !self.has_events_from(index)? {
+            return self.stop_at(self.floor, looks);
+        }
         if indexes.first() == Some(&next) {
             return self.pass_gap(index);
         }
@@ -307,11 +312,12 @@ impl Reader {
     /// Goes on behind a segment that is read to its end.
     fn leave(&mut self, looks: &mut u32) -> Result<()> {
         let Some(segment) = &self.segment else { return Ok(()) };
-        let (index, end) = (segment.index, segment.last_event_id());
+        let end = segment.last_event_id();
+        let Some(next) = segment.index.checked_add(1) else { return self.stop_at(end, looks) };
         if segment.has_room()? {
             // A log that was shut down goes on in its last segment: what comes behind one with room
             // counts only when it holds events, and if the segment has not changed meanwhile.
-            if !self.has_events_behind(index)? {
+            if !self.has_events_from(next)? {
                 return self.stop_at(end, looks);
             }
             if !self.files.is_as_seen(segment)? {
@@ -319,15 +325,15 @@ impl Reader {
                 return Ok(());
             }
         }
-        let Some(next) = index.checked_add(1) else { return self.stop_at(end, looks) };
         self.segment = None;
         self.next_index = Some(next);
         self.floor = end;
         Ok(())
     }
 
-    fn has_events_behind(&self, index: u32) -> Result<bool> {
-        for &later in self.files.indexes()?.iter().filter(|&&other| other > index) {
+    /// Whether a segment of this index or a later one holds events.
+    fn has_events_from(&self, index: u32) -> Result<bool> {
+        for &later in self.files.indexes()?.iter().filter(|&&other| other >= index) {
             match self.files.open_segment(later, 0) {
                 // When salvaging, what is wrong is looked at and told.
                 Ok(Some(segment)) if segment.first_event_id()? != 0 || segment.is_damaged() => {
