@@ -38,6 +38,8 @@ const EINTR: (&str, i32) = ("error=EINTR", libc::EINTR);
 
 const OPENAT: Call = ("openat", "open", &[EIO, EACCES, EMFILE, ENFILE, ENOSPC, EROFS, EINTR]);
 const PWRITE: Call = ("pwrite64", "write", &[EIO, ENOSPC, EDQUOT, EINTR]);
+/// The same, of a block header with which the disk is to begin.
+const PWRITEV2: Call = ("pwritev2", "write", &[EIO, ENOSPC, EDQUOT, EINTR]);
 const PREAD: Call = ("pread64", "read", &[EIO, EINTR]);
 const FDATASYNC: Call = ("fdatasync", "fdatasync", &[EIO, ENOSPC, EDQUOT]);
 const FSYNC: Call = ("fsync", "fsync directory", &[EIO, ENOSPC, EINTR]);
@@ -59,7 +61,7 @@ const OPENING: &[Call] = &[
     FLOCK, FSTAT, FSTATFS, MKDIR, GETDENTS,
 ];
 const THREADS: [(Whose, &[Call]); 5] = [
-    (PERSISTER, &[PWRITE, FDATASYNC]),
+    (PERSISTER, &[PWRITE, PWRITEV2, FDATASYNC]),
     (
         Whose::Worker("wal-preparer"),
         &[OPENAT, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FALLOCATE, FLOCK, FSTAT, FSTATFS],
@@ -179,7 +181,7 @@ fn expect_outcome(calls: &[String], errno: i32, code: i32) {
     let about = |what: &str| calls.iter().all(|call| call.contains(what));
     let call = |name: &str| calls.iter().all(|call| call.starts_with(name));
     let context = || format!("{calls:?}: ended with {code}");
-    let writes = call("pwrite64") || call("fdatasync");
+    let writes = call("pwrite") || call("fdatasync");
     let of_the_log =
         (writes && about("/log/FS.") && about(".wal>")) || (call("fsync") && about("/log>"));
     if errno == libc::EINTR || call("mlock") {

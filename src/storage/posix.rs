@@ -1,5 +1,6 @@
 //! The real file system, through `rustix`: system calls without `unsafe`.
 
+use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use rustix::fs::{
     fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, unlinkat, AtFlags,
     Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
 };
-use rustix::io::{pread, pwrite, Errno};
+use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
 use super::descriptors::Descriptor;
 use super::{write_zeros, Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
@@ -313,6 +314,20 @@ impl File for PosixFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
         write_all(bytes, offset, |bytes, at| pwrite(&self.fd, bytes, at))
             .map_err(|errno| self.fail("write", errno))
+    }
+
+    fn write_at_and_begin(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        // What this flag is named for concerns pages that the write brings into memory. Those of a
+        // segment are there, since all of it was written, and stay.
+        let begin = ReadWriteFlags::from_bits_retain(libc::RWF_DONTCACHE as u32);
+        let written = write_all(bytes, offset, |bytes, at| {
+            pwritev2(&self.fd, &[IoSlice::new(bytes)], at, begin)
+        });
+        match written {
+            // Before Linux 6.14, or a filesystem that has it not.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.write_at(bytes, offset),
+            written => written.map_err(|errno| self.fail("write", errno)),
+        }
     }
 
     fn allocate(&self, size: u64) -> Result<()> {
