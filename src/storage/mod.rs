@@ -108,8 +108,8 @@ pub trait File: Debug + Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()>;
-    /// The same, and the disk begins with what was written to that folio ([`FOLIO`]), which nobody
-    /// waits for. A hint: what is on the disk is for [`File::sync`] to say.
+    /// The same, and the disk begins with what was written to the folio around it (64 KiB), which
+    /// nobody waits for. A hint: what is on the disk is for [`File::sync`] to say.
     fn write_at_and_begin(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.write_at(bytes, offset)
     }
@@ -169,7 +169,7 @@ pub fn create(directory: &dyn Directory, name: &str) -> Result<Arc<dyn File>> {
 }
 
 /// Bytes of a folio, the piece in which the kernel keeps a file in memory and writes it to the disk,
-/// of a file that was written in such pieces. With single pages the persister writes a quarter
+/// of a file that was written in such pieces. With single pages the persister writes a fifth
 /// slower; larger ones are not faster, and a kernel before 6.6 may write a whole one for one event.
 pub(crate) const FOLIO: u64 = 64 * 1024;
 

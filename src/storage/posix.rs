@@ -324,8 +324,8 @@ impl File for PosixFile {
             pwritev2(&self.fd, &[IoSlice::new(bytes)], at, begin)
         });
         match written {
-            // Before Linux 6.14, or a filesystem that has it not.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.write_at(bytes, offset),
+            // Before Linux 6.14, a filesystem that has it not, a sandbox without this call.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => self.write_at(bytes, offset),
             written => written.map_err(|errno| self.fail("write", errno)),
         }
     }
