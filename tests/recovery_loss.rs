@@ -8,7 +8,8 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 
 use common::crash::{
-    accepting_loss, active_directory, assert_refused, crash, offset, reboot, recover, SEGMENT,
+    accepting_loss, active_directory, assert_refused, crash, offset, prepare, reboot, recover,
+    SEGMENT,
 };
 use common::{append, assert_holds, contents, decision, event, names, open, scenario, text, Place};
 use flashstrike_wal::config::{Config, Keep};
@@ -30,20 +31,6 @@ fn kept_aside(place: &Place) -> BTreeMap<String, Vec<u8>> {
     let mut all = contents(&place.log());
     all.retain(|name, _| name.contains(".corrupt"));
     all
-}
-
-/// The prepared segments there are: these and no others.
-fn prepare(place: &Place, indexes: &[u32], after: u32) {
-    for name in names(&place.log()) {
-        if name.ends_with(".wal") && name > hot(after) {
-            fs::remove_file(place.log().join(name)).unwrap();
-        }
-    }
-    for &index in indexes {
-        let mut bytes = vec![0; 64 + 16 * 16_448];
-        bytes[..64].copy_from_slice(&SegmentHeader::open(index, 1).encode());
-        fs::write(place.log().join(hot(index)), bytes).unwrap();
-    }
 }
 
 /// Accepts the loss: the log must end at `last`, decided by `label`, with `aside` kept in whole.

@@ -10,14 +10,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
 
 use common::crash::{
-    active_directory, crash, first_segment, offset, reboot, recover, Snapshot, SEGMENT,
+    active_directory, crash, first_segment, offset, prepare, reboot, recover, Snapshot, SEGMENT,
 };
 use common::ledger::{record, times, Row};
 use common::planted::{Bug, Planted};
 use common::{append, assert_holds, contents, decision, event, has_strace, open, scenario};
 use common::{must_fail, spawn_scenario_under, Place};
 use flashstrike_wal::config::{Config, Keep};
-use flashstrike_wal::format::{RequestEvent, SegmentHeader};
+use flashstrike_wal::format::RequestEvent;
 use flashstrike_wal::recorder::Manager;
 
 /// The test whose head plays the scenarios.
@@ -185,11 +185,7 @@ fn row_a_recovery_killed_at_any_call_removes_what_was_never_used_again() {
     }
     let place = Place::new();
     crash(THIS, &place, SEGMENT, SEGMENT);
-    for index in 1..=4 {
-        let mut bytes = vec![0; file(&place, 0).len()];
-        bytes[..64].copy_from_slice(&SegmentHeader::open(index, 1).encode());
-        fs::write(place.log().join(format!("FS.{index:08}.wal")), bytes).unwrap();
-    }
+    prepare(&place, &[1, 2, 3, 4], 0);
     let crashed =
         Crashed { label: "process-crash", last: SEGMENT, accept_loss: false, kept: Vec::new() };
     sweep(&place, &crashed);

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use flashstrike_wal::config::{Config, SyncMode};
 use flashstrike_wal::error::Cause;
-use flashstrike_wal::format::IdentityRecord;
+use flashstrike_wal::format::file_name::hot;
+use flashstrike_wal::format::{IdentityRecord, SegmentHeader};
 use flashstrike_wal::recorder::Manager;
 
-use super::{append, assert_holds, contents, decision, expect_cause, open};
+use super::{append, assert_holds, contents, decision, expect_cause, names, open};
 use super::{spawn_scenario, text, Place};
 
 /// Events of a segment of the smallest size.
@@ -75,6 +76,20 @@ pub fn reboot(place: &Place) {
     let mut identity = identity(&place.log());
     identity.boot_id = "11111111-2222-3333-4444-555555555555".to_owned();
     fs::write(place.log().join("wal_identity"), identity.encode()).unwrap();
+}
+
+/// The prepared segments behind the segment `after`: these and no others.
+pub fn prepare(place: &Place, indexes: &[u32], after: u32) {
+    for name in names(&place.log()) {
+        if name.ends_with(".wal") && name > hot(after) {
+            fs::remove_file(place.log().join(name)).unwrap();
+        }
+    }
+    for &index in indexes {
+        let mut bytes = vec![0; 64 + 16 * 16_448];
+        bytes[..64].copy_from_slice(&SegmentHeader::open(index, 1).encode());
+        fs::write(place.log().join(hot(index)), bytes).unwrap();
+    }
 }
 
 /// Offset of an event in its segment, counted from 0.
