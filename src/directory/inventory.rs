@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::Result;
 use crate::format::file_name::{self, FileName};
 use crate::format::{IdentityRecord, MetaState, META_RECORD_SIZE};
-use crate::storage::{read_small, Directory};
+use crate::storage::{read_small, replace_small, Directory};
 
 /// The files of a WAL directory, by name.
 #[derive(Debug, Clone, Default)]
@@ -69,4 +69,9 @@ pub fn load_identity(directory: &dyn Directory) -> Result<Identity> {
 pub fn load_meta(directory: &dyn Directory) -> Result<Option<Option<MetaState>>> {
     let bytes = read_small(directory, file_name::META, META_RECORD_SIZE + 1)?;
     Ok(bytes.map(|bytes| MetaState::decode(&bytes)))
+}
+
+/// Replaces `wal_meta.dat`. What `state` says must be durable already.
+pub fn save_meta(directory: &dyn Directory, state: MetaState) -> Result<()> {
+    replace_small(directory, file_name::META, &state.encode())
 }

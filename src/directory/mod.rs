@@ -10,8 +10,8 @@ pub use active::{
     create_active, open_active, remove_active, remove_older_generations, ActiveDirectory,
 };
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, Use};
-pub use inventory::{load_identity, load_meta, Identity, Inventory};
+pub use inventory::{load_identity, load_meta, save_meta, Identity, Inventory};
 pub use segment_file::{
-    as_io, begins_among, durable_stamp, first_slot, for_each_block, read_header, scan_segment,
-    FileStream,
+    as_io, begins_among, cold_header, durable_stamp, first_slot, for_each_block, read_header,
+    scan_segment, FileStream,
 };

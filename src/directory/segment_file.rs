@@ -5,9 +5,10 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::format::{cold_frame, file_name};
 use crate::format::{BlockHeader, Layout, LogEnd, Rule, SegmentHeader, SegmentScan};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::File;
+use crate::storage::{Directory, File, Open};
 
 /// Blocks read at a time: 1 MB.
 const BLOCKS_PER_READ: usize = 64;
@@ -17,6 +18,23 @@ pub fn read_header(file: &dyn File) -> Result<Option<SegmentHeader>> {
     let mut bytes = [0; SEGMENT_HEADER_SIZE];
     let read = file.read_at(&mut bytes, 0)?;
     Ok(if read == bytes.len() { SegmentHeader::decode(&bytes) } else { None })
+}
+
+/// The header of a cold segment, or `None` when it is not there or not valid. What the disk cannot
+/// read is an error, and no judgement on the file.
+pub fn cold_header(wal: &dyn Directory, index: u32) -> Result<Option<SegmentHeader>> {
+    let name = file_name::cold(index);
+    let Some(file) = wal.open(&name, Open::Read)? else { return Ok(None) };
+    let mut bytes = [0; SEGMENT_HEADER_SIZE];
+    let read = cold_frame::decompress(FileStream::new(file))
+        .and_then(|mut stream| cold_frame::read_full(&mut stream, &mut bytes));
+    match read {
+        Ok(SEGMENT_HEADER_SIZE) => Ok(SegmentHeader::decode(&bytes)),
+        Err(error) if error.raw_os_error().is_some() => {
+            Err(Error::io(format_args!("read {}", wal.path_of(&name).display()), &error))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// What stands as an id in the first slot of a segment; 0 = no events: a file that is used again has

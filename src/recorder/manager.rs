@@ -8,24 +8,23 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::directory::{
     check_filesystem, create_active, filesystem_name, filesystem_note, load_identity,
-    remove_active, remove_older_generations, Identity, Use,
+    remove_active, remove_older_generations, save_meta, Identity, Use,
 };
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
 use crate::log_sink::LogSink;
 use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storage};
 
-use super::crew::{Crew, Threads};
 use super::log::{Log, LogParts};
-use super::meta_coordinator;
-use super::persister::Persister;
-use super::placement;
 use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovered, Survey};
 use super::report::{fixed_text, RecoveryReport};
 use super::segment::Segment;
-use super::segment_maintainer::{close, SegmentMaintainer};
-use super::segment_preparer::{self, SegmentPreparer};
 use super::segment_writer::Writer;
+use super::threads::check_placement;
+use super::workers::{
+    close, create_active as create_active_file, Crew, Persister, SegmentMaintainer,
+    SegmentPreparer, Threads,
+};
 
 /// The directory's lock, held as long as this lives.
 #[derive(Debug)]
@@ -99,7 +98,7 @@ impl Manager {
     ) -> Result<(Manager, Writer, Crew)> {
         let begin = Instant::now();
         config.validate()?;
-        placement::check(&config)?;
+        check_placement(&config)?;
         // Another open, in another working directory, must find it again.
         let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
             let message = format!("active_dir {}: {error}", config.active_parent.display());
@@ -179,7 +178,7 @@ impl Manager {
         let log = &self.log;
         let mapped = usize::from(last.is_some());
         if let Some((segment, _)) = &last {
-            log.note_memory(segment.active.mapping.is_locked());
+            log.notices.memory(segment.active.mapping.is_locked());
         }
         let last_index = last.as_ref().map(|(segment, _)| segment.index);
         let maintainer = SegmentMaintainer::new(Arc::clone(log), &recovered.inventory, last_index);
@@ -189,7 +188,7 @@ impl Manager {
             // There is something to go on in; the worker tries again.
             Err(error)
                 if error.cause() == Some(Cause::NoSpace)
-                    && (log.has_prepared() || recovered.next_index.is_none()) => {}
+                    && (!log.queues.prepared.is_empty() || recovered.next_index.is_none()) => {}
             result => result?,
         }
         Ok(Crew::new(log, persister, preparer, maintainer))
@@ -220,19 +219,18 @@ impl Manager {
     fn end(mut self, writer: Writer, finish_work: impl FnOnce()) -> Result<()> {
         drop(writer);
         let log = Arc::clone(&self.log);
-        log.poison().close();
-        log.waiters.wake();
+        log.durability.close();
         finish_work();
         log.poison().check_failed()?;
         // Only if there never was a maintainer.
-        while let Some(finished) = log.segments_to_close.pop() {
+        while let Some(finished) = log.queues.to_close.pop() {
             close(&finished)?;
         }
         if log.appended() != log.durable() {
             return Err(Error::new(Cause::Internal, "defect: shut down with events not durable"));
         }
         self.remove_unused()?;
-        meta_coordinator::write(&*log.wal, log.durable())?;
+        save_meta(&*log.wal, log.durable())?;
         self.identity.clean = true;
         replace_small(&*log.wal, file_name::IDENTITY, self.identity.encode().as_bytes())?;
         // Leftovers cost memory and nothing else; the next open removes them.
@@ -243,12 +241,12 @@ impl Manager {
     /// Removes the disk files that were made ready and never used.
     fn remove_unused(&self) -> Result<()> {
         let log = &self.log;
-        let prepared = std::iter::from_fn(|| log.pop_prepared());
-        let entered = std::iter::from_fn(|| log.next_to_persist());
+        let prepared = std::iter::from_fn(|| log.queues.prepared.pop());
+        let entered = std::iter::from_fn(|| log.queues.to_persist.pop());
         for segment in prepared.chain(entered) {
             log.wal.remove(&file_name::hot(segment.index))?;
         }
-        while let Some(spare) = log.spare_files.pop() {
+        while let Some(spare) = log.queues.spare_files.pop() {
             log.wal.remove(&spare.name)?;
         }
         log.wal.sync()
@@ -335,7 +333,7 @@ fn load_last(
         }
         Ok(())
     };
-    let file = segment_preparer::create_active(active, last.index, last.layout, config, fill)?;
+    let file = create_active_file(active, last.index, last.layout, config, fill)?;
     let segment = Segment {
         index: last.index,
         layout: last.layout,

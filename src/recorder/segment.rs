@@ -90,8 +90,20 @@ pub struct Finished {
     pub disk: Arc<dyn File>,
 }
 
-/// Wall clock, ns.
-pub fn now_ns() -> u64 {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since_epoch.map_or(0, |elapsed| elapsed.as_nanos() as u64)
+/// What became of a hot segment that was to be frozen.
+#[derive(Debug, Clone, Copy)]
+pub struct Frozen {
+    /// Its index.
+    pub index: u32,
+    /// Whether its cold file is there and proved.
+    pub done: bool,
+}
+
+/// A disk file free for another life: its name, and the file, locked exclusively.
+#[derive(Debug)]
+pub struct SpareFile {
+    /// Its temporary name in the WAL directory.
+    pub name: String,
+    /// Its descriptor.
+    pub file: Arc<dyn File>,
 }

@@ -9,8 +9,9 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{Layout, RequestEvent, MAX_EVENT_ID};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 
+use super::clock::ticks;
+use super::log::meta_store::pack;
 use super::log::Log;
-use super::meta_store::pack;
 use super::segment::{ActiveFile, Segment};
 
 /// How far ahead of the cursor lines are fetched for writing: a page, which hides the page walk at
@@ -229,7 +230,7 @@ impl Writer {
     #[inline(always)]
     fn publish(&self) {
         let position = self.bias.wrapping_add(self.slot as u64);
-        self.log.meta().appended.publish(position, self.floor - 1);
+        self.log.durability.progress().publish(position, self.floor - 1);
     }
 
     #[cold]
@@ -261,13 +262,13 @@ impl Writer {
         let segment = self.take_prepared()?;
         let begin = ticks();
         self.log.hand_to_persister(segment.clone())?;
-        self.log.count_full_segment(self.segment_index, self.capacity);
+        self.log.counts.full_segment(self.segment_index, self.capacity);
         self.enter(&segment, 0);
         // Dropped here are two references that are, while the log is healthy, never the last ones:
         // the persister has the segment, and the preparer waits for the old `ActiveFile` to be given up before it touches
         // or unmaps it. So nothing is freed, unmapped or closed on this thread.
         drop(segment);
-        self.log.count_rotation(ticks().saturating_sub(begin));
+        self.log.counts.rotation(ticks().saturating_sub(begin));
         Ok(())
     }
 
@@ -301,22 +302,23 @@ impl Writer {
 
     /// The next prepared segment; waits for it, or not, as the configuration says.
     fn take_prepared(&mut self) -> Result<Segment> {
-        if let Some(segment) = self.log.pop_prepared() {
+        if let Some(segment) = self.log.queues.prepared.pop_wanted() {
             return Ok(segment);
         }
         let begin = ticks();
         for attempt in 0_u32.. {
             self.log.poison().check()?;
             if attempt > 0 {
-                if let Some(segment) = self.log.pop_prepared_late(ticks().saturating_sub(begin)) {
+                if let Some(segment) = self.log.queues.prepared.pop() {
+                    self.log.counts.append_wait(ticks().saturating_sub(begin));
                     return Ok(segment);
                 }
             }
-            if let Some(error) = self.log.preparation_blocked() {
+            if let Some(error) = self.log.notices.preparation_blocked() {
                 self.log.counters().no_space.add(1);
                 return Err(error);
             }
-            if self.log.config().backpressure == Backpressure::FailFast {
+            if self.log.config.backpressure == Backpressure::FailFast {
                 self.log.counters().would_block.add(1);
                 return Err(Error::WouldBlock);
             }
@@ -402,16 +404,4 @@ fn prefetch_ahead(address: *const u8) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
-}
-
-/// The processor's clock: reading it is no system call, whatever the kernel's clock source is.
-#[inline]
-pub(super) fn ticks() -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 processor has RDTSC.
-    unsafe {
-        std::arch::x86_64::_rdtsc()
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    0
 }

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use crate::error::{Cause, Error, Place};
 
+/// Damages that a report lists; more are only counted.
+pub const MAX_DAMAGES: usize = 16;
+
 /// Kinds of damage, in the order in which they are told at one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DamageKind {

@@ -21,8 +21,8 @@ mod sealed_segment;
 mod verify;
 mod verify_segment;
 
-pub use damage::{Damage, DamageKind};
-pub use verify::{verify, VerifyReport, MAX_DAMAGES};
+pub use damage::{Damage, DamageKind, MAX_DAMAGES};
+pub use verify::{verify, VerifyReport};
 
 pub use reader::{Reader, ReaderOptions};
 

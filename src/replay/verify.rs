@@ -9,12 +9,10 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord, MAX_EVENT_ID};
 use crate::storage::{read_small, PosixStorage, Storage};
 
-use super::damage::{Damage, DamageKind};
+use super::damage::{Damage, DamageKind, MAX_DAMAGES};
 use super::log_files::{How, LogFiles};
 use super::verify_segment::{look, Before, Looked};
 
-/// Damages that a report lists; more are only counted.
-pub const MAX_DAMAGES: usize = 16;
 /// How often a segment that looks damaged is looked at: its writer may be at work on it.
 const LOOKS: u32 = 5;
 

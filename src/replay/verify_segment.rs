@@ -7,11 +7,10 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, RequestEvent, SegmentHeader};
 use crate::storage::{File, Open};
 
-use super::damage::{Damage, DamageKind};
+use super::damage::{Damage, DamageKind, MAX_DAMAGES};
 use super::log_files::LogFiles;
 use super::open_segment::ActiveSegment;
 use super::salvage::{SalvagedSegment, Seen};
-use super::verify::MAX_DAMAGES;
 use super::Step;
 
 /// What was known before a segment is looked at.

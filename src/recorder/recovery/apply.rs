@@ -3,52 +3,18 @@
 //! replaces it has been synced, and meta moves last.
 
 use crate::config::Config;
-use crate::directory::{for_each_block, Inventory};
+use crate::directory::{for_each_block, save_meta, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::{create, write_zeros, Directory, File, Open};
 
 use super::aside::{keep_aside, settle_pairs};
+use super::recovered::{OpenSegment, Recovered};
 use super::scan::{closed_header, Survey};
 use super::table::Ending;
 use super::walk::TailSegment;
-use crate::recorder::meta_coordinator;
-use crate::recorder::segment::now_ns;
-
-/// The log as recovery leaves it.
-#[derive(Debug)]
-pub struct Recovered {
-    /// The last event.
-    pub end: MetaState,
-    /// The segment that goes on: it has room. Its header on disk is that of an open segment.
-    pub last: Option<OpenSegment>,
-    /// Index of the next new segment; `None` when they are used up.
-    pub next_index: Option<u32>,
-    /// The segments there are.
-    pub inventory: Inventory,
-    /// Events that were only in the active directory.
-    pub carried_over: u64,
-    /// Events above D that were proved and made durable.
-    pub accepted: u64,
-    /// Events kept aside.
-    pub kept_aside: u64,
-    /// What else was noticed.
-    pub notes: Vec<String>,
-}
-
-/// A segment that goes on.
-#[derive(Debug)]
-pub struct OpenSegment {
-    /// Its number.
-    pub index: u32,
-    /// Its room.
-    pub layout: Layout,
-    /// Its events so far.
-    pub event_count: u32,
-    /// When it was made.
-    pub created_ts_ns: u64,
-}
+use crate::recorder::clock::now_ns;
 
 /// Makes sure that there is room for what is going to be written: copies of what is kept aside, a
 /// first new segment, the small records. On a full disk nothing is begun.
@@ -119,7 +85,7 @@ pub fn apply(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<Re
         );
         return Err(Error::new(Cause::Internal, message));
     }
-    meta_coordinator::write(wal, recovered.end)?;
+    save_meta(wal, recovered.end)?;
     Ok(recovered)
 }
 

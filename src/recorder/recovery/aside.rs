@@ -1,15 +1,15 @@
 //! Recovery keeps aside what does not belong to the log: whole files, synced, under names that
 //! nothing ever reads or deletes. Only then may anything be cleared.
 
+use crate::directory::cold_header;
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
 use crate::storage::{create, Directory, File};
 
-use super::apply::Recovered;
+use super::recovered::Recovered;
 use super::scan::Survey;
 use super::table::Pair;
 use super::walk::{events_above, TailSegment};
-use crate::recorder::segment_maintainer::cold_header;
 
 const COPY_SIZE: usize = 1024 * 1024;
 

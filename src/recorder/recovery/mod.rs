@@ -8,6 +8,7 @@ mod apply;
 mod aside;
 mod origin;
 mod pairs;
+mod recovered;
 mod refusal;
 mod scan;
 mod table;
@@ -15,7 +16,8 @@ mod table;
 mod tests;
 mod walk;
 
-pub use apply::{apply, open_last, reserve, OpenSegment, Recovered};
+pub use apply::{apply, open_last, reserve};
+pub use recovered::{OpenSegment, Recovered};
 pub use refusal::check_refusal;
 pub use scan::{survey, Survey};
 pub use table::Origin;

@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{durable_stamp, first_slot, load_meta, scan_segment, Inventory};
+use crate::directory::{
+    cold_header, durable_stamp, first_slot, load_meta, scan_segment, Inventory,
+};
 use crate::error::{Place, Result};
 use crate::format::{file_name, MetaState, Rule, SegmentHeader, MAX_EVENT_ID};
 use crate::storage::{Directory, Storage};
@@ -18,7 +20,6 @@ use super::table::{
     SEGMENT,
 };
 use super::walk::{events_above, ActiveBeyond, TailSegment, Walk};
-use crate::recorder::segment_maintainer::cold_header;
 
 /// Everything recovery decides by.
 #[derive(Debug)]

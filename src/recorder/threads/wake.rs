@@ -3,8 +3,6 @@
 //! (`wake_model`), where no wait ends by itself, show that none is.
 
 #[cfg(all(test, loom))]
-use super::wake_model::Condvar;
-#[cfg(all(test, loom))]
 use loom::sync::{
     atomic::{fence, AtomicUsize, Ordering},
     Mutex, MutexGuard,
@@ -18,6 +16,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+
+#[cfg(all(test, loom))]
+pub use never_by_itself::Condvar;
 
 /// What a thread that runs workers sleeps by. Rung by whoever has something for one of them.
 #[derive(Debug, Default)]
@@ -100,25 +101,25 @@ impl Signal {
     }
 
     /// Whether it was raised since it was last lowered.
-    pub(super) fn is_raised(&self) -> bool {
+    pub fn is_raised(&self) -> bool {
         self.lock().raised
     }
 
     /// Before the worker looks for work: what it is raised for from now on is for the next look.
     /// Returns whether the worker is to finish.
-    pub(super) fn lower(&self) -> bool {
+    pub fn lower(&self) -> bool {
         let mut state = self.lock();
         state.raised = false;
         state.stopping
     }
 
     /// From now on, being raised rings this bell.
-    pub(super) fn ring_at(&self, bell: &Arc<Bell>) {
+    pub fn ring_at(&self, bell: &Arc<Bell>) {
         self.lock().bell = Some(Arc::clone(bell));
     }
 
     /// There is no worker any more.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
         state.bell = None;
@@ -126,7 +127,7 @@ impl Signal {
     }
 
     /// Waits until the worker has ended.
-    pub(super) fn wait_for_end(&self) {
+    pub fn wait_for_end(&self) {
         let mut state = self.lock();
         while !state.ended {
             state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -199,5 +200,36 @@ impl Waiters {
         };
         self.count.fetch_sub(1, Ordering::Relaxed);
         result
+    }
+}
+
+/// For the models.
+#[cfg(all(test, loom))]
+mod never_by_itself {
+    use std::sync::LockResult;
+    use std::time::Duration;
+
+    use loom::sync::MutexGuard;
+
+    /// A condition variable whose waits never time out.
+    #[derive(Debug, Default)]
+    pub struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub fn notify_all(&self) {
+            self.0.notify_all();
+        }
+
+        pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+            self.0.wait(guard)
+        }
+
+        pub fn wait_timeout<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            _: Duration,
+        ) -> LockResult<(MutexGuard<'a, T>, ())> {
+            Ok((self.0.wait(guard).unwrap(), ()))
+        }
     }
 }

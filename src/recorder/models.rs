@@ -2,42 +2,17 @@
 //! accesses that the code allows. No wait ends by itself here, so a wake-up that is lost leaves
 //! everybody asleep, which the model reports.
 
-use std::sync::{Arc, LockResult};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use loom::sync::atomic::{AtomicU64, Ordering};
-use loom::sync::MutexGuard;
 use loom::thread;
 
 use crate::format::MetaState;
 
-use super::lane::{run, Inbox, Task};
-use super::meta_store::{pack, Progress};
-use super::wake::{Bell, Signal, Waiters};
-use super::watcher::{Look, Parking};
-use super::worker::Step;
-
-/// A condition variable whose waits never time out.
-#[derive(Debug, Default)]
-pub struct Condvar(loom::sync::Condvar);
-
-impl Condvar {
-    pub fn notify_all(&self) {
-        self.0.notify_all();
-    }
-
-    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        self.0.wait(guard)
-    }
-
-    pub fn wait_timeout<'a, T>(
-        &self,
-        guard: MutexGuard<'a, T>,
-        _: Duration,
-    ) -> LockResult<(MutexGuard<'a, T>, ())> {
-        Ok((self.0.wait(guard).unwrap(), ()))
-    }
-}
+use super::log::meta_store::{pack, Progress};
+use super::log::parking::{Look, Parking};
+use super::threads::{run, Bell, Inbox, Signal, Step, Task, Waiters};
 
 /// A signal and the bell of the one thread that answers it.
 fn signal_with_bell() -> (Arc<Signal>, Arc<Bell>) {

@@ -10,10 +10,11 @@ use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
 use crate::storage::{create, write_zeros, Directory, File, Mapping};
 
-use super::log::{Log, Signals, SpareFile};
-use super::segment::{now_ns, ActiveFile, Segment};
-use super::wake::Signal;
-use super::worker::{Step, Worker};
+use super::worker::Worker;
+use crate::recorder::clock::now_ns;
+use crate::recorder::log::{Log, Signals};
+use crate::recorder::segment::{ActiveFile, Segment, SpareFile};
+use crate::recorder::threads::{Signal, Step};
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// How often the link to the active directory is looked at when there is nothing else to do: nobody
@@ -54,7 +55,7 @@ impl Worker for SegmentPreparer {
         }
         match self.prepare_one() {
             Ok(prepared) => {
-                self.log.set_preparation_blocked(None);
+                self.log.notices.preparation(None);
                 if prepared {
                     return Ok(Step::Busy);
                 }
@@ -62,7 +63,7 @@ impl Worker for SegmentPreparer {
                 Ok(Step::RestUntilTick(LOOK_INTERVAL))
             }
             Err(error) if error.cause() == Some(Cause::NoSpace) => {
-                self.log.set_preparation_blocked(Some(error));
+                self.log.notices.preparation(Some(error));
                 Ok(Step::RestFor(RETRY_INTERVAL))
             }
             Err(error) => Err(error),
@@ -84,7 +85,7 @@ impl SegmentPreparer {
 
     /// Prepares a segment if one is wanted and possible. Returns whether it did.
     fn prepare_one(&mut self) -> Result<bool> {
-        if !self.log.wants_prepared() {
+        if self.log.queues.prepared.is_full() {
             return Ok(false);
         }
         let index = self.next_index.ok_or_else(|| {
@@ -104,12 +105,11 @@ impl SegmentPreparer {
         let created_ts_ns = now_ns();
         let disk = self.ready_disk(index, created_ts_ns)?;
         let Some(active) = self.half.take() else { return Ok(()) };
-        self.log.push_prepared(Segment {
-            index,
-            layout: self.layout(),
-            created_ts_ns,
-            active: Arc::new(active),
-            disk,
+        let segment =
+            Segment { index, layout: self.layout(), created_ts_ns, active: Arc::new(active), disk };
+        // The ring has room: nobody else fills it.
+        self.log.queues.prepared.push(segment).map_err(|_| {
+            Error::new(Cause::Internal, "defect: the ring prepared_segments overflowed")
         })
     }
 
@@ -137,14 +137,14 @@ impl SegmentPreparer {
             directory.remove(&active.name)?;
             self.mapped -= 1;
         }
-        if self.mapped >= self.log.config().active_set() {
+        if self.mapped >= self.log.config.active_set() {
             return Ok(None);
         }
         let clear = |mapping: &Mapping| {
             mapping.store(0, &cleared(index, now_ns()));
             Ok(())
         };
-        let made = create_active(&*directory, index, self.layout(), self.log.config(), clear);
+        let made = create_active(&*directory, index, self.layout(), &self.log.config, clear);
         let active = match made {
             // Full, but one of those in use is on its way back.
             Err(error) if error.cause() == Some(Cause::NoSpace) && self.mapped > 1 => {
@@ -152,14 +152,14 @@ impl SegmentPreparer {
             }
             made => made?,
         };
-        self.log.note_memory(active.mapping.is_locked());
+        self.log.notices.memory(active.mapping.is_locked());
         self.mapped += 1;
         Ok(Some(active))
     }
 
     /// A persisted mapped file that nobody else refers to any more.
     fn take_reusable(&mut self) -> Option<ActiveFile> {
-        while let Some(active) = self.log.active_to_reuse.pop() {
+        while let Some(active) = self.log.queues.active_to_reuse.pop() {
             self.reusable.push(active);
         }
         let free = self.reusable.iter().position(|active| Arc::strong_count(active) == 1)?;
@@ -171,7 +171,7 @@ impl SegmentPreparer {
         let wal = Arc::clone(&self.log.wal);
         let name = file_name::hot(index);
         let temporary = file_name::temporary(&name);
-        let file = match self.log.spare_files.pop() {
+        let file = match self.log.queues.spare_files.pop() {
             Some(SpareFile { name: spare, file }) => {
                 wal.rename(&spare, &temporary)?;
                 self.log.counters().segments_recycled.add(1);
@@ -181,7 +181,11 @@ impl SegmentPreparer {
                 wal.remove(&temporary)?;
                 let file = create(&*wal, &temporary)?;
                 // The writer that has no other segment ready waits for this one.
-                let pace = if self.log.has_prepared() { PACE } else { self.layout().file_size() };
+                let pace = if !self.log.queues.prepared.is_empty() {
+                    PACE
+                } else {
+                    self.layout().file_size()
+                };
                 if let Err(error) = pre_write(&*file, self.layout(), pace) {
                     let _ = wal.remove(&temporary);
                     return Err(error);
@@ -200,7 +204,7 @@ impl SegmentPreparer {
     }
 
     fn layout(&self) -> Layout {
-        Layout { blocks: self.log.config().num_blocks }
+        Layout { blocks: self.log.config.num_blocks }
     }
 
     /// Somebody who removes the active directory takes the events after a crash with it.

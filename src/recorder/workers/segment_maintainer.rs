@@ -4,17 +4,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::directory::{read_header, FileStream, Inventory};
-use crate::error::{Error, Result};
-use crate::format::{cold_frame, file_name, Layout, SegmentHeader, SEGMENT_HEADER_SIZE};
+use crate::directory::{cold_header, read_header, Inventory};
+use crate::error::Result;
+use crate::format::{file_name, Layout, SegmentHeader};
 use crate::storage::{Directory, Open};
 
-use super::log::{Log, Signals, SpareFile};
 use super::retention::{self, Action, Kept, Policy};
-use super::segment::{now_ns, Finished};
-use super::segment_freezer::Frozen;
-use super::wake::Signal;
-use super::worker::{Step, Worker};
+use super::worker::Worker;
+use crate::recorder::clock::now_ns;
+use crate::recorder::log::{Log, Signals};
+use crate::recorder::segment::{Finished, Frozen, SpareFile};
+use crate::recorder::threads::{Signal, Step};
 
 /// How long a failed freeze or removal is left alone.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ impl Worker for SegmentMaintainer {
 impl SegmentMaintainer {
     /// Begins with the segments recovery left, `active` among them still open.
     pub fn new(log: Arc<Log>, inventory: &Inventory, active: Option<u32>) -> Self {
-        let config = log.config();
+        let config = &log.config;
         let policy = Policy {
             max_hot: config.max_segments,
             max_cold: config.cold_limit(),
@@ -76,7 +76,7 @@ impl SegmentMaintainer {
 
     fn close_finished(&mut self) -> Result<bool> {
         let mut busy = false;
-        while let Some(finished) = self.log.segments_to_close.pop() {
+        while let Some(finished) = self.log.queues.to_close.pop() {
             self.log.counters().close.of(|| close(&finished))?;
             self.kept.hot.insert(finished.header.segment_index);
             busy = true;
@@ -87,7 +87,7 @@ impl SegmentMaintainer {
     /// Takes note of what the freezer has done, and lets go of hot files that are cold now.
     fn free_frozen(&mut self) -> Result<bool> {
         let mut busy = false;
-        while let Some(Frozen { index, done }) = self.log.segments_to_free.pop() {
+        while let Some(Frozen { index, done }) = self.log.queues.to_free.pop() {
             busy = true;
             self.kept.freezing.remove(&index);
             if done {
@@ -177,11 +177,10 @@ impl SegmentMaintainer {
         if self.retry_at.is_some() {
             return false;
         }
-        if self.log.segments_to_freeze.push(index).is_err() {
+        if self.log.queues.to_freeze.push(index).is_err() {
             return false;
         }
         self.kept.freezing.insert(index);
-        self.log.signals.freezer.raise();
         true
     }
 
@@ -212,10 +211,8 @@ impl SegmentMaintainer {
         let log = &self.log;
         log.sync_names()?;
         if let Some(spare) = spare {
-            if let Err(spare) = log.spare_files.push(spare) {
+            if let Err(spare) = log.queues.spare_files.push(spare) {
                 log.wal.remove(&spare.name)?;
-            } else {
-                log.signals.preparer.raise();
             }
         }
         Ok(())
@@ -223,21 +220,19 @@ impl SegmentMaintainer {
 
     /// The file locked for another life, if it has the right size and no reader has it open.
     fn reusable(&self, name: &str) -> Result<Option<SpareFile>> {
-        if self.stopping || self.log.spare_files.is_full() {
+        if self.stopping || self.log.queues.spare_files.is_full() {
             return Ok(None);
         }
         // A file that cannot be opened can still be removed.
         let Ok(Some(file)) = self.log.wal.open(name, Open::Write) else { return Ok(None) };
-        let size = Layout { blocks: self.log.config().num_blocks }.file_size();
+        let size = Layout { blocks: self.log.config.num_blocks }.file_size();
         let usable = file.size()? == size && file.try_lock_exclusive()?;
         Ok(usable.then(|| SpareFile { name: file_name::temporary(name), file }))
     }
 
     fn publish_counts(&self) {
-        use std::sync::atomic::Ordering::Relaxed;
         let hot = self.kept.hot.len() + usize::from(self.kept.active);
-        self.log.hot_segments.store(hot as u64, Relaxed);
-        self.log.cold_segments.store(self.kept.cold.len() as u64, Relaxed);
+        self.log.counts.set_segments(hot, self.kept.cold.len());
     }
 }
 
@@ -259,21 +254,4 @@ fn last_event_id(wal: &dyn Directory, index: u32, hot: bool) -> Result<Option<u6
         cold_header(wal, index)?
     };
     Ok(header.filter(SegmentHeader::is_closed).map(|header| header.last_event_id))
-}
-
-/// The header of a cold segment, or `None` when it is not there or not valid. What the disk cannot
-/// read is an error, and no judgement on the file.
-pub fn cold_header(wal: &dyn Directory, index: u32) -> Result<Option<SegmentHeader>> {
-    let name = file_name::cold(index);
-    let Some(file) = wal.open(&name, Open::Read)? else { return Ok(None) };
-    let mut bytes = [0; SEGMENT_HEADER_SIZE];
-    let read = cold_frame::decompress(FileStream::new(file))
-        .and_then(|mut stream| cold_frame::read_full(&mut stream, &mut bytes));
-    match read {
-        Ok(SEGMENT_HEADER_SIZE) => Ok(SegmentHeader::decode(&bytes)),
-        Err(error) if error.raw_os_error().is_some() => {
-            Err(Error::io(format_args!("read {}", wal.path_of(&name).display()), &error))
-        }
-        _ => Ok(None),
-    }
 }

@@ -16,7 +16,24 @@ use crate::error::Result;
 
 use super::placement::Placement;
 use super::wake::{Bell, Signal};
-use super::worker::Step;
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Something was done, and there may be more.
+    Busy,
+    /// There is nothing to do until the signal is raised.
+    Rest,
+    /// There is nothing to do until the signal is raised, or for this long.
+    RestFor(Duration),
+    /// There is nothing to do until the signal is raised, or until the next whole multiple of this
+    /// time on the clock of the thread: one wake-up then serves the workers of all logs.
+    RestUntilTick(Duration),
+    /// Nothing should be done for this long, raised or not.
+    Pause(Duration),
+    /// Told to stop, and all is done.
+    Done,
+}
 
 /// What a lane runs.
 pub trait Task: Send + 'static {
@@ -70,13 +87,13 @@ struct Notes {
 }
 
 impl Inbox {
-    pub(super) fn add(&self, task: Box<dyn Task>) {
+    pub fn add(&self, task: Box<dyn Task>) {
         task.signal().ring_at(&self.bell);
         self.lock().arrived.push(task);
         self.bell.ring();
     }
 
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.lock().ending = true;
         self.bell.ring();
     }
@@ -94,7 +111,7 @@ impl std::fmt::Debug for Inbox {
 
 /// The lane's thread. Each round lets every task that is due do one step, so that none waits for
 /// more than one step of each other one.
-pub(super) fn run(inbox: &Inbox) {
+pub fn run(inbox: &Inbox) {
     let begin = Instant::now();
     let mut tasks: Vec<Running> = Vec::new();
     loop {

@@ -1,7 +1,6 @@
 //! Worker: follows the writer, makes its events durable as the policy says, and moves the
 //! watermark.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +8,11 @@ use crate::config::SyncMode;
 use crate::error::Result;
 use crate::format::MetaState;
 
-use super::log::{Log, Signals};
 use super::sealer::{Sealer, Staging};
-use super::segment::{Finished, Segment};
-use super::wake::Signal;
-use super::worker::{Step, Worker};
+use super::worker::Worker;
+use crate::recorder::log::{Log, Signals};
+use crate::recorder::segment::{Finished, Segment};
+use crate::recorder::threads::{Signal, Step};
 
 /// First and longest sleep between two looks for something new. After the longest one the persister
 /// parks, and the watcher looks in its place.
@@ -55,7 +54,7 @@ impl Worker for Persister {
         if stopping {
             return self.finish_last();
         }
-        if self.log.config().spin {
+        if self.log.config.spin {
             std::hint::spin_loop();
             return Ok(Step::Busy);
         }
@@ -95,7 +94,6 @@ impl Persister {
                 self.log.signals.maintainer.raise();
             }
             self.last_sync = Instant::now();
-            self.log.waiters.wake();
             self.log.signals.coordinator.raise();
             sealer.look_ahead();
         } else if !full {
@@ -122,13 +120,13 @@ impl Persister {
 
     /// Whether the interval will bring a sync with nothing new being appended.
     fn waits_for_its_time(&self, seen_id: u64) -> bool {
-        matches!(self.log.config().sync_mode, SyncMode::Interval(_))
+        matches!(self.log.config.sync_mode, SyncMode::Interval(_))
             && seen_id > self.log.durable().last_event_id
     }
 
     /// The segment the writer has gone on to, if it has.
     fn enter_next(&mut self) -> Result<Option<Sealer>> {
-        let Some(segment) = self.log.next_to_persist() else { return Ok(None) };
+        let Some(segment) = self.log.queues.to_persist.pop() else { return Ok(None) };
         // A place in the ring of prepared segments has just become free.
         self.log.signals.preparer.raise();
         Sealer::new(Arc::clone(&self.log), segment, 0).map(Some)
@@ -141,8 +139,7 @@ impl Persister {
         let (finished, segment) = sealer.finish()?;
         self.finished = Some(finished);
         // The ring has room for every mapped file there is.
-        let _ = self.log.active_to_reuse.push(segment.active);
-        self.log.signals.preparer.raise();
+        let _ = self.log.queues.active_to_reuse.push(segment.active);
         Ok(())
     }
 
@@ -162,8 +159,7 @@ impl Persister {
     /// and the writer will feel it when the prepared segments are used up.
     fn hand_to_maintainer(&mut self) -> bool {
         if let Some(finished) = self.finished.take() {
-            self.finished = self.log.segments_to_close.push(finished).err();
-            self.log.signals.maintainer.raise();
+            self.finished = self.log.queues.to_close.push(finished).err();
         }
         self.finished.is_none()
     }
@@ -171,7 +167,7 @@ impl Persister {
 
 /// An interval is kept to a quarter of itself.
 fn longest_sleep(log: &Log) -> Duration {
-    match log.config().sync_mode {
+    match log.config.sync_mode {
         SyncMode::Interval(interval) => (interval / 4).clamp(SHORTEST_SLEEP, LONGEST_SLEEP),
         _ => LONGEST_SLEEP,
     }
@@ -179,8 +175,8 @@ fn longest_sleep(log: &Log) -> Duration {
 
 /// Whether new events in a segment that is not full are to be made durable now.
 fn is_due(log: &Log, last_sync: Instant) -> bool {
-    let wanted = log.wanted_durable.load(Ordering::Acquire) > log.durable().last_event_id;
-    match log.config().sync_mode {
+    let wanted = log.durability.is_wanted();
+    match log.config.sync_mode {
         SyncMode::Continuous => true,
         SyncMode::Interval(interval) => wanted || last_sync.elapsed() >= interval,
         SyncMode::Rotation => wanted,

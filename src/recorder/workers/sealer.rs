@@ -8,8 +8,9 @@ use crate::format::{BlockHeader, Layout, MetaState};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::FOLIO;
 
-use super::log::Log;
-use super::segment::{Finished, Segment};
+use crate::recorder::log::meta_store::pack;
+use crate::recorder::log::Log;
+use crate::recorder::segment::{Finished, Segment};
 
 /// Blocks written with one call: 256 KiB. With less the kernel copies at half the speed, with more
 /// it does not copy faster (docs/performance.md).
@@ -94,8 +95,8 @@ impl Sealer {
         let log = Arc::clone(&self.log);
         let last_event_id = log.counters().persist.of(|| self.write(upto, staging))?;
         log.counters().sync.of(|| self.segment.disk.sync())?;
-        let position = super::meta_store::pack(self.segment.index, Layout::end_offset(upto));
-        log.move_watermark(position, last_event_id)?;
+        let position = pack(self.segment.index, Layout::end_offset(upto));
+        log.durability.move_watermark(position, last_event_id)?;
         log.counters().durable_events.add(u64::from(upto - self.persisted));
         self.persisted = upto;
         Ok(())

@@ -1,33 +1,13 @@
 //! Workers: each does its work in steps that never wait, so that whoever runs them decides when
-//! and where. In a real log that is a [`Lane`](super::lane::Lane); in a simulation, the test.
+//! and where. In a real log that is a [`Lane`](crate::recorder::threads::Lane); in a simulation, the test.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
 
-use super::lane::Task;
-use super::log::{Log, Signals};
-use super::wake::Signal;
-
-/// What a step came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Something was done, and there may be more.
-    Busy,
-    /// There is nothing to do until the signal is raised.
-    Rest,
-    /// There is nothing to do until the signal is raised, or for this long.
-    RestFor(Duration),
-    /// There is nothing to do until the signal is raised, or until the next whole multiple of this
-    /// time on the clock of the thread: one wake-up then serves the workers of all logs.
-    RestUntilTick(Duration),
-    /// Nothing should be done for this long, raised or not.
-    Pause(Duration),
-    /// Told to stop, and all is done.
-    Done,
-}
+use crate::recorder::log::{Log, Signals};
+use crate::recorder::threads::{Signal, Step, Task};
 
 /// A worker of one log.
 pub trait Worker: Send + 'static {

@@ -10,9 +10,10 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader};
 use crate::storage::{create, Directory, File, Open};
 
-use super::log::{Log, Signals};
-use super::wake::Signal;
-use super::worker::{Step, Worker};
+use super::worker::Worker;
+use crate::recorder::log::{Log, Signals};
+use crate::recorder::segment::Frozen;
+use crate::recorder::threads::{Signal, Step};
 
 /// Bytes of a cold file between two syncs. With fewer a thread of low priority, which has to wait for
 /// the processor after each, comes to nothing on a busy machine.
@@ -23,15 +24,6 @@ const BREATH: u64 = 256 * 1024;
 /// turn: on a busy machine compression came to a standstill.
 const PAUSE: Duration = Duration::from_micros(1);
 const FULL_RING_WAIT: Duration = Duration::from_millis(1);
-
-/// What became of a hot segment that was to be frozen.
-#[derive(Debug, Clone, Copy)]
-pub struct Frozen {
-    /// Its index.
-    pub index: u32,
-    /// Whether its cold file is there and proved.
-    pub done: bool,
-}
 
 /// The freezer's own state: no other thread touches it.
 #[derive(Debug)]
@@ -52,7 +44,7 @@ impl Worker for SegmentFreezer {
         if !self.report() {
             return Ok(Step::RestFor(FULL_RING_WAIT));
         }
-        match self.log.segments_to_freeze.pop() {
+        match self.log.queues.to_freeze.pop() {
             Some(index) => {
                 let done = freeze_one(&self.log, index);
                 self.frozen = Some(Frozen { index, done });
@@ -73,8 +65,7 @@ impl SegmentFreezer {
     /// Whether the maintainer knows of everything that was done.
     fn report(&mut self) -> bool {
         if let Some(frozen) = self.frozen.take() {
-            self.frozen = self.log.segments_to_free.push(frozen).err();
-            self.log.signals.maintainer.raise();
+            self.frozen = self.log.queues.to_free.push(frozen).err();
         }
         self.frozen.is_none()
     }
@@ -87,12 +78,12 @@ fn freeze_one(log: &Log, index: u32) -> bool {
         Ok((bytes_in, bytes_out)) => {
             log.counters().compression_bytes_in.add(bytes_in);
             log.counters().compression_bytes_out.add(bytes_out);
-            log.note_compression(index, None);
+            log.notices.compression(index, None);
             true
         }
         Err(error) => {
             log.counters().compression_failures.add(1);
-            log.note_compression(index, Some(&error));
+            log.notices.compression(index, Some(&error));
             let temporary = file_name::temporary(&file_name::cold(index));
             let _ = log.wal.remove(&temporary);
             false
@@ -204,7 +195,7 @@ impl<'a> Breathing<'a> {
 impl Read for Breathing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.stream.offset() - self.paused >= BREATH {
-            if self.log.segments_to_freeze.is_empty() {
+            if self.log.queues.to_freeze.is_empty() {
                 std::thread::sleep(PAUSE);
             }
             self.paused = self.stream.offset();

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::format::{file_name, MetaState};
-use crate::storage::{put_in_place, replace_small, Directory};
+use crate::storage::put_in_place;
 
-use super::log::{Log, Signals};
-use super::wake::Signal;
-use super::worker::{Step, Worker};
+use super::worker::Worker;
+use crate::recorder::log::{Log, Signals};
+use crate::recorder::threads::{Signal, Step};
 
 /// Replacing the file commits the file system's journal, which delays the persister's syncs: it is
 /// not done more often than this. Recovery has newer knowledge from the stamps in block headers.
@@ -56,9 +56,4 @@ impl MetaCoordinator {
         let written = log.durable();
         MetaCoordinator { log, written }
     }
-}
-
-/// Replaces `wal_meta.dat`. What `state` says must be durable already.
-pub fn write(wal: &dyn Directory, state: MetaState) -> Result<()> {
-    replace_small(wal, file_name::META, &state.encode())
 }

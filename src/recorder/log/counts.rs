@@ -1,0 +1,100 @@
+//! What a log counts, from where its handle began.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::format::{Layout, MetaState};
+use crate::recorder::clock::ticks;
+use crate::telemetry::{Metrics, MetricsSnapshot, TimingSnapshot};
+
+/// Counters, and what is needed to read them.
+#[derive(Debug)]
+pub struct Counts {
+    counters: Metrics,
+    hot_segments: AtomicU64,
+    cold_segments: AtomicU64,
+    full_segment_events: AtomicU64,
+    /// Where this handle began.
+    begin: MetaState,
+    begin_ticks: u64,
+    begin_instant: Instant,
+}
+
+impl Counts {
+    /// Counts from the end of the recovered log on.
+    pub fn new(begin: MetaState) -> Self {
+        Counts {
+            counters: Metrics::default(),
+            hot_segments: AtomicU64::new(0),
+            cold_segments: AtomicU64::new(0),
+            full_segment_events: AtomicU64::new(0),
+            begin,
+            begin_ticks: ticks(),
+            begin_instant: Instant::now(),
+        }
+    }
+
+    /// The counters that anybody adds to.
+    pub fn counters(&self) -> &Metrics {
+        &self.counters
+    }
+
+    /// What the maintainer keeps.
+    pub fn set_segments(&self, hot: usize, cold: usize) {
+        self.hot_segments.store(hot as u64, Ordering::Relaxed);
+        self.cold_segments.store(cold as u64, Ordering::Relaxed);
+    }
+
+    /// Counts the events of the full segment the writer leaves.
+    pub fn full_segment(&self, index: u32, capacity: u32) {
+        let events = capacity.saturating_sub(self.events_before_this_handle(index));
+        self.full_segment_events.fetch_add(u64::from(events), Ordering::Relaxed);
+    }
+
+    /// Counts a rotation, in ticks: the appending thread leaves it to [`Counts::snapshot`] to make
+    /// nanoseconds of them.
+    pub fn rotation(&self, elapsed_ticks: u64) {
+        self.counters.rotation.add_ns(elapsed_ticks);
+    }
+
+    /// The same of an append that had to wait for a prepared segment.
+    pub fn append_wait(&self, elapsed_ticks: u64) {
+        self.counters.append_wait.add_ns(elapsed_ticks);
+    }
+
+    /// The counters of a log that has come to `appended`. What others count is left 0.
+    pub fn snapshot(&self, appended: MetaState) -> MetricsSnapshot {
+        let counted = self.counters.snapshot();
+        let in_segment = Layout::events_before(appended.last_offset);
+        let before = self.events_before_this_handle(appended.last_segment_index);
+        MetricsSnapshot {
+            appended_event_id: appended.last_event_id,
+            appended_events: self.full_segment_events.load(Ordering::Relaxed)
+                + u64::from(in_segment.saturating_sub(before)),
+            hot_segments: self.hot_segments.load(Ordering::Relaxed),
+            cold_segments: self.cold_segments.load(Ordering::Relaxed),
+            rotation: self.ticks_to_ns(counted.rotation),
+            append_wait: self.ticks_to_ns(counted.append_wait),
+            ..counted
+        }
+    }
+
+    fn events_before_this_handle(&self, segment_index: u32) -> u32 {
+        if segment_index == self.begin.last_segment_index {
+            Layout::events_before(self.begin.last_offset)
+        } else {
+            0
+        }
+    }
+
+    fn ticks_to_ns(&self, in_ticks: TimingSnapshot) -> TimingSnapshot {
+        let elapsed_ticks = ticks().saturating_sub(self.begin_ticks).max(1);
+        let ns_per_tick = self.begin_instant.elapsed().as_nanos() as f64 / elapsed_ticks as f64;
+        let ns = |ticks: u64| (ticks as f64 * ns_per_tick) as u64;
+        TimingSnapshot {
+            count: in_ticks.count,
+            total_ns: ns(in_ticks.total_ns),
+            max_ns: ns(in_ticks.max_ns),
+        }
+    }
+}

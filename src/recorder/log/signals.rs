@@ -1,0 +1,26 @@
+//! The signals of the workers of one log.
+
+use std::sync::Arc;
+
+use crate::recorder::threads::Signal;
+
+/// A signal for every worker. Each outlives the log in whoever waits for the worker's end.
+#[derive(Debug, Default)]
+pub struct Signals {
+    pub(in crate::recorder) persister: Arc<Signal>,
+    pub(in crate::recorder) preparer: Arc<Signal>,
+    pub(in crate::recorder) maintainer: Arc<Signal>,
+    pub(in crate::recorder) freezer: Arc<Signal>,
+    pub(in crate::recorder) coordinator: Arc<Signal>,
+    pub(in crate::recorder) watcher: Arc<Signal>,
+}
+
+impl Signals {
+    /// Lets every worker look, above all at whether the log has failed.
+    pub fn raise_all(&self) {
+        let Signals { persister, preparer, maintainer, freezer, coordinator, watcher } = self;
+        for signal in [persister, preparer, maintainer, freezer, coordinator, watcher] {
+            signal.raise();
+        }
+    }
+}

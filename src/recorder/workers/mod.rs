@@ -1,0 +1,20 @@
+//! The workers of a log, in the order of a segment's life: `segment_preparer`, `persister` and
+//! `sealer`, `segment_maintainer` and `retention`, `segment_freezer`; `meta_coordinator` and
+//! `watcher` beside them. `worker` is what they have in common, `crew` all of them together. They
+//! hand on through the log's queues: none imports another.
+
+mod crew;
+mod meta_coordinator;
+mod persister;
+mod retention;
+mod sealer;
+mod segment_freezer;
+mod segment_maintainer;
+mod segment_preparer;
+mod watcher;
+mod worker;
+
+pub use crew::{Crew, Role, Threads};
+pub use persister::Persister;
+pub use segment_maintainer::{close, SegmentMaintainer};
+pub use segment_preparer::{create_active, SegmentPreparer};
