@@ -55,9 +55,10 @@ impl SegmentScan {
         SegmentScan { rule, end, ended: false, blocks: 0, chained: Some(0), damaged: None }
     }
 
-    /// A scan that begins in the middle: at this block, behind the event `floor`.
-    pub fn from_block(rule: Rule, floor: u64, block: u32) -> Self {
-        SegmentScan { blocks: block, chained: None, ..Self::new(rule, floor) }
+    /// A scan that begins in the middle: at this block, behind the event `floor` and, where that is
+    /// known, the chained checksum of the block before.
+    pub fn from_block(rule: Rule, floor: u64, block: u32, chained: Option<u64>) -> Self {
+        SegmentScan { blocks: block, chained, ..Self::new(rule, floor) }
     }
 
     /// Takes the next block: header and 256 slots. Returns how many of its events, from the
@@ -94,6 +95,11 @@ impl SegmentScan {
     /// Whether the end of the log has been met: no later block belongs to it.
     pub fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// The chained checksum of the last block, where it is known.
+    pub fn chained(&self) -> Option<u64> {
+        self.chained
     }
 
     /// First and last id of the block whose durable events are not what its header covers, if that is
