@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Fails if a line of the repository is longer than 100 columns, comments and documentation included.
+
+rustfmt keeps code within that width, but wraps neither comments nor long string literals.
+
+Allowed are generated files and generated parts of pages (between `<!-- name: begin -->` and
+`<!-- name: end -->`), the rows of Markdown tables, and lines with a single word so long that no
+line break would help, such as a link.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 100
+LONG_WORD = 80
+ENDINGS = (".rs", ".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".md", ".txt", ".cmake", ".in", ".toml")
+BEGIN, END = re.compile(r"<!-- \w+: begin -->"), re.compile(r"<!-- \w+: end -->")
+
+
+def names():
+    """The files that git knows or would add."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for name in sorted(set(listed.split("\0")) - {""}):
+        if (name == "Makefile" or name.endswith(ENDINGS)) and (ROOT / name).exists():
+            yield name
+
+
+def long_lines(name):
+    is_page, is_generated = name.endswith(".md"), False
+    for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
+        if is_page and BEGIN.search(line):
+            is_generated = True
+        elif is_page and END.search(line):
+            is_generated = False
+        is_row = is_page and line.lstrip().startswith("|")
+        longest_word = max(map(len, line.split()), default=0)
+        if len(line) > LIMIT and not is_generated and not is_row and longest_word < LONG_WORD:
+            yield number, len(line)
+
+
+def main():
+    found = [(name, *line) for name in names() for line in long_lines(name)]
+    for name, number, columns in found:
+        print(f"{name}:{number}: {columns} columns", file=sys.stderr)
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
