@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fails if a line of the repository is longer than 100 columns, comments and documentation included.
+"""Fails if a line of the repository is longer than 100 columns, in comments and pages too.
 
 rustfmt keeps code within that width, but wraps neither comments nor long string literals.
 
@@ -22,9 +22,9 @@ BEGIN, END = re.compile(r"<!-- \w+: begin -->"), re.compile(r"<!-- \w+: end -->"
 
 def names():
     """The files that git knows or would add."""
-    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for name in sorted(set(listed.split("\0")) - {""}):
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in sorted(set(listed.stdout.split("\0")) - {""}):
         if (name == "Makefile" or name.endswith(ENDINGS)) and (ROOT / name).exists():
             yield name
 

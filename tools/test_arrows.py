@@ -10,7 +10,7 @@ import arrows
 CLEAN = {
     "src/lib.rs": "pub mod high;\npub mod low;\n#[cfg(test)]\nmod tests;\n",
     "src/tests.rs": "use crate::high::Top;\n",
-    "src/low/mod.rs": "mod bottom;\nmod middle;\npub use middle::Middle;\npub use bottom::Bottom;\n",
+    "src/low/mod.rs": "mod bottom;\nmod middle;\npub use {bottom::Bottom, middle::Middle};\n",
     "src/low/bottom.rs": "pub struct Bottom;\n",
     "src/low/middle.rs": "use super::Bottom;\npub struct Middle(Bottom);\n",
     "src/high.rs": "use crate::low::{self, Middle};\npub struct Top(Middle, low::Bottom);\n",
@@ -60,7 +60,8 @@ class Arrows(unittest.TestCase):
     def test_circle_through_a_nested_group(self):
         changed = {"src/low/bottom.rs": "use crate::{\n  low::{middle::{\n    Middle as M}},\n};\n"
                                         "pub struct Bottom(M);\n"}
-        self.assert_one(changed, "src/low: circle", "src/low/bottom.rs:3: crate::low::middle::Middle")
+        self.assert_one(changed, "src/low: circle",
+                        "src/low/bottom.rs:3: crate::low::middle::Middle")
 
     def test_circle_through_a_glob(self):
         changed = {"src/low/bottom.rs": "use super::middle::*;\npub struct Bottom;\n"}
