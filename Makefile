@@ -103,7 +103,7 @@ header: $(CBINDGEN)
 	$(CBINDGEN) --config cbindgen.toml --output $(HEADER)
 
 lint:
-	tools/require.sh cargo gcc git python3
+	tools/require.sh cargo gcc python3
 	cargo fmt --check
 	cargo fmt --check --manifest-path benches/Cargo.toml
 	tools/line_lengths.py

@@ -9,29 +9,29 @@ line break would help, such as a link.
 """
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 100
 LONG_WORD = 80
+# Folders that the build, the tests and the tools make.
+MADE = {".git", ".venv", "__pycache__", "artifacts", "build", "corpus", "target"}
 ENDINGS = (".rs", ".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".md", ".txt", ".cmake", ".in", ".toml")
 BEGIN, END = re.compile(r"<!-- \w+: begin -->"), re.compile(r"<!-- \w+: end -->")
 
 
-def names():
-    """The files that git knows or would add."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in sorted(set(listed.stdout.split("\0")) - {""}):
-        if (name == "Makefile" or name.endswith(ENDINGS)) and (ROOT / name).exists():
-            yield name
+def files(folder):
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in MADE:
+            yield from files(path)
+        elif path.name == "Makefile" or path.name.endswith(ENDINGS):
+            yield path
 
 
-def long_lines(name):
-    is_page, is_generated = name.endswith(".md"), False
-    for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
+def long_lines(path):
+    is_page, is_generated = path.suffix == ".md", False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
         if is_page and BEGIN.search(line):
             is_generated = True
         elif is_page and END.search(line):
@@ -43,9 +43,9 @@ def long_lines(name):
 
 
 def main():
-    found = [(name, *line) for name in names() for line in long_lines(name)]
-    for name, number, columns in found:
-        print(f"{name}:{number}: {columns} columns", file=sys.stderr)
+    found = [(path, *line) for path in files(ROOT) for line in long_lines(path)]
+    for path, number, columns in found:
+        print(f"{path.relative_to(ROOT)}:{number}: {columns} columns", file=sys.stderr)
     sys.exit(1 if found else 0)
 
 
