@@ -223,16 +223,24 @@ def all_rooms(root):
     return rooms, missed
 
 
+def summary(counts):
+    boxes, arrows, circles, upward = counts
+    return f"{boxes} boxes, {arrows} arrows, {circles} circles, {upward} upward"
+
+
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent).resolve()
     rooms, faults = all_rooms(root)
+    totals = [0, 0, 0, 0]
     for room in rooms:
         circles, below = room.circles()
         upward = list(room.upward())
-        print(f"{room.name}: {len(room.boxes)} boxes, {len(room.arrows)} arrows, "
-              f"{len(circles)} circles, {len(upward)} upward")
+        counts = [len(room.boxes), len(room.arrows), len(circles), len(upward)]
+        totals = [total + count for total, count in zip(totals, counts)]
+        print(room.name + ": " + summary(counts))
         print("\n".join(room.drawing(below)))
         faults += circles + upward
+    print(f"{len(rooms)} rooms: {summary(totals)}")
     if faults:
         sys.exit("\n" + "\n".join(faults))
 

@@ -21,6 +21,7 @@ TOKEN = re.compile(
 )
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 DEFINING = {"fn", "struct", "enum", "union", "trait", "type", "const", "static", "macro_rules"}
+ITEMS = DEFINING | {"impl", "mod", "use", "unsafe", "extern", "async"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,6 @@ class Use:
     path: tuple
     name: str
     line: int
-    is_public: bool
 
 
 @dataclass
@@ -123,11 +123,12 @@ class Parser:
         return index, is_test
 
     def item_end(self, index, end):
-        """The end of the item that begins at `index`: after its `;` or its last brace."""
-        is_use = self.keyword(index, end) == "use"
+        """The end of the item, the statement or the field that begins at `index`."""
+        keyword = self.text(self.past_visibility(index))
+        is_use, is_item = keyword == "use", keyword in ITEMS
         while index < end:
             text = self.text(index)
-            if text == ";":
+            if text == ";" or (text == "," and not is_item):
                 return index + 1
             if text in CLOSING:
                 close = closing_of(self.tokens, index)
@@ -146,10 +147,6 @@ class Parser:
                 index = closing_of(self.tokens, index) + 1
         return index
 
-    def keyword(self, index, end):
-        index = self.past_visibility(index)
-        return self.text(index) if index < end else ""
-
     def item(self, index, end, module, is_test):
         stop = self.item_end(index, end)
         start = self.past_visibility(index)
@@ -159,9 +156,9 @@ class Parser:
         elif is_test:
             pass
         elif keyword == "use":
-            self.use(start, stop, module, is_public=start != index)
+            self.use(start, stop, module)
         else:
-            module.defined.update(self.names(start, stop))
+            module.defined.add(self.name(start, stop))
             self.body(start, stop, module)
         return max(stop, index + 1)
 
@@ -180,21 +177,21 @@ class Parser:
             self.items(start + 3, stop - 1, child)
         module.children[name] = child
 
-    def names(self, start, stop):
-        """What the item defines: the word after the last keyword before its body."""
+    def name(self, start, stop):
+        """The name that an item defines; None for an `impl` or the call of a macro."""
         for index in range(start, stop):
             text = self.text(index)
-            if text in ("{", "=", ";", "(", "<", "impl"):
-                return
-            if text in DEFINING:
-                after = index + (2 if text == "macro_rules" else 1)
-                if self.text(after) not in DEFINING | {"unsafe", "extern"}:
-                    yield self.text(after)
-                    return
+            if text not in ITEMS:
+                return None
+            after = index + (2 if text == "macro_rules" else 1)
+            # `const fn`, `unsafe extern fn` and others: the name follows the last keyword.
+            if text in DEFINING and self.text(after) not in ITEMS:
+                return self.text(after)
+        return None
 
-    def use(self, start, stop, module, is_public):
+    def use(self, start, stop, module):
         for path, name, line in self.tree(start + 1, stop - 1, ()):
-            module.uses.append(Use(path, name, line, is_public))
+            module.uses.append(Use(path, name, line))
 
     def tree(self, index, end, prefix):
         """The leaves of a `use` tree: (path, name in this module, line)."""
@@ -231,7 +228,7 @@ class Parser:
                 index = self.past_visibility(index)
             elif token.text == "use" and self.text(index + 1) != "<":
                 stop = self.item_end(index, end)
-                self.use(index, stop, module, is_public=False)
+                self.use(index, stop, module)
                 index = stop
             elif token.is_word:
                 index = self.path(index, end, module)

@@ -124,8 +124,22 @@ class Arrows(unittest.TestCase):
             "#[cfg(test)]\nuse super::middle::Middle;\n"
             "#[cfg(all(test, loom))]\nmod model {\n    use super::super::middle::Middle;\n}\n"
             "fn f() {\n    #[cfg(test)]\n    super::middle::f();\n}\n"
+            "struct S {\n    #[cfg(test)]\n    middle: super::middle::Middle,\n}\n"
         )
         self.assertEqual(self.faults({"src/low/bottom.rs": bottom}), [])
+
+    def test_what_follows_something_of_a_test_counts(self):
+        bottom = ("pub struct Bottom {\n    #[cfg(test)]\n    a: u8,\n"
+                  "    b: Option<Box<super::middle::Middle>>,\n}\n")
+        self.assert_one({"src/low/bottom.rs": bottom}, "src/low: circle", "bottom.rs:4")
+
+    def test_names_are_found_behind_any_keywords(self):
+        items = ("pub const fn a() {}", "pub(crate) unsafe extern \"C\" fn a() {}",
+                 "static a: u8 = 0;", "pub enum a { X }", "macro_rules! a { () => {} }")
+        for item in items:
+            changed = {"src/low/mod.rs": CLEAN["src/low/mod.rs"] + item,
+                       "src/low/bottom.rs": "use super::a;\npub struct Bottom;\n"}
+            self.assert_one(changed, "src/low: its door defines", "bottom.rs:1: super::a")
 
     def test_a_condition_that_does_not_need_a_test_is_no_excuse(self):
         for condition in ("not(test)", "any(test, unix)", "unix", "all(unix, not(test))"):
