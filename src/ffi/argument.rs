@@ -13,6 +13,14 @@ pub(super) fn refused(message: String) -> Error {
     Error::new(Cause::InvalidArgument, message)
 }
 
+/// Refuses flags that mean nothing.
+pub(super) fn refuse_unknown_flags(name: &str, flags: u32, known: u32) -> Result<()> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => Err(refused(format!("{name} is {flags:#x}: {unknown:#x} is not a flag"))),
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn bad_pointer(name: &str, address: usize, alignment: usize) -> Error {

@@ -18,11 +18,11 @@ use super::guard::guard;
 use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
-/// A log open for writing: made by `fs_wal_open`, freed by `fs_wal_shutdown`.
+/// A log open for writing. `fs_wal_open` makes the handle and `fs_wal_shutdown` frees it.
 ///
-/// One thread, the writer, appends (append, append_batch, claim, commit). The writer may be
-/// another thread later if something orders the two, such as a join or a mutex. All other calls
-/// may come from any thread at any time, also while the writer appends.
+/// One thread, the writer, calls append, append_batch, claim and commit. Another thread may become
+/// the writer later, if something (a join, a mutex) orders the two. All other calls may come from
+/// any thread at any time, also while the writer appends.
 pub struct Wal {
     writing: Writing,
     shared: Shared,

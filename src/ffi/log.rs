@@ -4,13 +4,13 @@ use std::ffi::{c_char, c_void};
 
 use crate::log_sink::{Level, LogSink};
 
-use super::last_error::c_text;
+use super::text::c_text;
 
-/// The log has failed, or could not be opened.
+/// Level of a log message: the log has failed, or could not be opened.
 pub const FS_WAL_LOG_ERROR: i32 = 1;
-/// Something is not as it should be, and the log goes on.
+/// Level of a log message: something is not as it should be, and the log goes on.
 pub const FS_WAL_LOG_WARN: i32 = 2;
-/// What was done: opened, recovered, deleted, shut down.
+/// Level of a log message: what was done (opened, recovered, deleted, shut down).
 pub const FS_WAL_LOG_INFO: i32 = 3;
 
 /// `fs_wal_config.log`, not NULL.

@@ -1,9 +1,8 @@
-//! The calls that tell how a log does: reports, numbers, Prometheus text.
+//! The calls that give the counters of a log, as numbers and as Prometheus text.
 
 use std::ffi::c_char;
 
 use crate::error::Result;
-use crate::recorder::RecoveryReport;
 use crate::telemetry::{prometheus_text, MetricsSnapshot};
 
 use super::argument::{self, refused};
@@ -11,48 +10,33 @@ use super::handle::{with_log, Wal};
 use super::sized::{self, CStruct};
 use super::status::Status;
 
-// SAFETY: repr(C), integers and arrays of bytes only, `struct_size` first.
-unsafe impl CStruct for RecoveryReport {}
 // SAFETY: repr(C), integers only, in nested structs too, `struct_size` first.
 unsafe impl CStruct for MetricsSnapshot {}
 
-/// What `fs_wal_open` found and did. Set `out->struct_size` to `sizeof *out` before; of a longer
-/// report than that the caller gets the beginning.
+/// The counters of the log now. Set `out->struct_size` to `sizeof *out` first; when the library
+/// has more counters, you get the first ones. Each counter is right by itself; they are not all
+/// read at the same instant.
 ///
 /// Threads: any.
 ///
-/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
-#[no_mangle]
-pub unsafe extern "C" fn fs_wal_recovery_report(
-    wal: *const Wal,
-    out: *mut RecoveryReport,
-) -> Status {
-    // SAFETY: the header asks for an open handle and for NULL or a struct as long as it says.
-    unsafe { with_log(wal, |log| sized::write(out, "out", log.recovery_report())) }
-}
-
-/// The counters of the log now. Set `out->struct_size` to `sizeof *out` before; of more counters
-/// than that the caller gets the first. Each is right by itself; they are not read at one instant.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_metrics(wal: *const Wal, out: *mut MetricsSnapshot) -> Status {
     // SAFETY: the header asks for an open handle and for NULL or a struct as long as it says.
     unsafe { with_log(wal, |log| sized::write(out, "out", log.metrics())) }
 }
 
-/// The counters in the Prometheus text format, NUL-terminated, in `buf` of `len` bytes.
+/// Writes the counters in the Prometheus text format, NUL-terminated, into the `len` bytes at
+/// `buf`.
 ///
-/// `*needed`, unless `needed` is NULL, is the size of the text with its NUL, also when it does not
-/// fit. `buf` NULL with `len` 0 asks for the size alone. Numbers grow: the text may need a few
-/// bytes more at the next call.
+/// `needed` may be NULL. Otherwise `*needed` is set to the size of the text with its NUL, also
+/// when it does not fit. To ask for the size alone, give `buf` NULL and `len` 0. Numbers grow: the
+/// next call may need a few bytes more.
 ///
 /// Threads: any.
 ///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (also when the text does not fit: `buf` is
-/// not written), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (also when the text does not fit: then `buf`
+/// is not written), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_metrics_prometheus(
     wal: *const Wal,
