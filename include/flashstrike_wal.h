@@ -24,15 +24,15 @@
  *
  * CONTENTS, in the order in which a program needs them
  *
- *    1. Version
- *    2. Status and errors
- *    3. Events
- *    4. Opening and shutting down
- *    5. Appending
- *    6. Durability
- *    7. Retention
- *    8. Reading
- *    9. Verifying
+ *   1. Version
+ *   2. Status and errors
+ *   3. Events
+ *   4. Opening and shutting down
+ *   5. Appending
+ *   6. Durability
+ *   7. Retention
+ *   8. Reading
+ *   9. Verifying
  *   10. Metrics
  *   11. Segment files on disk
  *
@@ -450,8 +450,8 @@ typedef struct fs_wal_recovery_report_t {
     uint32_t struct_size;
     /// 1 when the log was new or its last shutdown was clean, else 0.
     uint32_t clean;
-    /// 1 when every mapped segment is locked in memory, else 0. Only then can no append take a page
-    /// fault.
+    /// 1 when every mapped segment is locked in memory, else 0. Only then can no append take a
+    /// page fault.
     uint32_t memory_locked;
     /// Hot segments that hold events, after recovery.
     uint32_t hot_segments;

@@ -1,5 +1,5 @@
-//! `include/flashstrike_wal.h` is what the code says, is documented throughout, and the shared library
-//! exports what it declares.
+//! `include/flashstrike_wal.h` is what the code says, is documented throughout, and the shared
+//! library exports what it declares.
 
 #[path = "../tools/header.rs"]
 mod generator;
@@ -38,8 +38,9 @@ fn functions(header: &str) -> BTreeSet<String> {
     names.filter(|name| name.starts_with("fs_")).collect()
 }
 
-/// The shared library of this build: cargo makes it together with the library the tests link, beside
-/// their executables. The one a directory higher is that of the last `cargo build`, maybe an old one.
+/// The shared library of this build: cargo makes it together with the library the tests link,
+/// beside their executables. The one a directory higher is that of the last `cargo build`, maybe
+/// an old one.
 fn shared_library() -> PathBuf {
     let executable = std::env::current_exe().expect("a test has an executable");
     executable.with_file_name("libflashstrike_wal.so")

@@ -200,9 +200,9 @@ fn g12_the_report_names_the_filesystems() {
     let (manager, mut writer) = open(&log, config);
     append(&mut writer, 1..=10);
     let report = manager.log().recovery_report();
-    assert_eq!(text(&report.wal_filesystem_name), "tmpfs");
+    assert_eq!(text(report.wal_filesystem_name), "tmpfs");
     assert_eq!(report.wal_filesystem, 0x0102_1994);
-    let on_disk = text(&report.active_filesystem_name);
+    let on_disk = text(report.active_filesystem_name);
     told.once(Level::Warn, "the WAL directory is in memory: it is never durable");
     let notes = text(&report.notes);
     assert!(notes.contains("it is never durable"), "{notes}");

@@ -1,11 +1,11 @@
 //! Makes the text of `include/flashstrike_wal.h`. cbindgen reads the Rust code and gives the
-//! declarations; the template `include/flashstrike_wal.h.in` gives their order and the text between
-//! them. A part of `tests/header.rs`, which checks the committed header, and writes it when asked
-//! to (`make header`).
+//! declarations; the template `include/flashstrike_wal.h.in` gives their order and the text
+//! between them. A part of `tests/header.rs`, which checks the committed header, and writes it
+//! when asked to (`make header`).
 //!
-//! In the template, a line `@NAME` stands for the declaration of that name and a line `@PREFIX*` for
-//! all that begin so and have no line of their own, in the order of the Rust code. Every other line
-//! goes into the header as it is.
+//! In the template, a line `@NAME` stands for the declaration of that name and a line `@PREFIX*`
+//! for all that begin so and have no line of their own, in the order of the Rust code. Every other
+//! line goes into the header as it is.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,8 +30,8 @@ pub fn generate(root: &Path) -> Result<String, String> {
     arrange(&template, &split(&String::from_utf8_lossy(&made))?)
 }
 
-/// The template with the declarations in their places. Each must have exactly one, and each line of
-/// the template at least one declaration.
+/// The template with the declarations in their places. Each must have exactly one, and each line
+/// of the template at least one declaration.
 pub fn arrange(template: &str, declarations: &[Declaration]) -> Result<String, String> {
     let slots: Vec<&str> = template.lines().filter_map(|line| line.strip_prefix('@')).collect();
     let named: BTreeSet<&str> = slots.iter().copied().collect();
@@ -88,8 +88,8 @@ pub fn split(code: &str) -> Result<Vec<Declaration>, String> {
     }
 }
 
-/// The name that a statement declares: of a constant, the first word after `#define`; of a type, the
-/// last word; of a function, the word before the parenthesis.
+/// The name that a statement declares: of a constant, the first word after `#define`; of a type,
+/// the last word; of a function, the word before the parenthesis.
 fn name(statement: &str) -> Option<String> {
     let before = match statement.strip_prefix("#define ") {
         Some(rest) => rest.split(' ').next()?,

@@ -181,10 +181,9 @@ pub unsafe extern "C" fn fs_wal_config_init(config: *mut WalConfig, struct_size:
 
 /// The options of a log; NULL is all defaults. Ranges are [`Config::validate`]'s affair.
 ///
-/// # Safety
-/// `config` is NULL or a struct as long as it says, its `active_dir` NULL or a C string, and its
-/// `log` NULL or a function that may be called with `log_user` on any thread, until the log is shut
-/// down.
+/// # Safety `config` is NULL or a struct as long as it says, its `active_dir` NULL or a C string,
+/// and its `log` NULL or a function that may be called with `log_user` on any thread, until the
+/// log is shut down.
 pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
     if config.is_null() {
         return Ok(Config::default());

@@ -30,8 +30,8 @@ pub struct Wal {
     manager: UnsafeCell<ManuallyDrop<Manager>>,
 }
 
-/// The writer's half. In C's order: `magic` and the writer's first fields are all of a handle that an
-/// append reads, in one cache line.
+/// The writer's half. In C's order: `magic` and the writer's first fields are all of a handle that
+/// an append reads, in one cache line.
 #[repr(C, align(128))]
 struct Writing {
     magic: AtomicU32,
@@ -46,8 +46,8 @@ struct Shared {
     log: Arc<Log>,
 }
 
-/// Calls of [`with_log`] that have not returned. On cache lines of its own (two: they are fetched in
-/// pairs), because every such call writes it and reads what would be beside it.
+/// Calls of [`with_log`] that have not returned. On cache lines of its own (two: they are fetched
+/// in pairs), because every such call writes it and reads what would be beside it.
 #[derive(Default)]
 #[repr(align(128))]
 struct Calls(AtomicUsize);
@@ -87,7 +87,8 @@ impl Wal {
         Ok(handle)
     }
 
-    /// In a forked child, whatever is wrong with a call, the answer is that the log is not its own.
+    /// In a forked child, whatever is wrong with a call, the answer is that the log is not its
+    /// own.
     #[cold]
     #[inline(never)]
     fn refusal(&self, error: Error) -> Error {
@@ -127,9 +128,8 @@ impl Drop for Inside<'_> {
 
 /// A call that any thread may make.
 ///
-/// # Safety
-/// `wal` is NULL or a handle that is not yet shut down; if it is being shut down by another thread,
-/// this call began before.
+/// # Safety `wal` is NULL or a handle that is not yet shut down; if it is being shut down by
+/// another thread, this call began before.
 pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result<()>) -> Status {
     // SAFETY: the caller's promise; shutting down waits for `_inside` before it frees the handle.
     let handle = match unsafe { Wal::borrow(wal) } {
@@ -146,8 +146,8 @@ pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result
     )
 }
 
-/// The hot path: a test of the pointer and of the magic number, and then `call`, inlined, which must
-/// not panic. `None` if the handle is not good: [`with_writer`] has the words for it.
+/// The hot path: a test of the pointer and of the magic number, and then `call`, inlined, which
+/// must not panic. `None` if the handle is not good: [`with_writer`] has the words for it.
 ///
 /// # Safety
 /// As for [`with_writer`].
@@ -179,8 +179,8 @@ pub(super) unsafe fn with_writer(
         Ok(handle) => handle,
         Err(error) => return last_error::record(&error),
     };
-    // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises that
-    // there is no other one of them now. The reference does not outlive this call.
+    // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises
+    // that there is no other one of them now. The reference does not outlive this call.
     let writer = unsafe { &mut *handle.writing.writer.get() };
     guard(
         || call(writer).map_err(|error| handle.refusal(error)),

@@ -42,7 +42,8 @@ fn what_is_no_handle_is_refused() {
     let room = [7_u8; size_of::<Wal>() + align_of::<Wal>()];
     let wal = room.as_ptr().wrapping_add(room.as_ptr().align_offset(align_of::<Wal>()));
     let wal = wal.cast::<Wal>().cast_mut();
-    // SAFETY: NULL, a misaligned pointer, and readable memory without the magic number are refused.
+    // SAFETY: NULL, a misaligned pointer, and readable memory without the magic number are
+    // refused.
     unsafe {
         for wal in [ptr::null_mut(), wal.wrapping_byte_add(1), wal] {
             assert_eq!(with_log(wal, |_| unreachable!()), FS_WAL_ERR_INVALID_ARGUMENT);

@@ -22,8 +22,8 @@ struct Target {
     user: *mut c_void,
 }
 
-// SAFETY: the pointer is never followed here, only handed to the function, and the header says that
-// this happens on other threads: both must be fit for that, which is the caller's promise.
+// SAFETY: the pointer is never followed here, only handed to the function, and the header says
+// that this happens on other threads: both must be fit for that, which is the caller's promise.
 unsafe impl Send for Target {}
 
 impl Target {

@@ -1,6 +1,6 @@
-//! The C ABI, and the only place with `extern "C"`. The comment on each function, struct, field and
-//! constant here is the header's comment: `make header` generates `include/flashstrike_wal.h` from
-//! them, in the order that `include/flashstrike_wal.h.in` gives.
+//! The C ABI, and the only place with `extern "C"`. The comment on each function, struct, field
+//! and constant here is the header's comment: `make header` generates `include/flashstrike_wal.h`
+//! from them, in the order that `include/flashstrike_wal.h.in` gives.
 //!
 //! Imports point from the calls down to what they are made with.
 

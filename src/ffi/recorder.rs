@@ -78,8 +78,8 @@ pub unsafe extern "C" fn fs_wal_append(wal: *mut Wal, event: *const RequestEvent
     }
 }
 
-/// All of an append, from the beginning. A call in the last place, out of line, that cannot unwind,
-/// so that the hot path needs no stack and saves no register.
+/// All of an append, from the beginning. A call in the last place, out of line, that cannot
+/// unwind, so that the hot path needs no stack and saves no register.
 ///
 /// # Safety
 /// As for [`fs_wal_append`].
@@ -301,7 +301,7 @@ pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64
 /// `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_shutdown(wal: *mut Wal) -> Status {
-    // SAFETY: the header asks for NULL or an open handle that no call is begun on any more, and for
-    // a writer that has stopped.
+    // SAFETY: the header asks for NULL or an open handle that no call is begun on any more, and
+    // for a writer that has stopped.
     unsafe { handle::shut_down(wal) }
 }

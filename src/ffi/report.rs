@@ -18,8 +18,8 @@ pub struct WalRecoveryReport {
     pub struct_size: u32,
     /// 1 when the log was new or its last shutdown was clean, else 0.
     pub clean: u32,
-    /// 1 when every mapped segment is locked in memory, else 0. Only then can no append take a page
-    /// fault.
+    /// 1 when every mapped segment is locked in memory, else 0. Only then can no append take a
+    /// page fault.
     pub memory_locked: u32,
     /// Hot segments that hold events, after recovery.
     pub hot_segments: u32,

@@ -78,7 +78,8 @@ pub(super) unsafe fn write<T: CStruct>(pointer: *mut T, name: &str, value: T) ->
     // SAFETY: the caller's promise. No reference is left when something is written.
     let size = unsafe { check_report(pointer, name) }?;
     let written = size.min(size_of::<T>() as u32);
-    // SAFETY: the caller's struct has `size` bytes and `value` size_of::<T>(); neither is exceeded.
+    // SAFETY: the caller's struct has `size` bytes and `value` size_of::<T>(); neither is
+    // exceeded.
     unsafe {
         let from = std::ptr::from_ref(&value).cast::<u8>();
         std::ptr::copy_nonoverlapping(from, pointer.cast::<u8>(), written as usize);
