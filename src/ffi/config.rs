@@ -179,9 +179,10 @@ pub unsafe extern "C" fn fs_wal_config_init(config: *mut WalConfig, struct_size:
     );
 }
 
-/// The options of a log; NULL is all defaults. Ranges are [`Config::validate`]'s affair.
+/// The options of a log; NULL is all defaults. [`Config::validate`] checks ranges.
 ///
-/// # Safety `config` is NULL or a struct as long as it says, its `active_dir` NULL or a C string,
+/// # Safety
+/// `config` is NULL or a struct as long as it says, its `active_dir` NULL or a C string,
 /// and its `log` NULL or a function that may be called with `log_user` on any thread, until the
 /// log is shut down.
 pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {

@@ -1,4 +1,4 @@
-//! Options from C: every value that is taken, and every one that is refused.
+//! Options from C: the values that are accepted, and those that are refused.
 
 use super::*;
 use crate::error::Cause;
@@ -142,7 +142,7 @@ fn counts_and_modes_that_have_special_values() {
 }
 
 #[test]
-fn threads_are_placed_as_asked() {
+fn threads_are_placed_as_the_options_say() {
     let given = options(|given| {
         given.struct_size = size_of::<WalConfig>() as u32;
         (given.persister_cpus, given.worker_cpus, given.worker_nice) = (1, 1 << 63, -20);

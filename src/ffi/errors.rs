@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use super::guard::guard;
-use super::last_error::{with_last, ErrorDetail, NO_DETAIL};
+use super::last_error::{with_last, ErrorDetail};
 use super::sized::{self, CStruct};
 use super::status::Status;
 
@@ -33,7 +33,7 @@ pub extern "C" fn fs_wal_last_error() -> *const c_char {
 pub unsafe extern "C" fn fs_wal_last_error_detail(out: *mut ErrorDetail) -> Status {
     guard(
         || {
-            let detail = with_last(|last| last.detail).unwrap_or(NO_DETAIL);
+            let detail = with_last(|last| last.detail).unwrap_or_default();
             // SAFETY: the header requires `out` to be NULL or a struct as long as it says.
             unsafe { sized::write(out, "out", detail) }
         },
@@ -55,7 +55,8 @@ mod tests {
     }
 
     fn detail_now() -> ErrorDetail {
-        let mut detail = NO_DETAIL;
+        let struct_size = size_of::<ErrorDetail>() as u32;
+        let mut detail = ErrorDetail { struct_size, ..Default::default() };
         // SAFETY: `detail` is a whole struct of the size it says.
         assert_eq!(unsafe { fs_wal_last_error_detail(&mut detail) }, FS_WAL_OK);
         detail
@@ -64,7 +65,8 @@ mod tests {
     #[test]
     fn nothing_has_failed_on_a_new_thread() {
         assert_eq!(text(), "");
-        assert_eq!(detail_now(), NO_DETAIL);
+        let struct_size = size_of::<ErrorDetail>() as u32;
+        assert_eq!(detail_now(), ErrorDetail { struct_size, ..Default::default() });
     }
 
     #[test]
@@ -108,7 +110,7 @@ mod tests {
     #[test]
     fn a_short_detail_gets_a_prefix_and_an_absurd_one_is_refused() {
         record(&Error::new(Cause::Corrupt, "bad"));
-        let mut detail = ErrorDetail { struct_size: 12, last_event_id: 99, ..NO_DETAIL };
+        let mut detail = ErrorDetail { struct_size: 12, last_event_id: 99, ..Default::default() };
         // SAFETY: the struct is longer than the 12 bytes it says.
         assert_eq!(unsafe { fs_wal_last_error_detail(&mut detail) }, FS_WAL_OK);
         assert_eq!((detail.struct_size, detail.status), (12, FS_WAL_ERR_CORRUPT));
@@ -118,7 +120,7 @@ mod tests {
         let status = unsafe { fs_wal_last_error_detail(&mut detail) };
         assert_eq!(status, FS_WAL_ERR_INVALID_ARGUMENT);
         assert!(text().contains("out.struct_size is 7"), "{}", text());
-        // SAFETY: NULL is asked for to be refused.
+        // SAFETY: NULL is refused before it is followed.
         let status = unsafe { fs_wal_last_error_detail(std::ptr::null_mut()) };
         assert_eq!((status, text().as_str()), (FS_WAL_ERR_INVALID_ARGUMENT, "out is NULL"));
     }

@@ -5,12 +5,12 @@ use std::ffi::CString;
 
 use crate::error::{Error, Failure};
 
-use super::status::{self, Status, FS_WAL_OK};
+use super::status::{self, Status};
 use super::text::c_text;
 
 /// The last failure on a thread as data: what the call returned, and where the failure happened.
 /// What is not known, or does not apply, is 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct ErrorDetail {
     /// Set it to `sizeof(fs_wal_error_detail)`. On return: bytes written.
@@ -38,19 +38,6 @@ pub(super) struct LastError {
     pub(super) text: CString,
     pub(super) detail: ErrorDetail,
 }
-
-/// Nothing has failed.
-pub(super) const NO_DETAIL: ErrorDetail = ErrorDetail {
-    struct_size: size_of::<ErrorDetail>() as u32,
-    status: FS_WAL_OK,
-    os_errno: 0,
-    segment_index: 0,
-    offset: 0,
-    first_event_id: 0,
-    last_event_id: 0,
-    has_segment_index: 0,
-    has_offset: 0,
-};
 
 thread_local! {
     static LAST: RefCell<Option<LastError>> = const { RefCell::new(None) };
@@ -87,6 +74,6 @@ fn detail(status: Status, failure: &Failure) -> ErrorDetail {
         last_event_id,
         has_segment_index: u32::from(place.segment_index.is_some()),
         has_offset: u32::from(place.offset.is_some()),
-        ..NO_DETAIL
+        ..ErrorDetail::default()
     }
 }

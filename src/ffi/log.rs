@@ -1,4 +1,4 @@
-//! A log function of C as the crate's [`LogSink`].
+//! Makes a log function of C the crate's [`LogSink`].
 
 use std::ffi::{c_char, c_void};
 
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_and_words_arrive_as_c_has_them() {
+    fn levels_and_messages_arrive_as_c_expects_them() {
         let mut seen = Seen::new();
         // SAFETY: `seen` outlives the sink.
         let sink = unsafe { sink(remember, std::ptr::from_mut(&mut seen).cast()) };

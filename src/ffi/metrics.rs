@@ -46,12 +46,12 @@ pub unsafe extern "C" fn fs_wal_metrics_prometheus(
 ) -> Status {
     // SAFETY: the header asks for an open handle, for NULL or `len` bytes that can be written, and
     // for NULL or a size that can be written.
-    unsafe { with_log(wal, |log| give_text(&prometheus_text(&log.metrics()), buf, len, needed)) }
+    unsafe { with_log(wal, |log| write_text(&prometheus_text(&log.metrics()), buf, len, needed)) }
 }
 
 /// # Safety
 /// `buf` is NULL or `len` bytes that can be written, `needed` NULL or a size that can be written.
-unsafe fn give_text(text: &str, buf: *mut c_char, len: usize, needed: *mut usize) -> Result<()> {
+unsafe fn write_text(text: &str, buf: *mut c_char, len: usize, needed: *mut usize) -> Result<()> {
     let size = text.len() + 1;
     let asks_for_size = buf.is_null() && len == 0;
     if asks_for_size || !needed.is_null() {
@@ -61,7 +61,7 @@ unsafe fn give_text(text: &str, buf: *mut c_char, len: usize, needed: *mut usize
     if asks_for_size {
         return Ok(());
     }
-    // SAFETY: the caller's promise; one byte is not written unless all of them fit.
+    // SAFETY: the caller's promise; nothing is written unless all of it fits.
     unsafe { argument::out(buf, "buf") }?;
     if len < size {
         return Err(refused(format!("len is {len}: the text needs {size} bytes")));
@@ -86,23 +86,23 @@ mod tests {
     fn give(len: usize) -> (Result<()>, [c_char; 6], usize) {
         let (mut buf, mut needed) = ([UNTOUCHED; 6], 99);
         // SAFETY: `len` is at most 6 in the tests, and both pointers are to locals.
-        let result = unsafe { give_text("abc", buf.as_mut_ptr(), len, &mut needed) };
+        let result = unsafe { write_text("abc", buf.as_mut_ptr(), len, &mut needed) };
         (result, buf, needed)
     }
 
     #[test]
-    fn the_size_may_be_asked_for_alone() {
+    fn the_size_alone_can_be_asked_for() {
         let mut needed = 0;
         // SAFETY: no buffer, and a size that can be written.
-        unsafe { give_text("abc", ptr::null_mut(), 0, &mut needed) }.unwrap();
+        unsafe { write_text("abc", ptr::null_mut(), 0, &mut needed) }.unwrap();
         assert_eq!(needed, 4);
-        // SAFETY: NULL is asked for to be refused.
-        let error = unsafe { give_text("abc", ptr::null_mut(), 0, ptr::null_mut()) }.unwrap_err();
+        // SAFETY: NULL is refused before it is followed.
+        let error = unsafe { write_text("abc", ptr::null_mut(), 0, ptr::null_mut()) }.unwrap_err();
         assert_eq!(error.to_string(), "needed is NULL");
     }
 
     #[test]
-    fn a_text_is_given_whole_or_not_at_all() {
+    fn a_text_is_written_whole_or_not_at_all() {
         for len in 0..4 {
             let (result, buf, needed) = give(len);
             let error = result.unwrap_err();
@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn a_buffer_that_is_null_and_long_is_refused() {
-        // SAFETY: NULL is asked for to be refused.
-        let error = unsafe { give_text("abc", ptr::null_mut(), 9, ptr::null_mut()) }.unwrap_err();
+        // SAFETY: NULL is refused before it is followed.
+        let error = unsafe { write_text("abc", ptr::null_mut(), 9, ptr::null_mut()) }.unwrap_err();
         assert_eq!(error.to_string(), "buf is NULL");
     }
 }

@@ -1,4 +1,4 @@
-//! The calls that replay.
+//! The calls on a reader, and its options.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_char;
@@ -55,7 +55,7 @@ pub struct WalReader {
 
 struct Inner {
     reader: Reader,
-    /// A panic has left the reader half way through something.
+    /// A panic has left the reader in an unknown state.
     broken: bool,
 }
 
@@ -96,7 +96,7 @@ unsafe fn borrow<'a>(reader: *mut WalReader) -> Result<&'a mut Inner> {
     Ok(unsafe { &mut *handle.inner.get() })
 }
 
-/// What a reader does at damage: stops, or reads around it.
+/// What a reader does at damage: stop, or read around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReaderKind {
     Plain(ReaderOptions),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn reader_flags_are_taken_refused_or_not_there_yet() {
+    fn reader_flags_are_accepted_refused_or_not_supported_yet() {
         let plain = |verify| ReaderKind::Plain(ReaderOptions { verify });
         assert_eq!(reader(0).unwrap(), plain(true));
         assert_eq!(reader(FS_WAL_READER_NO_VERIFY).unwrap(), plain(false));

@@ -1,4 +1,5 @@
-//! The calls that record: each a translation of its arguments and one call of the recorder.
+//! The calls on a log open for writing. Each checks its arguments and makes one call of the
+//! recorder.
 
 use std::ffi::c_char;
 use std::time::Duration;
@@ -78,8 +79,8 @@ pub unsafe extern "C" fn fs_wal_append(wal: *mut Wal, event: *const RequestEvent
     }
 }
 
-/// All of an append, from the beginning. A call in the last place, out of line, that cannot
-/// unwind, so that the hot path needs no stack and saves no register.
+/// A whole append, from the beginning. The hot path ends in this call, which is out of line and
+/// cannot unwind, so that the hot path itself needs no stack frame and saves no registers.
 ///
 /// # Safety
 /// As for [`fs_wal_append`].

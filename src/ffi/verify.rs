@@ -1,4 +1,4 @@
-//! The call that checks a directory.
+//! The call that verifies a log.
 
 use std::ffi::c_char;
 
@@ -143,7 +143,8 @@ pub unsafe extern "C" fn fs_wal_verify(dir: *const c_char, out: *mut WalVerifyRe
         || {
             // SAFETY: the header asks for a C string, and for a struct as long as it says.
             let dir = unsafe { argument::path(dir, "dir") }?;
-            // SAFETY: as above. Before the work is done: is there somewhere to put it?
+            // SAFETY: as above. Before the work begins: a report that cannot be written is
+            // refused.
             unsafe { sized::check_report(out, "out") }?;
             let report = verify(dir)?;
             // SAFETY: as above.
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_has_somewhere_to_go_before_anything_is_read() {
+    fn a_report_that_cannot_be_written_is_refused_before_anything_is_read() {
         let mut out = report(7);
         // SAFETY: C strings, and NULL or a struct longer than it says: refused.
         unsafe {
@@ -263,27 +264,15 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_number_of_its_own() {
-        let numbers: std::collections::BTreeSet<u32> = [
-            DamageKind::Unreadable,
-            DamageKind::Frame,
-            DamageKind::Trailing,
-            DamageKind::SegmentHeader,
-            DamageKind::Misnamed,
-            DamageKind::BlockHeader,
-            DamageKind::Block,
-            DamageKind::Chain,
-            DamageKind::Order,
-            DamageKind::Truncated,
-            DamageKind::Twins,
-            DamageKind::MissingSegment,
-            DamageKind::DurableLost,
-            DamageKind::Meta,
-            DamageKind::Identity,
-            DamageKind::Active,
-        ]
-        .into_iter()
-        .map(kind)
-        .collect();
+        use DamageKind::*;
+        let kinds = [
+            [Unreadable, Frame, Trailing, SegmentHeader],
+            [Misnamed, BlockHeader, Block, Chain],
+            [Order, Truncated, Twins, MissingSegment],
+            [DurableLost, Meta, Identity, Active],
+        ];
+        let numbers: std::collections::BTreeSet<u32> =
+            kinds.concat().into_iter().map(kind).collect();
         assert!(numbers.into_iter().eq(1..=16));
     }
 }
