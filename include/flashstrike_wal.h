@@ -457,7 +457,7 @@ typedef struct fs_wal_recovery_report_t {
     uint32_t hot_segments;
     /// Cold (compressed) segments.
     uint32_t cold_segments;
-    /// 0.
+    /// Always 0.
     uint32_t reserved;
     /// How often this log has been opened for writing, this time included.
     uint64_t generation;
@@ -642,8 +642,8 @@ fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_
  * @defgroup wal_retention 7. Retention
  *
  * Old segments are deleted: fs_wal_config.max_segments and max_compressed_segments say how many
- * are kept. The retention floor is an event id that holds this up: no event at or above it is
- * deleted, whatever the limits say. Move it behind you as you take snapshots of your state.
+ * are kept. The retention floor, an event id, protects events from this: none at or above it is
+ * deleted, whatever the limits say. Raise it as you take snapshots of your state.
  * @{
  */
 
@@ -669,7 +669,8 @@ fs_wal_status fs_wal_set_retention_floor(struct fs_wal *wal, uint64_t event_id);
  * @defgroup wal_reading 8. Reading
  *
  * A reader is a place in a log. It gives the events in order, from the oldest that is kept, and
- * may be used while this process or another writes the log. Every block is verified as it is read.
+ * may be used while this process or another writes the log. Every block is verified before its
+ * events are given.
  * @{
  */
 

@@ -111,6 +111,30 @@ fn everything_declared_is_documented() {
     assert!(found.len() > 200, "{}: {found:?}", found.len());
 }
 
+/// A reader of the header meets each constant before the functions whose comments name it.
+#[test]
+fn constants_stand_before_the_functions_that_name_them() {
+    let (text, mut defined, mut named) = (header(), BTreeSet::new(), BTreeSet::new());
+    let mut checked = 0;
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix("///") {
+            let words = comment.split(|c: char| !c.is_alphanumeric() && c != '_');
+            named.extend(words.filter(|word| word.starts_with("FS_WAL_") && !word.ends_with('_')));
+        } else if let Some(constant) = line.strip_prefix("#define ") {
+            defined.extend(constant.split(' ').next());
+            named.clear();
+        } else if line.starts_with("typedef ") {
+            named.clear();
+        } else if line.contains("fs_wal_") && line.contains('(') && !line.starts_with(' ') {
+            let late: Vec<_> = named.difference(&defined).collect();
+            assert!(late.is_empty(), "{late:?} after {line}");
+            checked += named.len();
+            named.clear();
+        }
+    }
+    assert!(checked > 50, "only {checked} names were found");
+}
+
 #[test]
 fn no_line_is_longer_than_100_columns() {
     let text = header();

@@ -25,7 +25,7 @@ pub struct WalRecoveryReport {
     pub hot_segments: u32,
     /// Cold (compressed) segments.
     pub cold_segments: u32,
-    /// 0.
+    /// Always 0.
     pub reserved: u32,
     /// How often this log has been opened for writing, this time included.
     pub generation: u64,
