@@ -10,11 +10,11 @@ use crate::directory::{
     find_active, load_identity, load_meta, ActiveDirectory, Identity, Inventory,
 };
 use crate::error::{Cause, Error, Place, Result};
-use crate::format::{file_name, BlockHeader, Layout, MetaState, RequestEvent, SegmentHeader};
+use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, MAX_EVENT_ID};
 use crate::segment::{
     begins_among, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, other_index,
-    read_header, Cursor, Damage, FrameContent, HeaderState, MemoryCursor, Site, Step,
+    read_header, Cursor, FrameContent, HeaderState, Site,
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
@@ -27,13 +27,9 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 pub struct Segment {
     /// Its number.
     pub index: u32,
-    walk: Walk,
+    /// The walk through it.
+    pub cursor: Cursor,
     found: FoundAs,
-}
-
-enum Walk {
-    Disk(Box<Cursor>),
-    Memory(MemoryCursor),
 }
 
 /// What was there when the segment was found. As long as it is still so, it is read from where it was
@@ -50,77 +46,6 @@ enum Found {
     Nowhere,
     /// The writer is changing it.
     Moving,
-}
-
-impl Segment {
-    /// Reads the next block and adds its events from the id `from` on.
-    pub fn step(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Result<Step> {
-        match &mut self.walk {
-            Walk::Disk(cursor) => cursor.step(from, events),
-            Walk::Memory(cursor) => Ok(cursor.step(from, events)),
-        }
-    }
-
-    /// The first event's id, by the header or the first slot; 0 = no events.
-    pub fn first_event_id(&self) -> Result<u64> {
-        match &self.walk {
-            Walk::Disk(cursor) => cursor.first_event_id(),
-            Walk::Memory(cursor) => Ok(cursor.first_event_id()),
-        }
-    }
-
-    /// The last event read, or the last one before the segment.
-    pub fn last_event_id(&self) -> u64 {
-        match &self.walk {
-            Walk::Disk(cursor) => cursor.last_event_id(),
-            Walk::Memory(cursor) => cursor.last_event_id(),
-        }
-    }
-
-    /// Whether the segment was closed when it was found.
-    pub fn is_closed(&self) -> bool {
-        self.on_disk().is_some_and(Cursor::is_closed)
-    }
-
-    /// Whether it is open, and read from its disk file.
-    pub fn is_open_on_disk(&self) -> bool {
-        self.on_disk().is_some_and(|cursor| !cursor.is_closed())
-    }
-
-    /// Whether the log may yet go on in it: it is closed, hot and not full.
-    pub fn has_room(&self) -> bool {
-        self.on_disk().is_some_and(Cursor::has_room)
-    }
-
-    /// Whether something is wrong with it, as far as that is known.
-    pub fn is_damaged(&self) -> bool {
-        self.on_disk().is_some_and(Cursor::is_damaged)
-    }
-
-    /// Whether [`Segment::take_damage`] has something.
-    pub fn has_damage(&self) -> bool {
-        self.on_disk().is_some_and(Cursor::has_damage)
-    }
-
-    /// The next damage of the segment that was not taken yet.
-    pub fn take_damage(&mut self) -> Option<Damage> {
-        match &mut self.walk {
-            Walk::Disk(cursor) => cursor.take_damage(),
-            Walk::Memory(_) => None,
-        }
-    }
-
-    /// Whether events appended later can be read from here, without finding the segment anew.
-    pub fn is_live(&self) -> bool {
-        matches!(self.walk, Walk::Memory(_))
-    }
-
-    fn on_disk(&self) -> Option<&Cursor> {
-        match &self.walk {
-            Walk::Disk(cursor) => Some(cursor),
-            Walk::Memory(_) => None,
-        }
-    }
 }
 
 /// How segments are read.
@@ -233,7 +158,7 @@ impl LogFiles {
             return self.find_open(site, file, header, floor);
         }
         let cursor = Cursor::hot(site, Arc::clone(&file), closed, floor, self.verifies())?;
-        Ok(on_disk(index, cursor, FoundAs { header: Some((file, header)), identity: None }))
+        Ok(here(index, cursor, FoundAs { header: Some((file, header)), identity: None }))
     }
 
     /// A segment whose header counts nothing: in memory if its log is in this boot's, else on disk.
@@ -247,7 +172,8 @@ impl LogFiles {
         let index = site.index;
         let identity = load_identity(&*self.wal)?;
         if let Some(active) = self.active_file(&identity, index)? {
-            return in_memory(index, active, floor, identity);
+            let found = FoundAs { header: None, identity: Some(identity) };
+            return Ok(here(index, Cursor::memory(site, active, floor)?, found));
         }
         let durable_id = self.durable_id_from(index)?;
         let closed_later = index.checked_add(1).map_or(Ok(false), |next| self.is_closed(next))?;
@@ -262,7 +188,7 @@ impl LogFiles {
         }
         let cursor = Cursor::open(site, Arc::clone(&file), durable_id, floor)?;
         let found = FoundAs { header: Some((file, header)), identity: Some(identity) };
-        Ok(on_disk(index, cursor, found))
+        Ok(here(index, cursor, found))
     }
 
     /// A segment to be read around its damage. Of two files the hot one is taken, unless neither its
@@ -279,12 +205,13 @@ impl LogFiles {
         if !header.is_some_and(|header| header.is_closed()) {
             let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
             if let Some(active) = self.active_file(&now, index).ok().flatten() {
-                return in_memory(index, active, floor, now);
+                let found = FoundAs { header: None, identity: Some(now) };
+                return Ok(here(index, Cursor::memory(self.site(index), active, floor)?, found));
             }
             identity = Some(now);
         }
         let cursor = self.salvage_hot(index, Arc::clone(&file), read, floor)?;
-        Ok(on_disk(index, cursor, FoundAs { header: Some((file, header)), identity }))
+        Ok(here(index, cursor, FoundAs { header: Some((file, header)), identity }))
     }
 
     fn cold(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
@@ -292,7 +219,7 @@ impl LogFiles {
             How::Salvage => self.salvage_cold(index, file, floor)?,
             _ => Cursor::cold(self.cold_site(index), file, floor, self.verifies())?,
         };
-        Ok(on_disk(index, cursor, FoundAs::default()))
+        Ok(here(index, cursor, FoundAs::default()))
     }
 
     /// A salvaging walk through a hot segment's file on disk.
@@ -436,7 +363,8 @@ impl LogFiles {
         durable_id(self.meta()?, later.map(|name| self.wal.open(&name, Open::Read)))
     }
 
-    fn site(&self, index: u32) -> Site {
+    /// A hot segment, for messages.
+    pub(super) fn site(&self, index: u32) -> Site {
         Site { index, name: self.path_of(index).display().to_string() }
     }
 
@@ -445,12 +373,6 @@ impl LogFiles {
     }
 }
 
-fn on_disk(index: u32, cursor: Cursor, found: FoundAs) -> Found {
-    Found::Here(Box::new(Segment { index, walk: Walk::Disk(Box::new(cursor)), found }))
-}
-
-fn in_memory(index: u32, file: Arc<dyn File>, floor: u64, identity: Identity) -> Result<Found> {
-    let walk = Walk::Memory(MemoryCursor::new(file, floor)?);
-    let found = FoundAs { header: None, identity: Some(identity) };
-    Ok(Found::Here(Box::new(Segment { index, walk, found })))
+fn here(index: u32, cursor: Cursor, found: FoundAs) -> Found {
+    Found::Here(Box::new(Segment { index, cursor, found }))
 }

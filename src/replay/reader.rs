@@ -152,7 +152,7 @@ impl Reader {
             let mut probe = middle;
             let first = loop {
                 match self.files.open_segment(indexes[probe], 0) {
-                    Ok(Some(segment)) => break Some((segment.first_event_id()?, segment)),
+                    Ok(Some(segment)) => break Some((segment.cursor.first_event_id()?, segment)),
                     // Retention removes the oldest, as much as it wants.
                     Ok(None) => {}
                     Err(error) if self.salvages || error.cause() == Some(Cause::Corrupt) => {}
@@ -165,7 +165,7 @@ impl Reader {
             };
             match first {
                 Some((first, segment)) if first != 0 && first <= event_id => {
-                    best = Some((probe, first - 1, segment.is_closed()));
+                    best = Some((probe, first - 1, segment.cursor.is_closed()));
                     low = probe + 1;
                 }
                 _ => high = middle,
@@ -180,10 +180,10 @@ impl Reader {
                 Err(_) if self.salvages => break,
                 Err(error) => return Err(error),
             };
-            closed = before.is_closed();
+            closed = before.cursor.is_closed();
             if !closed {
                 at -= 1;
-                floor = before.first_event_id()?.saturating_sub(1);
+                floor = before.cursor.first_event_id()?.saturating_sub(1);
             }
         }
         Ok((Some(indexes[at]), floor))
@@ -204,15 +204,15 @@ impl Reader {
                 self.enter(&mut looks)?;
                 continue;
             };
-            match segment.step(self.from, &mut self.events) {
+            match segment.cursor.step(self.from, &mut self.events) {
                 Ok(Step::Block) => {
-                    self.from = self.from.max(segment.last_event_id() + 1);
+                    self.from = self.from.max(segment.cursor.last_event_id() + 1);
                 }
                 // The end is met again once the damage is reported.
-                Ok(Step::Complete | Step::End) if segment.has_damage() => {}
+                Ok(Step::Complete | Step::End) if segment.cursor.has_damage() => {}
                 Ok(Step::Complete) => self.leave(&mut looks)?,
                 Ok(Step::End) => {
-                    let end = segment.last_event_id();
+                    let end = segment.cursor.last_event_id();
                     self.stop_at(end, &mut looks)?;
                 }
                 Err(error) => {
@@ -230,7 +230,7 @@ impl Reader {
     /// together with it are given out after it.
     fn report_damage(&mut self, looks: &mut u32) -> Result<()> {
         loop {
-            let damage = self.segment.as_mut().and_then(|segment| segment.take_damage());
+            let damage = self.segment.as_mut().and_then(|segment| segment.cursor.take_damage());
             let (Some(damage), Some(segment)) = (damage, &self.segment) else { return Ok(()) };
             if !self.is_news(&damage) {
                 continue;
@@ -311,9 +311,9 @@ impl Reader {
     /// Goes on behind a segment that is read to its end.
     fn leave(&mut self, looks: &mut u32) -> Result<()> {
         let Some(segment) = &self.segment else { return Ok(()) };
-        let end = segment.last_event_id();
+        let end = segment.cursor.last_event_id();
         let Some(next) = segment.index.checked_add(1) else { return self.stop_at(end, looks) };
-        if segment.has_room() {
+        if segment.cursor.has_room() {
             // A log that was shut down goes on in its last segment. So a segment behind one with
             // room counts only if it holds events and the one before has not changed meanwhile.
             if !self.has_events_from(next)? {
@@ -335,7 +335,9 @@ impl Reader {
         for &later in self.files.indexes()?.iter().filter(|&&other| other >= index) {
             match self.files.open_segment(later, 0) {
                 // A salvaging reader enters a damaged segment and reports the damage.
-                Ok(Some(segment)) if segment.first_event_id()? != 0 || segment.is_damaged() => {
+                Ok(Some(segment))
+                    if segment.cursor.first_event_id()? != 0 || segment.cursor.is_damaged() =>
+                {
                     return Ok(true);
                 }
                 Ok(_) => {}

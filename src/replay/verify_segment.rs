@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::directory::{load_identity, Identity};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, RequestEvent, SegmentHeader};
-use crate::segment::{read_header, Cursor, MemoryCursor, Seen, Step};
+use crate::segment::{read_header, Cursor, Seen, Step};
 use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
 use crate::storage::{File, Open};
 
@@ -190,7 +190,7 @@ fn look_at_open(
         }
         if let Some(memory) = &mut memory {
             in_memory.clear();
-            memory.step(0, &mut in_memory);
+            memory.step(0, &mut in_memory)?;
             contradicts |= !in_memory.starts_with(&on_disk);
             add_events(&mut more, in_memory.get(on_disk.len()..).unwrap_or_default());
         }
@@ -214,7 +214,7 @@ fn look_at_open(
     };
     let end = loop {
         in_memory.clear();
-        match memory.step(0, &mut in_memory) {
+        match memory.step(0, &mut in_memory)? {
             Step::Block => add_events(&mut more, &in_memory),
             end => break end,
         }
@@ -240,9 +240,9 @@ fn open_memory(
     identity: &Identity,
     before: Before,
     looked: &mut Looked,
-) -> Result<Option<MemoryCursor>> {
+) -> Result<Option<Cursor>> {
     match files.active_file(identity, index) {
-        Ok(Some(file)) => Ok(Some(MemoryCursor::new(file, before.floor)?)),
+        Ok(Some(file)) => Ok(Some(Cursor::memory(files.site(index), file, before.floor)?)),
         Ok(None) => Ok(None),
         Err(error) if error.cause() == Some(Cause::Permission) => Ok(None),
         Err(error) => {

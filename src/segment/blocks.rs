@@ -8,6 +8,7 @@ use crate::storage::File;
 
 use super::file::first_slot;
 use super::frame::FrameContent;
+use super::memory::Memory;
 
 /// Blocks read at a time from a closed segment: they are still in the cache when they are hashed.
 const BLOCKS_PER_READ: u32 = 16;
@@ -18,6 +19,8 @@ pub enum Source {
     File(Arc<dyn File>),
     /// A cold segment.
     Frame(Box<FrameContent>),
+    /// An active segment.
+    Memory(Memory),
 }
 
 /// The block that a walk stands at.
@@ -35,7 +38,7 @@ pub struct Blocks {
 impl Blocks {
     /// The blocks of a source, none of them loaded.
     pub fn new(source: Source) -> Self {
-        Blocks { source, buffer: vec![0; BLOCK_SIZE], start: 0, loaded: 0, at: 0 }
+        Blocks { source, buffer: Vec::new(), start: 0, loaded: 0, at: 0 }
     }
 
     /// Makes `block` the current one. Returns its bytes in the source: fewer than a block's at the
@@ -48,17 +51,21 @@ impl Blocks {
             return Ok(BLOCK_SIZE);
         }
         (self.start, self.loaded, self.at) = (block, 0, 0);
+        let blocks = match &self.source {
+            Source::File(_) => BLOCKS_PER_READ.min(ahead_to - block) as usize,
+            Source::Frame(_) | Source::Memory(_) => 1,
+        };
+        self.buffer.resize(self.buffer.len().max(blocks * BLOCK_SIZE), 0);
         let offset = Layout::block_offset(block);
         let read = match &mut self.source {
             Source::File(file) => {
-                let blocks = BLOCKS_PER_READ.min(ahead_to - block) as usize;
-                let len = self.buffer.len().max(blocks * BLOCK_SIZE);
-                self.buffer.resize(len, 0);
                 // A bad sector further on must not hide the block that comes next.
                 file.read_at(&mut self.buffer[..blocks * BLOCK_SIZE], offset)
                     .or_else(|_| file.read_at(&mut self.buffer[..BLOCK_SIZE], offset))
             }
             Source::Frame(content) => Ok(content.read_at(&mut self.buffer[..BLOCK_SIZE], offset)),
+            // Its events are read one by one, while they are written.
+            Source::Memory(_) => Ok(0),
         };
         self.loaded = *read.as_ref().unwrap_or(&0);
         let whole = self.loaded.min(BLOCK_SIZE);
@@ -71,18 +78,19 @@ impl Blocks {
         &self.buffer[self.at..self.at + BLOCK_SIZE]
     }
 
-    /// What stands as an id in the first slot of a hot segment; 0 = no events.
+    /// What stands as an id in the first slot; 0 = no events, and so it is for a cold segment.
     pub fn first_slot(&self) -> Result<u64> {
         match &self.source {
             Source::File(file) => first_slot(&**file),
             Source::Frame(_) => Ok(0),
+            Source::Memory(memory) => Ok(memory.first_slot()),
         }
     }
 
     /// Where in the file the bytes at `offset` of the segment are.
     pub fn file_offset(&self, offset: u64) -> u64 {
         match &self.source {
-            Source::File(_) => offset,
+            Source::File(_) | Source::Memory(_) => offset,
             Source::Frame(content) => content.file_offset_of(offset),
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::format::{BlockHeader, Layout, RequestEvent, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
-use crate::format::{MAX_BLOCKS, MAX_EVENT_ID, SEGMENT_HEADER_SIZE};
+use crate::format::{MAX_BLOCKS, SEGMENT_HEADER_SIZE};
 use crate::storage::File;
 
 use super::blocks::{events_of, first_id_of, Blocks, Source};
@@ -68,10 +68,10 @@ pub struct Cursor {
     /// Stops at damage.
     pub(super) strict: bool,
     /// Checks the checksums of events.
-    checksums: bool,
+    pub(super) checksums: bool,
     /// The header of a closed segment, as long as it can be trusted.
-    header: Option<SegmentHeader>,
-    has_room: bool,
+    pub(super) header: Option<SegmentHeader>,
+    pub(super) has_room: bool,
     /// The file holds whole blocks and nothing else.
     pub(super) is_exact: bool,
     /// The next block, and the one to stop before.
@@ -82,7 +82,7 @@ pub struct Cursor {
     pub(super) last_event_id: u64,
     pub(super) seen: Seen,
     pub(super) findings: Findings,
-    end: Option<Step>,
+    pub(super) end: Option<Step>,
 }
 
 impl Cursor {
@@ -122,35 +122,6 @@ impl Cursor {
         Self::new(site, source, Authority::Header, floor).strict(header, verify)
     }
 
-    /// A salvaging walk through a hot segment that is closed, or was.
-    pub fn salvage_hot(
-        site: Site,
-        file: Arc<dyn File>,
-        header: Result<Option<SegmentHeader>>,
-        floor: u64,
-    ) -> Result<Self> {
-        let layout = Layout::of_file(file.size()?);
-        let mut walk = Self::new(site, Source::File(file), Authority::Header, floor);
-        walk.block_limit = layout.blocks;
-        walk.has_room = matches!(&header, Ok(Some(h)) if h.event_count < layout.capacity());
-        match header {
-            // One that says that it is open is not right either.
-            Ok(header) => walk.take_header(header.filter(|header| header.is_closed())),
-            Err(error) => walk.miss_header(error),
-        }
-        Ok(walk)
-    }
-
-    /// A salvaging walk through a cold segment.
-    pub fn salvage_cold(site: Site, file: Arc<dyn File>, floor: u64) -> Result<Self> {
-        let mut content = Box::new(FrameContent::open_doubting(file)?);
-        let header = content.header_despite_faults();
-        let mut walk = Self::new(site, Source::Frame(content), Authority::Header, floor);
-        walk.report_faults_before(0);
-        walk.take_header(header.filter(SegmentHeader::is_closed));
-        Ok(walk)
-    }
-
     pub(super) fn new(site: Site, source: Source, authority: Authority, floor: u64) -> Self {
         Cursor {
             site,
@@ -188,39 +159,13 @@ impl Cursor {
         Err(self.site.damaged(0, (first, last), what))
     }
 
-    /// Trusts the header of a closed segment, if that is possible.
-    fn take_header(&mut self, header: Option<SegmentHeader>) {
-        let Some(header) = header else { return self.doubt_header("the header is not valid") };
-        let ids = (header.first_event_id, header.last_event_id);
-        if HeaderState::of(Some(header), self.site.index) == HeaderState::OtherIndex {
-            self.report(DamageKind::Misnamed, 0, ids, &other_index(&header));
-            self.end = Some(Step::Complete);
-        } else if !header.is_consistent() {
-            self.doubt_header("the header's counts and event ids do not fit together");
-        } else {
-            self.block_limit = header.block_count;
-            self.header = Some(header);
-        }
-    }
-
-    /// Reports that the segment's header is wrong; the blocks speak for themselves.
-    pub fn doubt_header(&mut self, what: &str) {
-        self.report(DamageKind::SegmentHeader, 0, (0, 0), what);
-        self.header = None;
-    }
-
-    /// Reports that the segment's header cannot be read.
-    pub fn miss_header(&mut self, error: Error) {
-        let damage = self.damage(DamageKind::Unreadable, 0, (0, 0), "cannot be read");
-        self.findings.report(Damage { error: Some(error), ..damage });
-    }
-
     /// The first event's id, by a header that is right or, in an open segment, by what stands in the
     /// first slot; 0 = none or, when salvaging, not known.
     pub fn first_event_id(&self) -> Result<u64> {
         match (&self.header, &self.blocks.source, self.end) {
             (Some(header), ..) => Ok(header.first_event_id),
             (None, Source::File(_), _) if self.strict => self.blocks.first_slot(),
+            (None, Source::Memory(memory), _) => Ok(memory.first_slot()),
             (None, Source::File(file), None) => {
                 let mut bytes = [0; BLOCK_HEADER_SIZE + EVENT_SIZE];
                 let read = file.read_at(&mut bytes, Layout::block_offset(0)).unwrap_or(0);
@@ -255,6 +200,16 @@ impl Cursor {
         self.authority == Authority::Header
     }
 
+    /// Whether it is open, and read from its disk file.
+    pub fn is_open_on_disk(&self) -> bool {
+        !self.is_closed() && !self.is_live()
+    }
+
+    /// Whether events appended later can be read from here, without finding the segment anew.
+    pub fn is_live(&self) -> bool {
+        matches!(self.blocks.source, Source::Memory(_))
+    }
+
     /// Whether the log may yet go on in it: it is closed, hot and not full.
     pub fn has_room(&self) -> bool {
         self.has_room
@@ -278,7 +233,7 @@ impl Cursor {
     /// What was seen so far.
     pub fn seen(&self) -> Seen {
         let bytes = match &self.blocks.source {
-            Source::File(_) => self.seen.bytes,
+            Source::File(_) | Source::Memory(_) => self.seen.bytes,
             Source::Frame(content) => content.file_size(),
         };
         Seen { bytes, ..self.seen }
@@ -297,6 +252,9 @@ impl Cursor {
     pub fn step(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Result<Step> {
         if let Some(end) = self.end {
             return Ok(end);
+        }
+        if self.is_live() {
+            return Ok(self.memory_block(from, events));
         }
         if self.block == self.block_limit {
             return self.finish();
@@ -389,30 +347,6 @@ impl Cursor {
         (self.last_event_id + 1, self.header.map_or(0, |header| header.last_event_id))
     }
 
-    fn bad_block(&mut self, bad: BadBlock) {
-        let offset = Layout::block_offset(self.block);
-        let from = self.last_event_id + 1;
-        let known = bad.header.filter(|header| header.first_event_id >= from);
-        if !self.findings.blame_frame(&self.site, offset, BLOCK_SIZE as u64, from) {
-            if let Some(header) = known {
-                self.close_pending(header.first_event_id - 1);
-            }
-            if let Some(header) = bad.header {
-                let ids = (header.first_event_id, header.last_event_id);
-                self.report(bad.kind, offset, ids, bad.what);
-            } else {
-                let first_id = first_id_of(self.blocks.bytes());
-                let looks_used = first_id >= from && first_id <= MAX_EVENT_ID;
-                let damage = self.damage(bad.kind, offset, (from, 0), bad.what);
-                self.findings.pend(Damage { error: bad.error, ..damage }, looks_used);
-            }
-        }
-        self.chained = bad.header.map(|header| header.chained_checksum);
-        if let Some(header) = known {
-            self.last_event_id = header.last_event_id.min(MAX_EVENT_ID);
-        }
-    }
-
     /// Adds the first `count` events of the block, with these first and last ids.
     pub(super) fn give(
         &mut self,
@@ -460,67 +394,9 @@ impl Cursor {
         Ok(end)
     }
 
-    /// Whether this is the end of a closed segment. It is not when its header turns out to be wrong.
-    fn finish_closed(&mut self) -> bool {
-        if self.strict {
-            return true;
-        }
-        let Some(header) = self.header else {
-            self.findings.end_of_file();
-            return true;
-        };
-        self.close_pending(header.last_event_id);
-        if !self.findings.any() && !self.agrees_with(&header) {
-            self.doubt_header("the header does not say what its blocks do");
-            self.block_limit = match &self.blocks.source {
-                Source::File(file) => {
-                    file.size().map_or(self.block, |size| Layout::of_file(size).blocks)
-                }
-                Source::Frame(_) => MAX_BLOCKS,
-            };
-            return false;
-        }
-        self.last_event_id = self.last_event_id.max(header.last_event_id);
-        true
-    }
-
-    fn agrees_with(&self, header: &SegmentHeader) -> bool {
-        self.seen.events == u64::from(header.event_count)
-            && self.seen.first_event_id == header.first_event_id
-            && (self.last_event_id == header.last_event_id || header.event_count == 0)
-            && self.chained == Some(header.last_chained_checksum)
-    }
-
-    pub(super) fn close_pending(&mut self, last: u64) {
-        self.last_event_id = self.last_event_id.max(self.findings.close(last));
-    }
-
-    pub(super) fn report(&mut self, kind: DamageKind, offset: u64, ids: (u64, u64), what: &str) {
-        self.findings.report(self.damage(kind, offset, ids, what));
-    }
-
-    pub(super) fn damage(
-        &self,
-        kind: DamageKind,
-        offset: u64,
-        event_ids: (u64, u64),
-        what: &str,
-    ) -> Damage {
-        Damage {
-            kind,
-            segment_index: Some(self.site.index),
-            path: self.site.name.clone(),
-            offset,
-            file_offset: self.blocks.file_offset(offset),
-            event_ids,
-            what: what.to_owned(),
-            error: None,
-        }
-    }
-
     /// Takes note of what is wrong with the frame, as far as it was read. A strict walk fails with it:
     /// what is behind the frame harms nothing in it.
-    fn pull_faults(&mut self, ids: (u64, u64)) -> Result<()> {
+    pub(super) fn pull_faults(&mut self, ids: (u64, u64)) -> Result<()> {
         let Source::Frame(content) = &mut self.blocks.source else { return Ok(()) };
         while let Some(fault) = content.take_fault() {
             if !self.strict {
@@ -530,15 +406,6 @@ impl Cursor {
             }
         }
         Ok(())
-    }
-
-    /// Reports what is wrong with the frame before `end` and has cost no event.
-    fn report_faults_before(&mut self, end: u64) {
-        if !self.strict {
-            let pulled = self.pull_faults((0, 0));
-            debug_assert!(pulled.is_ok(), "only a strict walk fails");
-            self.findings.report_faults(&self.site, end);
-        }
     }
 }
 

@@ -7,66 +7,74 @@ use crate::error::Result;
 use crate::format::{Layout, RequestEvent, EVENTS_PER_BLOCK, EVENT_SIZE, MAX_EVENT_ID};
 use crate::storage::{File, Mapping};
 
-use super::cursor::Step;
+use super::blocks::Source;
+use super::cursor::{Authority, Cursor, Step};
+use super::damage::Site;
 
-/// A walk through an active segment.
-pub struct MemoryCursor {
+/// An active segment's file, mapped.
+pub struct Memory {
     /// The file with its shared lock: as long as it is held, the writer does not use it again.
     _file: Arc<dyn File>,
     mapping: Mapping,
     layout: Layout,
-    /// Events read.
-    read: u32,
-    last_event_id: u64,
 }
 
-impl MemoryCursor {
-    /// A walk through the segment in a file that the caller has locked; its events must be above
-    /// `floor`.
-    pub fn new(file: Arc<dyn File>, floor: u64) -> Result<Self> {
+impl Memory {
+    /// What stands as an id in the first slot; 0 = no events.
+    pub fn first_slot(&self) -> u64 {
+        match self.layout.blocks {
+            0 => 0,
+            _ => self.mapping.load_word(Layout::event_offset(0) as usize),
+        }
+    }
+
+    /// The committed event in a slot, if its id is above `floor`.
+    fn event(&self, slot: u32, floor: u64) -> Option<RequestEvent> {
+        let offset = Layout::event_offset(slot) as usize;
+        // The id with acquire ordering, before the rest: it is stored last, so the other 56 bytes
+        // are the ones that belong to it.
+        let id = self.mapping.load_word(offset);
+        if id <= floor || id > MAX_EVENT_ID {
+            return None;
+        }
+        let mut bytes = [0; EVENT_SIZE];
+        self.mapping.load(offset, &mut bytes);
+        Some(RequestEvent::decode(&bytes))
+    }
+}
+
+impl Cursor {
+    /// A walk through an active segment, in a file that the caller has locked.
+    pub fn memory(site: Site, file: Arc<dyn File>, floor: u64) -> Result<Self> {
         let layout = Layout::of_file(file.size()?);
         let mapping = file.map(layout.file_size(), false)?;
-        Ok(MemoryCursor { _file: file, mapping, layout, read: 0, last_event_id: floor })
-    }
-
-    /// What stands as an id in the first slot; 0 = no events.
-    pub fn first_event_id(&self) -> u64 {
-        if self.layout.blocks == 0 {
-            return 0;
-        }
-        self.mapping.load_word(Layout::event_offset(0) as usize)
-    }
-
-    /// The last event read, or the floor.
-    pub fn last_event_id(&self) -> u64 {
-        self.last_event_id
+        let source = Source::Memory(Memory { _file: file, mapping, layout });
+        let authority = Authority::Events { durable_id: 0, goes_on: false };
+        Ok(Cursor { block_limit: layout.blocks, ..Self::new(site, source, authority, floor) })
     }
 
     /// Reads what is committed in the current block and adds its events from the id `from` on.
-    pub fn step(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Step {
-        if self.read == self.layout.capacity() {
+    pub(super) fn memory_block(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Step {
+        let Source::Memory(memory) = &self.blocks.source else { return Step::End };
+        let begin = self.seen.events as u32;
+        if begin == memory.layout.capacity() {
             return Step::Complete;
         }
-        let before = self.read;
-        let in_block = EVENTS_PER_BLOCK as u32 - self.read % EVENTS_PER_BLOCK as u32;
-        for _ in 0..in_block {
-            let offset = Layout::event_offset(self.read) as usize;
-            // The id with acquire ordering, before the rest: it is stored last, so the other 56
-            // bytes are the ones that belong to it.
-            let id = self.mapping.load_word(offset);
-            if id <= self.last_event_id || id > MAX_EVENT_ID {
+        let end = (begin / EVENTS_PER_BLOCK as u32 + 1) * EVENTS_PER_BLOCK as u32;
+        debug_assert!(end <= memory.layout.capacity());
+        let mut slot = begin;
+        while let Some(event) = memory.event(slot, self.last_event_id) {
+            self.last_event_id = event.event_id;
+            if event.event_id >= from {
+                events.push(event);
+            }
+            slot += 1;
+            if slot == end {
                 break;
             }
-            if id >= from {
-                let mut bytes = [0; EVENT_SIZE];
-                self.mapping.load(offset, &mut bytes);
-                events.push(RequestEvent::decode(&bytes));
-            }
-            self.last_event_id = id;
-            self.read += 1;
         }
-        debug_assert!(self.read <= self.layout.capacity());
-        if self.read > before {
+        self.seen.events = u64::from(slot);
+        if slot > begin {
             Step::Block
         } else {
             Step::End

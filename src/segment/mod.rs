@@ -4,7 +4,8 @@
 //! In reading order: `header` (what a file's header says of it), `file` (questions to a file as a
 //! whole), `blocks` (its blocks, out of a file or of an LZ4 frame, `frame`), `memory` (the events of
 //! an active segment), `check` (a sealed block against its header and the chain), `cursor` (block by
-//! block, with `open` for segments that are not closed, `cpp` for those that the C++ recorder has open). `damage` is what a cursor reports, and
+//! block; its parts for segments that are not closed, `open` and `memory`, and for damage, `salvage`).
+//! `cpp` knows the open segments of the C++ recorder. `damage` is what a cursor reports, and
 //! `findings` what it has found so far.
 //!
 //! A cursor is one thread's; it holds the file and its place: block, last event, chained checksum.
@@ -20,6 +21,7 @@ mod frame;
 mod header;
 mod memory;
 mod open;
+mod salvage;
 
 pub use cpp::{is_reopened_by_cpp, is_unfinished_by_cpp};
 pub use cursor::{Cursor, Seen, Step};
@@ -29,4 +31,3 @@ pub use file::{
 };
 pub use frame::FrameContent;
 pub use header::{closed, closed_header, cold_header, other_index, read_header, HeaderState};
-pub use memory::MemoryCursor;

@@ -17,11 +17,11 @@ impl Reader {
         };
         let mut overlap = None;
         if let Some(segment) = &self.segment {
-            if durable_id <= end && segment.is_open_on_disk() {
+            if durable_id <= end && segment.cursor.is_open_on_disk() {
                 overlap = self.files.overlap(segment.index, self.floor, end)?;
             }
             let unchanged = self.files.is_unchanged(segment)?;
-            if !unchanged || !segment.is_live() {
+            if !unchanged || !segment.cursor.is_live() {
                 // The next call finds it again, and passes over what was read of it.
                 self.segment = None;
             }
@@ -61,7 +61,7 @@ impl Reader {
         while let Some(&oldest) = self.files.indexes()?.first() {
             next_index = Some(oldest);
             if let Ok(Some(segment)) = self.files.open_segment(oldest, self.floor) {
-                first = segment.first_event_id().unwrap_or(0);
+                first = segment.cursor.first_event_id().unwrap_or(0);
                 if first != 0 {
                     self.segment = Some(segment);
                     break;
