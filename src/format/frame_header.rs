@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh32::xxh32;
 
-use super::{le_u32, le_u64};
+use super::primitives::{le_u32, le_u64};
 
 /// The longest frame header there is, without a dictionary.
 pub const MAX_FRAME_HEADER_SIZE: usize = 15;

@@ -8,8 +8,10 @@
 //! blocks that a header of their own contradicts: those are damaged, or another block was put in
 //! their place. Beyond that id only events count that a valid block header's checksum covers.
 
-use super::{le_u64, xxh64, BlockHeader, MAX_EVENT_ID};
-use super::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use super::primitives::le_u64;
+use super::primitives::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK};
+use super::EVENT_SIZE;
+use super::{xxh64, BlockHeader, MAX_EVENT_ID};
 
 /// Which of the two rules holds for a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,6 @@ use crate::storage::{PosixStorage, Storage};
 
 use super::log_files::{How, LogFiles, Segment};
 
-mod end;
-
 /// How often in a row the files may contradict each other before that counts: a listing is not a
 /// snapshot, and the writer goes on meanwhile.
 const LOOKS: u32 = 10;
@@ -33,17 +31,17 @@ pub struct ReaderOptions {
 ///
 /// The segment it stands in is held: what retention deletes meanwhile can be read to its end.
 pub struct Reader {
-    files: LogFiles,
-    segment: Option<Box<Segment>>,
+    pub(super) files: LogFiles,
+    pub(super) segment: Option<Box<Segment>>,
     /// The segment to open when none is; `None` = the oldest there is.
-    next_index: Option<u32>,
+    pub(super) next_index: Option<u32>,
     /// The last event before that segment, as far as it is known.
-    floor: u64,
+    pub(super) floor: u64,
     /// Events below this id are passed over: they were read already, or a seek went past them.
-    from: u64,
+    pub(super) from: u64,
     events: Vec<RequestEvent>,
     given: usize,
-    salvages: bool,
+    pub(super) salvages: bool,
     /// The last damage that was reported. Damage to events below `sought` is not reported.
     reported: Option<(u32, u64, DamageKind)>,
     sought: u64,
@@ -349,7 +347,7 @@ impl Reader {
     }
 }
 
-fn look_again(files: &LogFiles, looks: &mut u32) -> bool {
+pub(super) fn look_again(files: &LogFiles, looks: &mut u32) -> bool {
     *looks += 1;
     if *looks > 1 {
         files.pause();

@@ -4,12 +4,8 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::format::{Layout, RequestEvent, EVENTS_PER_BLOCK, EVENT_SIZE, MAX_EVENT_ID};
+use crate::format::{Layout, RequestEvent, EVENT_SIZE, MAX_EVENT_ID};
 use crate::storage::{File, Mapping};
-
-use super::blocks::Source;
-use super::cursor::{Authority, Cursor, Step};
-use super::damage::Site;
 
 /// An active segment's file, mapped.
 pub struct Memory {
@@ -20,6 +16,18 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// The segment in a file that the caller has locked.
+    pub fn new(file: Arc<dyn File>) -> Result<Self> {
+        let layout = Layout::of_file(file.size()?);
+        let mapping = file.map(layout.file_size(), false)?;
+        Ok(Memory { _file: file, mapping, layout })
+    }
+
+    /// What there is room for.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// What stands as an id in the first slot; 0 = no events.
     pub fn first_slot(&self) -> u64 {
         match self.layout.blocks {
@@ -29,7 +37,7 @@ impl Memory {
     }
 
     /// The committed event in a slot, if its id is above `floor`.
-    fn event(&self, slot: u32, floor: u64) -> Option<RequestEvent> {
+    pub fn event(&self, slot: u32, floor: u64) -> Option<RequestEvent> {
         let offset = Layout::event_offset(slot) as usize;
         // The id with acquire ordering, before the rest: it is stored last, so the other 56 bytes
         // are the ones that belong to it.
@@ -40,44 +48,5 @@ impl Memory {
         let mut bytes = [0; EVENT_SIZE];
         self.mapping.load(offset, &mut bytes);
         Some(RequestEvent::decode(&bytes))
-    }
-}
-
-impl Cursor {
-    /// A walk through an active segment, in a file that the caller has locked.
-    pub fn memory(site: Site, file: Arc<dyn File>, floor: u64) -> Result<Self> {
-        let layout = Layout::of_file(file.size()?);
-        let mapping = file.map(layout.file_size(), false)?;
-        let source = Source::Memory(Memory { _file: file, mapping, layout });
-        let authority = Authority::Events { durable_id: 0, goes_on: false };
-        Ok(Cursor { block_limit: layout.blocks, ..Self::new(site, source, authority, floor) })
-    }
-
-    /// Reads what is committed in the current block and adds its events from the id `from` on.
-    pub(super) fn memory_block(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Step {
-        let Source::Memory(memory) = &self.blocks.source else { return Step::End };
-        let begin = self.seen.events as u32;
-        if begin == memory.layout.capacity() {
-            return Step::Complete;
-        }
-        let end = (begin / EVENTS_PER_BLOCK as u32 + 1) * EVENTS_PER_BLOCK as u32;
-        debug_assert!(end <= memory.layout.capacity());
-        let mut slot = begin;
-        while let Some(event) = memory.event(slot, self.last_event_id) {
-            self.last_event_id = event.event_id;
-            if event.event_id >= from {
-                events.push(event);
-            }
-            slot += 1;
-            if slot == end {
-                break;
-            }
-        }
-        self.seen.events = u64::from(slot);
-        if slot > begin {
-            Step::Block
-        } else {
-            Step::End
-        }
     }
 }

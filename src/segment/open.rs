@@ -1,5 +1,5 @@
-//! The part of a walk that is for open segments: their events are found by the rules of
-//! `format::log_end`.
+//! The part of a walk that is for open segments. On disk their events are found by the rules of
+//! `format::log_end`; in the active directory ids rise, and the first one that does not is the end.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::storage::File;
 use super::blocks::{events_of, first_id_of, Source};
 use super::cursor::{Authority, Cursor, Step, WRONG_CHAIN};
 use super::damage::{Damage, DamageKind, Site};
+use super::memory::Memory;
 
 const WRONG_CHECKSUM: &str = "the block checksum does not match";
 const DURABLE_GONE: &str = "events that were durable are gone";
@@ -40,6 +41,43 @@ impl Cursor {
         walk.block_limit = layout.blocks;
         walk.is_exact = layout.is_exact(size);
         Ok(walk)
+    }
+
+    /// A walk through an active segment, in a file that the caller has locked.
+    pub fn memory(site: Site, file: Arc<dyn File>, floor: u64) -> Result<Self> {
+        let memory = Memory::new(file)?;
+        let layout = memory.layout();
+        let source = Source::Memory(memory);
+        let authority = Authority::Events { durable_id: 0, goes_on: false };
+        Ok(Cursor { block_limit: layout.blocks, ..Self::new(site, source, authority, floor) })
+    }
+
+    /// Reads what is committed in the current block and adds its events from the id `from` on.
+    pub(super) fn memory_block(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Step {
+        let Source::Memory(memory) = &self.blocks.source else { return Step::End };
+        let begin = self.seen.events as u32;
+        if begin == memory.layout().capacity() {
+            return Step::Complete;
+        }
+        let end = (begin / EVENTS_PER_BLOCK as u32 + 1) * EVENTS_PER_BLOCK as u32;
+        debug_assert!(end <= memory.layout().capacity());
+        let mut slot = begin;
+        while let Some(event) = memory.event(slot, self.last_event_id) {
+            self.last_event_id = event.event_id;
+            if event.event_id >= from {
+                events.push(event);
+            }
+            slot += 1;
+            if slot == end {
+                break;
+            }
+        }
+        self.seen.events = u64::from(slot);
+        if slot > begin {
+            Step::Block
+        } else {
+            Step::End
+        }
     }
 
     /// Looks at the current block.

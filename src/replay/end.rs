@@ -3,7 +3,7 @@
 use crate::error::{Cause, Error, Place, Result};
 use crate::format::MAX_EVENT_ID;
 
-use super::{look_again, Reader};
+use super::reader::{look_again, Reader};
 
 /// How often the oldest event behind a gap is looked for: retention may have deleted it meanwhile.
 const GAP_LOOKS: u32 = 200;
