@@ -230,7 +230,7 @@ fn a_filesystem_that_hangs_holds_up_only_its_own_logs() {
     alone(|place| {
         let device = |path: &Path| fs::metadata(path).unwrap().dev();
         if device(place.base()) == device(place.memory()) {
-            println!("skipped: there is but one filesystem");
+            common::skipped("there is but one filesystem");
             return;
         }
         let (hung, freed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -330,7 +330,7 @@ fn a_place_that_is_not_there_is_refused_and_nothing_is_changed() {
     alone(|place| {
         let mut set = rustix::thread::sched_getaffinity(None).unwrap();
         let Some(missing) = (0..64).find(|cpu| !set.is_set(*cpu)) else {
-            println!("skipped: all processors that have a bit are there");
+            common::skipped("all processors that have a bit are there");
             return;
         };
         set.set(missing);

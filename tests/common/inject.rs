@@ -95,11 +95,11 @@ impl Meeting<'_> {
 pub fn can_inject() -> bool {
     let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
     if !found {
-        println!("skipped: strace is not installed");
+        crate::skipped("strace is not installed");
     }
     let root = rustix::process::geteuid().is_root();
     if !root {
-        println!("skipped: attaching strace to another process needs root");
+        crate::skipped("attaching strace to another process needs root");
     }
     found && root
 }

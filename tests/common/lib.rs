@@ -20,6 +20,8 @@ pub mod victim;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
+use std::fmt::Display;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -256,11 +258,19 @@ pub fn must_fail(bug: planted::Bug, harness: impl FnOnce()) -> &'static str {
     bug.name()
 }
 
+/// Says that a test is skipped, and why. Past the test runner, which only shows what failed tests
+/// print.
+pub fn skipped(why: impl Display) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let _ = std::io::stderr().write_all(format!("{test}: skipped: {why}\n").as_bytes());
+}
+
 /// Whether the test may mount; if not, says that it is skipped.
 pub fn may_mount() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        println!("skipped: mounting needs root");
+        skipped("mounting needs root");
     }
     root
 }
@@ -269,7 +279,7 @@ pub fn may_mount() -> bool {
 pub fn has_strace() -> bool {
     let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
     if !found {
-        println!("skipped: strace is not installed");
+        skipped("strace is not installed");
     }
     found
 }

@@ -253,7 +253,7 @@ fn g13_what_is_no_file_is_refused_and_left_alone() {
     ];
     for (kind, plant) in plants {
         if *kind == "device" && !root {
-            println!("skipped: making a device needs root");
+            common::skipped("making a device needs root");
             continue;
         }
         for name in files {

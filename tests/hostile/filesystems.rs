@@ -17,7 +17,7 @@ fn play_with(role: &str, program: &str, mount: &str) {
     }
     let has = format!("command -v {program} >/dev/null");
     if !Command::new("sh").args(["-c", &has]).status().unwrap().success() {
-        println!("skipped: {program} is not installed");
+        common::skipped(format_args!("{program} is not installed"));
         return;
     }
     let place = Place::new();
@@ -30,7 +30,7 @@ fn play_with(role: &str, program: &str, mount: &str) {
     let wrapper = ["unshare", "-m", "sh", "-c", &script, "sh"];
     let output = child::output_under(&wrapper, role, &[&log, &memory]);
     if output.status.code() == Some(NO_MOUNT) {
-        println!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+        common::skipped(format_args!("{}", String::from_utf8_lossy(&output.stderr).trim()));
     } else {
         child::assert_succeeded(role, &output);
     }

@@ -44,7 +44,7 @@ fn limits_descriptors_while_running() {
 /// where that user may run it.
 fn play_as_nobody(role: &str, wrapper: &[&str], place: &Place) {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: changing the user needs root");
+        common::skipped("changing the user needs root");
         return;
     }
     for directory in [place.base(), place.memory()] {

@@ -20,7 +20,7 @@ const NOBODY: u32 = 65_534;
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        println!("skipped: becoming another user needs root");
+        common::skipped("becoming another user needs root");
     }
     root
 }

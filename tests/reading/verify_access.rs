@@ -15,7 +15,7 @@ use flashstrike_wal::replay::{verify, DamageKind};
 #[test]
 fn read_permission_is_enough() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: to be another user needs root");
+        common::skipped("to be another user needs root");
         return;
     }
     let log = Log::of_a_thousand();

@@ -63,7 +63,7 @@ fn row_active_directory_unreadable_by_its_mode_or_owner_is_a_matter_of_permissio
     assert_eq!(contents(&place.log()), before, "refusing changes nothing");
     accept_without(&place, &active, "active-directory-unreadable");
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: giving a directory away needs root");
+        common::skipped("giving a directory away needs root");
         return;
     }
     let place = Place::new();
@@ -177,7 +177,7 @@ fn row_moved_on_a_volume_that_was_mounted_again() {
     }
     let place = Place::new();
     let Some(volume) = Volume::new(place.base(), "volume") else {
-        println!("skipped: no ext4 in a loop device here");
+        common::skipped("no ext4 in a loop device here");
         return;
     };
     let log = volume.at.join("log");
