@@ -10,7 +10,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use history::History;
 use world::World;
 
-use crate::common::planted::Bug;
+use common::planted::Bug;
 
 /// What a history came to: what was seen, or what was wrong.
 pub type Outcome = Result<world::Seen, String>;

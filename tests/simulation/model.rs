@@ -3,8 +3,6 @@
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::RequestEvent;
 
-use crate::common;
-
 /// Events of a segment of the smallest size.
 const SEGMENT: usize = 16 * 256;
 

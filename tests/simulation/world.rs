@@ -14,7 +14,7 @@ use flashstrike_wal::storage::Storage;
 
 use super::history::{History, Op};
 use super::model::Model;
-use crate::common::planted::{Bug, Planted};
+use common::planted::{Bug, Planted};
 
 /// Steps after which a worker that is still busy never stops.
 const MANY_STEPS: u32 = 100_000;
