@@ -125,11 +125,12 @@ impl Mapping {
         assert!(end.is_some_and(|end| end <= self.size()), "{offset}+{len} past the mapping");
         // SAFETY: the range was just checked to lie in the mapping, and the mapping is not unmapped
         // while `self` is borrowed. It begins at a page and `offset` is a multiple of 8, so the
-        // words are aligned. Any bytes are a valid word. A shared reference to atomics allows others to
-        // store meanwhile, and so does the kernel when another process maps the file. `store` and
-        // `touch` write, in writable mappings only. The hot writer's plain stores to bytes 8 to 63
-        // of an event are no data race: whoever loads those bytes has seen the event's id or the
-        // published position with an acquire load, after which they do not change.
+        // words are aligned. Any bytes are a valid word. A shared reference to atomics allows
+        // others to store meanwhile, and so does the kernel when another process maps the file.
+        // `store` and `touch` write, in writable mappings only. The hot writer's plain stores to
+        // bytes 8 to 63 of an event are no data race: whoever loads those bytes has seen the
+        // event's id or the published position with an acquire load, after which they do not
+        // change.
         unsafe {
             let start = self.map.as_ptr().add(offset).cast::<AtomicU64>();
             std::slice::from_raw_parts(start, len / WORD)

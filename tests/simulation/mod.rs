@@ -1,5 +1,5 @@
-//! Random histories of a log on a simulated machine, compared with a model of what may and what must
-//! be in the log. A history is data: it can be run again, and shortened while it still fails.
+//! Random histories of a log on a simulated machine, compared with a model of what may and what
+//! must be in the log. A history is data: it can be run again, and shortened while it still fails.
 //!
 //! The workers' tasks are the ones that threads run, stepped by the history. `tasks` proves that.
 

@@ -79,8 +79,8 @@ impl Crew {
         Crew { log: Arc::clone(log), tasks, begin: Instant::now() }
     }
 
-    /// Lets one worker do a step, as a lane does. One that has ended does nothing. Returns the error
-    /// that the log has failed with, if it has.
+    /// Lets one worker do a step, as a lane does. One that has ended does nothing. Returns the
+    /// error that the log has failed with, if it has.
     pub fn step(&mut self, role: Role) -> Result<Step> {
         let step = match self.position(role) {
             Some(at) => self.step_at(at),

@@ -4,8 +4,8 @@
 //! There are two roots: [`DISK`], and [`MEMORY`] in place of `/dev/shm`. What was written to the
 //! disk and not synced may survive a power cut or not: every write, in any order, torn into
 //! 512-byte sectors, and every change of a name. What is in memory survives the death of a process
-//! and never a power cut. From top to bottom: `handles` (the traits), `state` (what all handles share),
-//! `directory` (names), `inode` (content).
+//! and never a power cut. From top to bottom: `handles` (the traits), `state` (what all handles
+//! share), `directory` (names), `inode` (content).
 
 mod directory;
 mod handles;
