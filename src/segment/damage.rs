@@ -80,6 +80,11 @@ impl Damage {
         }
     }
 
+    /// Damage of a segment's file, of none of its events.
+    pub fn of_segment(kind: DamageKind, index: u32, path: &Path, what: &str) -> Self {
+        Damage { segment_index: Some(index), ..Self::of_file(kind, path, what) }
+    }
+
     /// The file's name without its directory.
     pub fn file_name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
