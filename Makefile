@@ -3,10 +3,12 @@
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
 # make torture faults of every kind, for an hour or two; their table is printed (docs/durability.md)
 # make fuzz    look for new inputs with libFuzzer, FUZZ_SECONDS a target (fuzz/README.md: needs nightly Rust)
-# make bench   measure against the machine's floors and other logs, a quarter of an hour; QUICK=1: a minute and a half
-#              (BENCH_DIR=directory on the disk to be measured; benches/README.md)
+# make bench   measure the library, the floors of the machine and other logs, in a quarter of an hour
+#              (QUICK=1: in a minute and a half; BENCH_DIR=directory on the disk to be measured;
+#              benches/README.md)
 # make header  generate include/flashstrike_wal.h anew
-# make lint    formatting, clippy, rustdoc (that the header is the generated one is a test: tests/header.rs)
+# make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py)
+#              (a test compares the header with the generated one: tests/header.rs)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -29,10 +31,6 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 HARNESSES := model power_cut kill_storm call_kills recovery_twice recovery_errors call_failures verify_flips \
     fuzz_directories fuzz_bytes retention_floor replay_gap
 BUILD := build
-HEADER := include/flashstrike_wal.h
-CBINDGEN_VERSION := 0.29.4
-CBINDGEN_ROOT := target/tools
-CBINDGEN := $(CBINDGEN_ROOT)/bin/cbindgen
 
 # One build directory for all: what `make test` built, `make demo` runs.
 CONFIGURE = cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DCMAKE_COMPILE_WARNING_AS_ERROR=$(1) \
@@ -83,7 +81,8 @@ demo:
 	$(BUILD)/examples_c/demo --dir=$(BUILD)/demo --requests=$(REQUESTS) --bad-lines=$(BAD_LINES) \
 	    $(if $(ORDERS),--orders="$(ORDERS)")
 
-# A package of its own: what it measures against is no part of the library's build.
+# The benchmarks are a separate package, so that the logs they compare with are not part of the
+# library's build.
 bench:
 	tools/require.sh cargo gcc
 	cargo build --locked --release
@@ -92,17 +91,20 @@ bench:
 	QUICK=$(QUICK) BENCH_DIR=$(BENCH_DIR) BENCH_OUT=$(BENCH_OUT) \
 	    $(CARGO_TARGET_DIR)/release/flashstrike-wal-benches
 
-$(CBINDGEN):
+# The test that checks the header can write it too.
+header:
 	tools/require.sh cargo gcc
-	cargo install cbindgen --version $(CBINDGEN_VERSION) --locked --root $(CBINDGEN_ROOT)
-
-header: $(CBINDGEN)
-	$(CBINDGEN) --config cbindgen.toml --output $(HEADER)
+	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked --test header the_committed_header
 
 lint:
+	tools/require.sh cargo gcc python3
 	cargo fmt --check
 	cargo fmt --check --manifest-path benches/Cargo.toml
+	tools/line_lengths.py
+	tools/test_arrows.py
+	tools/arrows.py
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --manifest-path benches/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 
 clean:

@@ -18,5 +18,6 @@ pub mod log_sink;
 pub mod poison;
 pub mod recorder;
 pub mod replay;
+pub mod segment;
 pub mod storage;
 pub mod telemetry;

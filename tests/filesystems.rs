@@ -64,7 +64,7 @@ fn live(log: PathBuf, config: Config) -> (String, String, String) {
     append(&mut writer, 10_001..=10_010);
     manager.shutdown(writer).unwrap();
     assert_holds(&log, 10_010);
-    (text(&report.wal_filesystem_name), text(&report.active_filesystem_name), text(&report.notes))
+    (text(report.wal_filesystem_name), text(report.active_filesystem_name), text(&report.notes))
 }
 
 /// What a container has under its root: allowed, and said to be what it is.

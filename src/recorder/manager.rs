@@ -17,7 +17,7 @@ use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storag
 
 use super::log::{Log, LogParts};
 use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovered, Survey};
-use super::report::{fixed_text, RecoveryReport};
+use super::report::RecoveryReport;
 use super::segment::Segment;
 use super::segment_writer::Writer;
 use super::threads::check_placement;
@@ -144,9 +144,9 @@ impl Manager {
         remove_older_generations(&*storage, &config.active_parent, &identity);
 
         let report = RecoveryReport {
-            clean: u32::from(survey.is_clean()),
+            clean: survey.is_clean(),
             durable_event_id: survey.durable_event_id,
-            decision: fixed_text(&survey.label()),
+            decision: survey.label(),
             ..report(&recovered, &identity, &*wal, &*active)?
         };
         tell(&config.log, &survey.label(), &report, &recovered.notes);
@@ -369,24 +369,19 @@ fn report(
     let wal_filesystem = wal.status()?.filesystem;
     let active_filesystem = active.status()?.filesystem;
     Ok(RecoveryReport {
-        struct_size: size_of::<RecoveryReport>() as u32,
-        clean: 0,
-        memory_locked: 0,
         hot_segments: recovered.inventory.hot.len() as u32,
         cold_segments: recovered.inventory.cold.len() as u32,
-        reserved: 0,
         generation: identity.generation,
         last_event_id: recovered.end.last_event_id,
-        durable_event_id: 0,
         events_carried_over: recovered.carried_over,
         events_accepted: recovered.accepted,
         events_kept_aside: recovered.kept_aside,
         wal_filesystem,
         active_filesystem,
-        decision: [0; 64],
-        notes: fixed_text(&recovered.notes.join("; ")),
-        active_path: fixed_text(&identity.active_path),
-        wal_filesystem_name: fixed_text(filesystem_name(wal_filesystem)),
-        active_filesystem_name: fixed_text(filesystem_name(active_filesystem)),
+        notes: recovered.notes.join("; "),
+        active_path: identity.active_path.clone(),
+        wal_filesystem_name: filesystem_name(wal_filesystem),
+        active_filesystem_name: filesystem_name(active_filesystem),
+        ..RecoveryReport::default()
     })
 }

@@ -17,7 +17,6 @@ mod workers;
 
 pub use log::Log;
 pub use manager::Manager;
-pub(crate) use report::fixed_text;
 pub use report::RecoveryReport;
 pub use segment_writer::Writer;
 pub use threads::Step;

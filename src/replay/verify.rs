@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{load_identity, load_meta, open_active, ActiveDirectory, Identity};
+use crate::directory::{find_active, load_identity, load_meta, ActiveDirectory, Identity};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord, MAX_EVENT_ID};
+use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
 use crate::storage::{read_small, PosixStorage, Storage};
 
-use super::damage::{Damage, DamageKind, MAX_DAMAGES};
 use super::log_files::{How, LogFiles};
 use super::verify_segment::{look, Before, Looked};
 
@@ -163,15 +163,12 @@ impl Verifier {
     /// Whether the active directory of a log that was not shut down is there.
     fn check_active(&mut self, record: &IdentityRecord) {
         let files = &self.files;
-        let found = files.wal.status().and_then(|here| {
-            let same_place = (record.wal_dev, record.wal_ino) == (here.dev, here.ino);
-            if record.clean || !same_place || record.boot_id != files.storage.boot_id()? {
-                return Ok(None);
-            }
-            let there = match open_active(&*files.storage, record, &here)? {
-                ActiveDirectory::Ours(_) => true,
-                ActiveDirectory::Gone | ActiveDirectory::Unattributable => false,
-                ActiveDirectory::Foreign => return Ok(None),
+        let active = find_active(&*files.storage, &*files.wal, record);
+        let found = active.and_then(|active| {
+            let there = match active {
+                Some(ActiveDirectory::Ours(_)) => true,
+                Some(ActiveDirectory::Gone | ActiveDirectory::Unattributable) => false,
+                Some(ActiveDirectory::Foreign) | None => return Ok(None),
             };
             // Shut down while we looked?
             let same = load_identity(&*files.wal)? == Identity::Known(record.clone());

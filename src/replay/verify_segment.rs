@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::directory::{load_identity, read_header, Identity};
+use crate::directory::{load_identity, Identity};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, RequestEvent, SegmentHeader};
+use crate::segment::{read_header, Cursor, Seen, Step};
+use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
 use crate::storage::{File, Open};
 
-use super::damage::{Damage, DamageKind, MAX_DAMAGES};
 use super::log_files::LogFiles;
-use super::open_segment::ActiveSegment;
-use super::salvage::{SalvagedSegment, Seen};
-use super::Step;
 
 /// What was known before a segment is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +118,7 @@ fn look_at_hot(files: &LogFiles, index: u32, file: Arc<dyn File>, before: Before
     file.try_lock_shared()?;
     let read = read_header(&*file);
     let header = read.as_ref().map_or(None, |header| *header);
-    looked.open = !files.counts_as_closed(index, header);
+    looked.open = !files.counts_as_closed(index, &*file, header);
     if looked.open && before.ended {
         return Ok((looked, header));
     }
@@ -128,7 +126,7 @@ fn look_at_hot(files: &LogFiles, index: u32, file: Arc<dyn File>, before: Before
     if looked.open {
         look_at_open(files, index, &mut walk, before, &mut looked)?;
     } else {
-        while step(&mut walk, &mut looked, &mut Vec::new()) == Step::Block {}
+        while step(&mut walk, &mut looked, &mut Vec::new())? == Step::Block {}
     }
     finish(&walk, &mut looked);
     Ok((looked, header))
@@ -143,22 +141,22 @@ fn look_at_cold(
     let mut looked = Looked { last_event_id: before.floor, ..Looked::default() };
     let mut walk = files.salvage_cold(index, file, before.floor)?;
     let header = walk.header();
-    while step(&mut walk, &mut looked, &mut Vec::new()) == Step::Block {}
+    while step(&mut walk, &mut looked, &mut Vec::new())? == Step::Block {}
     finish(&walk, &mut looked);
     Ok((looked, header))
 }
 
 /// One step; its events replace those before.
-fn step(walk: &mut SalvagedSegment, looked: &mut Looked, events: &mut Vec<RequestEvent>) -> Step {
+fn step(walk: &mut Cursor, looked: &mut Looked, events: &mut Vec<RequestEvent>) -> Result<Step> {
     events.clear();
-    let step = walk.step(0, events);
+    let step = walk.step(0, events)?;
     while let Some(damage) = walk.take_damage() {
         looked.add(damage);
     }
-    step
+    Ok(step)
 }
 
-fn finish(walk: &SalvagedSegment, looked: &mut Looked) {
+fn finish(walk: &Cursor, looked: &mut Looked) {
     let seen = walk.seen();
     looked.seen.blocks += seen.blocks;
     looked.seen.events += seen.events;
@@ -174,7 +172,7 @@ fn finish(walk: &SalvagedSegment, looked: &mut Looked) {
 fn look_at_open(
     files: &LogFiles,
     index: u32,
-    disk: &mut SalvagedSegment,
+    disk: &mut Cursor,
     before: Before,
     looked: &mut Looked,
 ) -> Result<()> {
@@ -186,13 +184,13 @@ fn look_at_open(
     let (mut on_disk, mut in_memory) = (Vec::new(), Vec::new());
     let (mut contradicts, mut more) = (false, Seen::default());
     let end = loop {
-        match step(disk, looked, &mut on_disk) {
+        match step(disk, looked, &mut on_disk)? {
             Step::Block => {}
             end => break end,
         }
         if let Some(memory) = &mut memory {
             in_memory.clear();
-            memory.step(0, &mut in_memory);
+            memory.step(0, &mut in_memory)?;
             contradicts |= !in_memory.starts_with(&on_disk);
             add_events(&mut more, in_memory.get(on_disk.len()..).unwrap_or_default());
         }
@@ -216,7 +214,7 @@ fn look_at_open(
     };
     let end = loop {
         in_memory.clear();
-        match memory.step(0, &mut in_memory) {
+        match memory.step(0, &mut in_memory)? {
             Step::Block => add_events(&mut more, &in_memory),
             end => break end,
         }
@@ -242,9 +240,9 @@ fn open_memory(
     identity: &Identity,
     before: Before,
     looked: &mut Looked,
-) -> Result<Option<ActiveSegment>> {
-    match files.find_active(identity, index) {
-        Ok(Some(file)) => Ok(Some(ActiveSegment::new(file, before.floor)?)),
+) -> Result<Option<Cursor>> {
+    match files.active_file(identity, index) {
+        Ok(Some(file)) => Ok(Some(Cursor::memory(files.site(index), file, before.floor)?)),
         Ok(None) => Ok(None),
         Err(error) if error.cause() == Some(Cause::Permission) => Ok(None),
         Err(error) => {

@@ -12,7 +12,6 @@ pub mod planted;
 pub mod victim;
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,11 +149,9 @@ pub fn decision(manager: &Manager) -> String {
     text(&manager.log().recovery_report().decision)
 }
 
-/// A NUL-terminated text of a report.
-pub fn text(chars: &[std::ffi::c_char]) -> String {
-    let bytes: Vec<u8> = chars.iter().map(|&c| c as u8).collect();
-    let text = CStr::from_bytes_until_nul(&bytes).expect("closed by a NUL");
-    text.to_string_lossy().into_owned()
+/// A text of a report.
+pub fn text(text: &str) -> String {
+    text.to_owned()
 }
 
 /// The error of a call that must fail with this cause.

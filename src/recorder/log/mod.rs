@@ -129,8 +129,8 @@ impl Log {
 
     /// What `open` found and did.
     pub fn recovery_report(&self) -> RecoveryReport {
-        let memory_locked = u32::from(self.notices.is_memory_locked());
-        RecoveryReport { memory_locked, ..self.report }
+        let memory_locked = self.notices.is_memory_locked();
+        RecoveryReport { memory_locked, ..self.report.clone() }
     }
 
     /// Counters now.

@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::directory::{as_io, read_header, FileStream};
 use crate::error::{Cause, Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader};
+use crate::segment::{as_io, closed, read_header, FileStream};
 use crate::storage::{create, Directory, File, Open};
 
 use super::worker::Worker;
@@ -134,10 +134,8 @@ fn open_hot(wal: &dyn Directory, index: u32) -> Result<(Arc<dyn File>, u64)> {
         Error::new(Cause::Corrupt, format!("{}: {what}", wal.path_of(&name).display()))
     };
     let file = wal.open(&name, Open::Read)?.ok_or_else(|| damaged("the file is gone"))?;
-    let header = read_header(&*file)?.ok_or_else(|| damaged("the header is not valid"))?;
-    if header.segment_index != index || !header.is_closed() {
-        return Err(damaged("not a closed segment of that index"));
-    }
+    let header = closed(read_header(&*file)?, index)
+        .ok_or_else(|| damaged("the header is not that of a closed segment of this index"))?;
     Ok((file, used_bytes(&header)))
 }
 

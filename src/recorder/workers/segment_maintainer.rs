@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::directory::{cold_header, read_header, Inventory};
+use crate::directory::Inventory;
 use crate::error::Result;
 use crate::format::{file_name, Layout, SegmentHeader};
-use crate::storage::{Directory, Open};
+use crate::segment::closed_header;
+use crate::storage::Open;
 
 use super::retention::{self, Action, Kept, Policy};
 use super::worker::Worker;
@@ -168,8 +169,9 @@ impl SegmentMaintainer {
 
     /// The last event id of a closed segment, if it can be read.
     fn last_event_id(&self, index: u32) -> Option<u64> {
-        let hot = self.kept.hot.contains(&index);
-        last_event_id(&*self.log.wal, index, hot).ok().flatten()
+        let is_hot = self.kept.hot.contains(&index);
+        let header = closed_header(&*self.log.wal, index, is_hot).ok().flatten();
+        header.map(|header| header.last_event_id)
     }
 
     /// Hands a segment to the freezer, unless its ring is full or the last failure is too fresh.
@@ -241,17 +243,4 @@ pub fn close(finished: &Finished) -> Result<()> {
     let header = SegmentHeader { closed_ts_ns: now_ns(), ..finished.header };
     finished.disk.write_at(&header.encode(), 0)?;
     finished.disk.sync()
-}
-
-/// The last event id of a closed segment, from its header.
-fn last_event_id(wal: &dyn Directory, index: u32, hot: bool) -> Result<Option<u64>> {
-    let header = if hot {
-        match wal.open(&file_name::hot(index), Open::Read)? {
-            Some(file) => read_header(&*file)?,
-            None => None,
-        }
-    } else {
-        cold_header(wal, index)?
-    };
-    Ok(header.filter(SegmentHeader::is_closed).map(|header| header.last_event_id))
 }

@@ -7,7 +7,7 @@ use crate::error::{Cause, Error, Place};
 /// Damages that a report lists; more are only counted.
 pub const MAX_DAMAGES: usize = 16;
 
-/// Kinds of damage, in the order in which they are told at one place.
+/// Kinds of damage, in the order in which those of one place are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DamageKind {
     /// A file or a part of one cannot be read; the error number says why.
@@ -85,8 +85,8 @@ impl Damage {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 
-    /// Where it is told among the damages of a log that is read from front to back.
-    pub(super) fn order(&self) -> (u32, u64, DamageKind) {
+    /// Its rank among the damages of a log that is read from front to back.
+    pub fn order(&self) -> (u32, u64, DamageKind) {
         (self.segment_index.unwrap_or(0), self.offset, self.kind)
     }
 
@@ -116,6 +116,39 @@ impl Damage {
             }
             None => Error::new(Cause::Corrupt, message).at(place),
         }
+    }
+}
+
+/// A segment's number, and the name of its file for messages.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The number.
+    pub index: u32,
+    /// The path of the file.
+    pub name: String,
+}
+
+impl Site {
+    /// Damage as an error: the offset in the segment (in a cold one, of what the frame holds) and the
+    /// events that cannot be read because of it.
+    pub fn damaged(&self, offset: u64, ids: (u64, u64), what: &str) -> Error {
+        let (first, last) = ids;
+        let concerned = if first <= last && first != 0 {
+            format!(" (event ids {first} to {last})")
+        } else {
+            String::new()
+        };
+        let message = format!("{}: offset {offset}: {what}{concerned}", self.name);
+        Error::new(Cause::Corrupt, message).at(Place {
+            segment_index: Some(self.index),
+            offset: Some(offset),
+            event_ids: (!concerned.is_empty()).then_some(ids),
+        })
+    }
+
+    /// An error that the storage gave, with the segment it concerns.
+    pub fn located(&self, error: Error) -> Error {
+        error.at(Place { segment_index: Some(self.index), ..Place::default() })
     }
 }
 
