@@ -1,4 +1,4 @@
-# make test    Rust, C, C++ and Python tests
+# make test    Rust, C, C++ and Python tests (tests/README.md)
 # make demo    record order flow, kill the engine, restart it, compare
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
 # make torture faults of every kind, for an hour or two; their table is printed (docs/durability.md)
@@ -8,12 +8,12 @@
 #              benches/README.md)
 # make header  generate include/flashstrike_wal.h anew
 # make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py)
-#              (a test compares the header with the generated one: tests/header.rs)
+#              (a test compares the header with the generated one: tests/published/header.rs)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust test-c test-python torture fuzz demo bench header lint clean
+.PHONY: test test-rust build test-c test-python torture fuzz demo bench header lint clean
 
 REQUESTS ?= 2000000
 FUZZ_SECONDS ?= 600
@@ -27,9 +27,9 @@ BENCH_OUT := target/bench
 export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-# The tests that cause faults in great numbers and write down what they cost.
-HARNESSES := model power_cut kill_storm call_kills recovery_twice recovery_errors call_failures verify_flips \
-    fuzz_directories fuzz_bytes retention_floor replay_gap
+# What the tests need besides the build; as root they mount filesystems.
+C_TOOLS := pkg-config python3 valgrind
+PYTHON_TOOLS := python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
 BUILD := build
 
 # One build directory for all: what `make test` built, `make demo` runs.
@@ -37,7 +37,10 @@ CONFIGURE = cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DCMAKE_COMPILE_WA
     -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)
 BUILD_ALL = cmake --build $(BUILD) --parallel $$(nproc)
 
-test: test-rust test-c test-python
+# The C and Python tests use the same build. They run side by side: both wait a lot.
+test: test-rust
+	tools/require.sh $(C_TOOLS) $(PYTHON_TOOLS)
+	$(MAKE) --jobs=2 --output-sync=target test-c test-python
 
 # The test profile is optimised and has debug assertions and overflow checks on; the release library, which has
 # neither, is what the C, C++ and Python tests run. The second run checks the hand-offs between threads with loom:
@@ -45,27 +48,28 @@ test: test-rust test-c test-python
 test-rust:
 	tools/require.sh cargo gcc strace lz4 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
 	rm -rf target/durability
-	cargo test --locked
+	cargo test --locked --workspace
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --locked --lib model
 
-test-c:
-	tools/require.sh cargo gcc g++ cmake make pkg-config python3 valgrind
+build:
+	tools/require.sh cargo gcc g++ cmake make
 	$(call CONFIGURE,ON)
 	$(BUILD_ALL)
+
+test-c: build
+	tools/require.sh $(C_TOOLS)
 	ctest --test-dir $(BUILD) --output-on-failure
 
-test-python:
-	tools/require.sh cargo gcc g++ cmake make python3 python3-venv lz4 $$([ $$(id -u) -ne 0 ] || echo btrfs-progs)
-	$(call CONFIGURE,ON)
-	$(BUILD_ALL)
+test-python: build
+	tools/require.sh $(PYTHON_TOOLS)
 	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so \
 	FLASHSTRIKE_READ_SEGMENT=$(CURDIR)/$(BUILD)/examples_c/read_segment \
 	    tests/python/run.sh
 
-# What the harnesses try in every run, and much more of it.
+# What the group `faults` tries in every run, and much more of it.
 torture:
 	tools/require.sh cargo gcc strace lz4 python3 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
-	FLASHSTRIKE_TORTURE=1 cargo test --locked $(addprefix --test ,$(HARNESSES))
+	FLASHSTRIKE_TORTURE=1 cargo test --locked --workspace --test faults
 	tools/durability_table.py
 
 fuzz:
@@ -94,16 +98,16 @@ bench:
 # The test that checks the header can write it too.
 header:
 	tools/require.sh cargo gcc
-	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked --test header the_committed_header
+	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked -p flashstrike-wal-tests --test published the_committed_header
 
 lint:
 	tools/require.sh cargo gcc python3
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path benches/Cargo.toml
 	tools/line_lengths.py
 	tools/test_arrows.py
 	tools/arrows.py
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --manifest-path benches/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 

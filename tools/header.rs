@@ -1,6 +1,6 @@
 //! Makes the text of `include/flashstrike_wal.h`. cbindgen reads the Rust code and gives the
 //! declarations; the template `include/flashstrike_wal.h.in` gives their order and the text
-//! between them. A part of `tests/header.rs`, which checks the committed header, and writes it
+//! between them. A part of `tests/published/header.rs`, which checks the committed header, and writes it
 //! when asked to (`make header`).
 //!
 //! In the template, a line `@NAME` stands for the declaration of that name and a line `@PREFIX*`

@@ -1,19 +1,12 @@
 //! Bytes decide what is done to which log; the directory is then read and opened in every way.
 #![no_main]
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
-#[path = "../../tests/fuzzing/mod.rs"]
-mod fuzzing;
-#[path = "../../tests/segments/mod.rs"]
-mod segments;
-
 use std::sync::LazyLock;
 
-use fuzzing::bench::Bench;
-use fuzzing::logs::{self, Start};
-use fuzzing::mutation::Mutation;
-use fuzzing::source::Source;
+use common::fuzzing::bench::Bench;
+use common::fuzzing::logs::{self, Start};
+use common::fuzzing::mutation::Mutation;
+use common::fuzzing::source::Source;
 
 static BENCH: LazyLock<(Bench, Vec<Start>)> = LazyLock::new(|| {
     let bench = Bench::new();

@@ -17,7 +17,7 @@ impl Reader {
         };
         let mut overlap = None;
         if let Some(segment) = &self.segment {
-            if durable_id <= end && segment.cursor.is_open_on_disk() {
+            if durable_id <= end && segment.cursor.is_open_on_disk() && !self.salvages {
                 overlap = self.files.overlap(segment.index, self.floor, end)?;
             }
             let unchanged = self.files.is_unchanged(segment)?;

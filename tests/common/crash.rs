@@ -2,6 +2,7 @@
 //! machine's restart would change is then changed by hand.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -13,8 +14,7 @@ use flashstrike_wal::format::file_name::hot;
 use flashstrike_wal::format::{IdentityRecord, SegmentHeader};
 use flashstrike_wal::recorder::Manager;
 
-use super::{append, assert_holds, contents, decision, expect_cause, names, open};
-use super::{spawn_scenario, text, Place};
+use super::{assert_holds, child, contents, decision, expect_cause, names, open, text, Place};
 
 /// Events of a segment of the smallest size.
 pub const SEGMENT: u64 = 16 * 256;
@@ -30,27 +30,14 @@ pub fn config(memory: &Path) -> Config {
     }
 }
 
-/// In the child: goes on with the log up to the event `synced`, syncs, up to `last`, and dies.
-pub fn play(scenario: &str) -> ! {
-    let words: Vec<&str> = scenario.split(' ').collect();
-    let [log, memory, synced, last] = words[..] else { panic!("{scenario}") };
-    let (synced, last): (u64, u64) = (synced.parse().unwrap(), last.parse().unwrap());
-    let (manager, mut writer) = open(log.as_ref(), config(memory.as_ref()));
-    let first = manager.log().appended().last_event_id + 1;
-    append(&mut writer, first..=synced);
-    manager.log().sync().unwrap();
-    append(&mut writer, first.max(synced + 1)..=last);
-    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
-        .unwrap();
-    unreachable!("killed")
+/// Leaves a log that was killed: `synced` events on disk, `last` appended.
+pub fn crash(place: &Place, synced: u64, last: u64) {
+    crash_in(&[], &place.log(), &place.memory().display(), synced, last);
 }
 
-/// Leaves a log that was killed: `synced` events on disk, `last` appended. `test` begins with
-/// playing its scenario.
-pub fn crash(test: &str, place: &Place, synced: u64, last: u64) {
-    let memory = place.memory().display();
-    let scenario = format!("{} {memory} {synced} {last}", place.log().display());
-    let output = spawn_scenario(test, &scenario).wait_with_output().unwrap();
+/// The same for a log anywhere, with the command `wrapper` in front of the child.
+pub fn crash_in(wrapper: &[&str], log: &Path, memory: &dyn Display, synced: u64, last: u64) {
+    let output = child::output_under(wrapper, "crash", &[&log.display(), memory, &synced, &last]);
     let killed = output.status.signal() == Some(libc::SIGKILL);
     assert!(killed, "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
 }

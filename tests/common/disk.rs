@@ -44,7 +44,7 @@ pub fn can_make(kind: Kind) -> bool {
         .status()
         .is_ok();
     if !found {
-        println!("skipped: {program} is not installed");
+        crate::skipped(format_args!("{program} is not installed"));
     }
     found && super::may_mount()
 }

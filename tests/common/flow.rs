@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Error;
 use flashstrike_wal::format::RequestEvent;
 use flashstrike_wal::recorder::Writer;
@@ -95,6 +97,24 @@ impl Random {
 
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
+    }
+}
+
+/// The settings of a log that is killed at random, which a seed decides.
+pub fn storm_config(seed: u64, memory: &Path) -> Config {
+    let mut random = Random(seed * 977 + 13);
+    Config {
+        num_blocks: 16 + random.below(24) as u32,
+        prepared_segments: 1 + random.below(4) as u32,
+        max_segments: Keep::AtMost(1 + random.below(4) as u32),
+        max_compressed_segments: Keep::All,
+        sync_mode: match random.below(4) {
+            0 => SyncMode::Rotation,
+            1 => SyncMode::Interval(Duration::from_millis(3)),
+            _ => SyncMode::Continuous,
+        },
+        active_parent: memory.to_owned(),
+        ..Config::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Faults in the system calls of a process of its own, with `strace`: the `n`th call of a kind in
 //! one thread fails, or is the last thing the process does.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -8,8 +9,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
+use super::child;
 use super::flow::Shared;
-use super::spawn_scenario;
 
 /// No process here takes as long, unless it hangs.
 const LONGEST: Duration = Duration::from_secs(40);
@@ -29,7 +30,7 @@ pub enum Whose {
 pub const PERSISTER: Whose = Whose::Worker("wal-p-log");
 
 impl Whose {
-    /// How far the scenario goes before strace comes.
+    /// How far the victim goes before strace is attached.
     fn stage(self) -> u64 {
         match self {
             Whose::Opening => 1,
@@ -49,7 +50,7 @@ pub struct Fault<'a> {
     pub n: u32,
 }
 
-/// Where a scenario and its harness meet. Words of their own in the memory they share.
+/// Where a victim and its harness meet. Words of their own in the memory they share.
 pub struct Meeting<'a>(pub &'a Shared);
 
 impl Meeting<'_> {
@@ -79,12 +80,12 @@ impl Meeting<'_> {
         }
     }
 
-    /// In the scenario, before it opens the log.
+    /// In the victim, before it opens the log.
     pub fn opening(&self) {
         self.stop_at(Whose::Opening.stage());
     }
 
-    /// In the scenario, when it has opened the log.
+    /// In the victim, when it has opened the log.
     pub fn opened(&self) {
         self.stop_at(Whose::ShuttingDown.stage());
     }
@@ -94,11 +95,11 @@ impl Meeting<'_> {
 pub fn can_inject() -> bool {
     let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
     if !found {
-        println!("skipped: strace is not installed");
+        crate::skipped("strace is not installed");
     }
     let root = rustix::process::geteuid().is_root();
     if !root {
-        println!("skipped: attaching strace to another process needs root");
+        crate::skipped("attaching strace to another process needs root");
     }
     found && root
 }
@@ -110,10 +111,9 @@ pub struct Injected {
     pub calls: Vec<String>,
 }
 
-/// Plays a scenario with a fault in it. `base` has room for strace's notes.
+/// Runs a victim with these arguments and a fault in it. `base` has room for strace's notes.
 pub fn play(
-    test: &str,
-    scenario: &str,
+    arguments: &[&dyn Display],
     fault: Fault<'_>,
     shared: &Shared,
     base: &Path,
@@ -121,7 +121,7 @@ pub fn play(
     let meeting = Meeting(shared);
     let stage = fault.whose.stage();
     meeting.wanted().store(stage, Release);
-    let mut child = spawn_scenario(test, scenario);
+    let mut child = child::spawn("victim", arguments);
     let pid = child.id();
     // A new thread takes a moment to give itself its name.
     let thread = || match fault.whose {

@@ -2,7 +2,8 @@
 //! makes the table of `docs/durability.md` from the rows of a run.
 
 use std::fs;
-use std::path::Path;
+
+use super::{child, seed};
 
 /// One row: a kind of fault, how often it was caused, and what became of the events.
 #[derive(Debug, Clone, Copy)]
@@ -25,9 +26,15 @@ pub struct Row<'a> {
     pub planted: &'a [&'a str],
 }
 
-/// Writes the row where the table's maker finds it.
+/// Writes the row where the table's maker finds it; not when one seed was chosen, which is no run of
+/// the harness.
 pub fn record(row: Row<'_>) {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("durability");
+    if seed::chosen().is_some() {
+        return;
+    }
+    // In the target directory: programs are in target/debug, tests in target/debug/deps.
+    let program = child::program();
+    let directory = program.ancestors().nth(2).expect("a target directory").join("durability");
     fs::create_dir_all(&directory).unwrap();
     let Row { name, fault, test, tried, lost, invented, undetected, planted } = row;
     // As Rust writes them, plain texts are JSON.

@@ -43,6 +43,29 @@ impl Bug {
         Bug::WatermarkBeforeSync,
     ];
 
+    const EVERY: [Bug; 7] = [
+        Bug::SyncThatLies,
+        Bug::SkippedBlock,
+        Bug::RecoveryThatTrustsMeta,
+        Bug::WatermarkBeforeSync,
+        Bug::SyncTriedAgain,
+        Bug::ReadErrorIsEmpty,
+        Bug::NothingKeptAside,
+    ];
+
+    /// Which bug is planted, as an argument of the child program.
+    pub fn argument(bug: Option<Bug>) -> &'static str {
+        bug.map_or("none", Bug::name)
+    }
+
+    /// What [`Bug::argument`] has made of it; `None` = that was not one.
+    pub fn of_argument(word: &str) -> Option<Option<Bug>> {
+        match word {
+            "none" => Some(None),
+            _ => Some(Some(Bug::EVERY.into_iter().find(|bug| bug.name() == word)?)),
+        }
+    }
+
     /// What the table of faults calls it.
     pub fn name(self) -> &'static str {
         match self {

@@ -24,6 +24,13 @@ SMALL = {"num_blocks": 16}
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts or changes user")
 
 
+def seed(usual):
+    """What random choices begin with: FLASHSTRIKE_TEST_SEED, or what is usual for the test."""
+    chosen = os.environ.get("FLASHSTRIKE_TEST_SEED", usual)
+    print(f"run it again with FLASHSTRIKE_TEST_SEED={chosen}")  # pytest shows it when the test fails
+    return str(chosen)
+
+
 def make_events(count, first_id=1, step=1):
     """Events that differ in every field, the reserved bytes too, from the id alone."""
     events = np.zeros(count, EVENT_DTYPE)

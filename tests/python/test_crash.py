@@ -10,13 +10,14 @@ import pytest
 
 from flashstrike import ACCEPT_LOSS, KEEP_ALL, Wal, replay
 from fs_decode import read_directory
-from support import SEGMENT_EVENTS, SMALL, Writer, fails, identity_of, make_events, segment_files
+from support import SEGMENT_EVENTS, SMALL, Writer, fails, identity_of, make_events, seed
+from support import segment_files
 
 
 @pytest.mark.parametrize("how", ["append", "batch", "claim"])
 @pytest.mark.parametrize("max_segments", [2, KEEP_ALL])
 def test_sigkill_again_and_again(wal_dir, how, max_segments):
-    pick = random.Random(f"{how} {max_segments}")
+    pick = random.Random(seed(f"{how} {max_segments}"))
     options = {"max_segments": max_segments, "max_compressed_segments": KEEP_ALL}
     last = 0
     for _ in range(6):

@@ -8,7 +8,7 @@ import pytest
 from flashstrike import KEEP_ALL, Wal, salvage, verify
 from fs_decode import read_directory
 from fs_format import cold_name, hot_name
-from support import SEGMENT_EVENTS, SMALL, fails, make_events, wait_until
+from support import SEGMENT_EVENTS, SMALL, fails, make_events, seed, wait_until
 
 EVENTS = make_events(4 * SEGMENT_EVENTS + 700)
 BLOCK = 64 + 256 * 64
@@ -45,7 +45,7 @@ def test_what_the_decoder_refuses_verify_finds(log, name):
     path = log / name
     good = path.read_bytes()
     used = len(good) if name.endswith(".lz4") else 64 + 16 * BLOCK
-    choose = random.Random(7)
+    choose = random.Random(seed(7))
     try:
         for at in [0, 5, 40, *(choose.randrange(used) for _ in range(30))]:
             bad = bytearray(good)

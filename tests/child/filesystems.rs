@@ -1,0 +1,38 @@
+//! A log that lives on a filesystem which was mounted for it.
+
+use common::{append, assert_holds, open, text};
+use flashstrike_wal::config::Config;
+
+use crate::arguments::Arguments;
+
+/// Records, rotates, reopens and reads; gives the names of both filesystems and the notes.
+fn live(arguments: &Arguments) -> (String, String, String) {
+    let (log, active_parent) = (arguments.path("LOG"), arguments.path("MEMORY").to_owned());
+    let config = Config { num_blocks: 16, active_parent, ..Config::default() };
+    let (manager, mut writer) = open(log, config.clone());
+    append(&mut writer, 1..=10_000);
+    let report = manager.log().recovery_report();
+    manager.shutdown(writer).unwrap();
+    let (manager, mut writer) = open(log, config);
+    append(&mut writer, 10_001..=10_010);
+    manager.shutdown(writer).unwrap();
+    assert_holds(log, 10_010);
+    (text(report.wal_filesystem_name), text(report.active_filesystem_name), text(&report.notes))
+}
+
+pub fn overlay(arguments: &Arguments) {
+    let (wal, active, notes) = live(arguments);
+    assert_eq!((wal.as_str(), active.as_str()), ("overlay", "tmpfs"));
+    assert!(notes.contains("the filesystem is overlay: what lies beneath"), "{notes}");
+}
+
+pub fn ramfs(arguments: &Arguments) {
+    let (_, active, notes) = live(arguments);
+    assert_eq!(active, "ramfs");
+    assert!(!notes.contains("not in memory"), "{notes}");
+}
+
+pub fn ext2(arguments: &Arguments) {
+    let (wal, ..) = live(arguments);
+    assert_eq!(wal, "ext4", "ext2, ext3 and ext4 share a number");
+}

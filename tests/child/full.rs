@@ -1,0 +1,131 @@
+//! G7 and G8: a log whose disk, or memory, is full for a while. Whoever starts this has mounted a small
+//! tmpfs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::{append, assert_holds, event, eventually, expect_cause, names, open};
+use flashstrike_wal::config::{Backpressure, Config, Keep};
+use flashstrike_wal::error::{Cause, Error};
+use flashstrike_wal::recorder::{Manager, Writer};
+
+use crate::arguments::Arguments;
+
+fn config(memory: &Path, backpressure: Backpressure) -> Config {
+    Config {
+        num_blocks: 16,
+        backpressure,
+        max_segments: Keep::All,
+        active_parent: memory.to_owned(),
+        ..Config::default()
+    }
+}
+
+/// A file that takes what is left of the disk. Foreign to the log.
+fn fill_disk(log: &Path) -> PathBuf {
+    use std::io::Write;
+    let path = log.join("filler");
+    let mut file = fs::File::create(&path).unwrap();
+    while file.write_all(&[1; 4096]).is_ok() {}
+    path
+}
+
+/// Appends from `id` on until there is no space, and says which id was turned away.
+fn append_until_full(writer: &mut Writer, mut id: u64) -> u64 {
+    loop {
+        match writer.append(&event(id)) {
+            Ok(()) => id += 1,
+            Err(Error::WouldBlock) => std::thread::yield_now(),
+            Err(error) => {
+                assert_eq!(error.cause(), Some(Cause::NoSpace), "{error}");
+                return id;
+            }
+        }
+    }
+}
+
+/// The disk is full and has room again, three times, with either kind of backpressure.
+pub fn disk(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let kinds = [("block", Backpressure::Block), ("fail-fast", Backpressure::FailFast)];
+    let backpressure = arguments.one_of("BACKPRESSURE", &kinds);
+    let (manager, mut writer) = open(log, config(memory, backpressure));
+    let mut id = 1;
+    for round in 1..=3 {
+        eventually("the ring is full", || manager.log().metrics().prepared_segments.fill == 4);
+        let filler = fill_disk(log);
+        let full_at = append_until_full(&mut writer, id);
+        assert!(
+            full_at > id + 4096,
+            "round {round}: what was prepared was used: {id} to {full_at}"
+        );
+        id = full_at;
+        let begin = Instant::now();
+        for _ in 0..100 {
+            let message = expect_cause(writer.append(&event(id)), Cause::NoSpace);
+            assert!(message.contains(log.to_str().unwrap()), "which disk is full: {message}");
+            assert_eq!(manager.log().appended().last_event_id, id - 1);
+        }
+        assert!(begin.elapsed() < Duration::from_secs(1), "at once: {:?}", begin.elapsed());
+        assert!(manager.log().metrics().no_space >= 100);
+        manager.log().sync().expect("what was appended can be made durable on a full disk");
+        fs::remove_file(filler).unwrap();
+        eventually("it goes on by itself", || writer.append(&event(id)).is_ok());
+        id += 1;
+    }
+    manager.shutdown(writer).unwrap();
+    assert_holds(log, id - 1);
+    assert!(id > 3 * 4096);
+}
+
+/// An open on a full disk says so, and loses nothing.
+pub fn disk_at_open(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let (manager, mut writer) = open(log, config(memory, Backpressure::Block));
+    append(&mut writer, 1..=100);
+    manager.shutdown(writer).unwrap();
+    let before = names(log);
+    let filler = fill_disk(log);
+    for _ in 0..3 {
+        let opened = Manager::open(log, config(memory, Backpressure::Block));
+        let message = expect_cause(opened, Cause::NoSpace);
+        assert!(message.contains(log.to_str().unwrap()), "{message}");
+        let now: Vec<_> = names(log).into_iter().filter(|name| name != "filler").collect();
+        assert_eq!(now, before, "nothing half made is left");
+        assert!(names(memory).is_empty(), "not in memory either");
+        assert_holds(log, 100);
+    }
+    fs::remove_file(filler).unwrap();
+    let (manager, mut writer) = open(log, config(memory, Backpressure::Block));
+    append(&mut writer, [101]);
+    manager.shutdown(writer).unwrap();
+    assert_holds(log, 101);
+}
+
+/// Memory that is full when the set of mapped segments is not yet complete.
+pub fn memory(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let mut id = 1;
+    for backpressure in [Backpressure::Block, Backpressure::FailFast] {
+        let (manager, mut writer) = open(log, config(memory, backpressure));
+        let filler = fill_disk(memory);
+        for _ in 0..20 * 4096 {
+            eventually("it goes on", || match writer.append(&event(id)) {
+                Ok(()) => true,
+                Err(Error::WouldBlock) => false,
+                Err(error) => panic!("append {id}: {error}"),
+            });
+            id += 1;
+        }
+        manager.shutdown(writer).unwrap();
+        let opened = Manager::open(log, config(memory, backpressure));
+        let message = expect_cause(opened, Cause::NoSpace);
+        assert!(message.contains("active_dir"), "which option to look at: {message}");
+        assert_holds(log, id - 1);
+        fs::remove_file(filler).unwrap();
+    }
+    let (manager, writer) = open(log, config(memory, Backpressure::Block));
+    manager.shutdown(writer).unwrap();
+    assert_holds(log, id - 1);
+}

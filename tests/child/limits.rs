@@ -1,0 +1,203 @@
+//! What the operating system refuses to a process: descriptors, threads, locked memory, access. The
+//! limits are this process's own.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use common::{append, assert_holds, contents, event, eventually, expect_cause, names, open};
+use flashstrike_wal::config::Config;
+use flashstrike_wal::error::Cause;
+use flashstrike_wal::log_sink::{Level, LogSink};
+use flashstrike_wal::recorder::Manager;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+
+use crate::arguments::Arguments;
+
+fn config(memory: &Path) -> Config {
+    Config { num_blocks: 16, active_parent: memory.to_owned(), ..Config::default() }
+}
+
+/// Allows descriptors below `most`; the hard limit stays, so that it can be taken back.
+fn allow_descriptors(most: u64) {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum }).unwrap();
+}
+
+fn allow_all_descriptors() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum.or(Some(1 << 20)), maximum }).unwrap();
+}
+
+fn descriptors() -> Vec<String> {
+    let own = |path: PathBuf| fs::read_link(path).ok();
+    let open = common::paths("/proc/self/fd".as_ref()).into_iter().filter_map(own);
+    open.map(|path| path.display().to_string()).filter(|path| !path.ends_with("/fd")).collect()
+}
+
+/// Every limit, from what is in use to what is enough.
+pub fn descriptors_at_open(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let (before, files) = (descriptors(), names(log));
+    let (mut refused, mut opened, mut last) = (0, 0, 100);
+    for limit in 3..60 {
+        allow_descriptors(limit);
+        let result = Manager::open(log, config(memory));
+        match result {
+            Ok((manager, mut writer)) => {
+                opened += 1;
+                last += 1;
+                append(&mut writer, [last]);
+                let ended = manager.shutdown(writer);
+                allow_all_descriptors();
+                if let Err(error) = ended {
+                    assert_eq!(error.cause(), Some(Cause::NoSpace), "limit {limit}: {error}");
+                }
+            }
+            Err(error) => {
+                allow_all_descriptors();
+                refused += 1;
+                assert_eq!(error.cause(), Some(Cause::NoSpace), "limit {limit}: {error}");
+                assert_eq!(error.errno(), libc::EMFILE);
+                assert!(error.to_string().contains('/'), "names a path: {error}");
+                if opened == 0 {
+                    assert_eq!(names(memory), [""; 0], "limit {limit}: {error}");
+                    assert_eq!(names(log), files, "limit {limit}: {error}");
+                }
+            }
+        }
+        assert_eq!(descriptors(), before, "limit {limit}");
+        assert_holds(log, last);
+    }
+    assert!(refused > 5 && opened > 5, "{refused} refused, {opened} opened");
+}
+
+/// All descriptors are used up while the log runs, and come back.
+pub fn descriptors_while_running(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let also_told = Arc::clone(&told);
+    let sink = LogSink::new(move |level, message| {
+        also_told.lock().unwrap().push((level, message.to_owned()));
+    });
+    let (manager, mut writer) = open(log, Config { log: sink, ..config(memory) });
+    let mut id = 1;
+    allow_descriptors(3);
+    let error = loop {
+        match writer.append(&event(id)) {
+            Ok(()) => id += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error.cause(), error.errno()), (Some(Cause::NoSpace), libc::EMFILE), "{error}");
+    manager.log().sync().expect("what was appended can be made durable");
+    assert!(id > 4096, "what was prepared was used: {id}");
+    allow_all_descriptors();
+    eventually("it goes on", || writer.append(&event(id)).is_ok());
+    append(&mut writer, id + 1..=id + 4096);
+    manager.shutdown(writer).unwrap();
+    assert_holds(log, id + 4096);
+    let told = told.lock().unwrap();
+    let count = |wanted, words| {
+        told.iter().filter(|(level, text)| *level == wanted && text.contains(words)).count()
+    };
+    assert_eq!(count(Level::Warn, "no segment can be prepared, trying again: "), 1, "{told:?}");
+    assert_eq!(count(Level::Info, "segments can be prepared again"), 1, "{told:?}");
+}
+
+fn set_mode(path: &Path, mode: u32) -> u32 {
+    let before = fs::metadata(path).unwrap().permissions().mode();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    before & 0o7777
+}
+
+/// Every file and directory in turn is out of bounds.
+pub fn permission_denied(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let (before, held) = (contents(log), names(memory));
+    let refusals = [
+        (log.join("wal_lock"), 0),
+        (log.join("wal_identity"), 0),
+        (log.join("wal_meta.dat"), 0),
+        (log.join("FS.00000000.wal"), 0),
+        (log.join("FS.00000000.wal"), 0o400),
+        (log.to_owned(), 0),
+        (log.to_owned(), 0o500),
+        (memory.to_owned(), 0o500),
+    ];
+    for (path, mode) in refusals {
+        let allowed = set_mode(&path, mode);
+        let message = expect_cause(Manager::open(log, config(memory)), Cause::Permission);
+        set_mode(&path, allowed);
+        assert!(message.contains(path.to_str().unwrap()), "{}: {message}", path.display());
+        assert_eq!(contents(log), before, "{}: {message}", path.display());
+        assert_eq!(names(memory), held, "{}: {message}", path.display());
+    }
+    let (manager, mut writer) = open(log, config(memory));
+    append(&mut writer, [101]);
+    manager.shutdown(writer).unwrap();
+    assert_holds(log, 101);
+}
+
+/// Every number of threads, from none to enough.
+pub fn threads_at_open(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let threads = || common::paths("/proc/self/task".as_ref()).len();
+    let prior = Config { worker_nice: -5, ..config(memory) };
+    let message = expect_cause(Manager::open(log, prior), Cause::Permission);
+    assert!(message.contains("config.worker_nice is -5"), "{message}");
+    let (before, mut refused, mut id) = (threads(), 0, 100);
+    let maximum = getrlimit(Resource::Nproc).maximum;
+    for limit in 1.. {
+        setrlimit(Resource::Nproc, Rlimit { current: Some(limit), maximum }).unwrap();
+        match Manager::open(log, config(memory)) {
+            Ok((manager, mut writer)) => {
+                id += 1;
+                append(&mut writer, [id]);
+                manager.shutdown(writer).unwrap();
+                break;
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().contains("start worker wal-"), "{error}");
+                assert_eq!(error.errno(), libc::EAGAIN, "{error}");
+            }
+        }
+        eventually("no thread is left", || threads() == before);
+    }
+    assert!(refused >= 5, "each of the five was refused: {refused}");
+    assert_holds(log, id);
+}
+
+/// Nothing may be locked.
+pub fn memory_cannot_be_locked(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let told = Arc::new(Mutex::new(0));
+    let also_told = Arc::clone(&told);
+    let sink = LogSink::new(move |level, message| {
+        *also_told.lock().unwrap() +=
+            u32::from(level == Level::Warn && message.contains("memory cannot be locked"));
+    });
+    let (manager, mut writer) = open(log, Config { log: sink, ..config(memory) });
+    append(&mut writer, 1..=10_000);
+    assert!(!manager.log().recovery_report().memory_locked);
+    assert_eq!(manager.log().metrics().memory_locked, 0);
+    manager.shutdown(writer).unwrap();
+    assert_eq!(*told.lock().unwrap(), 1, "once, however many segments");
+    assert_holds(log, 10_000);
+}
+
+/// The log is on a filesystem mounted read-only.
+pub fn read_only_mount(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let before = contents(log);
+    let message = expect_cause(Manager::open(log, config(memory)), Cause::Permission);
+    assert!(message.contains(log.to_str().unwrap()), "{message}");
+    assert!(message.contains("Read-only file system"), "{message}");
+    assert_eq!(names(memory), [""; 0]);
+    assert_holds(log, 100);
+    assert_eq!(contents(log), before);
+    let inside = log.join("new");
+    expect_cause(Manager::open(&inside, config(memory)), Cause::Permission);
+}

@@ -1,0 +1,73 @@
+//! The program that tests kill, trace, refuse, limit, or run as another user: it plays one role, with
+//! the arguments on its command line. A role that has nothing else to say ends with 0, or panics.
+
+mod arguments;
+mod crash;
+mod filesystems;
+mod full;
+mod hot_path;
+mod kill_storm;
+mod limits;
+mod locks;
+mod power_cut;
+mod reading;
+mod recording;
+mod recovery;
+mod users;
+mod victim;
+
+use arguments::{refuse, Arguments};
+
+/// A role: its name, the names of its arguments, and what it does.
+type Role = (&'static str, &'static str, fn(&Arguments));
+
+const ROLES: &[Role] = &[
+    ("append-until-cut", "SEED LIFE BUG LOG SHARED ACTIVE", power_cut::append_until_cut),
+    ("append-until-killed", "SEED BASE ACTIVE BUG", kill_storm::append_until_killed),
+    ("append-without-system-calls", "LOG MEMORY EVENTS OFFEND", hot_path::append_under_seccomp),
+    ("crash", "LOG MEMORY SYNCED LAST", crash::crash),
+    ("cut-power", "FILESYSTEM", power_cut::cut_power),
+    ("descriptors-at-open", "LOG MEMORY", limits::descriptors_at_open),
+    ("descriptors-while-running", "LOG MEMORY", limits::descriptors_while_running),
+    ("follow", "LOG EVENTS", reading::follow),
+    ("full-disk", "LOG MEMORY BACKPRESSURE", full::disk),
+    ("full-disk-at-open", "LOG MEMORY", full::disk_at_open),
+    ("full-memory", "LOG MEMORY", full::memory),
+    ("hold", "LOG MEMORY EVENTS HELD", locks::hold),
+    ("live-on-ext2", "LOG MEMORY", filesystems::ext2),
+    ("live-on-overlay", "LOG MEMORY", filesystems::overlay),
+    ("live-on-ramfs", "LOG MEMORY", filesystems::ramfs),
+    ("locked-by-any-path", "LOG OWNER", locks::locked_by_any_path),
+    ("locked-by-bind-mount", "LOG OWNER BOUND", locks::locked_by_bind_mount),
+    ("memory-cannot-be-locked", "LOG MEMORY", limits::memory_cannot_be_locked),
+    ("open-with-read-errors", "LOG MEMORY BUG", recovery::open_with_read_errors),
+    ("permission-denied", "LOG MEMORY", limits::permission_denied),
+    ("read-only-mount", "LOG MEMORY", limits::read_only_mount),
+    ("recover", "LOG MEMORY", recovery::recover),
+    ("recover-after-reboot", "LOG MEMORY LAST", recovery::recover_after_reboot),
+    ("recover-small", "LOG MEMORY ACCEPT_LOSS", recovery::recover_small),
+    ("refused-as-unreadable", "LOG MEMORY FILE", recovery::refused_as_unreadable),
+    ("stay-small", "LOG MEMORY LAST", reading::stay_small),
+    ("sync-batches", "LOG MEMORY BATCHES", recording::sync_batches),
+    ("threads-at-open", "LOG MEMORY", limits::threads_at_open),
+    ("user-crashes", "LOG MEMORY", users::crash),
+    ("user-is-refused", "LOG MEMORY WORD", users::is_refused),
+    ("user-records", "LOG MEMORY", users::record),
+    ("user-recovers", "LOG MEMORY", users::recover),
+    ("victim", "LOG ACTIVE SHARED EVENTS LIFE ERRNO WORD BUG", victim::play),
+];
+
+fn main() {
+    let mut words = std::env::args().skip(1);
+    let name = words.next().unwrap_or_else(|| refuse(&format!("no role is given\n{}", usage())));
+    let role = ROLES.iter().find(|role| role.0 == name);
+    let Some((name, names, play)) = role else {
+        refuse(&format!("there is no role {name:?}\n{}", usage()));
+    };
+    play(&Arguments::new(name, names, words.collect()));
+}
+
+fn usage() -> String {
+    let lines = ROLES.iter().map(|(name, names, _)| format!("  child {name} {names}"));
+    format!("roles:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}

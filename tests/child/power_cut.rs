@@ -1,0 +1,349 @@
+//! The power is cut while a process records: the harness, and the process. `tests/faults/power_cut.rs`
+//! says what is tested.
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::disk::{write_back, Cut, Disk, Kind};
+use common::flow::{call, Lives, Random, Shared};
+use common::ledger::{record, times, Row};
+use common::planted::{Bug, Planted};
+use common::{child, decision, open, paths, seed, Place};
+use flashstrike_wal::config::{Config, Keep, SyncMode};
+use flashstrike_wal::format::file_name::hot;
+use flashstrike_wal::recorder::Manager;
+use flashstrike_wal::storage::PosixStorage;
+
+use crate::arguments::Arguments;
+
+/// Cuts of one log before the next one is begun.
+const CUTS_PER_LOG: u64 = 20;
+/// A planted bug must be caught within as many cuts.
+const CUTS_TO_CATCH: u64 = 60;
+/// A log is opened within this, or it hangs.
+const LONGEST_OPEN: Duration = Duration::from_secs(30);
+const PAGE: u64 = 4096;
+/// After at most as many ids a process appends at leisure: the disk is small, and a writer that
+/// waits for the disk has nothing that is not synced.
+const IDS_IN_A_HURRY: u64 = 20_000;
+
+const KINDS: [(&str, Kind); 2] = [("ext4", Kind::Ext4), ("xfs", Kind::Xfs)];
+
+/// The harness, in a mount namespace of its own.
+pub fn cut_power(arguments: &Arguments) {
+    cut_often(arguments.one_of("FILESYSTEM", &KINDS));
+}
+
+/// First each planted bug until it is caught, then the recorder as it is.
+fn cut_often(kind: Kind) {
+    let mut harness = Harness::new(kind);
+    if let Some(seed) = seed::chosen() {
+        harness.seed = seed.max(1) - 1;
+        harness.begin_log(None);
+        harness.cycle().unwrap();
+        return;
+    }
+    for bug in Bug::ALL {
+        harness.begin_log(Some(bug));
+        let caught = (1..=CUTS_TO_CATCH).find_map(|n| Some((n, harness.cycle().err()?)));
+        let (n, how) = caught.unwrap_or_else(|| panic!("{} is not caught", bug.name()));
+        eprintln!("{}: caught by cut {n}: {how}", bug.name());
+    }
+    let cuts = times(180, 1_100);
+    let begin = Instant::now();
+    harness.seen = Seen::default();
+    for n in 0..cuts {
+        if n % CUTS_PER_LOG == 0 {
+            harness.begin_log(None);
+        }
+        if let Err(fault) = harness.cycle() {
+            panic!("cut {n}: {fault}: {}", seed::again(harness.seed));
+        }
+        if n % CUTS_PER_LOG == CUTS_PER_LOG - 1 {
+            harness.end_log();
+        }
+    }
+    let seen = harness.seen;
+    eprintln!("{kind:?}: {cuts} cuts in {:?}: {seen:?}", begin.elapsed());
+    assert!(seen.durable > cuts * 100, "the watermark moved: {seen:?}");
+    assert!(seen.undone > cuts * 100, "the cuts took what was not durable: {seen:?}");
+    assert!(seen.beyond_watermark > cuts / 20, "cut in the middle of syncs: {seen:?}");
+    assert!(seen.tails_cut > cuts / 90, "later pages without the earlier ones: {seen:?}");
+    assert!(seen.while_recovering > cuts / 20, "cut in the middle of recovery: {seen:?}");
+    let name = format!("power-cuts-{}", kind.name());
+    let fault = format!("power cut, {}", kind.name());
+    record(Row {
+        name: &name,
+        fault: &fault,
+        test: "tests/faults/power_cut.rs",
+        tried: cuts,
+        lost: 0,
+        invented: 0,
+        undetected: 0,
+        planted: &Bug::ALL.map(Bug::name),
+    });
+}
+
+/// That the cuts hit what they are meant to hit.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    /// Ids the watermark moved by.
+    durable: u64,
+    /// Ids that were acknowledged and not durable, and are gone.
+    undone: u64,
+    /// Logs that ended beyond the watermark.
+    beyond_watermark: u64,
+    /// Recoveries that kept something aside.
+    tails_cut: u64,
+    /// Cuts before the log was open.
+    while_recovering: u64,
+}
+
+struct Harness {
+    // Unmounted before the directory it is in goes.
+    disk: Disk,
+    place: Place,
+    shared: Shared,
+    random: Random,
+    seed: u64,
+    life: u32,
+    /// The log and what it must hold.
+    log: PathBuf,
+    bug: Option<Bug>,
+    lives: Lives,
+    keeps_all: bool,
+    end: u64,
+    seen: Seen,
+}
+
+impl Harness {
+    fn new(kind: Kind) -> Self {
+        let place = Place::new();
+        fs::create_dir(active_parent(&place)).unwrap();
+        Harness {
+            disk: Disk::make(kind, place.memory()),
+            shared: Shared::open(&shared(&place)),
+            place,
+            random: Random(20_260_101),
+            seed: 0,
+            life: 0,
+            log: PathBuf::new(),
+            bug: None,
+            lives: Lives::default(),
+            keeps_all: false,
+            end: 0,
+            seen: Seen::default(),
+        }
+    }
+
+    fn begin_log(&mut self, bug: Option<Bug>) {
+        if self.log.exists() {
+            fs::remove_dir_all(&self.log).unwrap();
+        }
+        self.log = self.disk.path().join(format!("log-{}", self.seed));
+        self.bug = bug;
+        self.lives = Lives::default();
+        self.keeps_all = true;
+        self.end = 0;
+    }
+
+    /// A process records, the power is cut, the machine starts again: what is there?
+    fn cycle(&mut self) -> Result<(), String> {
+        self.seed += 1;
+        self.life += 1;
+        let _named = seed::Named(self.seed);
+        self.shared.reset();
+        let config = config(self.seed, &active_parent(&self.place));
+        self.keeps_all &= config.max_compressed_segments == Keep::All && !config.no_compression;
+        let mut child = self.spawn();
+        let ended_by_itself = self.let_it_write(&mut child);
+        // Before the cut: it is a promise.
+        let watermark = self.shared.durable().load(Acquire);
+        self.shared.failing().store(1, Release);
+        let how = if self.random.one_in(8) { Cut::AfterJournal } else { Cut::Hard };
+        self.disk.cut(how);
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        self.disk.restart();
+        for directory in paths(&active_parent(&self.place)) {
+            fs::remove_dir_all(directory).unwrap();
+        }
+        if ended_by_itself || !output.stderr.is_empty() {
+            return Err(format!("the process: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        self.judge(watermark)
+    }
+
+    /// The process that the power is cut under.
+    fn spawn(&self) -> Child {
+        let (log, active) = (self.log.display(), active_parent(&self.place));
+        let (bug, shared) = (Bug::argument(self.bug), shared(&self.place));
+        let arguments: [&dyn Display; 6] =
+            [&self.seed, &self.life, &bug, &log, &shared.display(), &active.display()];
+        child::spawn("append-until-cut", &arguments)
+    }
+
+    /// Mostly until it is in flow, at times less: then it is cut in the middle of recovery. Returns
+    /// whether it has ended by itself.
+    fn let_it_write(&mut self, child: &mut Child) -> bool {
+        if self.random.one_in(5) {
+            std::thread::sleep(Duration::from_micros(self.random.below(20_000)));
+        } else {
+            let begin = Instant::now();
+            while self.shared.opened().load(Acquire) == 0 {
+                if child.try_wait().unwrap().is_some() {
+                    return true;
+                }
+                assert!(begin.elapsed() < LONGEST_OPEN, "seed {}: open hangs", self.seed);
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            std::thread::sleep(Duration::from_micros(self.random.below(40_000)));
+        }
+        if !self.random.one_in(3) {
+            // It stands still meanwhile: what it has written stays unsynced.
+            let pid = rustix::process::Pid::from_child(child);
+            rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+            self.write_back_some_pages();
+        }
+        child.try_wait().unwrap().is_some()
+    }
+
+    /// The kernel may write any page at any time: later ones before earlier ones, headers before
+    /// what they describe, and before their names. It does so with some behind the watermark.
+    fn write_back_some_pages(&mut self) {
+        if !self.log.exists() {
+            return;
+        }
+        let being_made = |path: &PathBuf| path.to_string_lossy().ends_with(".wal.tmp");
+        for path in paths(&self.log).into_iter().filter(being_made) {
+            if let Ok(file) = fs::File::open(path) {
+                write_back(&file, 0, PAGE);
+            }
+        }
+        let position = self.shared.durable_position().load(Acquire);
+        let (index, offset) = ((position >> 32) as u32, position & u64::from(u32::MAX));
+        let Ok(file) = fs::File::open(self.log.join(hot(index))) else { return };
+        let pages = file.metadata().unwrap().len() / PAGE;
+        for _ in 0..=self.random.below(2) {
+            let from = offset / PAGE + self.random.below(16);
+            if from < pages {
+                let len = if self.random.one_in(2) { 1 } else { pages - from };
+                write_back(&file, from * PAGE, len * PAGE);
+            }
+        }
+        if self.random.one_in(4) {
+            write_back(&file, 0, PAGE);
+        }
+    }
+
+    /// The log must end between the watermark and the last id that any call was given.
+    fn judge(&mut self, watermark: u64) -> Result<(), String> {
+        let (mut lowest, mut highest) = (self.end, self.end);
+        if self.shared.opened().load(Acquire) == 1 {
+            let recovered = self.shared.recovered().load(Acquire);
+            if recovered != self.end {
+                return Err(format!("{} were there, {recovered} recovered", self.end));
+            }
+            self.lives.begin(self.life, recovered);
+            lowest = lowest.max(watermark);
+            highest = highest.max(self.shared.attempted().load(Acquire));
+            self.seen.tails_cut += u64::from(self.shared.kept_aside().load(Acquire) > 0);
+        } else {
+            self.seen.while_recovering += 1;
+        }
+        let acknowledged = self.shared.acknowledged().load(Acquire).max(self.end);
+        let found = self.lives.check(&self.log, self.keeps_all)?;
+        if found < lowest || found > highest {
+            return Err(format!("the log ends at {found}, possible is {lowest} to {highest}"));
+        }
+        self.seen.durable += lowest - self.end;
+        self.seen.undone += acknowledged.saturating_sub(found);
+        self.seen.beyond_watermark += u64::from(found > lowest);
+        self.end = found;
+        Ok(())
+    }
+
+    /// The log goes on after all that, and is shut down.
+    fn end_log(&mut self) {
+        let (manager, writer) = open(&self.log, config(self.seed, &active_parent(&self.place)));
+        assert_eq!(manager.log().appended().last_event_id, self.end);
+        manager.shutdown(writer).unwrap();
+        assert_eq!(self.lives.check(&self.log, false), Ok(self.end));
+    }
+}
+
+fn shared(place: &Place) -> PathBuf {
+    place.base().join("shared")
+}
+
+fn active_parent(place: &Place) -> PathBuf {
+    place.memory().join("active")
+}
+
+fn config(seed: u64, active_parent: &Path) -> Config {
+    let mut random = Random(seed * 977 + 13);
+    Config {
+        num_blocks: 16,
+        prepared_segments: 1 + random.below(3) as u32,
+        max_segments: Keep::AtMost(1 + random.below(4) as u32),
+        max_compressed_segments: match random.below(4) {
+            0 => Keep::AtMost(2),
+            _ => Keep::All,
+        },
+        no_compression: random.one_in(8),
+        sync_mode: match random.below(4) {
+            0 => SyncMode::Rotation,
+            1 => SyncMode::Interval(Duration::from_millis(2)),
+            _ => SyncMode::Continuous,
+        },
+        active_parent: active_parent.to_owned(),
+        ..Config::default()
+    }
+}
+
+/// Appends until killed.
+pub fn append_until_cut(arguments: &Arguments) {
+    common::end_with_parent();
+    let (seed, life): (u64, u32) = (arguments.number("SEED"), arguments.number("LIFE"));
+    let (log, active) = (arguments.path("LOG"), arguments.path("ACTIVE"));
+    let (bug, shared) = (arguments.bug("BUG"), Shared::open(arguments.path("SHARED")));
+    let mut random = Random(seed * 31 + 7);
+    let sync_time = Duration::from_micros(random.below(4).min(1) * random.below(6_000));
+    let storage = Arc::new(PosixStorage::for_writing());
+    let storage = Arc::new(Planted::slow(storage, bug, sync_time, log));
+    let opened = Manager::open_with(storage, log, config(seed, active));
+    let (manager, mut writer) = opened.unwrap_or_else(|error| park_if_failing(&shared, &error));
+    let label = decision(&manager);
+    let expected = ["new-log", "reboot", "reboot/tail-cut"].contains(&label.as_str());
+    assert!(expected, "recovered as {label}");
+    let mut last = manager.log().appended().last_event_id;
+    shared.recovered().store(last, Release);
+    shared.kept_aside().store(manager.log().recovery_report().events_kept_aside, Release);
+    shared.opened().store(1, Release);
+    let hurries_to = last + random.below(IDS_IN_A_HURRY);
+    loop {
+        let called = call(&mut writer, &mut random, &shared, life, last);
+        last = called.unwrap_or_else(|error| park_if_failing(&shared, &error));
+        shared.acknowledged().store(last, Release);
+        let durable = manager.log().durable();
+        let segment = u64::from(durable.last_segment_index);
+        shared.durable_position().store(segment << 32 | u64::from(durable.last_offset), Release);
+        shared.durable().store(durable.last_event_id, Release);
+        if last > hurries_to || random.one_in(60) {
+            std::thread::sleep(Duration::from_micros(random.below(600)));
+        }
+    }
+}
+
+/// Once the power is going errors are in order: waits to be killed.
+fn park_if_failing<T>(shared: &Shared, error: &flashstrike_wal::error::Error) -> T {
+    assert_eq!(shared.failing().load(Acquire), 1, "before the cut: {error}");
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,142 @@
+//! The process that faults are injected into: it opens a log, appends through several rotations,
+//! lets the workers freeze and expire, and shuts down. Whatever goes wrong, it holds the log to its
+//! contract, and says in its exit code what became of it.
+
+use std::path::Path;
+use std::sync::atomic::Ordering::Release;
+use std::time::{Duration, Instant};
+
+use common::end_with_parent;
+use common::flow::{event_of, successor, Shared};
+use common::inject::Meeting;
+use common::planted::{Bug, Planted};
+use common::victim::{config, CLEAN, OPEN_FAILED, POISONED, SHUTDOWN_FAILED};
+use flashstrike_wal::error::{Cause, Error};
+use flashstrike_wal::recorder::{Manager, Writer};
+
+use crate::arguments::Arguments;
+
+/// How long a log may be full: one call fails, the next works.
+const LONGEST_FULL: Duration = Duration::from_secs(5);
+
+/// What a victim is to do.
+struct Orders<'a> {
+    log: &'a Path,
+    active: &'a Path,
+    shared: &'a Path,
+    /// Events to append.
+    events: u64,
+    /// The life of the log that they belong to.
+    life: u32,
+    /// The error number that may be met, 0 = none, and the word that must be in its message.
+    errno: i32,
+    word: &'a str,
+    /// What is planted under it.
+    bug: Option<Bug>,
+}
+
+impl Orders<'_> {
+    /// What is said must be what went wrong. Some files are opened on the way to something else.
+    fn expect(&self, error: &Error) {
+        let said = error.to_string();
+        let names_it =
+            [self.word, "list /", "/proc/", "/dev/urandom"].iter().any(|word| said.contains(word));
+        let (met, number) = (self.word, self.errno);
+        // A thread that finds no memory for its stack has an error number of its own.
+        let is_it = error.errno() == number || said.contains("start worker");
+        assert!(is_it && names_it, "{met}, {number}, is met as: {said}");
+    }
+}
+
+/// Records as it was told to, and says in its exit code how that ended.
+pub fn play(arguments: &Arguments) {
+    let orders = Orders {
+        log: arguments.path("LOG"),
+        active: arguments.path("ACTIVE"),
+        shared: arguments.path("SHARED"),
+        events: arguments.number("EVENTS"),
+        life: arguments.number("LIFE"),
+        errno: arguments.number("ERRNO"),
+        word: arguments.word("WORD"),
+        bug: arguments.bug("BUG"),
+    };
+    end_with_parent();
+    let shared = Shared::open(orders.shared);
+    let meeting = Meeting(&shared);
+    meeting.opening();
+    let storage = Planted::posix(orders.bug, orders.log);
+    let opened = Manager::open_with(storage, orders.log, config(orders.active));
+    let (manager, mut writer) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            orders.expect(&error);
+            std::process::exit(OPEN_FAILED);
+        }
+    };
+    let mut last = manager.log().appended().last_event_id;
+    shared.recovered().store(last, Release);
+    shared.opened().store(1, Release);
+    meeting.opened();
+    for n in 0..orders.events {
+        let next = successor(last);
+        shared.attempted().store(next, Release);
+        if let Err(error) = append(&mut writer, orders.life, next) {
+            end_poisoned(&orders, manager, writer, &error);
+        }
+        last = next;
+        shared.acknowledged().store(last, Release);
+        // Little to be made durable, and so much that the disk begins before all of it is sealed.
+        if [499, 2999].contains(&(n % 3000)) || n + 1 == orders.events {
+            if let Err(error) = manager.log().sync() {
+                end_poisoned(&orders, manager, writer, &error);
+            }
+        }
+    }
+    match manager.shutdown(writer) {
+        Ok(()) => std::process::exit(CLEAN),
+        Err(error) => {
+            orders.expect(&error);
+            std::process::exit(SHUTDOWN_FAILED);
+        }
+    }
+}
+
+/// Appends one event; what is full is waited for.
+fn append(writer: &mut Writer, life: u32, id: u64) -> Result<(), Error> {
+    let begin = Instant::now();
+    loop {
+        match writer.append(&event_of(life, id)) {
+            Err(error) if error.cause() == Some(Cause::NoSpace) => {
+                assert!(begin.elapsed() < LONGEST_FULL, "it does not go on by itself: {error}");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// The log has failed: for good, with the watermark where it is and the cause in every error.
+fn end_poisoned(orders: &Orders<'_>, manager: Manager, mut writer: Writer, error: &Error) -> ! {
+    let log = manager.log();
+    let poisoned = |error: &Error| {
+        assert_eq!(error.cause(), Some(Cause::Poisoned), "{error}");
+        orders.expect(error);
+    };
+    poisoned(error);
+    let (durable, appended) = (log.durable(), log.appended());
+    for _ in 0..3 {
+        poisoned(&log.sync().expect_err("a sync after the failure"));
+        let event = event_of(orders.life, u64::MAX - 1);
+        poisoned(&writer.append(&event).expect_err("an append after the failure"));
+        poisoned(&writer.append_batch(&[event], &mut 0).expect_err("a batch after the failure"));
+        poisoned(&writer.claim().expect_err("a claim after the failure"));
+        if durable != appended {
+            let waited = log.wait_durable(appended.last_event_id, Duration::from_secs(5));
+            poisoned(&waited.expect_err("waiting after the failure"));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(log.durable(), durable, "the watermark is where it was");
+    }
+    poisoned(&manager.shutdown(writer).expect_err("a shutdown after the failure"));
+    std::process::exit(POISONED);
+}

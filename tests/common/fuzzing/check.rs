@@ -1,0 +1,346 @@
+//! A damaged directory is read and opened in every way there is, and what must hold is checked.
+//!
+//! No panic, no endless reading; ids rise; an event that is given out is the one that was appended;
+//! the log has no hole; whoever is refused finds everything as it was; accepting loss deletes
+//! nothing; opened again, the log is the same.
+
+use flashstrike_wal::error::{Cause, Error};
+use flashstrike_wal::format::{file_name, file_name::FileName, RequestEvent};
+use flashstrike_wal::format::{BlockHeader, EVENT_SIZE};
+use flashstrike_wal::recorder::Manager;
+use flashstrike_wal::replay::{verify, Reader, ReaderOptions};
+
+use super::bench::{blocks_of, event_ids, slots, stated_durable, Bench};
+use super::logs::{Files, Start, ACTIVE};
+use super::mutation::Mutation;
+use crate::event;
+
+/// What a case came to: so that a run can show that it met every outcome.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outcome {
+    /// Opened without being told to accept loss.
+    pub opened: bool,
+    /// Opened only when loss was accepted.
+    pub accepted_loss: bool,
+    /// Reading met damage, and said so.
+    pub damage_found: bool,
+    /// A changed event was given out that nothing on disk could prove or disprove.
+    pub unprovable: bool,
+}
+
+/// What a reader gave, and what it ended with.
+struct Reading {
+    events: Vec<RequestEvent>,
+    end: Error,
+}
+
+impl Reading {
+    fn is_whole(&self) -> bool {
+        matches!(self.end, Error::End)
+    }
+
+    fn ids(&self) -> Vec<u64> {
+        self.events.iter().map(|event| event.event_id).collect()
+    }
+}
+
+/// A log, what was done to it, and the files that came of it.
+pub struct Case<'a> {
+    pub bench: &'a Bench,
+    pub start: &'a Start,
+    pub mutations: &'a [Mutation],
+    pub files: Files,
+}
+
+impl Case<'_> {
+    pub fn check(&self, seek_to: u64) -> Result<Outcome, String> {
+        let mut outcome = Outcome::default();
+        let reading = self.read()?;
+        outcome.damage_found |= !reading.is_whole();
+        outcome.unprovable |= self.check_events(&reading)?;
+        self.check_losses(&reading)?;
+        self.check_seek(&reading, seek_to)?;
+        self.check_salvage(&reading)?;
+        self.check_unchanged("reading")?;
+        match self.open(false)? {
+            Some(()) => outcome.opened = true,
+            None => outcome.accepted_loss = self.open(true)?.is_some(),
+        }
+        Ok(outcome)
+    }
+
+    fn read(&self) -> Result<Reading, String> {
+        const MOST: usize = 1 << 20;
+        let mut reader = self.reader()?;
+        let mut events = Vec::new();
+        loop {
+            match reader.next() {
+                Ok(event) if events.len() < MOST => events.push(event),
+                Ok(_) => return Err("reading does not end".into()),
+                Err(end) => {
+                    let told = [None, Some(Cause::Corrupt), Some(Cause::Gap)];
+                    let told = told.contains(&end.cause()) || self.is_about_active(&end);
+                    return if told {
+                        Ok(Reading { events, end })
+                    } else {
+                        Err(format!("read: {end}"))
+                    };
+                }
+            }
+        }
+    }
+
+    fn reader(&self) -> Result<Reader, String> {
+        let options = ReaderOptions { verify: self.bench.verify };
+        Reader::open(&self.bench.log(), options).map_err(|error| format!("reader: {error}"))
+    }
+
+    /// An identity may name any path as the active directory: what stands there may not be
+    /// readable, or not be trusted.
+    fn is_about_active(&self, error: &Error) -> bool {
+        let identity = self.mutations.iter().any(|m| matches!(m, Mutation::Identity { .. }));
+        identity && matches!(error.cause(), Some(Cause::Io | Cause::Permission))
+    }
+
+    /// Every event is the one that belongs to its id, unless somebody could know better: returns
+    /// whether one was not, and no checksum covers it in any file.
+    fn check_events(&self, reading: &Reading) -> Result<bool, String> {
+        let mut last = 0;
+        let mut unprovable = false;
+        for found in &reading.events {
+            if found.event_id <= last {
+                return Err(format!("event {} after {last}", found.event_id));
+            }
+            last = found.event_id;
+            if *found == event(last) || self.mutations.iter().any(Mutation::is_perfect) {
+                continue;
+            }
+            if self.is_proved(&found.encode()) {
+                return Err(format!("event {last} was changed, its block says so: given out"));
+            }
+            unprovable = true;
+        }
+        Ok(unprovable)
+    }
+
+    /// Whether these bytes lie in files only where a seal contradicts them. Nothing does in memory,
+    /// where the header is missing, and where it was written ahead of its events: those below D were
+    /// proved by an older header once.
+    fn is_proved(&self, bytes: &[u8; EVENT_SIZE]) -> bool {
+        let durable = self.files.iter().map(|(name, bytes)| stated_durable(name, bytes)).max();
+        let unproved = |name: &str, block: &[u8]| {
+            let header = block.first_chunk().and_then(BlockHeader::decode);
+            name.starts_with(ACTIVE)
+                || header.is_none_or(|header| Some(header.last_event_id) > durable)
+        };
+        !self.files.iter().any(|(name, file)| {
+            let mut blocks = blocks_of(file).filter(|block| unproved(name, block));
+            blocks.any(|block| slots(block).any(|slot| slot == bytes))
+        })
+    }
+
+    /// After a single change nothing that is known durable may be missing without a word, neither at
+    /// the end nor in the middle.
+    fn check_losses(&self, reading: &Reading) -> Result<(), String> {
+        let [mutation] = self.mutations else { return Ok(()) };
+        if !reading.is_whole() || is_beyond_proof(mutation) {
+            return Ok(());
+        }
+        let ids = reading.ids();
+        if let Some(pair) = ids.windows(2).find(|pair| pair[1] != pair[0] + 1) {
+            return Err(format!("read to the end, but not what is between {pair:?}"));
+        }
+        // The oldest segments may be missing: that is what retention does.
+        let oldest = self.files.contains_key(&file_name::hot(0))
+            || self.files.contains_key(&file_name::cold(0));
+        if oldest && ids.first().is_some_and(|&first| first != 1) {
+            return Err(format!("read to the end, but not what is before {:?}", ids.first()));
+        }
+        let last = ids.last().copied().unwrap_or(0);
+        let durable = self.known_durable().min(self.start.last);
+        if last < durable {
+            return Err(format!("read to the end at {last}, though {durable} is known durable"));
+        }
+        Ok(())
+    }
+
+    /// What files that nobody touched say is durable: meta and the stamps in block headers.
+    fn known_durable(&self) -> u64 {
+        let untouched = self.files.iter().filter(|(name, _)| !name.starts_with(ACTIVE));
+        let untouched =
+            untouched.filter(|(name, bytes)| self.start.files.get(*name) == Some(bytes));
+        untouched.map(|(name, bytes)| stated_durable(name, bytes)).max().unwrap_or(0)
+    }
+
+    fn check_seek(&self, reading: &Reading, seek_to: u64) -> Result<(), String> {
+        let mut reader = self.reader()?;
+        let found = reader.seek(seek_to).and_then(|()| reader.next());
+        if !reading.is_whole() {
+            return Ok(());
+        }
+        let expected = reading.events.iter().find(|event| event.event_id >= seek_to);
+        match (found, expected) {
+            (Ok(found), Some(expected)) if found == *expected => Ok(()),
+            (Err(Error::End), None) => Ok(()),
+            // More damage than reading the whole log has to look at.
+            (Err(_), _) if self.mutations.len() > 1 => Ok(()),
+            (found, expected) => {
+                Err(format!("seek to {seek_to}: {found:?}, but read whole it is {expected:?}"))
+            }
+        }
+    }
+
+    /// A salvaging reader comes to an end, gives all that a plain one gives, and changes none of it;
+    /// and verify, which goes the same way, does too.
+    fn check_salvage(&self, reading: &Reading) -> Result<(), String> {
+        /// Events, and ranges that are told, of a log of this size.
+        const MOST: usize = 1 << 16;
+        let salvaging = Reader::open_salvaging(&self.bench.log());
+        let mut reader = salvaging.map_err(|error| format!("salvage: {error}"))?;
+        let mut events = Vec::new();
+        for n in 0.. {
+            match reader.next() {
+                Ok(event) => events.push(event),
+                Err(Error::End) => break,
+                Err(error) if error.cause().is_none() => return Err(format!("salvage: {error}")),
+                Err(_) => {}
+            }
+            if n == MOST {
+                return Err("salvaging does not end".into());
+            }
+        }
+        let salvaged = Reading { events, end: Error::End };
+        self.check_events(&salvaged)?;
+        let given = |event: &&RequestEvent| {
+            salvaged.events.binary_search_by_key(&event.event_id, |e| e.event_id).is_ok()
+        };
+        let right = |found: &&RequestEvent| **found == event(found.event_id);
+        let missing = reading.events.iter().filter(right).find(|event| !given(event));
+        if let Some(missing) = missing.filter(|_| !self.has_damaged_twins()) {
+            return Err(format!("event {} is read, and not salvaged", missing.event_id));
+        }
+        let report = verify(&self.bench.log()).map_err(|error| format!("verify: {error}"))?;
+        if report.damage_count == 0 && !reading.is_whole() && self.mutations.len() == 1 {
+            return Err(format!("verify finds nothing, and reading ends in: {}", reading.end));
+        }
+        Ok(())
+    }
+
+    /// Whether both files of a segment, hot and cold, are there and were changed: a reader takes the
+    /// one, salvage the one of which more is proved.
+    fn has_damaged_twins(&self) -> bool {
+        let changed = |name: &String| self.start.files.get(name) != self.files.get(name);
+        (0..8).any(|index| {
+            let twins = [file_name::hot(index), file_name::cold(index)];
+            twins.iter().all(|name| self.files.contains_key(name) && changed(name))
+        })
+    }
+
+    /// Whether a block was exchanged with one in the disk file of a segment that is carried over from
+    /// memory, behind what is durable there: what lies there is free to be overwritten, and looks
+    /// like a block of the file's former life. The hole it leaves is told.
+    fn is_put_into_free_space(&self, mutation: &Mutation) -> bool {
+        let carried_over = |name: &String| self.files.contains_key(&format!("{ACTIVE}{name}"));
+        matches!(mutation, Mutation::SwapBlocks { a, b, .. } if carried_over(a) || carried_over(b))
+    }
+
+    fn check_unchanged(&self, what: &str) -> Result<(), String> {
+        let now = self.bench.files();
+        let changed = |name: &&String| now.get(*name) != self.files.get(*name);
+        match now.keys().chain(self.files.keys()).find(changed) {
+            None => Ok(()),
+            Some(name) => Err(format!("{what} changed {name}")),
+        }
+    }
+
+    /// Opens the log, goes on in it, and opens it again. `None` when it is refused.
+    fn open(&self, accept_loss: bool) -> Result<Option<()>, String> {
+        let (manager, mut writer) =
+            match Manager::open(&self.bench.log(), self.bench.config(accept_loss)) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    self.check_unchanged(&format!("{error}: refused, and yet it"))?;
+                    return self.check_refusal(&error).map(|()| None);
+                }
+            };
+        let last = manager.log().appended().last_event_id;
+        let next = last.saturating_add(1);
+        let appended = writer.append(&event(next));
+        let used_up = appended.as_ref().is_err_and(|error| error.cause() == Some(Cause::NoSpace));
+        if last < u64::MAX - 1 && !used_up {
+            appended.map_err(|error| format!("append {next}: {error}"))?;
+        }
+        manager.shutdown(writer).map_err(|error| format!("shutdown: {error}"))?;
+        self.check_kept(last)?;
+
+        let reading = self.read()?;
+        self.check_events(&reading)?;
+        if reading.is_whole()
+            && last < u64::MAX - 1
+            && !used_up
+            && reading.ids().last() != Some(&next)
+        {
+            return Err(format!("{next} was appended, {:?} is the last", reading.ids().last()));
+        }
+        let again = Manager::open(&self.bench.log(), self.bench.config(false));
+        let (manager, writer) = again.map_err(|error| format!("opened again: {error}"))?;
+        manager.shutdown(writer).map_err(|error| format!("second shutdown: {error}"))?;
+        if self.read()?.ids() != reading.ids() {
+            return Err("opened twice it is another log".into());
+        }
+        Ok(Some(()))
+    }
+
+    fn check_refusal(&self, error: &Error) -> Result<(), String> {
+        let expected = match error.cause() {
+            Some(Cause::Corrupt | Cause::NoSpace) => true,
+            _ => self.is_about_active(error),
+        };
+        if !expected {
+            return Err(format!("open: {:?}: {error}", error.cause()));
+        }
+        let names_it = error.to_string().contains(self.bench.place.path().to_str().unwrap());
+        if !names_it && !self.is_about_active(error) {
+            return Err(format!("does not say where: {error}"));
+        }
+        Ok(())
+    }
+
+    /// Every event that segments held is still somewhere: in the log, or kept aside.
+    fn check_kept(&self, last: u64) -> Result<(), String> {
+        // Who says that everything is durable, and forges what follows, is believed.
+        let forged = |m: &Mutation| matches!(m, Mutation::Meta { .. } | Mutation::Forge { .. });
+        if self.mutations.len() > 1 && self.mutations.iter().any(forged) {
+            return Ok(());
+        }
+        if self.mutations.iter().any(|mutation| self.is_put_into_free_space(mutation)) {
+            return Ok(());
+        }
+        let before = event_ids(self.files.iter().filter(|(name, bytes)| {
+            // Without a first event it is a file that is to be used again: what it holds is old.
+            let in_use = bytes.get(128..136).is_some_and(|id| id != [0; 8]);
+            in_use && matches!(file_name::parse(name), Some(FileName::Hot(_)))
+        }));
+        let files = self.bench.files();
+        let after = event_ids(files.iter());
+        match before.difference(&after).next() {
+            None => Ok(()),
+            Some(id) => Err(format!("event {id} is in no file any more; the log ended at {last}")),
+        }
+    }
+}
+
+/// Changes that no reader can notice, by the rules of the format.
+fn is_beyond_proof(mutation: &Mutation) -> bool {
+    match mutation {
+        // Memory is believed; what is on disk of it is checked by other rules.
+        Mutation::Splice { to, .. } => to.starts_with(ACTIVE),
+        Mutation::SwapBlocks { a, b, .. } => a.starts_with(ACTIVE) || b.starts_with(ACTIVE),
+        Mutation::Flip { file, .. }
+        | Mutation::Overwrite { file, .. }
+        | Mutation::Noise { file, .. }
+        | Mutation::Zero { file, .. }
+        | Mutation::Identity { file, .. } => file.starts_with(ACTIVE),
+        _ => false,
+    }
+}

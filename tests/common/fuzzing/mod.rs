@@ -1,0 +1,10 @@
+//! Fuzzing without a fuzzer: what `tests/faults/fuzz_*.rs` run from seeds, and `fuzz/` from the bytes that
+//! libFuzzer finds.
+
+pub mod bench;
+pub mod check;
+pub mod forge;
+pub mod logs;
+pub mod mutation;
+pub mod source;
+pub mod targets;

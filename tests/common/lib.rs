@@ -1,0 +1,289 @@
+//! What the tests share: an event for every id, so that any event that is read back can be checked
+//! by its id alone; logs in scratch directories; and a child program to be killed.
+
+#![allow(clippy::new_without_default, reason = "a new one makes directories")]
+
+pub mod child;
+pub mod crash;
+pub mod disk;
+pub mod flow;
+pub mod fuzzing;
+pub mod inject;
+pub mod ledger;
+pub mod planted;
+pub mod recovery;
+pub mod seed;
+pub mod segments;
+pub mod spinning;
+pub mod tampered;
+pub mod victim;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::error::{Cause, Error};
+use flashstrike_wal::format::RequestEvent;
+use flashstrike_wal::recorder::{Manager, Writer};
+use flashstrike_wal::replay::{Reader, ReaderOptions};
+use tempfile::TempDir;
+
+/// No reader that follows a writer takes as long, unless one of them hangs.
+pub const READING_DEADLINE: Duration = Duration::from_secs(120);
+
+/// The event that belongs to an id: every byte depends on it.
+pub fn event(event_id: u64) -> RequestEvent {
+    let mixed = event_id.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23) ^ event_id;
+    let mut reserved = [0; 21];
+    for (n, byte) in reserved.iter_mut().enumerate() {
+        *byte = (mixed >> (n % 8 * 8)) as u8 ^ n as u8;
+    }
+    RequestEvent {
+        event_id,
+        timestamp: mixed,
+        price: mixed as i64 >> 3,
+        quantity: (mixed ^ u64::MAX) as i64,
+        user_id: mixed as u32,
+        order_id: (mixed >> 32) as u32,
+        r#type: (mixed % 4) as u8,
+        order_type: (mixed >> 8) as u8 % 2,
+        side: (mixed >> 9) as u8 % 2,
+        reserved,
+    }
+}
+
+/// A log's directories: one on disk, one in memory. Both go when the test ends, whatever is left.
+pub struct Place {
+    disk: TempDir,
+    memory: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let memory = tempfile::Builder::new().prefix("flashstrike-test-").tempdir_in("/dev/shm");
+        Place { disk: tempfile::tempdir().unwrap(), memory: memory.unwrap() }
+    }
+
+    /// A directory on disk for whatever the test needs.
+    pub fn base(&self) -> &Path {
+        self.disk.path()
+    }
+
+    /// The WAL directory.
+    pub fn log(&self) -> PathBuf {
+        self.disk.path().join("log")
+    }
+
+    /// Where active directories are made.
+    pub fn memory(&self) -> &Path {
+        self.memory.path()
+    }
+
+    /// The active directories there are.
+    pub fn active_directories(&self) -> Vec<PathBuf> {
+        paths(self.memory())
+    }
+
+    /// A small log that keeps everything.
+    pub fn small(&self) -> Config {
+        small(self.memory())
+    }
+}
+
+/// A small log that keeps everything, with its active directory in `memory`.
+pub fn small(memory: &Path) -> Config {
+    Config {
+        num_blocks: 16,
+        max_segments: Keep::AtMost(4),
+        max_compressed_segments: Keep::All,
+        active_parent: memory.to_owned(),
+        ..Config::default()
+    }
+}
+
+/// What is in a directory, sorted.
+pub fn paths(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Names in a directory, sorted.
+pub fn names(directory: &Path) -> Vec<String> {
+    let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    paths(directory).into_iter().map(name).collect()
+}
+
+/// Opens a log for writing.
+pub fn open(directory: &Path, config: Config) -> (Manager, Writer) {
+    Manager::open(directory, config).unwrap_or_else(|error| panic!("open: {error}"))
+}
+
+/// Appends the events of these ids.
+pub fn append(writer: &mut Writer, ids: impl IntoIterator<Item = u64>) {
+    for id in ids {
+        writer.append(&event(id)).unwrap_or_else(|error| panic!("append {id}: {error}"));
+    }
+}
+
+/// Reads a whole log; every event must be the one that belongs to its id.
+pub fn read_ids(directory: &Path) -> Vec<u64> {
+    let mut reader = Reader::open(directory, ReaderOptions { verify: true })
+        .unwrap_or_else(|error| panic!("reader: {error}"));
+    let mut ids = Vec::new();
+    loop {
+        match reader.next() {
+            Ok(found) => {
+                assert_eq!(found, event(found.event_id), "event {} was changed", found.event_id);
+                ids.push(found.event_id);
+            }
+            Err(Error::End) => return ids,
+            Err(error) => panic!("after {:?}: {error}", ids.last()),
+        }
+    }
+}
+
+/// The log holds exactly the events 1 to `last`.
+pub fn assert_holds(directory: &Path, last: u64) {
+    let ids = read_ids(directory);
+    assert_eq!(ids.len() as u64, last, "first {:?}, last {:?}", ids.first(), ids.last());
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(*id, n as u64 + 1);
+    }
+}
+
+/// Reads a log beside its writer until the event `last` has come: each exactly once and in order.
+pub fn assert_follows(log: &Path, last: u64) {
+    let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
+    let deadline = Instant::now() + READING_DEADLINE;
+    let mut expected = 1;
+    while expected <= last {
+        match reader.next() {
+            Ok(found) => {
+                assert_eq!(found, event(expected));
+                expected += 1;
+            }
+            Err(Error::End) => {
+                assert!(Instant::now() < deadline, "at {expected} when time was up");
+                std::thread::yield_now();
+            }
+            Err(error) => panic!("at {expected}: {error}"),
+        }
+    }
+    assert!(matches!(reader.next(), Err(Error::End)));
+}
+
+/// The recovery decision of an open log.
+pub fn decision(manager: &Manager) -> String {
+    text(&manager.log().recovery_report().decision)
+}
+
+/// A text of a report.
+pub fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+/// The error of a call that must fail with this cause.
+pub fn expect_cause<T>(result: Result<T, Error>, cause: Cause) -> String {
+    match result {
+        Ok(_) => panic!("must fail with {cause:?}"),
+        Err(error) => {
+            assert_eq!(error.cause(), Some(cause), "{error}");
+            error.to_string()
+        }
+    }
+}
+
+/// The bytes of every file of a directory, by name; but for the lock, which names its last owner.
+pub fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut contents = BTreeMap::new();
+    for name in names(directory) {
+        let path = directory.join(&name);
+        if name != "wal_lock" && path.is_file() {
+            contents.insert(name, std::fs::read(path).unwrap());
+        }
+    }
+    contents
+}
+
+/// Waits until something that workers bring about is so.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    const LONGEST: Duration = Duration::from_secs(20);
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < LONGEST, "not within {LONGEST:?}: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Does something while another thread appends without a pause, from this id on.
+pub fn beside_writer(writer: &mut Writer, first_id: u64, work: impl FnOnce()) {
+    /// Ends the other thread also when this one panics.
+    struct StopAtEnd<'a>(&'a AtomicBool);
+
+    impl Drop for StopAtEnd<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for id in first_id.. {
+                append(writer, [id]);
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let _stop = StopAtEnd(&done);
+        work();
+    });
+}
+
+/// A harness with a bug planted under it must fail: its words, to be shown.
+pub fn must_fail(bug: planted::Bug, harness: impl FnOnce()) -> &'static str {
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(harness));
+    assert!(ended.is_err(), "{} is not found", bug.name());
+    bug.name()
+}
+
+/// Says that a test is skipped, and why. Past the test runner, which only shows what failed tests
+/// print.
+pub fn skipped(why: impl Display) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let _ = std::io::stderr().write_all(format!("{test}: skipped: {why}\n").as_bytes());
+}
+
+/// Whether the test may mount; if not, says that it is skipped.
+pub fn may_mount() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        skipped("mounting needs root");
+    }
+    root
+}
+
+/// Whether system calls can be made to fail; if not, says that the test is skipped.
+pub fn has_strace() -> bool {
+    let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        skipped("strace is not installed");
+    }
+    found
+}
+
+/// For a child that runs until it is killed: it ends with the test that started it, also when that
+/// test is killed itself.
+pub fn end_with_parent() {
+    let kill = Some(rustix::process::Signal::KILL);
+    rustix::process::set_parent_process_death_signal(kill).unwrap();
+}

@@ -1,0 +1,17 @@
+//! The harnesses: faults in great numbers. Each writes rows of the table in `docs/durability.md`, is
+//! shown to find planted bugs, and does more of everything in `make torture`.
+
+mod call_failures;
+mod call_kills;
+mod fuzz_bytes;
+mod fuzz_directories;
+mod kill_storm;
+mod model;
+mod power_cut;
+mod recovery_errors;
+mod recovery_twice;
+mod replay_gap;
+mod retention_floor;
+#[path = "../simulation/mod.rs"]
+mod simulation;
+mod verify_flips;

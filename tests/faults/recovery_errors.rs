@@ -1,0 +1,97 @@
+//! Recovery never judges what it could not read: an error of the system at any of its reads is that
+//! error, with the path, and no event is lost by it. The next open finds everything.
+
+use std::fmt::Display;
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use common::crash::{crash, offset, reboot, recover, Snapshot, SEGMENT};
+use common::ledger::{record, Row};
+use common::planted::Bug;
+use common::recovery::{OPENED, REFUSED};
+use common::{append, assert_holds, child, event, has_strace, must_fail, open, Place};
+use flashstrike_wal::config::{Config, Keep};
+
+/// The dynamic loader reads too; without its libraries there is no process.
+const NOT_STARTED: i32 = 127;
+
+/// Fails every read of an open in turn. After each, a reader and the next open must find `last`
+/// events. Returns how many opens failed.
+fn sweep(place: &Place, last: u64, bug: Option<Bug>) -> u64 {
+    let crashed = Snapshot::take(place);
+    let mut failed = 0;
+    for n in 1.. {
+        crashed.put_back(place);
+        let inject = format!("inject=pread64:error=EIO:when={n}");
+        let trace = place.base().join("trace").display().to_string();
+        let wrapper = ["strace", "-f", "-qq", "-o", &trace, "-e", "trace=pread64", "-e", &inject];
+        let (log, memory) = (place.log(), place.memory().display());
+        let arguments: [&dyn Display; 3] = [&log.display(), &memory, &Bug::argument(bug)];
+        let output = child::output_under(&wrapper, "open-with-read-errors", &arguments);
+        if !fs::read_to_string(&trace).unwrap().contains("(INJECTED)") {
+            break;
+        }
+        match output.status.code() {
+            Some(NOT_STARTED) => continue,
+            Some(REFUSED) => failed += 1,
+            // A worker read it: the log has failed by now, and is as after a crash.
+            Some(OPENED) => {}
+            _ => {
+                let errors = String::from_utf8_lossy(&output.stderr);
+                panic!("read {n}: {}: {errors}", output.status)
+            }
+        }
+        let ids = common::read_ids(&place.log());
+        assert!(ids.iter().copied().eq(1..=last), "read {n}: {} events", ids.len());
+        recover(place, last);
+    }
+    assert!(failed > 0, "recovery reads");
+    failed
+}
+
+#[test]
+fn g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement() {
+    if !has_strace() {
+        return;
+    }
+    // Carried over from memory, over two segments.
+    let place = Place::new();
+    crash(&place, SEGMENT + 50, SEGMENT + 100);
+    let mut failed = sweep(&place, SEGMENT + 100, None);
+    // A tail to be cut.
+    let place = Place::new();
+    crash(&place, 50, 50);
+    reboot(&place);
+    let file = fs::OpenOptions::new().write(true).open(place.log().join("FS.00000000.wal"));
+    file.unwrap().write_all_at(&event(52).encode(), offset(51)).unwrap();
+    failed += sweep(&place, 50, None);
+    let planted = must_fail(Bug::ReadErrorIsEmpty, || {
+        let place = Place::new();
+        crash(&place, SEGMENT + 50, SEGMENT + 100);
+        sweep(&place, SEGMENT + 100, Some(Bug::ReadErrorIsEmpty));
+    });
+    // Both files of a segment, and the newest one open behind it.
+    let place = Place::new();
+    let keep_all = Config { max_segments: Keep::All, ..place.small() };
+    let (manager, mut writer) = open(&place.log(), keep_all.clone());
+    append(&mut writer, 1..=SEGMENT + 10);
+    manager.shutdown(writer).unwrap();
+    let hot = fs::read(place.log().join("FS.00000000.wal")).unwrap();
+    let one = Config { max_segments: Keep::AtMost(1), ..keep_all };
+    let (manager, writer) = open(&place.log(), one);
+    manager.shutdown(writer).unwrap();
+    fs::write(place.log().join("FS.00000000.wal"), hot).unwrap();
+    assert_holds(&place.log(), SEGMENT + 10);
+    failed += sweep(&place, SEGMENT + 10, None);
+    println!("{failed} opens failed by a read");
+    record(Row {
+        name: "recovery-read-errors",
+        fault: "EIO at every read of a recovery",
+        test: "tests/faults/recovery_errors.rs",
+        tried: failed,
+        lost: 0,
+        invented: 0,
+        undetected: 0,
+        planted: &[planted],
+    });
+}

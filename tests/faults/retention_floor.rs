@@ -1,0 +1,183 @@
+//! G11: the retention floor while the log is open. Once a call that moves it has returned, nothing
+//! at or above it is deleted, however retention and the writer hurry.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use common::crash::SEGMENT;
+use common::ledger::{self, Row};
+use common::{append, beside_writer, event, eventually, names, open, Place};
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::recorder::Log;
+use flashstrike_wal::replay::{Reader, ReaderOptions};
+
+/// Indexes of the closed or open segments there are, hot or cold.
+fn segments(place: &Place) -> BTreeSet<u64> {
+    let all = names(&place.log());
+    let of_segment = |name: &&String| name.starts_with("FS.") && !name.ends_with(".tmp");
+    all.iter().filter(of_segment).map(|name| name[3..11].parse().unwrap()).collect()
+}
+
+fn config(place: &Place, hot: u32, cold: u32) -> Config {
+    Config {
+        max_segments: Keep::AtMost(hot),
+        max_compressed_segments: Keep::AtMost(cold),
+        ..place.small()
+    }
+}
+
+/// The first event there is with this id or a higher one.
+fn first_from(place: &Place, id: u64) -> u64 {
+    let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
+    reader.seek(id).unwrap();
+    let found = reader.next().unwrap();
+    assert_eq!(found, event(found.event_id));
+    found.event_id
+}
+
+fn oldest_is(place: &Place, index: u64) {
+    eventually(&format!("segment {index} is the oldest"), || {
+        segments(place).first() == Some(&index)
+    });
+    assert_eq!(first_from(place, 0), index * SEGMENT + 1);
+}
+
+#[test]
+fn g11_a_floor_that_rises_lets_retention_go_on_at_once() {
+    for (hot, cold) in [(2, 0), (1, 1)] {
+        let place = Place::new();
+        let config = Config { retention_floor: 1, ..config(&place, hot, cold) };
+        let (manager, mut writer) = open(&place.log(), config);
+        append(&mut writer, 1..=10 * SEGMENT + 1);
+        oldest_is(&place, 0);
+        // Nothing but the call itself can make the maintainer look: the log is idle.
+        for (floor, oldest) in [(SEGMENT, 0), (5 * SEGMENT + 1, 5), (6 * SEGMENT, 5), (0, 9)] {
+            manager.log().set_retention_floor(floor).unwrap();
+            oldest_is(&place, oldest);
+        }
+        manager.shutdown(writer).unwrap();
+    }
+}
+
+#[test]
+fn g11_a_floor_that_is_lowered_protects_what_is_left() {
+    let place = Place::new();
+    let (manager, mut writer) = open(&place.log(), config(&place, 2, 0));
+    append(&mut writer, 1..=10 * SEGMENT + 1);
+    oldest_is(&place, 9);
+    // Below the oldest there is, and within it: either way it stays from now on.
+    for floor in [3, 9 * SEGMENT + 7] {
+        manager.log().set_retention_floor(floor).unwrap();
+        let from = manager.log().appended().last_event_id + 1;
+        append(&mut writer, from..from + 10 * SEGMENT);
+        manager.log().sync().unwrap();
+        oldest_is(&place, 9);
+    }
+    manager.log().set_retention_floor(u64::MAX).unwrap();
+    oldest_is(&place, 29);
+    manager.shutdown(writer).unwrap();
+    assert_eq!(segments(&place), (29..=30).collect());
+}
+
+#[test]
+fn g11_the_floor_of_the_config_is_not_remembered_and_a_closed_log_takes_none() {
+    let place = Place::new();
+    let with_floor = Config { retention_floor: 1, ..config(&place, 2, 0) };
+    let (manager, mut writer) = open(&place.log(), with_floor);
+    append(&mut writer, 1..=5 * SEGMENT + 1);
+    let log = manager.log().clone();
+    manager.shutdown(writer).unwrap();
+    assert_eq!(segments(&place).len(), 6);
+    let closed = log.set_retention_floor(1);
+    common::expect_cause(closed, flashstrike_wal::error::Cause::Closed);
+    let (manager, writer) = open(&place.log(), config(&place, 2, 0));
+    manager.shutdown(writer).unwrap();
+    assert_eq!(segments(&place), (4..=5).collect());
+}
+
+/// Lets retention loose on everything, and a moment later lowers the floor again: what is there when
+/// that call returns must still be there when the log has gone on. Returns how many segments that
+/// were to stay have gone. Not `is_lowered`: as a recorder does that does not obey that call.
+fn let_loose_and_hold(place: &Place, log: &Log, round: u64, is_lowered: bool) -> u64 {
+    let newest = u64::from(log.appended().last_segment_index);
+    log.set_retention_floor(newest * SEGMENT + 1).unwrap();
+    let pause = Duration::from_micros(round * 37 % 1500);
+    let begin = Instant::now();
+    while begin.elapsed() < pause {
+        std::hint::spin_loop();
+    }
+    let oldest = *segments(place).first().unwrap();
+    let held = oldest + round % 3;
+    if is_lowered {
+        log.set_retention_floor(held * SEGMENT + 1 + round % SEGMENT).unwrap();
+    }
+    let there: BTreeSet<u64> = segments(place).range(held..).copied().collect();
+    let at = log.appended().last_segment_index;
+    eventually("the log goes on", || log.appended().last_segment_index > at + 1);
+    // Twice: a listing may miss a segment that goes from hot to cold meanwhile.
+    let now = &segments(place) | &segments(place);
+    let gone = there.difference(&now).count() as u64;
+    // There may be none yet of those that are held.
+    if let (0, Some(first)) = (gone, there.first()) {
+        assert_eq!(first_from(place, first * SEGMENT + 1), first * SEGMENT + 1);
+    }
+    gone
+}
+
+/// What a recorder has done beside which the floor was moved.
+#[derive(Default)]
+struct Retention {
+    deleted: u64,
+    /// Segments that were to stay.
+    gone: u64,
+}
+
+impl Retention {
+    /// Moves the floor in a log that goes on, and stops when anything has gone.
+    fn hurry(&mut self, cold: u32, rounds: Range<u64>, is_lowered: bool) {
+        let place = Place::new();
+        let (manager, mut writer) = open(&place.log(), config(&place, 1, cold));
+        let log = manager.log().clone();
+        beside_writer(&mut writer, 1, || {
+            eventually("there is something to delete", || log.appended().last_segment_index > 3);
+            for round in rounds {
+                self.gone += let_loose_and_hold(&place, &log, round, is_lowered);
+                if self.gone > 0 {
+                    break;
+                }
+            }
+        });
+        self.deleted += log.metrics().segments_deleted;
+        manager.shutdown(writer).unwrap();
+    }
+}
+
+const ROUNDS_A_LOG: u64 = 150;
+
+#[test]
+fn g11_nothing_planned_under_an_older_floor_is_deleted_under_a_newer_one() {
+    let rounds = ledger::times(2, 34) * ROUNDS_A_LOG;
+    let mut retention = Retention::default();
+    // A log each: less is deleted than written, and the disk has an end.
+    for first in (0..rounds).step_by(ROUNDS_A_LOG as usize) {
+        let cold = (first / ROUNDS_A_LOG % 2) as u32;
+        retention.hurry(cold, first..first + ROUNDS_A_LOG, true);
+    }
+    let mut planted = Retention::default();
+    planted.hurry(0, 0..50, false);
+    assert!(planted.gone > 0, "a floor that is not lowered is not found");
+    let Retention { deleted, gone } = retention;
+    ledger::record(Row {
+        name: "retention-floor",
+        fault: "retention floor lowered while segments are being deleted",
+        test: "tests/faults/retention_floor.rs",
+        tried: rounds,
+        lost: gone * SEGMENT,
+        invented: 0,
+        undetected: 0,
+        planted: &["a floor that is not lowered"],
+    });
+    assert_eq!(gone, 0, "segments that were to stay");
+    assert!(deleted > rounds / 4, "retention had something to do: {deleted} segments");
+}

@@ -1,0 +1,60 @@
+//! G12 on real filesystems, mounted for a process of its own: that the log lives on them, and what it
+//! says of them. (That btrfs is refused: `tests/python/test_errors_system.py`.)
+
+use std::fs;
+use std::process::Command;
+
+use common::{child, Place};
+
+/// The mount did not work: this kernel does not have the filesystem.
+const NO_MOUNT: i32 = 99;
+
+/// Plays a role with something mounted: `mount` is a shell command in which `$base` is a directory on
+/// disk, `$log` the WAL directory, and `$memory` the parent of the active one.
+fn play_with(role: &str, program: &str, mount: &str) {
+    if !common::may_mount() {
+        return;
+    }
+    let has = format!("command -v {program} >/dev/null");
+    if !Command::new("sh").args(["-c", &has]).status().unwrap().success() {
+        common::skipped(format_args!("{program} is not installed"));
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir(place.log()).unwrap();
+    let (base, log) = (place.base().display(), place.log().display().to_string());
+    let memory = place.memory().display();
+    let script = format!(
+        "base={base}; log={log}; memory={memory}; ( {mount} ) >&2 || exit {NO_MOUNT}; exec \"$@\""
+    );
+    let wrapper = ["unshare", "-m", "sh", "-c", &script, "sh"];
+    let output = child::output_under(&wrapper, role, &[&log, &memory]);
+    if output.status.code() == Some(NO_MOUNT) {
+        common::skipped(format_args!("{}", String::from_utf8_lossy(&output.stderr).trim()));
+    } else {
+        child::assert_succeeded(role, &output);
+    }
+}
+
+/// What a container has under its root: allowed, and said to be what it is.
+#[test]
+fn g12_overlay_works_and_is_noted() {
+    let mount = "mkdir $base/low $base/up $base/work && \
+                 mount -t overlay none $log \
+                 -o lowerdir=$base/low,upperdir=$base/up,workdir=$base/work";
+    play_with("live-on-overlay", "unshare", mount);
+}
+
+/// Memory without a size: no room is counted there, and there is no fallocate.
+#[test]
+fn g12_ramfs_is_memory() {
+    play_with("live-on-ramfs", "unshare", "mount -t ramfs none $memory");
+}
+
+/// A disk's filesystem without fallocate: what is to be reserved is written.
+#[test]
+fn g12_ext2_has_no_fallocate_and_works() {
+    let mount = "truncate -s 64M $base/image && mkfs.ext2 -q $base/image && \
+                 mount -o loop $base/image $log";
+    play_with("live-on-ext2", "mkfs.ext2", mount);
+}

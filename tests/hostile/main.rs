@@ -1,0 +1,11 @@
+//! What surrounds a log and does it harm: other users and processes, limits, full disks, odd
+//! filesystems, directories that somebody has tampered with.
+
+mod child_program;
+mod directories;
+mod filesystems;
+mod limits;
+mod lock;
+mod no_space;
+mod sizes;
+mod users;

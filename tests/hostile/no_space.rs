@@ -1,0 +1,54 @@
+//! G7 and G8 on a full disk: the prepared segments are used up, then appends say so at once, in
+//! both modes; with space back the log goes on by itself, and nothing is lost.
+//!
+//! The disk is a small tmpfs, mounted for a process of its own.
+
+use std::fmt::Display;
+use std::fs;
+
+use common::{child, Place};
+
+/// Plays a role with 16 MB mounted over the WAL directory.
+fn play_on_a_small_disk(role: &str, more: &[&str]) {
+    play_with_a_mount(role, more, |place| format!("-o size=16m none {}", place.log().display()));
+}
+
+/// Plays a role with a small filesystem in memory mounted somewhere. A mount namespace of its own
+/// makes the mount go with the process, and an append that waits for ever ends with it.
+fn play_with_a_mount(role: &str, more: &[&str], mount: impl Fn(&Place) -> String) {
+    if !common::may_mount() {
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir(place.log()).unwrap();
+    let mount = format!("mount -t tmpfs {} && exec \"$@\"", mount(&place));
+    let wrapper = ["timeout", "60", "unshare", "-m", "sh", "-c", &mount, "sh"];
+    let (log, memory) = (place.log(), place.memory().display());
+    let log = log.display();
+    let mut arguments: Vec<&dyn Display> = vec![&log, &memory];
+    arguments.extend(more.iter().map(|word| word as &dyn Display));
+    child::play_under(&wrapper, role, &arguments);
+}
+
+#[test]
+fn g7_full_disk_appends_go_on_and_come_back_when_blocking() {
+    play_on_a_small_disk("full-disk", &["block"]);
+}
+
+#[test]
+fn g7_full_disk_appends_go_on_and_come_back_when_failing_fast() {
+    play_on_a_small_disk("full-disk", &["fail-fast"]);
+}
+
+#[test]
+fn g7_full_disk_open_says_so_and_loses_nothing() {
+    play_on_a_small_disk("full-disk-at-open", &[]);
+}
+
+/// Memory that is full when the set of mapped segments is not yet complete: the log goes on with
+/// those it has, as fast as they come back, and an open says what it needs.
+#[test]
+fn g7_full_memory_the_log_goes_on_with_what_it_has() {
+    let mount = |place: &Place| format!("-o size=4m none {}", place.memory().display());
+    play_with_a_mount("full-memory", &[], mount);
+}

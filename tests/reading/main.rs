@@ -1,0 +1,10 @@
+//! Replay, salvage and verification of logs, whole and damaged.
+
+mod replay;
+mod replay_damage;
+mod replay_faults;
+mod replay_live;
+mod replay_open;
+mod salvage;
+mod verify;
+mod verify_access;

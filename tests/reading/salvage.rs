@@ -1,0 +1,229 @@
+//! Salvage: everything outside of what is damaged is given, every range that is skipped is told
+//! once, and the log comes to its end.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+
+use common::segments::{event_at, Image, Log};
+use flashstrike_wal::error::{Cause, Error, Failure};
+use flashstrike_wal::format::Layout;
+use flashstrike_wal::replay::Reader;
+
+/// What comes of a log: events, each the one of its id and above the last, and what was told.
+fn salvage(reader: &mut Reader) -> (Vec<u64>, Vec<Failure>) {
+    let (mut ids, mut told) = (Vec::new(), Vec::new());
+    loop {
+        match reader.next() {
+            Ok(event) => {
+                assert_eq!(event, common::event(event.event_id), "changed: {}", event.event_id);
+                assert!(ids.last().is_none_or(|last| *last < event.event_id), "{ids:?}");
+                ids.push(event.event_id);
+            }
+            Err(Error::End) => break,
+            Err(Error::Failure(failure)) => told.push(*failure),
+            Err(other) => panic!("{other}"),
+        }
+        assert!(told.len() < 50, "it does not end: {told:?}");
+    }
+    assert!(matches!(reader.next(), Err(Error::End)), "told once");
+    (ids, told)
+}
+
+fn reader(log: &Log) -> Reader {
+    Reader::open_salvaging(&log.path()).unwrap()
+}
+
+fn ranges(told: &[Failure]) -> Vec<Option<(u64, u64)>> {
+    told.iter().map(|failure| failure.place.event_ids).collect()
+}
+
+fn without(lost: &[std::ops::RangeInclusive<u64>], last: u64) -> Vec<u64> {
+    (1..=last).filter(|id| !lost.iter().any(|range| range.contains(id))).collect()
+}
+
+#[test]
+fn a_good_log_is_read_as_ever() {
+    let log = Log::of_a_thousand();
+    log.freeze(0);
+    log.write(&Image { sealed_blocks: 2, ..Image::open(3, 1001..=1700) });
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!((ids, told.len()), (without(&[], 1512), 0), "{told:?}");
+}
+
+#[test]
+fn damage_in_several_places() {
+    let log = Log::of_a_thousand();
+    log.flip(0, 12);
+    log.flip(0, event_at(1, 3) + 20);
+    log.flip(1, Layout::block_offset(0) + 33);
+    log.flip(1, Layout::block_offset(1) + 7);
+    log.change_block(1, 2, |header| header.chained_checksum ^= 1);
+    let lost = [257..=300, 301..=812];
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!(ids, without(&lost, 1000));
+    let expected = [None, Some((257, 300)), Some((301, 812))];
+    assert_eq!(ranges(&told), expected, "{told:?}");
+    assert!(told.iter().all(|failure| failure.cause == Cause::Corrupt));
+
+    let mut seeking = reader(&log);
+    for target in [1, 250, 257, 290, 301, 600, 813, 900, 901, 1000] {
+        seeking.seek(target).unwrap();
+        let (ids, told) = salvage(&mut seeking);
+        assert_eq!(ids, without(&[0..=target - 1, 257..=300, 301..=812], 1000), "{target}");
+        let named = ranges(&told).into_iter().flatten().collect::<Vec<_>>();
+        assert!(named.iter().all(|(_, last)| *last >= target), "seek {target}: {named:?}");
+        assert_eq!(named.contains(&(301, 812)), target <= 812, "seek {target}: {named:?}");
+    }
+}
+
+#[test]
+fn segments_that_are_gone_or_anothers() {
+    let log = Log::of_a_thousand();
+    fs::remove_file(log.hot(1)).unwrap();
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!(ids, without(&[301..=900], 1000));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].place.segment_index, Some(1));
+
+    let log = self::Log::of_a_thousand();
+    fs::rename(log.hot(1), log.path().join("one")).unwrap();
+    fs::rename(log.hot(0), log.hot(1)).unwrap();
+    fs::rename(log.path().join("one"), log.hot(0)).unwrap();
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!(ids, (901..=1000).collect::<Vec<_>>(), "swapped: neither is believed");
+    assert_eq!(ranges(&told), [Some((301, 900)), Some((1, 300))], "{told:?}");
+
+    let log = self::Log::of_a_thousand();
+    fs::remove_file(log.hot(2)).unwrap();
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!(ids, without(&[], 900));
+    assert_eq!(ranges(&told), [Some((901, 1000))], "durable events at the end");
+
+    let log = self::Log::of_a_thousand();
+    fs::copy(log.hot(0), log.hot(3)).unwrap();
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!((ids.len(), told.len()), (1000, 1), "a copy of the first one behind: {told:?}");
+}
+
+#[test]
+fn files_that_cannot_be_read_are_passed_over() {
+    for what in ["segment", "meta"] {
+        let log = Log::of_a_thousand();
+        let path = if what == "meta" { log.path().join("wal_meta.dat") } else { log.hot(1) };
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        let (ids, told) = salvage(&mut reader(&log));
+        if what == "meta" {
+            assert_eq!((ids.len(), told.len()), (1000, 0), "it is not needed: {told:?}");
+            continue;
+        }
+        assert_eq!(ids, without(&[301..=900], 1000));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((told[0].cause, told[0].errno), (Cause::Io, libc::EISDIR));
+    }
+}
+
+#[test]
+fn an_open_segment_damaged_where_it_was_durable() {
+    let log = Log::of_a_thousand();
+    log.write(&Image { blocks: 5, ..Image::open(3, 1001..=2280) });
+    log.write_meta(2280);
+    log.flip(3, event_at(1, 9) + 20);
+    let file = OpenOptions::new().write(true).open(log.hot(3)).unwrap();
+    file.write_all_at(&[0; 16_448], Layout::block_offset(3)).unwrap();
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!(ids, without(&[1257..=1512, 1769..=2024], 2280));
+    assert_eq!(ranges(&told), [Some((1257, 1512)), Some((1769, 2024))], "{told:?}");
+}
+
+/// A block of a frame with a wrong length hides the next one: it is found by its checksum.
+#[test]
+fn cold_segments_are_resumed_behind_a_damaged_block() {
+    let log = Log::of(&[Image::closed(0, 1..=13_000), Image::closed(1, 13_001..=13_100)]);
+    log.freeze(0);
+    let frame = fs::read(log.cold(0)).unwrap();
+    let len = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().unwrap()) as usize;
+    let second = 15 + 4 + (len(15) & 0x7fff_ffff) + 4;
+    let third = second + 4 + (len(second) & 0x7fff_ffff) + 4;
+    let damaged = |changes: &[(usize, u8)]| {
+        let mut frame = frame.clone();
+        changes.iter().for_each(|(at, byte)| frame[*at] = *byte);
+        fs::write(log.cold(0), frame).unwrap();
+        salvage(&mut reader(&log))
+    };
+    let (ids, told) = damaged(&[(second + 2, 0xEE), (second + 3, 0x7F)]);
+    assert_eq!((ids.len(), told.len()), (13_100, 1), "a length costs nothing: {told:?}");
+
+    // What lies in the second block of the frame: WAL blocks 15 (its end) to 31 (its beginning).
+    let inside = 15 * 256 + 1..=32 * 256;
+    let garbled = (second + 100..second + 40_000).map(|at| (at, 0x5A)).collect::<Vec<_>>();
+    let (ids, told) = damaged(&garbled);
+    let missing: Vec<u64> =
+        without(&[], 13_100).into_iter().filter(|id| !ids.contains(id)).collect();
+    assert!(missing.len() > 256 && missing.iter().all(|id| inside.contains(id)), "{missing:?}");
+    let named = ranges(&told);
+    let is_named = |id: &u64| named.iter().flatten().any(|(a, b)| (a..=b).contains(&id));
+    assert!(missing.iter().all(is_named), "{named:?}");
+
+    // Both its length and its checksum: the third is found all the same.
+    let (ids, _) = damaged(&[(second + 2, 0xEE), (third - 1, frame[third - 1] ^ 1)]);
+    assert!(ids.len() >= 13_100 - 17 * 256, "{}", ids.len());
+
+    // Cut short: all before is there.
+    fs::write(log.cold(0), &frame[..third + 9]).unwrap();
+    let (ids, told) = salvage(&mut reader(&log));
+    assert!(ids.len() as u64 >= 31 * 256 + 100, "{}", ids.len());
+    assert_eq!(ids.last(), Some(&13_100));
+    assert!(ranges(&told).iter().flatten().any(|(_, last)| *last == 13_000), "{told:?}");
+}
+
+/// Of two files the hot one, as long as its blocks can be read: its header is not needed.
+#[test]
+fn twins() {
+    let log = Log::of_a_thousand();
+    log.write_frame(1);
+    fs::write(log.cold(1), b"no frame").unwrap();
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!((ids.len(), told.len()), (1000, 0), "{told:?}");
+    log.write_frame(1);
+    log.flip(1, 3);
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!((ids.len(), told.len()), (1000, 1), "{told:?}");
+    assert!(told[0].message.contains("the header is not valid"), "{told:?}");
+    let size = fs::metadata(log.hot(1)).unwrap().len() as usize;
+    fs::write(log.hot(1), vec![0; size]).unwrap();
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!((ids.len(), told.len()), (1000, 0), "nothing is in the hot one: {told:?}");
+}
+
+/// Looked for behind the end, because meta says that more was durable, and in a block that is
+/// damaged: nobody has verified it.
+#[test]
+fn garbage_with_a_high_id_is_not_given() {
+    let log = Log::of_a_thousand();
+    let file = OpenOptions::new().write(true).open(log.hot(2)).unwrap();
+    file.write_all_at(&9_000_000_u64.to_le_bytes(), event_at(0, 7)).unwrap();
+    log.write_meta(4096);
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!(ids, without(&[], 900));
+    assert_eq!(ranges(&told), [Some((901, 1000)), Some((1001, 4096))], "{told:?}");
+}
+
+#[test]
+fn an_open_segment_that_is_full_is_not_the_end() {
+    let log = Log::of_a_thousand();
+    log.write(&Image { blocks: 2, ..Image::open(3, 1001..=1512) });
+    log.write(&Image { stamp: 1512, ..Image::open(4, 1513..=1600) });
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!((ids, told.len()), (without(&[], 1600), 0), "{told:?}");
+}
+
+#[test]
+fn durable_events_are_given_though_their_block_is_not_sealed() {
+    let log = Log::of(&[Image::closed(0, 1..=300)]);
+    log.write(&Image { sealed_blocks: 0, ..Image::open(1, 301..=400) });
+    log.write_meta(390);
+    let (ids, told) = salvage(&mut reader(&log));
+    assert_eq!((ids, told.len()), (without(&[], 390), 1), "{told:?}");
+    assert!(told[0].message.contains("the block header is not valid"), "{told:?}");
+}

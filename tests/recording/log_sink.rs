@@ -1,0 +1,221 @@
+//! What a log tells: once for every change, on the threads it says, and the recovery report beside.
+
+use std::collections::HashSet;
+use std::fs;
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
+
+use common::crash::{self, SEGMENT};
+use common::{append, eventually, expect_cause, names, open, text, Place};
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::error::{Cause, Error};
+use flashstrike_wal::log_sink::{Level, LogSink};
+use flashstrike_wal::recorder::Manager;
+
+/// What was told, and by which thread.
+#[derive(Debug, Clone, Default)]
+struct Told(Arc<Mutex<Vec<(Level, String, ThreadId)>>>);
+
+impl Told {
+    fn sink(&self) -> LogSink {
+        let told = self.clone();
+        LogSink::new(move |level, message| {
+            let thread = std::thread::current().id();
+            told.0.lock().unwrap().push((level, message.to_owned(), thread));
+        })
+    }
+
+    /// The messages of a level that hold these words.
+    fn with(&self, level: Level, words: &str) -> Vec<String> {
+        let told = self.0.lock().unwrap();
+        let wanted = told.iter().filter(|told| told.0 == level && told.1.contains(words));
+        wanted.map(|told| told.1.clone()).collect()
+    }
+
+    fn once(&self, level: Level, words: &str) -> String {
+        let mut found = self.with(level, words);
+        assert_eq!(found.len(), 1, "{level:?} {words:?} in {self:?}");
+        found.remove(0)
+    }
+
+    fn threads(&self) -> HashSet<ThreadId> {
+        self.0.lock().unwrap().iter().map(|told| told.2).collect()
+    }
+}
+
+fn config(place: &Place, told: &Told) -> Config {
+    Config { log: told.sink(), ..place.small() }
+}
+
+#[test]
+fn opening_and_shutting_down_are_told_with_the_decision() {
+    let (place, told) = (Place::new(), Told::default());
+    let directory = place.log().display().to_string();
+    let (manager, mut writer) = open(&place.log(), config(&place, &told));
+    told.once(Level::Info, &format!("{directory}: opening"));
+    told.once(Level::Info, "recovered as new-log: generation 1, last event 0,");
+    assert!(told.with(Level::Info, "").contains(&format!("{directory}: open")), "{told:?}");
+    assert_eq!(told.with(Level::Warn, "missing"), [""; 0], "what a new log cannot have");
+    append(&mut writer, 1..=100);
+    manager.shutdown(writer).unwrap();
+    told.once(Level::Info, "shut down: everything up to event 100 is durable");
+    assert_eq!(told.with(Level::Error, ""), [""; 0]);
+    assert_eq!(told.threads().len(), 1, "nothing happened on the workers' threads");
+
+    let again = Told::default();
+    let (manager, writer) = open(&place.log(), config(&place, &again));
+    again.once(Level::Info, "recovered as clean: generation 2, last event 100, known durable 100;");
+    let locked = Told::default();
+    expect_cause(Manager::open(&place.log(), config(&place, &locked)), Cause::Locked);
+    let why = locked.once(Level::Error, "not opened");
+    assert!(why.contains(&format!("open for writing in process {}", std::process::id())), "{why}");
+    assert_eq!(locked.with(Level::Info, "recovered"), [""; 0]);
+    manager.shutdown(writer).unwrap();
+}
+
+/// Everything that open notices is reported, whole. (What the struct of C has no room for is cut:
+/// `ffi::report`.)
+#[test]
+fn notes_are_whole_in_the_log_function_and_the_report() {
+    let (place, told) = (Place::new(), Told::default());
+    let deep = place.memory().join("x".repeat(200)).join("y".repeat(100));
+    fs::create_dir_all(&deep).unwrap();
+    let config = Config { active_parent: deep.clone(), ..config(&place, &told) };
+    let (manager, writer) = open(&deep.join("log"), config);
+    let report = manager.log().recovery_report();
+    let warnings = told.with(Level::Warn, "");
+    let note = told.once(Level::Warn, "the WAL directory is in memory: it is never durable");
+    assert!(note.starts_with(deep.join("log").to_str().unwrap()), "{note}");
+    let all = warnings.join("; ");
+    assert_eq!(report.notes, all);
+    let name = names(&deep).into_iter().find(|name| name != "log").unwrap();
+    let active = deep.join(name);
+    assert_eq!(Some(report.active_path.as_str()), active.to_str());
+    manager.shutdown(writer).unwrap();
+}
+
+#[test]
+fn retention_is_told_by_a_worker_and_so_is_nothing_by_the_writer() {
+    let (place, told) = (Place::new(), Told::default());
+    let config = Config {
+        max_segments: Keep::AtMost(1),
+        max_compressed_segments: Keep::AtMost(1),
+        ..config(&place, &told)
+    };
+    let (manager, mut writer) = open(&place.log(), config);
+    let log = manager.log().clone();
+    let appending = std::thread::spawn(move || {
+        append(&mut writer, 1..=5 * SEGMENT + 1);
+        (std::thread::current().id(), writer)
+    });
+    let (appending, writer) = appending.join().unwrap();
+    eventually("three are deleted", || log.metrics().segments_deleted == 4);
+    for index in 0..4 {
+        told.once(Level::Info, &format!("retention has deleted the cold segment {index}"));
+    }
+    assert!(!told.threads().contains(&appending), "{told:?}");
+    assert!(told.threads().len() > 1, "workers tell");
+    manager.shutdown(writer).unwrap();
+}
+
+/// A failure is told once, with its cause, by a worker, though the writer meets it again and again.
+#[test]
+fn a_failure_is_told_once_with_its_cause() {
+    let (place, told) = (Place::new(), Told::default());
+    let (manager, mut writer) = open(&place.log(), config(&place, &told));
+    append(&mut writer, 1..=10);
+    eventually("the ring is full", || manager.log().metrics().prepared_segments.fill == 4);
+    let active = crash::active_directory(&place);
+    fs::remove_dir_all(&active).unwrap();
+    eventually("it is told", || !told.with(Level::Error, "was removed under the log").is_empty());
+    for id in 11..100 {
+        expect_cause(writer.append(&common::event(id)), Cause::Poisoned);
+    }
+    expect_cause(manager.log().sync(), Cause::Poisoned);
+    expect_cause(manager.log().set_retention_floor(1), Cause::Poisoned);
+    let error = manager.shutdown(writer).unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::Poisoned));
+    assert_eq!(
+        told.with(Level::Error, "was removed under the log").len(),
+        2,
+        "then, and at the end"
+    );
+    let last = told.once(Level::Error, "shut down: ");
+    assert!(last.contains(active.to_str().unwrap()), "{last}");
+    assert_eq!(told.with(Level::Info, "is durable"), [""; 0]);
+}
+
+/// What is tried again and again is told when it begins to fail and when it goes on.
+#[test]
+fn compression_that_fails_is_told_when_that_changes() {
+    let (place, told) = (Place::new(), Told::default());
+    let config = Config { max_segments: Keep::AtMost(1), ..config(&place, &told) };
+    let (manager, mut writer) = open(&place.log(), config);
+    // Directories where the first cold files are to be made.
+    let in_the_way: Vec<_> =
+        (0..3).map(|n| place.log().join(format!("FS.0000000{n}.wal.lz4.tmp"))).collect();
+    for path in &in_the_way {
+        fs::create_dir(path).unwrap();
+    }
+    append(&mut writer, 1..=3 * SEGMENT + 1);
+    eventually("all of them fail", || manager.log().metrics().compression_failures >= 3);
+    for path in &in_the_way {
+        fs::remove_dir(path).unwrap();
+    }
+    eventually("all of them are cold", || manager.log().metrics().cold_segments == 3);
+    let why = told.once(Level::Warn, "compressing it is tried again");
+    assert!(why.contains("FS.00000000.wal.lz4.tmp"), "{why}");
+    told.once(Level::Info, "segments can be compressed again");
+    manager.shutdown(writer).unwrap();
+}
+
+/// The last calls of one log never overlap, whichever threads make them.
+#[test]
+fn calls_are_made_one_at_a_time() {
+    let place = Place::new();
+    let (inside, overlapped) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(0)));
+    let (also_inside, also_overlapped) = (Arc::clone(&inside), Arc::clone(&overlapped));
+    let sink = LogSink::new(move |_, _| match also_inside.try_lock() {
+        Ok(_alone) => std::thread::yield_now(),
+        Err(_) => *also_overlapped.lock().unwrap() += 1,
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let sink = sink.clone();
+            scope.spawn(move || (0..2000).for_each(|n| sink.info(&n.to_string())));
+        }
+    });
+    assert_eq!(*overlapped.lock().unwrap(), 0);
+    drop((place, inside));
+}
+
+#[test]
+fn g12_the_report_names_the_filesystems() {
+    let (place, told) = (Place::new(), Told::default());
+    // The wrong way round: the log in memory, the active set on disk.
+    let log = place.memory().join("log");
+    let config = Config { active_parent: place.base().to_owned(), ..config(&place, &told) };
+    let (manager, mut writer) = open(&log, config);
+    append(&mut writer, 1..=10);
+    let report = manager.log().recovery_report();
+    assert_eq!(text(report.wal_filesystem_name), "tmpfs");
+    assert_eq!(report.wal_filesystem, 0x0102_1994);
+    let on_disk = text(report.active_filesystem_name);
+    told.once(Level::Warn, "the WAL directory is in memory: it is never durable");
+    let notes = text(&report.notes);
+    assert!(notes.contains("it is never durable"), "{notes}");
+    if on_disk != "tmpfs" {
+        told.once(Level::Warn, &format!("the active directory is on {on_disk}, not in memory"));
+    }
+    assert!(text(&report.active_path).starts_with(place.base().to_str().unwrap()));
+    manager.shutdown(writer).unwrap();
+}
+
+#[test]
+fn an_open_that_fails_says_why() {
+    let (place, told) = (Place::new(), Told::default());
+    let opened = Manager::open(&place.log(), Config { num_blocks: 3, ..config(&place, &told) });
+    assert!(matches!(opened, Err(Error::Failure(_))));
+    let why = told.once(Level::Error, "not opened: config.num_blocks is 3");
+    assert!(why.starts_with(place.log().to_str().unwrap()), "{why}");
+}

@@ -1,0 +1,209 @@
+//! G11: what is kept, to the segment, and that nothing at or above the floor is deleted.
+
+use std::time::Duration;
+
+use common::crash::SEGMENT;
+use common::{append, event, eventually, names, open, Place};
+use flashstrike_wal::config::{Config, Keep, SyncMode};
+use flashstrike_wal::error::Error;
+use flashstrike_wal::replay::{Reader, ReaderOptions};
+
+/// Segments each of these logs fills; one event more is in a last one.
+const FULL: u64 = 20;
+
+/// The hot and the cold segments there are.
+fn segments(place: &Place) -> (Vec<u64>, Vec<u64>) {
+    let index = |name: &String| name[3..11].parse::<u64>().unwrap();
+    let all: Vec<_> = names(&place.log()).into_iter().filter(|n| n.starts_with("FS.")).collect();
+    let hot = all.iter().filter(|name| name.ends_with(".wal")).map(index).collect();
+    let cold = all.iter().filter(|name| name.ends_with(".wal.lz4")).map(index).collect();
+    (hot, cold)
+}
+
+/// Fills a log, shuts it down, and looks: there must be exactly these segments, and every event in
+/// them.
+fn assert_keeps(config: Config, place: &Place, hot: Vec<u64>, cold: Vec<u64>) {
+    let oldest = *cold.iter().chain(&hot).min().unwrap();
+    let counts = (hot.len() as u64, cold.len() as u64);
+    fill(config, place, |hot, cold| (hot, cold) == counts);
+    assert_eq!(segments(place), (hot, cold));
+    assert_holds_from(place, oldest);
+}
+
+/// Fills a log and shuts it down. Not only at rest is it as it should be: the workers get there
+/// while the log is open.
+fn fill(config: Config, place: &Place, is_right: impl Fn(u64, u64) -> bool) {
+    let (manager, mut writer) = open(&place.log(), config);
+    append(&mut writer, 1..=FULL * SEGMENT + 1);
+    eventually("what retention asks for", || {
+        let metrics = manager.log().metrics();
+        is_right(metrics.hot_segments, metrics.cold_segments)
+    });
+    manager.shutdown(writer).unwrap();
+}
+
+/// The log begins with the segment `oldest`, and nothing of it is missing.
+fn assert_holds_from(place: &Place, oldest: u64) {
+    let mut expected = oldest * SEGMENT + 1..=FULL * SEGMENT + 1;
+    let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
+    loop {
+        match reader.next() {
+            Ok(found) => assert_eq!(found, event(expected.next().expect("an event too many"))),
+            Err(Error::End) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(expected.next(), None, "an event is missing");
+}
+
+#[test]
+fn g11_hot_and_cold_limits_are_kept_exactly() {
+    for (hot, cold) in [(1, 1), (3, 5), (5, 3), (21, 4), (20, 4), (2, 40)] {
+        let place = Place::new();
+        let config = Config {
+            max_segments: Keep::AtMost(hot),
+            max_compressed_segments: Keep::AtMost(cold),
+            ..place.small()
+        };
+        let first_hot = (FULL + 1).saturating_sub(u64::from(hot));
+        let first_cold = first_hot.saturating_sub(u64::from(cold));
+        let kept = ((first_hot..=FULL).collect(), (first_cold..first_hot).collect());
+        assert_keeps(config, &place, kept.0, kept.1);
+    }
+}
+
+#[test]
+fn g11_keep_all() {
+    let place = Place::new();
+    let config = Config {
+        max_segments: Keep::All,
+        max_compressed_segments: Keep::AtMost(1),
+        ..place.small()
+    };
+    assert_keeps(config, &place, (0..=FULL).collect(), vec![]);
+    let place = Place::new();
+    let config = Config {
+        max_segments: Keep::AtMost(2),
+        max_compressed_segments: Keep::All,
+        ..place.small()
+    };
+    assert_keeps(config, &place, vec![FULL - 1, FULL], (0..FULL - 1).collect());
+}
+
+#[test]
+fn g11_keep_none_and_no_compression_make_no_cold_segment() {
+    for no_compression in [false, true] {
+        let place = Place::new();
+        let config = Config {
+            max_segments: Keep::AtMost(3),
+            max_compressed_segments: Keep::AtMost(if no_compression { 7 } else { 0 }),
+            no_compression,
+            ..place.small()
+        };
+        assert_keeps(config, &place, (FULL - 2..=FULL).collect(), vec![]);
+    }
+}
+
+/// The segment that holds the floor stays, and all after it. Cold ones that cannot go hold up the
+/// compression of hot ones: how many are hot is open, that none is missing is not.
+#[test]
+fn g11_nothing_at_or_above_the_floor_is_deleted() {
+    for (floor, oldest) in [
+        (5 * SEGMENT + 100, 5),
+        (5 * SEGMENT + 1, 5),
+        (5 * SEGMENT, 4),
+        (1, 0),
+        (u64::MAX - 1, FULL - 4),
+    ] {
+        let place = Place::new();
+        let config = Config {
+            max_segments: Keep::AtMost(2),
+            max_compressed_segments: Keep::AtMost(3),
+            retention_floor: floor,
+            ..place.small()
+        };
+        fill(config, &place, |hot, cold| hot + cold == FULL + 1 - oldest);
+        let (hot, cold) = segments(&place);
+        assert!(hot.len() >= 2 && cold.len() >= 3, "{hot:?} {cold:?}");
+        assert_eq!([cold, hot].concat(), (oldest..=FULL).collect::<Vec<_>>());
+        assert_holds_from(&place, oldest);
+        let place = Place::new();
+        let config = Config {
+            max_segments: Keep::AtMost(5),
+            max_compressed_segments: Keep::AtMost(0),
+            retention_floor: floor,
+            ..place.small()
+        };
+        assert_keeps(config, &place, (oldest..=FULL).collect(), vec![]);
+    }
+}
+
+/// Limits that are lowered between two opens hold from the next one on.
+#[test]
+fn g11_lowered_limits_hold_from_the_next_open() {
+    let place = Place::new();
+    let keep_all = Config { max_segments: Keep::All, ..place.small() };
+    assert_keeps(keep_all.clone(), &place, (0..=FULL).collect(), vec![]);
+    let config = Config {
+        max_segments: Keep::AtMost(4),
+        max_compressed_segments: Keep::AtMost(2),
+        ..keep_all
+    };
+    let (manager, writer) = open(&place.log(), config);
+    manager.shutdown(writer).unwrap();
+    assert_eq!(segments(&place), ((FULL - 3..=FULL).collect(), vec![FULL - 5, FULL - 4]));
+}
+
+/// A reader that is overtaken says which events it lost.
+#[test]
+fn g11_a_reader_that_loses_events_is_told_the_range() {
+    let place = Place::new();
+    let config = Config {
+        max_segments: Keep::AtMost(1),
+        max_compressed_segments: Keep::AtMost(1),
+        ..place.small()
+    };
+    let (manager, mut writer) = open(&place.log(), config);
+    append(&mut writer, 1..=10);
+    let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
+    assert_eq!(reader.next().unwrap(), event(1));
+    append(&mut writer, 11..=FULL * SEGMENT + 1);
+    manager.shutdown(writer).unwrap();
+    let mut last = 1;
+    let error = loop {
+        match reader.next() {
+            Ok(found) => {
+                assert_eq!(found.event_id, last + 1);
+                last = found.event_id;
+            }
+            Err(error) => break error,
+        }
+    };
+    let Error::Failure(failure) = &error else { panic!("after {last}: {error}") };
+    assert_eq!(failure.cause, flashstrike_wal::error::Cause::Gap);
+    assert_eq!(failure.place.event_ids, Some((last + 1, (FULL - 1) * SEGMENT)));
+}
+
+/// While the newest segment has nothing durable, the log ends on disk in the one before: deleted,
+/// it would leave nothing that a power cut cannot take.
+#[test]
+fn g11_the_last_durable_segment_stays_whatever_the_limit() {
+    let place = Place::new();
+    let config = Config {
+        max_segments: Keep::AtMost(1),
+        no_compression: true,
+        sync_mode: SyncMode::Rotation,
+        ..place.small()
+    };
+    let (manager, mut writer) = open(&place.log(), config);
+    append(&mut writer, 1..=SEGMENT + 1);
+    eventually("the full segment is closed", || manager.log().metrics().close.count == 1);
+    for _ in 0..50 {
+        assert_eq!(manager.log().durable().last_event_id, SEGMENT);
+        assert!(segments(&place).0.contains(&0), "the only segment with durable events");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    manager.log().sync().unwrap();
+    eventually("it is let go of", || !segments(&place).0.contains(&0));
+    manager.shutdown(writer).unwrap();
+}

@@ -1,0 +1,163 @@
+//! Rows of the recovery table for a segment that has both its files, hot and cold: what they hold
+//! decides which of them stays, whatever their headers say, at the end of the log and in its middle.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use common::crash::{offset, recover, SEGMENT};
+use common::{append, assert_holds, contents, event, open, text, Place};
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::format::SegmentHeader;
+
+const LAST: u64 = SEGMENT * 3 + 10;
+
+/// A log whose segments 0 to 2 are cold, with the hot file of one of them put back.
+struct Both {
+    place: Place,
+    hot: PathBuf,
+    cold: PathBuf,
+}
+
+impl Both {
+    fn of(index: u32) -> Self {
+        let place = Place::new();
+        let log = place.log();
+        let keep_all = Config { max_segments: Keep::All, ..place.small() };
+        let (manager, mut writer) = open(&log, keep_all.clone());
+        append(&mut writer, 1..=LAST);
+        manager.shutdown(writer).unwrap();
+        let hot = log.join(format!("FS.{index:08}.wal"));
+        let bytes = fs::read(&hot).unwrap();
+        let (manager, writer) = open(&log, Config { max_segments: Keep::AtMost(1), ..keep_all });
+        manager.shutdown(writer).unwrap();
+        fs::write(&hot, bytes).unwrap();
+        let cold = log.join(format!("FS.{index:08}.wal.lz4"));
+        assert!(cold.exists());
+        Both { place, hot, cold }
+    }
+
+    fn write_hot(&self, bytes: &[u8], at: u64) {
+        let file = fs::OpenOptions::new().write(true).open(&self.hot).unwrap();
+        file.write_all_at(bytes, at).unwrap();
+    }
+
+    fn aside(&self) -> Vec<u8> {
+        fs::read(self.cold.with_extension("lz4.corrupt")).unwrap()
+    }
+}
+
+#[test]
+fn row_cold_good_finishes_the_unlink_whatever_the_hot_header_says() {
+    type Damage = fn(&Both);
+    let none: Damage = |_| {};
+    let zeroed: Damage = |both| both.write_hot(&[0; 64], 0);
+    let torn: Damage = |both| both.write_hot(&[0xA5; 30], 20);
+    let open_again: Damage = |both| both.write_hot(&SegmentHeader::open(1, 5).encode(), 0);
+    let other: Damage = |both| both.write_hot(&SegmentHeader::open(77, 5).encode(), 0);
+    let block: Damage = |both| both.write_hot(&[0; 64], 64);
+    let event: Damage = |both| both.write_hot(&[0x77; 5], offset(300) + 9);
+    let short: Damage = |both| {
+        fs::OpenOptions::new().write(true).open(&both.hot).unwrap().set_len(90_000).unwrap();
+    };
+    let empty: Damage = |both| fs::write(&both.hot, b"").unwrap();
+    for index in [1, 2] {
+        for damage in [none, zeroed, torn, open_again, other, block, event, short, empty] {
+            let both = Both::of(index);
+            let cold = fs::read(&both.cold).unwrap();
+            damage(&both);
+            let (_, notes) = recover(&both.place, LAST);
+            assert!(notes.contains("cold-good: FS.0000000"), "{notes}");
+            assert!(!both.hot.exists());
+            assert!(fs::read(&both.cold).unwrap() == cold);
+        }
+    }
+}
+
+#[test]
+fn row_cold_dropped_when_the_hot_file_holds_an_event_it_lacks() {
+    for index in [1, 2] {
+        let both = Both::of(index);
+        // A whole frame, of a segment that was closed one block earlier.
+        let hot = fs::read(&both.hot).unwrap();
+        let header: [u8; 64] = hot[..64].try_into().unwrap();
+        let header = SegmentHeader::decode(&header).unwrap();
+        let block = 64 + 14 * 16_448;
+        let chained = u64::from_le_bytes(hot[block + 24..block + 32].try_into().unwrap());
+        let header = SegmentHeader {
+            block_count: 15,
+            event_count: 15 * 256,
+            last_event_id: header.last_event_id - 256,
+            last_chained_checksum: chained,
+            ..header
+        };
+        let mut content = header.encode().to_vec();
+        content.extend(&hot[64..block + 16_448]);
+        let mut frame = Vec::new();
+        let size = content.len() as u64;
+        flashstrike_wal::format::cold_frame::compress(&mut &content[..], size, &mut frame).unwrap();
+        fs::write(&both.cold, &frame).unwrap();
+        let (_, notes) = recover(&both.place, LAST);
+        assert!(notes.contains("cold-dropped: FS.0000000"), "{notes}");
+        assert!(fs::read(&both.hot).unwrap() == hot);
+        assert!(both.aside() == frame, "kept aside: it was whole");
+    }
+}
+
+/// Sealed over other bytes, both of them: the hot file is the one that was written first.
+#[test]
+fn row_cold_dropped_when_the_hot_file_is_sealed_over_other_events() {
+    let both = Both::of(1);
+    let other = Place::new();
+    let keep_all = Config { max_segments: Keep::All, ..other.small() };
+    let (manager, mut writer) = open(&other.log(), keep_all);
+    for id in 1..=SEGMENT * 2 {
+        let mut changed = event(id);
+        changed.price ^= i64::from(id == SEGMENT + 9);
+        writer.append(&changed).unwrap();
+    }
+    manager.shutdown(writer).unwrap();
+    let hot = contents(&other.log())["FS.00000001.wal"].clone();
+    fs::write(&both.hot, &hot).unwrap();
+    let cold = fs::read(&both.cold).unwrap();
+    let (manager, writer) = open(&both.place.log(), both.place.small());
+    let notes = text(&manager.log().recovery_report().notes);
+    assert!(notes.contains("cold-dropped: FS.00000001.wal.lz4"), "{notes}");
+    manager.shutdown(writer).unwrap();
+    assert!((fs::read(&both.hot).unwrap(), both.aside()) == (hot, cold), "neither is lost");
+}
+
+/// The cold one is damaged and the hot one has lost its header: in the middle of the log too, the
+/// events decide.
+#[test]
+fn row_cold_dropped_and_header_rebuilt_in_the_middle() {
+    let both = Both::of(1);
+    let whole = fs::read(&both.hot).unwrap();
+    let mut frame = fs::read(&both.cold).unwrap();
+    frame[100_000] ^= 1;
+    fs::write(&both.cold, &frame).unwrap();
+    both.write_hot(&[0; 64], 0);
+    let (_, notes) = recover(&both.place, LAST);
+    assert!(notes.contains("cold-dropped: FS.00000001.wal.lz4"), "{notes}");
+    assert!(notes.contains("header-rebuilt: FS.00000001.wal"), "{notes}");
+    assert!(fs::read(&both.hot).unwrap()[64..] == whole[64..]);
+    assert!(both.aside() == frame);
+    assert_holds(&both.place.log(), LAST);
+}
+
+/// The damaged cold file is all there is of the segment.
+#[test]
+fn row_cold_unreadable_stays_beside_a_hot_file_without_events() {
+    let both = Both::of(1);
+    let mut frame = fs::read(&both.cold).unwrap();
+    frame[100_000] ^= 1;
+    fs::write(&both.cold, &frame).unwrap();
+    fs::write(&both.hot, [0; 16_448 * 16]).unwrap();
+    let (manager, writer) = open(&both.place.log(), both.place.small());
+    let notes = text(&manager.log().recovery_report().notes);
+    assert!(notes.contains("cold-unreadable: FS.00000001.wal.lz4"), "{notes}");
+    assert_eq!(manager.log().appended().last_event_id, LAST);
+    manager.shutdown(writer).unwrap();
+    assert!(!both.hot.exists());
+    assert!(fs::read(&both.cold).unwrap() == frame);
+}
