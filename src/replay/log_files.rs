@@ -18,8 +18,8 @@ use crate::segment::{
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
-/// How often a file that the writer is changing is looked for before it is reported locked. What the
-/// writer does to one takes it a few syncs at most.
+/// How often a file that the writer is changing is looked for before it is reported locked. What
+/// the writer does to one takes it a few syncs at most.
 const TRIES: u32 = 200;
 const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -32,8 +32,8 @@ pub struct Segment {
     found: FoundAs,
 }
 
-/// What was there when the segment was found. As long as it is still so, it is read from where it was
-/// found.
+/// What was there when the segment was found. As long as it is still so, it is read from where it
+/// was found.
 #[derive(Default)]
 struct FoundAs {
     header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
@@ -191,8 +191,8 @@ impl LogFiles {
         Ok(here(index, cursor, found))
     }
 
-    /// A segment to be read around its damage. Of two files the hot one is taken, unless neither its
-    /// header nor that of its first block is valid.
+    /// A segment to be read around its damage. Of two files the hot one is taken, unless neither
+    /// its header nor that of its first block is valid.
     fn find_salvaging(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
         let read = read_header(&*file);
         let header = read.as_ref().map_or(None, |header| *header);

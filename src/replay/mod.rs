@@ -1,8 +1,8 @@
 //! Replay: reading a log, while it is written or at rest. Writes nothing, anywhere.
 //!
-//! In reading order: `reader` (across segments), `end` (where it stops), `log_files` (which file holds a segment right now,
-//! and the lock that keeps it), and for verifying `verify` (a log) and `verify_segment`. The events
-//! of one segment are walked in [`crate::segment`].
+//! In reading order: `reader` (across segments), `end` (where it stops), `log_files` (which file
+//! holds a segment right now, and the lock that keeps it), and for verifying `verify` (a log) and
+//! `verify_segment`. The events of one segment are walked in [`crate::segment`].
 
 mod end;
 mod log_files;

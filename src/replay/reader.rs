@@ -25,9 +25,9 @@ pub struct ReaderOptions {
 /// Reads a log. For one thread at a time.
 ///
 /// At the end it returns [`Error::End`]; asked again later, it goes on where it stopped, with what
-/// has been appended since. When retention was faster it reports that once ([`Cause::Gap`]) and goes
-/// on at the oldest event there is. After any other error it stays where it was: asked again, it
-/// tries again. One that salvages does not: it reports every damage once and goes on behind it.
+/// has been appended since. When retention was faster it reports that once ([`Cause::Gap`]) and
+/// goes on at the oldest event there is. After any other error it stays where it was: asked again,
+/// it tries again. One that salvages does not: it reports every damage once and goes on behind it.
 ///
 /// The segment it stands in is held: what retention deletes meanwhile can be read to its end.
 pub struct Reader {
@@ -140,7 +140,8 @@ impl Reader {
     }
 
     /// The last segment that begins at or below an id, and an id below its first event's. Segments
-    /// without events are ignored; damaged ones are stepped over, so that one does not hide the others.
+    /// without events are ignored; damaged ones are stepped over, so that one does not hide the
+    /// others.
     fn find(&self, event_id: u64) -> Result<(Option<u32>, u64)> {
         let indexes = self.files.indexes()?;
         let mut best = None;
@@ -224,8 +225,8 @@ impl Reader {
         }
     }
 
-    /// Fails with the next damage of the segment that was not reported before. Events that were read
-    /// together with it are given out after it.
+    /// Fails with the next damage of the segment that was not reported before. Events that were
+    /// read together with it are given out after it.
     fn report_damage(&mut self, looks: &mut u32) -> Result<()> {
         loop {
             let damage = self.segment.as_mut().and_then(|segment| segment.cursor.take_damage());

@@ -168,8 +168,8 @@ impl SegmentReport {
         self.last_event_id = self.last_event_id.max(walk.last_event_id());
     }
 
-    /// An open segment: checks what is on disk by itself, and then that the active directory has the
-    /// same, and counts what only that has.
+    /// An open segment: checks what is on disk by itself, and then that the active directory has
+    /// the same, and counts what only that has.
     fn check_open(
         &mut self,
         files: &LogFiles,

@@ -7,17 +7,18 @@ use crate::format::{xxh64, BlockHeader, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::File;
 
-/// Whether it never closed the segment: it writes the checksum and the closing time of a header only
-/// then, and the first byte may be zero until then.
+/// Whether it never closed the segment: it writes the checksum and the closing time of a header
+/// only then, and the first byte may be zero until then.
 pub fn is_unfinished_by_cpp(file: &dyn File) -> Result<bool> {
     let mut bytes = [0; SEGMENT_HEADER_SIZE];
     let read = file.read_at(&mut bytes, 0)?;
     Ok(read == bytes.len() && (bytes[0] == 0 || bytes[40..56] == [0; 16]))
 }
 
-/// Whether it has gone on in a segment behind what the closed header counts: it leaves the header as
-/// it is until it closes the segment again. The header was true once, so the counted events must end
-/// with the header's last id and chained checksum; and a block that is sealed holds later ones.
+/// Whether it has gone on in a segment behind what the closed header counts: it leaves the header
+/// as it is until it closes the segment again. The header was true once, so the counted events
+/// must end with the header's last id and chained checksum; and a block that is sealed holds later
+/// ones.
 pub fn is_reopened_by_cpp(file: &dyn File, header: &SegmentHeader) -> Result<bool> {
     let Some(newest) = header.block_count.checked_sub(1).filter(|_| header.is_consistent()) else {
         return Ok(false);

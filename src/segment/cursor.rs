@@ -1,9 +1,9 @@
 //! Walks through one segment, block by block, and gives out its events.
 //!
-//! A *strict* walk stops with an error at the first damage. A *salvaging* one goes on behind it and
-//! reports it: a block then counts by itself, by the checksums of its header and its events. What lies
-//! between the last good block and the next one is what may be missing, so damage whose header is
-//! lost is reported only once its end is known. Verifying is a salvaging walk.
+//! A *strict* walk stops with an error at the first damage. A *salvaging* one goes on behind it
+//! and reports it: a block then counts by itself, by the checksums of its header and its events.
+//! What lies between the last good block and the next one is what may be missing, so damage whose
+//! header is lost is reported only once its end is known. Verifying is a salvaging walk.
 
 use std::sync::Arc;
 
@@ -86,8 +86,8 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A strict walk through a closed hot segment, with its header. `verify`: checks the checksums of
-    /// events, not only of headers.
+    /// A strict walk through a closed hot segment, with its header. `verify`: checks the checksums
+    /// of events, not only of headers.
     pub fn hot(
         site: Site,
         file: Arc<dyn File>,
@@ -159,8 +159,8 @@ impl Cursor {
         Err(self.site.damaged(0, (first, last), what))
     }
 
-    /// The first event's id, by a header that is right or, in an open segment, by what stands in the
-    /// first slot; 0 = none or, when salvaging, not known.
+    /// The first event's id, by a header that is right or, in an open segment, by what stands in
+    /// the first slot; 0 = none or, when salvaging, not known.
     pub fn first_event_id(&self) -> Result<u64> {
         match (&self.header, &self.blocks.source, self.end) {
             (Some(header), ..) => Ok(header.first_event_id),
@@ -247,8 +247,8 @@ impl Cursor {
         events_of(block, header.map_or(0, |header| usize::from(header.event_count)))
     }
 
-    /// Reads the next block and adds its events from the id `from` on. A block that ends below `from`
-    /// is passed over by what its header says. Only a strict walk fails.
+    /// Reads the next block and adds its events from the id `from` on. A block that ends below
+    /// `from` is passed over by what its header says. Only a strict walk fails.
     pub fn step(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Result<Step> {
         if let Some(end) = self.end {
             return Ok(end);
@@ -394,8 +394,8 @@ impl Cursor {
         Ok(end)
     }
 
-    /// Takes note of what is wrong with the frame, as far as it was read. A strict walk fails with it:
-    /// what is behind the frame harms nothing in it.
+    /// Takes note of what is wrong with the frame, as far as it was read. A strict walk fails with
+    /// it: what is behind the frame harms nothing in it.
     pub(super) fn pull_faults(&mut self, ids: (u64, u64)) -> Result<()> {
         let Source::Frame(content) = &mut self.blocks.source else { return Ok(()) };
         while let Some(fault) = content.take_fault() {

@@ -134,8 +134,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Damage as an error: the offset in the segment (in a cold one, of what the frame holds) and the
-    /// events that cannot be read because of it.
+    /// Damage as an error: the offset in the segment (in a cold one, of what the frame holds) and
+    /// the events that cannot be read because of it.
     pub fn damaged(&self, offset: u64, ids: (u64, u64), what: &str) -> Error {
         let (first, last) = ids;
         let concerned = if first <= last && first != 0 {

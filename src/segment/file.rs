@@ -14,16 +14,17 @@ use super::header::HeaderState;
 /// Blocks read at a time: 1 MB.
 const BLOCKS_PER_READ: usize = 64;
 
-/// What stands as an id in the first slot of a segment; 0 = no events: the slot of a recycled file is
-/// cleared before the file gets its name.
+/// What stands as an id in the first slot of a segment; 0 = no events: the slot of a recycled file
+/// is cleared before the file gets its name.
 pub fn first_slot(file: &dyn File) -> Result<u64> {
     let mut id = [0; 8];
     let read = file.read_at(&mut id, Layout::event_offset(0))?;
     Ok(if read == id.len() { u64::from_le_bytes(id) } else { 0 })
 }
 
-/// The first event of a segment under its own name, if it is above `floor` and not above `end`. Then
-/// it lies among the events of an earlier segment, and a block of that one is another segment's.
+/// The first event of a segment under its own name, if it is above `floor` and not above `end`.
+/// Then it lies among the events of an earlier segment, and a block of that one is another
+/// segment's.
 pub fn begins_among(
     file: &dyn File,
     header: Option<SegmentHeader>,
@@ -37,7 +38,8 @@ pub fn begins_among(
     Ok((first > floor && first <= end).then_some(first))
 }
 
-/// Calls `each` with every whole block from `first` on and its number, until `each` returns `false`.
+/// Calls `each` with every whole block from `first` on and its number, until `each` returns
+/// `false`.
 pub fn for_each_block(
     file: &dyn File,
     first: u32,
@@ -100,8 +102,8 @@ fn highest_stamp(file: &dyn File) -> Result<u64> {
     Ok(stamp)
 }
 
-/// Takes a reader's shared lock on a file. `false` when the writer has it, or when the name does not
-/// stand for the file any more: then the file may be about to become another segment.
+/// Takes a reader's shared lock on a file. `false` when the writer has it, or when the name does
+/// not stand for the file any more: then the file may be about to become another segment.
 pub fn hold(directory: &dyn Directory, name: &str, file: &dyn File) -> Result<bool> {
     if !file.try_lock_shared()? {
         return Ok(false);

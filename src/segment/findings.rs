@@ -83,8 +83,8 @@ impl Findings {
         lost
     }
 
-    /// At the end of a file whose events nothing counts. What is pending has no known end, or it is no
-    /// damage but the unused end of the file.
+    /// At the end of a file whose events nothing counts. What is pending has no known end, or it
+    /// is no damage but the unused end of the file.
     pub fn end_of_file(&mut self) {
         let used = self.pending_looks_used;
         self.pending.retain(|damage| used || damage.kind == DamageKind::Frame);

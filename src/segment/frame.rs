@@ -1,5 +1,5 @@
-//! The content of a cold segment's LZ4 frame. A damaged LZ4 block costs what it holds; decoding goes
-//! on with the next one, and what is wrong is reported as a [`Fault`].
+//! The content of a cold segment's LZ4 frame. A damaged LZ4 block costs what it holds; decoding
+//! goes on with the next one, and what is wrong is reported as a [`Fault`].
 //!
 //! The blocks of a frame are a chain of lengths, so a wrong length hides everything behind it. In
 //! the frames of this library every block has a checksum; there the next block is where a length
@@ -118,8 +118,8 @@ impl FrameContent {
         Ok(frame)
     }
 
-    /// The segment header that the content begins with, to be read first. `None` when it or the frame
-    /// around it is damaged; what the disk cannot read is an error.
+    /// The segment header that the content begins with, to be read first. `None` when it or the
+    /// frame around it is damaged; what the disk cannot read is an error.
     pub fn segment_header(&mut self) -> Result<Option<SegmentHeader>> {
         let header = self.header_despite_faults();
         match self.faults.iter().find_map(|fault| fault.error.clone()) {
@@ -145,8 +145,8 @@ impl FrameContent {
         self.faults.pop_front()
     }
 
-    /// Reads content at `offset`, which never lies before that of the call before. Returns the bytes
-    /// read: fewer only where the content ends. What could not be decoded reads as anything.
+    /// Reads content at `offset`, which never lies before that of the call before. Returns the
+    /// bytes read: fewer only where the content ends. What could not be decoded reads as anything.
     pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> usize {
         debug_assert!(self.window_start() <= offset, "content is read front to back");
         let end = offset + buffer.len() as u64;
@@ -265,9 +265,9 @@ impl FrameContent {
         Some(size.saturating_sub(self.produced).min(limit) as usize)
     }
 
-    /// Adds what `packed` holds to the window. Returns its length; `None` when it is no LZ4 block, and
-    /// then as much of it as could be decoded has been added. `good`: nothing is known to be wrong
-    /// with it.
+    /// Adds what `packed` holds to the window. Returns its length; `None` when it is no LZ4 block,
+    /// and then as much of it as could be decoded has been added. `good`: nothing is known to be
+    /// wrong with it.
     fn decode(&mut self, raw: bool, good: bool) -> Option<usize> {
         let start = self.filled;
         let room = if raw { self.packed.len() } else { self.header.block_limit };

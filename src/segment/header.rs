@@ -48,8 +48,8 @@ pub fn read_header(file: &dyn File) -> Result<Option<SegmentHeader>> {
     Ok(SegmentHeader::decode(&bytes).filter(|_| read == bytes.len()))
 }
 
-/// The header of a cold segment, or `None` when there is no such file or no valid header in it. What
-/// the disk cannot read is an error: it says nothing about the file.
+/// The header of a cold segment, or `None` when there is no such file or no valid header in it.
+/// What the disk cannot read is an error: it says nothing about the file.
 pub fn cold_header(wal: &dyn Directory, index: u32) -> Result<Option<SegmentHeader>> {
     let Some(file) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(None) };
     FrameContent::open(file)?.segment_header()

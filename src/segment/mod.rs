@@ -2,11 +2,11 @@
 //! freezer. Writes nothing.
 //!
 //! In reading order: `header` (what a file's header says of it), `file` (questions to a file as a
-//! whole), `blocks` (its blocks, out of a file or of an LZ4 frame, `frame`), `memory` (the events of
-//! an active segment), `check` (a sealed block against its header and the chain), `cursor` (block by
-//! block; its parts for segments that are not closed, `open`, and for damage, `salvage`).
-//! `cpp` knows the open segments of the C++ recorder. `damage` is what a cursor reports, and
-//! `findings` what it has found so far.
+//! whole), `blocks` (its blocks, out of a file or of an LZ4 frame, `frame`), `memory` (the events
+//! of an active segment), `check` (a sealed block against its header and the chain), `cursor`
+//! (block by block; its parts for segments that are not closed, `open`, and for damage,
+//! `salvage`). `cpp` knows the open segments of the C++ recorder. `damage` is what a cursor
+//! reports, and `findings` what it has found so far.
 //!
 //! A cursor is one thread's; it holds the file and its place: block, last event, chained checksum.
 

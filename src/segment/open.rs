@@ -17,8 +17,8 @@ const WRONG_CHECKSUM: &str = "the block checksum does not match";
 const DURABLE_GONE: &str = "events that were durable are gone";
 
 impl Cursor {
-    /// A strict walk through an open segment on disk, of a log of which everything up to `durable_id`
-    /// is known durable.
+    /// A strict walk through an open segment on disk, of a log of which everything up to
+    /// `durable_id` is known durable.
     pub fn open(site: Site, file: Arc<dyn File>, durable_id: u64, floor: u64) -> Result<Self> {
         let mut walk = Self::salvage_open(site, file, durable_id, false, floor)?;
         walk.strict = true;
@@ -172,8 +172,8 @@ impl Cursor {
         self.chained = sealed.map(|header| header.chained_checksum);
     }
 
-    /// The log, or what counts of it in this segment, ends behind the first `accepted` events of the
-    /// block.
+    /// The log, or what counts of it in this segment, ends behind the first `accepted` events of
+    /// the block.
     fn end_in_block(&mut self, accepted: usize, durable_id: u64) {
         if self.strict || (!self.findings.has_pending() && self.last_event_id >= durable_id) {
             self.block_limit = self.block + 1;

@@ -94,7 +94,8 @@ impl Cursor {
         }
     }
 
-    /// Whether this is the end of a closed segment. It is not when its header turns out to be wrong.
+    /// Whether this is the end of a closed segment. It is not when its header turns out to be
+    /// wrong.
     pub(super) fn finish_closed(&mut self) -> bool {
         if self.strict {
             return true;
