@@ -10,11 +10,10 @@ use crate::directory::{
     find_active, load_identity, load_meta, ActiveDirectory, Identity, Inventory,
 };
 use crate::error::{Cause, Error, Place, Result};
-use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
-use crate::format::{BLOCK_HEADER_SIZE, MAX_EVENT_ID};
+use crate::format::{file_name, Layout, MetaState, SegmentHeader, MAX_EVENT_ID};
 use crate::segment::{
-    begins_among, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, other_index,
-    read_header, Cursor, FrameContent, HeaderState, Site,
+    begins_among, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, misnamed,
+    read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Site,
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
@@ -149,8 +148,7 @@ impl LogFiles {
         let closed = match (HeaderState::of(header, index), header) {
             (HeaderState::Closed, Some(closed)) => closed,
             (HeaderState::OtherIndex, Some(other)) => {
-                let ids = (other.first_event_id, other.last_event_id);
-                return Err(site.damaged(0, ids, &other_index(&other)));
+                return Err(misnamed(&site, &other).to_error());
             }
             _ => return self.find_open(site, file, header, floor),
         };
@@ -184,7 +182,8 @@ impl LogFiles {
         if closed_later {
             // Segments are closed in their order.
             let what = "the header is not that of a closed segment, though the next one is closed";
-            return Err(site.damaged(0, (0, 0), what));
+            let kind = DamageKind::SegmentHeader;
+            return Err(Damage::at(&site, kind, 0, (0, 0), what).to_error());
         }
         let cursor = Cursor::open(site, Arc::clone(&file), durable_id, floor)?;
         let found = FoundAs { header: Some((file, header)), identity: Some(identity) };
@@ -302,7 +301,9 @@ impl LogFiles {
                 let what =
                     format!("begins with event {first}, though segment {index} ends with {end}");
                 let offset = Layout::event_offset(0);
-                return Ok(Some(self.site(later).damaged(offset, (first, end), &what)));
+                let kind = DamageKind::Block;
+                let damage = Damage::at(&self.site(later), kind, offset, (first, end), &what);
+                return Ok(Some(damage.to_error()));
             }
         }
         Ok(None)
@@ -322,11 +323,8 @@ impl LogFiles {
             Ok(Some(header)) if header.is_closed() => return header.first_event_id,
             _ => {}
         }
-        let mut bytes = [0; BLOCK_HEADER_SIZE];
-        match file.read_at(&mut bytes, Layout::block_offset(0)) {
-            Ok(BLOCK_HEADER_SIZE) => BlockHeader::decode(&bytes).map_or(0, |h| h.first_event_id),
-            _ => 0,
-        }
+        let block = read_block_header(&*file, 0).ok().flatten();
+        block.map_or(0, |header| header.first_event_id)
     }
 
     /// Whether a segment is cold, or hot and closed.

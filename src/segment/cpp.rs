@@ -2,10 +2,11 @@
 //! `wal_identity`, which it does not write: elsewhere such a header is damage.
 
 use crate::error::Result;
-use crate::format::SEGMENT_HEADER_SIZE;
-use crate::format::{xxh64, BlockHeader, Layout, SegmentHeader};
-use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::format::{xxh64, Layout, SegmentHeader, EVENT_SIZE, SEGMENT_HEADER_SIZE};
+use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK};
 use crate::storage::File;
+
+use super::header::read_block_header;
 
 /// Whether it never closed the segment: it writes the checksum and the closing time of a header
 /// only then, and the first byte may be zero until then.
@@ -24,25 +25,21 @@ pub fn is_reopened_by_cpp(file: &dyn File, header: &SegmentHeader) -> Result<boo
         return Ok(false);
     };
     let before = match newest.checked_sub(1) {
-        Some(block) => read_block(file, block)?.0.map(|sealed| sealed.chained_checksum),
+        Some(block) => read_block_header(file, block)?.map(|sealed| sealed.chained_checksum),
         None => Some(0),
     };
-    let (sealed, block) = read_block(file, newest)?;
     let counted = (header.event_count - newest * EVENTS_PER_BLOCK as u32) as usize;
-    let events = &block[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + counted * EVENT_SIZE];
+    let mut events = vec![0; counted * EVENT_SIZE];
+    let offset = Layout::block_offset(newest) + BLOCK_HEADER_SIZE as u64;
+    file.read_at(&mut events, offset)?;
     let last = events.rchunks_exact(EVENT_SIZE).next().and_then(|event| event.first_chunk());
     let was_true = last.is_some_and(|id| u64::from_le_bytes(*id) == header.last_event_id)
-        && before.is_some_and(|before| xxh64(events, before) == header.last_chained_checksum);
-    let later = |sealed: Option<BlockHeader>| {
-        sealed.is_some_and(|sealed| sealed.last_event_id > header.last_event_id)
-    };
-    Ok(was_true && (later(sealed) || later(read_block(file, newest + 1)?.0)))
-}
-
-/// A block, zeros where the file has ended, and its header if that is valid and its own.
-fn read_block(file: &dyn File, block: u32) -> Result<(Option<BlockHeader>, Vec<u8>)> {
-    let mut bytes = vec![0; BLOCK_SIZE];
-    file.read_at(&mut bytes, Layout::block_offset(block))?;
-    let header = bytes.first_chunk().and_then(BlockHeader::decode);
-    Ok((header.filter(|header| header.block_index == block), bytes))
+        && before.is_some_and(|before| xxh64(&events, before) == header.last_chained_checksum);
+    for block in newest..=newest + 1 {
+        let sealed = read_block_header(file, block)?.filter(|h| h.block_index == block);
+        if was_true && sealed.is_some_and(|sealed| sealed.last_event_id > header.last_event_id) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

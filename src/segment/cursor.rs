@@ -7,18 +7,18 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::{BlockHeader, Layout, RequestEvent, SegmentHeader};
-use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
+use crate::format::{BLOCK_SIZE, EVENT_SIZE};
 use crate::format::{MAX_BLOCKS, SEGMENT_HEADER_SIZE};
 use crate::storage::File;
 
-use super::blocks::{events_of, first_id_of, Blocks, Source};
+use super::blocks::{events_of, Blocks, Source};
 use super::check::{BadBlock, BlockCheck, GoodBlock};
 use super::damage::{Damage, DamageKind, Site};
-use super::findings::Findings;
-use super::frame::{Fault, FrameContent};
-use super::header::{other_index, HeaderState};
+use super::findings::{of_frame, Findings};
+use super::frame::FrameContent;
+use super::header::{misnamed, read_block_header, HeaderState};
 
 pub(super) const WRONG_CHAIN: &str = "the chained checksum does not match";
 
@@ -104,22 +104,22 @@ impl Cursor {
     /// The same of a cold segment.
     pub fn cold(site: Site, file: Arc<dyn File>, floor: u64, verify: bool) -> Result<Self> {
         let mut content = FrameContent::open(file)?;
-        let header = content.segment_header().map_err(|error| site.located(error))?;
+        let header = content.header_despite_faults();
         if let Some(fault) = content.take_fault() {
-            return Err(frame_error(&site, 0, (0, 0), fault));
+            return Err(of_frame(&site, &fault).to_error());
         }
-        let header = match (HeaderState::of(header, site.index), header) {
-            (HeaderState::Closed, Some(header)) => header,
+        let what = match (HeaderState::of(header, site.index), header) {
+            (HeaderState::Closed, Some(header)) => {
+                let source = Source::Frame(Box::new(content));
+                let walk = Self::new(site, source, Authority::Header, floor);
+                return walk.strict(header, verify);
+            }
             (HeaderState::OtherIndex, Some(other)) => {
-                let ids = (other.first_event_id, other.last_event_id);
-                return Err(site.damaged(0, ids, &other_index(&other)));
+                return Err(misnamed(&site, &other).to_error())
             }
-            _ => {
-                return Err(site.damaged(0, (0, 0), "the header is not that of a closed segment"));
-            }
+            _ => "the header is not that of a closed segment",
         };
-        let source = Source::Frame(Box::new(content));
-        Self::new(site, source, Authority::Header, floor).strict(header, verify)
+        Err(Damage::at(&site, DamageKind::SegmentHeader, 0, (0, 0), what).to_error())
     }
 
     pub(super) fn new(site: Site, source: Source, authority: Authority, floor: u64) -> Self {
@@ -156,28 +156,26 @@ impl Cursor {
             self.block_limit = header.block_count;
             return Ok(self);
         };
-        Err(self.site.damaged(0, (first, last), what))
+        Err(Damage::at(&self.site, DamageKind::SegmentHeader, 0, (first, last), what).to_error())
     }
 
     /// The first event's id, by a header that is right or, in an open segment, by what stands in
     /// the first slot; 0 = none or, when salvaging, not known.
     pub fn first_event_id(&self) -> Result<u64> {
-        match (&self.header, &self.blocks.source, self.end) {
-            (Some(header), ..) => Ok(header.first_event_id),
-            (None, Source::File(_), _) if self.strict => self.blocks.first_slot(),
-            (None, Source::Memory(memory), _) => Ok(memory.first_slot()),
-            (None, Source::File(file), None) => {
-                let mut bytes = [0; BLOCK_HEADER_SIZE + EVENT_SIZE];
-                let read = file.read_at(&mut bytes, Layout::block_offset(0)).unwrap_or(0);
-                Ok(match bytes.first_chunk().and_then(BlockHeader::decode) {
-                    _ if read < bytes.len() => 0,
-                    Some(header) => header.first_event_id,
-                    None if self.is_closed() => 0,
-                    None => first_id_of(&bytes),
-                })
-            }
-            _ => Ok(0),
+        if let Some(header) = &self.header {
+            return Ok(header.first_event_id);
         }
+        let first_slot = self.blocks.first_slot();
+        if self.strict || self.is_live() {
+            return first_slot;
+        }
+        let Source::File(file) = &self.blocks.source else { return Ok(0) };
+        Ok(match read_block_header(&**file, 0) {
+            _ if self.end.is_some() => 0,
+            Ok(Some(header)) => header.first_event_id,
+            Ok(None) if !self.is_closed() => first_slot.unwrap_or(0),
+            _ => 0,
+        })
     }
 
     /// The header of a closed segment, as long as it can be trusted.
@@ -304,7 +302,13 @@ impl Cursor {
         match examined {
             Ok(good) if good.is_stale => Ok(()),
             Ok(good) => self.good_block(good, from, events),
-            Err(bad) if self.strict => Err(self.stop_at(bad)),
+            Err(bad) if self.strict => {
+                let header = bad.header;
+                let ids = header.map_or(self.ids_left(), |h| (h.first_event_id, h.last_event_id));
+                let offset = Layout::block_offset(self.block);
+                let damage = self.damage(bad.kind, offset, ids, bad.what);
+                Err(Damage { error: bad.error, ..damage }.to_error())
+            }
             Err(bad) => {
                 self.bad_block(bad);
                 Ok(())
@@ -324,23 +328,11 @@ impl Cursor {
         self.close_pending(ids.0 - 1);
         if !good.continues_chain {
             let offset = Layout::block_offset(self.block);
-            if self.strict {
-                return Err(self.site.damaged(offset, ids, WRONG_CHAIN));
-            }
-            self.report(DamageKind::Chain, offset, ids, WRONG_CHAIN);
+            self.report(self.damage(DamageKind::Chain, offset, ids, WRONG_CHAIN))?;
         }
         self.chained = Some(header.chained_checksum);
         self.give(usize::from(header.event_count), ids, from, events);
         Ok(())
-    }
-
-    /// The error of a strict walk that cannot pass a block.
-    fn stop_at(&self, bad: BadBlock) -> Error {
-        if let Some(error) = bad.error {
-            return self.site.located(error);
-        }
-        let ids = bad.header.map_or(self.ids_left(), |h| (h.first_event_id, h.last_event_id));
-        self.site.damaged(Layout::block_offset(self.block), ids, bad.what)
     }
 
     fn ids_left(&self) -> (u64, u64) {
@@ -394,25 +386,39 @@ impl Cursor {
         Ok(end)
     }
 
+    /// Stops a strict walk, or takes note of the damage.
+    pub(super) fn report(&mut self, damage: Damage) -> Result<()> {
+        if self.strict {
+            return Err(damage.to_error());
+        }
+        self.findings.report(damage);
+        Ok(())
+    }
+
+    pub(super) fn damage(
+        &self,
+        kind: DamageKind,
+        offset: u64,
+        ids: (u64, u64),
+        what: &str,
+    ) -> Damage {
+        let file_offset = self.blocks.file_offset(offset);
+        Damage { file_offset, ..Damage::at(&self.site, kind, offset, ids, what) }
+    }
+
     /// Takes note of what is wrong with the frame, as far as it was read. A strict walk fails with
     /// it: what is behind the frame harms nothing in it.
-    pub(super) fn pull_faults(&mut self, ids: (u64, u64)) -> Result<()> {
+    pub(super) fn pull_faults(&mut self, event_ids: (u64, u64)) -> Result<()> {
         let Source::Frame(content) = &mut self.blocks.source else { return Ok(()) };
         while let Some(fault) = content.take_fault() {
             if !self.strict {
                 self.findings.add_fault(fault);
             } else if !fault.trailing {
-                return Err(frame_error(&self.site, Layout::block_offset(self.block), ids, fault));
+                let offset = Layout::block_offset(self.block);
+                let damage = of_frame(&self.site, &fault);
+                return Err(Damage { offset, event_ids, ..damage }.to_error());
             }
         }
         Ok(())
-    }
-}
-
-/// What the storage says about a frame stays what it is; what the decoder says is damage.
-fn frame_error(site: &Site, offset: u64, ids: (u64, u64), fault: Fault) -> Error {
-    match fault.error {
-        Some(error) => site.located(error),
-        None => site.damaged(offset, ids, &format!("the frame cannot be decoded: {}", fault.what)),
     }
 }

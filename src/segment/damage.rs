@@ -85,6 +85,12 @@ impl Damage {
         Damage { segment_index: Some(index), ..Self::of_file(kind, path, what) }
     }
 
+    /// Damage at an offset of a segment, and the events that cannot be read because of it.
+    pub fn at(site: &Site, kind: DamageKind, offset: u64, ids: (u64, u64), what: &str) -> Self {
+        let damage = Self::of_segment(kind, site.index, Path::new(&site.name), what);
+        Damage { offset, file_offset: offset, event_ids: ids, ..damage }
+    }
+
     /// The file's name without its directory.
     pub fn file_name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
@@ -103,15 +109,16 @@ impl Damage {
         }
         message += &self.what;
         let (first, last) = self.event_ids;
+        let names_events = first != 0 && (last == 0 || first <= last);
         match (first, last) {
-            (0, _) => {}
+            _ if !names_events => {}
             (_, 0) => message += &format!(" (events from id {first} on)"),
             _ => message += &format!(" (event ids {first} to {last})"),
         }
         let place = Place {
             segment_index: self.segment_index,
             offset: self.segment_index.map(|_| self.offset),
-            event_ids: (first != 0).then_some((first, last)),
+            event_ids: names_events.then_some((first, last)),
         };
         match &self.error {
             Some(error) => {
@@ -131,30 +138,6 @@ pub struct Site {
     pub index: u32,
     /// The path of the file.
     pub name: String,
-}
-
-impl Site {
-    /// Damage as an error: the offset in the segment (in a cold one, of what the frame holds) and
-    /// the events that cannot be read because of it.
-    pub fn damaged(&self, offset: u64, ids: (u64, u64), what: &str) -> Error {
-        let (first, last) = ids;
-        let concerned = if first <= last && first != 0 {
-            format!(" (event ids {first} to {last})")
-        } else {
-            String::new()
-        };
-        let message = format!("{}: offset {offset}: {what}{concerned}", self.name);
-        Error::new(Cause::Corrupt, message).at(Place {
-            segment_index: Some(self.index),
-            offset: Some(offset),
-            event_ids: (!concerned.is_empty()).then_some(ids),
-        })
-    }
-
-    /// An error that the storage gave, with the segment it concerns.
-    pub fn located(&self, error: Error) -> Error {
-        error.at(Place { segment_index: Some(self.index), ..Place::default() })
-    }
 }
 
 impl PartialEq for Damage {

@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::{BlockHeader, Layout, LogEnd, MetaState, Rule, SegmentHeader, SegmentScan};
-use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE};
+use crate::format::BLOCK_SIZE;
+use crate::format::{Layout, LogEnd, MetaState, Rule, SegmentHeader, SegmentScan};
 use crate::storage::{Directory, File, Open};
 
-use super::header::HeaderState;
+use super::header::{read_block_header, HeaderState};
 
 /// Blocks read at a time: 1 MB.
 const BLOCKS_PER_READ: usize = 64;
@@ -92,12 +92,8 @@ fn highest_stamp(file: &dyn File) -> Result<u64> {
     let layout = Layout::of_file(file.size()?);
     let mut stamp = 0;
     for block in 0..layout.blocks {
-        let mut bytes = [0; BLOCK_HEADER_SIZE];
-        let read = file.read_at(&mut bytes, Layout::block_offset(block))?;
-        if read < bytes.len() {
-            break;
-        }
-        stamp = BlockHeader::decode(&bytes).map_or(stamp, |h| stamp.max(h.durable_event_id));
+        let header = read_block_header(file, block)?;
+        stamp = header.map_or(stamp, |header| stamp.max(header.durable_event_id));
     }
     Ok(stamp)
 }

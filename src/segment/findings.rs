@@ -106,20 +106,13 @@ impl Findings {
     }
 }
 
-fn of_frame(site: &Site, fault: &Fault) -> Damage {
+/// What is wrong with a frame, as damage.
+pub fn of_frame(site: &Site, fault: &Fault) -> Damage {
     let kind = match fault {
         Fault { error: Some(_), .. } => DamageKind::Unreadable,
         Fault { trailing: true, .. } => DamageKind::Trailing,
         _ => DamageKind::Frame,
     };
-    Damage {
-        kind,
-        segment_index: Some(site.index),
-        path: site.name.clone(),
-        offset: fault.content.start,
-        file_offset: fault.file_offset,
-        event_ids: (0, 0),
-        what: fault.what.clone(),
-        error: fault.error.clone(),
-    }
+    let damage = Damage::at(site, kind, fault.content.start, (0, 0), &fault.what);
+    Damage { file_offset: fault.file_offset, error: fault.error.clone(), ..damage }
 }

@@ -1,9 +1,11 @@
 //! What the header of a segment file says of the file: asked here and nowhere else.
 
 use crate::error::Result;
-use crate::format::{file_name, SegmentHeader, SEGMENT_HEADER_SIZE};
+use crate::format::{file_name, BlockHeader, Layout, SegmentHeader};
+use crate::format::{BLOCK_HEADER_SIZE, SEGMENT_HEADER_SIZE};
 use crate::storage::{Directory, File, Open};
 
+use super::damage::{Damage, DamageKind, Site};
 use super::frame::FrameContent;
 
 /// What a header is to the file that bears it.
@@ -31,9 +33,11 @@ impl HeaderState {
     }
 }
 
-/// What is wrong when a header is another segment's.
-pub fn other_index(header: &SegmentHeader) -> String {
-    format!("the header is that of segment {}", header.segment_index)
+/// The damage of a file whose header is another segment's.
+pub fn misnamed(site: &Site, other: &SegmentHeader) -> Damage {
+    let ids = (other.first_event_id, other.last_event_id);
+    let what = format!("the header is that of segment {}", other.segment_index);
+    Damage::at(site, DamageKind::Misnamed, 0, ids, &what)
 }
 
 /// The header, if it is that of the closed segment `index`.
@@ -46,6 +50,13 @@ pub fn read_header(file: &dyn File) -> Result<Option<SegmentHeader>> {
     let mut bytes = [0; SEGMENT_HEADER_SIZE];
     let read = file.read_at(&mut bytes, 0)?;
     Ok(SegmentHeader::decode(&bytes).filter(|_| read == bytes.len()))
+}
+
+/// The header that stands before a block's events, or `None` when it is not valid.
+pub fn read_block_header(file: &dyn File, block: u32) -> Result<Option<BlockHeader>> {
+    let mut bytes = [0; BLOCK_HEADER_SIZE];
+    let read = file.read_at(&mut bytes, Layout::block_offset(block))?;
+    Ok(BlockHeader::decode(&bytes).filter(|_| read == bytes.len()))
 }
 
 /// The header of a cold segment, or `None` when there is no such file or no valid header in it.

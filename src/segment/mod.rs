@@ -30,4 +30,6 @@ pub use file::{
     as_io, begins_among, durable_id, first_slot, for_each_block, hold, scan_segment, FileStream,
 };
 pub use frame::FrameContent;
-pub use header::{closed, closed_header, cold_header, other_index, read_header, HeaderState};
+pub use header::{
+    closed, closed_header, cold_header, misnamed, read_block_header, read_header, HeaderState,
+};

@@ -100,11 +100,8 @@ impl Cursor {
         let header = self.blocks.bytes().first_chunk().and_then(BlockHeader::decode);
         if let Some(ids) = scan.damaged() {
             debug_assert_eq!(accepted, 0, "nothing of a damaged block counts");
-            if self.strict {
-                return Err(self.site.damaged(offset, ids, WRONG_CHECKSUM));
-            }
             self.close_pending(ids.0 - 1);
-            self.report(DamageKind::Block, offset, ids, WRONG_CHECKSUM);
+            self.report(self.damage(DamageKind::Block, offset, ids, WRONG_CHECKSUM))?;
             self.last_event_id = ids.1.min(MAX_EVENT_ID);
             self.chained = header.map(|header| header.chained_checksum);
             return Ok(());
@@ -114,7 +111,7 @@ impl Cursor {
         if self.strict {
             self.chained = scan.chained();
         } else {
-            self.report_seal(header, accepted, ids, durable_id, from);
+            self.report_seal(header, accepted, ids, durable_id, from)?;
         }
         if accepted > 0 {
             self.give(accepted, ids, from, events);
@@ -127,12 +124,13 @@ impl Cursor {
 
     /// The block cannot be read.
     fn miss_block(&mut self, offset: u64, error: Error) -> Result<()> {
-        if self.strict {
-            return Err(self.site.located(error));
-        }
         let ids = (self.last_event_id + 1, 0);
         let damage = self.damage(DamageKind::Unreadable, offset, ids, "cannot be read");
-        self.findings.pend(Damage { error: Some(error), ..damage }, true);
+        let damage = Damage { error: Some(error), ..damage };
+        if self.strict {
+            return Err(damage.to_error());
+        }
+        self.findings.pend(damage, true);
         self.chained = None;
         Ok(())
     }
@@ -146,7 +144,7 @@ impl Cursor {
         ids: (u64, u64),
         durable_id: u64,
         from: u64,
-    ) {
+    ) -> Result<()> {
         let block = self.blocks.bytes();
         let sealed = header.filter(|h| h.first_event_id == ids.0 && h.covers(block));
         let continues = match (sealed, self.chained) {
@@ -162,14 +160,15 @@ impl Cursor {
             if ids.0 <= durable_id && header.is_none() {
                 // It is written and synced before its events count as durable.
                 let what = "the block header is not valid, though its events were durable";
-                self.report(DamageKind::BlockHeader, offset, (0, 0), what);
+                self.report(self.damage(DamageKind::BlockHeader, offset, (0, 0), what))?;
             }
             if let (false, Some(sealed)) = (continues, sealed) {
                 let ids = (sealed.first_event_id, sealed.last_event_id);
-                self.report(DamageKind::Chain, offset, ids, WRONG_CHAIN);
+                self.report(self.damage(DamageKind::Chain, offset, ids, WRONG_CHAIN))?;
             }
         }
         self.chained = sealed.map(|header| header.chained_checksum);
+        Ok(())
     }
 
     /// The log, or what counts of it in this segment, ends behind the first `accepted` events of
@@ -197,13 +196,15 @@ impl Cursor {
             }
             let offset = Layout::event_offset(self.seen.events as u32);
             let ids = (self.last_event_id + 1, durable_id);
-            return Err(self.site.damaged(offset, ids, DURABLE_GONE));
+            let damage = self.damage(DamageKind::DurableLost, offset, ids, DURABLE_GONE);
+            return Err(damage.to_error());
         }
         if !self.is_exact {
             let lost = (self.last_event_id + 1, durable_id);
             let ids = if lost.0 <= lost.1 && goes_on { lost } else { (0, 0) };
             let what = "the file is not of whole blocks";
-            self.report(DamageKind::Truncated, Layout::block_offset(self.block), ids, what);
+            let offset = Layout::block_offset(self.block);
+            self.report(self.damage(DamageKind::Truncated, offset, ids, what))?;
         } else if goes_on && !self.is_full() && !self.findings.any() {
             self.doubt_header("not that of a closed segment, though the log goes on behind it");
         }

@@ -11,7 +11,7 @@ use super::check::BadBlock;
 use super::cursor::{Authority, Cursor, Step};
 use super::damage::{Damage, DamageKind, Site};
 use super::frame::FrameContent;
-use super::header::{other_index, HeaderState};
+use super::header::{misnamed, HeaderState};
 
 impl Cursor {
     /// A salvaging walk through a hot segment that is closed, or was.
@@ -46,9 +46,8 @@ impl Cursor {
     /// Trusts the header of a closed segment, if that is possible.
     fn take_header(&mut self, header: Option<SegmentHeader>) {
         let Some(header) = header else { return self.doubt_header("the header is not valid") };
-        let ids = (header.first_event_id, header.last_event_id);
         if HeaderState::of(Some(header), self.site.index) == HeaderState::OtherIndex {
-            self.report(DamageKind::Misnamed, 0, ids, &other_index(&header));
+            self.findings.report(misnamed(&self.site, &header));
             self.end = Some(Step::Complete);
         } else if !header.is_consistent() {
             self.doubt_header("the header's counts and event ids do not fit together");
@@ -60,7 +59,7 @@ impl Cursor {
 
     /// Reports that the segment's header is wrong; the blocks speak for themselves.
     pub fn doubt_header(&mut self, what: &str) {
-        self.report(DamageKind::SegmentHeader, 0, (0, 0), what);
+        self.findings.report(self.damage(DamageKind::SegmentHeader, 0, (0, 0), what));
         self.header = None;
     }
 
@@ -80,7 +79,7 @@ impl Cursor {
             }
             if let Some(header) = bad.header {
                 let ids = (header.first_event_id, header.last_event_id);
-                self.report(bad.kind, offset, ids, bad.what);
+                self.findings.report(self.damage(bad.kind, offset, ids, bad.what));
             } else {
                 let first_id = first_id_of(self.blocks.bytes());
                 let looks_used = first_id >= from && first_id <= MAX_EVENT_ID;
@@ -128,29 +127,6 @@ impl Cursor {
 
     pub(super) fn close_pending(&mut self, last: u64) {
         self.last_event_id = self.last_event_id.max(self.findings.close(last));
-    }
-
-    pub(super) fn report(&mut self, kind: DamageKind, offset: u64, ids: (u64, u64), what: &str) {
-        self.findings.report(self.damage(kind, offset, ids, what));
-    }
-
-    pub(super) fn damage(
-        &self,
-        kind: DamageKind,
-        offset: u64,
-        event_ids: (u64, u64),
-        what: &str,
-    ) -> Damage {
-        Damage {
-            kind,
-            segment_index: Some(self.site.index),
-            path: self.site.name.clone(),
-            offset,
-            file_offset: self.blocks.file_offset(offset),
-            event_ids,
-            what: what.to_owned(),
-            error: None,
-        }
     }
 
     /// Reports what is wrong with the frame before `end` and has cost no event.
