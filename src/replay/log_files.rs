@@ -24,9 +24,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A segment that is being read.
 pub struct Segment {
-    /// Its number.
     pub index: u32,
-    /// The walk through it.
     pub cursor: Cursor,
     found: FoundAs,
 }

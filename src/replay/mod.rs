@@ -2,7 +2,7 @@
 //!
 //! In reading order: `reader` (across segments), `end` (where it stops), `log_files` (which file
 //! holds a segment right now, and the lock that keeps it), and for verifying `verify` (a log) and
-//! `verify_segment`. The events of one segment are walked in [`crate::segment`].
+//! `verify_segment`. The events of one segment are walked in `segment`.
 
 mod end;
 mod log_files;

@@ -27,9 +27,7 @@ pub struct Known {
 pub struct SegmentReport {
     /// Events, blocks and bytes; of two files the hot one's.
     pub seen: Seen,
-    /// There is a hot file.
     pub hot: bool,
-    /// There is a cold file.
     pub cold: bool,
     /// The hot file is not closed.
     pub open: bool,
@@ -37,7 +35,6 @@ pub struct SegmentReport {
     pub ends: bool,
     /// The last event, or the last that is known to be lost.
     pub last_event_id: u64,
-    /// How many things are wrong.
     pub damage_count: u64,
     /// The first of them.
     pub damages: Vec<Damage>,
@@ -76,7 +73,6 @@ pub fn verify_segment(files: &LogFiles, index: u32, known: Known) -> Option<Segm
 }
 
 impl SegmentReport {
-    /// Whether both found the same.
     pub fn agrees_with(&self, other: &SegmentReport) -> bool {
         self.damage_count == other.damage_count && self.damages == other.damages
     }

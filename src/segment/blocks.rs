@@ -13,19 +13,15 @@ use super::memory::Memory;
 /// Blocks read at a time from a closed segment: they are still in the cache when they are hashed.
 const BLOCKS_PER_READ: u32 = 16;
 
-/// Where blocks come from.
+/// Where blocks come from: a hot, a cold, or an active segment.
 pub enum Source {
-    /// A hot segment.
     File(Arc<dyn File>),
-    /// A cold segment.
     Frame(Box<FrameContent>),
-    /// An active segment.
     Memory(Memory),
 }
 
 /// The block that a walk stands at.
 pub struct Blocks {
-    /// Where it comes from.
     pub source: Source,
     /// `loaded` bytes from block `start` on.
     buffer: Vec<u8>,

@@ -10,9 +10,7 @@ use super::damage::DamageKind;
 /// What is wrong with a block.
 #[derive(Debug)]
 pub struct BadBlock {
-    /// What kind of damage.
     pub kind: DamageKind,
-    /// In words.
     pub what: &'static str,
     /// The block's header, if that is right.
     pub header: Option<BlockHeader>,
@@ -23,7 +21,6 @@ pub struct BadBlock {
 /// A block that is right by itself.
 #[derive(Debug, Clone, Copy)]
 pub struct GoodBlock {
-    /// Its header.
     pub header: BlockHeader,
     /// Its ids are not above those before it: it is left from the file's former use.
     pub is_stale: bool,
@@ -34,7 +31,6 @@ pub struct GoodBlock {
 /// What a block is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockCheck<'a> {
-    /// Its number.
     pub block: u32,
     /// The last event before it.
     pub last_event_id: u64,

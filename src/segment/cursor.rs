@@ -183,7 +183,6 @@ impl Cursor {
         self.header
     }
 
-    /// Whether there is no room for another event.
     pub fn is_full(&self) -> bool {
         self.seen.events == u64::from(Layout { blocks: self.block_limit }.capacity())
     }
@@ -193,7 +192,6 @@ impl Cursor {
         self.last_event_id
     }
 
-    /// Whether the segment is closed.
     pub fn is_closed(&self) -> bool {
         self.authority == Authority::Header
     }
@@ -213,7 +211,6 @@ impl Cursor {
         self.has_room
     }
 
-    /// Whether something is wrong, in what was seen so far.
     pub fn is_damaged(&self) -> bool {
         self.findings.any()
     }
@@ -228,7 +225,6 @@ impl Cursor {
         self.findings.take()
     }
 
-    /// What was seen so far.
     pub fn seen(&self) -> Seen {
         let bytes = match &self.blocks.source {
             Source::File(_) | Source::Memory(_) => self.seen.bytes,

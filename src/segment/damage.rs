@@ -134,9 +134,7 @@ impl Damage {
 /// A segment's number, and the name of its file for messages.
 #[derive(Debug, Clone)]
 pub struct Site {
-    /// The number.
     pub index: u32,
-    /// The path of the file.
     pub name: String,
 }
 

@@ -19,7 +19,6 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Whether anything is wrong.
     pub fn any(&self) -> bool {
         self.any
     }
@@ -34,7 +33,6 @@ impl Findings {
         !self.pending.is_empty()
     }
 
-    /// The next damage that was found.
     pub fn take(&mut self) -> Option<Damage> {
         self.found.pop_front()
     }

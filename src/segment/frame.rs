@@ -30,15 +30,13 @@ const MAX_CONTENT: u64 = SEGMENT_HEADER_SIZE as u64 + MAX_BLOCKS as u64 * BLOCK_
 /// Something wrong with a frame.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// Where in the file.
     pub file_offset: u64,
     /// What of the content may be wrong for it.
     pub content: Range<u64>,
-    /// In words.
     pub what: String,
     /// Whether it is bytes behind the frame, which harm nothing in it.
     pub trailing: bool,
-    /// The error, when it could not be read.
+    /// Why it could not be read.
     pub error: Option<Error>,
 }
 
@@ -135,7 +133,6 @@ impl FrameContent {
         SegmentHeader::decode(&bytes).filter(|_| read == bytes.len())
     }
 
-    /// Bytes of the file.
     pub fn file_size(&self) -> u64 {
         self.file_size
     }

@@ -23,7 +23,6 @@ impl Memory {
         Ok(Memory { _file: file, mapping, layout })
     }
 
-    /// What there is room for.
     pub fn layout(&self) -> Layout {
         self.layout
     }
