@@ -285,7 +285,7 @@ impl LogFiles {
         let name = file_name::hot(index);
         let Some(file) = directory.open(&name, Open::Read)? else { return Ok(None) };
         let held = hold(&*directory, &name, &*file)?;
-        let right = read_header(&*file)?.is_some_and(|header| header.segment_index == index);
+        let right = HeaderState::of(read_header(&*file)?, index).is_own();
         Ok((held && right).then_some(file))
     }
 
@@ -316,9 +316,10 @@ impl LogFiles {
             let header = content.and_then(|mut content| content.header_despite_faults());
             return header.map_or(0, |header| header.first_event_id);
         };
-        match read_header(&*file) {
-            Ok(Some(header)) if header.segment_index != index => return 0,
-            Ok(Some(header)) if header.is_closed() => return header.first_event_id,
+        let header = read_header(&*file).ok().flatten();
+        match (HeaderState::of(header, index), header) {
+            (HeaderState::OtherIndex, _) => return 0,
+            (HeaderState::Closed, Some(header)) => return header.first_event_id,
             _ => {}
         }
         let block = read_block_header(&*file, 0).ok().flatten();

@@ -31,7 +31,7 @@ pub fn begins_among(
     index: u32,
     (floor, end): (u64, u64),
 ) -> Result<Option<u64>> {
-    if matches!(HeaderState::of(header, index), HeaderState::OtherIndex | HeaderState::Invalid) {
+    if !HeaderState::of(header, index).is_own() {
         return Ok(None);
     }
     let first = first_slot(file)?;

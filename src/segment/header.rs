@@ -31,6 +31,11 @@ impl HeaderState {
             Some(_) => HeaderState::Open,
         }
     }
+
+    /// Whether the header is this segment's.
+    pub fn is_own(self) -> bool {
+        matches!(self, HeaderState::Closed | HeaderState::Open)
+    }
 }
 
 /// The damage of a file whose header is another segment's.
