@@ -150,7 +150,7 @@ impl LogFiles {
             }
             _ => return self.find_open(site, file, header, floor),
         };
-        if self.is_reopened(&*file, &closed)? {
+        if self.is_reopened(&*file, &closed) {
             return self.find_open(site, file, header, floor);
         }
         let cursor = Cursor::hot(site, Arc::clone(&file), closed, floor, self.verifies())?;
@@ -269,7 +269,7 @@ impl LogFiles {
         let next_is_closed =
             index.checked_add(1).is_some_and(|next| self.is_closed(next).unwrap_or(false));
         let closed = header.filter(SegmentHeader::is_closed);
-        let reopened = |header| self.is_reopened(file, &header).unwrap_or(false);
+        let reopened = |header| self.is_reopened(file, &header);
         next_is_closed || closed.is_some_and(|header| !reopened(header))
     }
 
@@ -334,10 +334,12 @@ impl LogFiles {
         }
     }
 
-    /// Whether the log goes on behind what the header of a closed segment counts.
-    fn is_reopened(&self, file: &dyn File, closed: &SegmentHeader) -> Result<bool> {
-        let full = closed.event_count >= Layout::of_file(file.size()?).capacity();
-        Ok(!full && self.is_by_cpp() && is_reopened_by_cpp(file, closed)?)
+    /// Whether the log goes on behind what the header of a closed segment counts. What cannot be read
+    /// does not show that; the walk through the segment reports it.
+    fn is_reopened(&self, file: &dyn File, closed: &SegmentHeader) -> bool {
+        let size = file.size().unwrap_or(0);
+        let has_room = closed.event_count < Layout::of_file(size).capacity();
+        has_room && self.is_by_cpp() && is_reopened_by_cpp(file, closed).unwrap_or(false)
     }
 
     /// Whether the log may be the C++ recorder's, which writes no identity.
