@@ -1,6 +1,6 @@
 //! Many logs in one process: the threads they share, what an idle log costs, and that what happens
-//! to one log is not the others' affair. The tests count the threads of their process, so they run one
-//! after the other, in a process of their own.
+//! to one log is not the others' affair. The tests count the threads of their process, so they run
+//! one after the other, in a process of their own.
 
 use std::collections::BTreeMap;
 use std::fs;
