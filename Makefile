@@ -4,11 +4,12 @@
 # make torture faults of every kind, for an hour or two; prints their table (docs/durability.md)
 # make fuzz    look for new inputs with libFuzzer, FUZZ_SECONDS a target
 #              (fuzz/README.md: needs nightly Rust)
-# make bench   measure against the machine's floors and other logs, a quarter of an hour;
-#              QUICK=1: a minute and a half
-#              (BENCH_DIR=directory on the disk to be measured; benches/README.md)
+# make bench   measure the library, the floors of the machine and other logs, in a quarter of an
+#              hour (QUICK=1: in a minute and a half; BENCH_DIR=directory on the disk to be
+#              measured; benches/README.md)
 # make header  generate include/flashstrike_wal.h anew
-# make lint    formatting, clippy, rustdoc (whether the header is the generated one is a test)
+# make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py)
+#              (a test compares the header with the generated one: tests/published/header.rs)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -31,10 +32,6 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 C_TOOLS := pkg-config python3 valgrind
 PYTHON_TOOLS := python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
 BUILD := build
-HEADER := include/flashstrike_wal.h
-CBINDGEN_VERSION := 0.29.4
-CBINDGEN_ROOT := target/tools
-CBINDGEN := $(CBINDGEN_ROOT)/bin/cbindgen
 
 # One build directory for all: what `make test` built, `make demo` runs.
 CONFIGURE = cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release \
@@ -91,7 +88,8 @@ demo:
 	$(BUILD)/examples_c/demo --dir=$(BUILD)/demo --requests=$(REQUESTS) --bad-lines=$(BAD_LINES) \
 	    $(if $(ORDERS),--orders="$(ORDERS)")
 
-# A package of its own: what it measures against is no part of the library's build.
+# The benchmarks are a separate package, so that the logs they compare with are not part of the
+# library's build.
 bench:
 	tools/require.sh cargo gcc
 	cargo build --locked --release
@@ -100,17 +98,21 @@ bench:
 	QUICK=$(QUICK) BENCH_DIR=$(BENCH_DIR) BENCH_OUT=$(BENCH_OUT) \
 	    $(CARGO_TARGET_DIR)/release/flashstrike-wal-benches
 
-$(CBINDGEN):
+# The test that checks the header can write it too.
+header:
 	tools/require.sh cargo gcc
-	cargo install cbindgen --version $(CBINDGEN_VERSION) --locked --root $(CBINDGEN_ROOT)
-
-header: $(CBINDGEN)
-	$(CBINDGEN) --config cbindgen.toml --output $(HEADER)
+	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked -p flashstrike-wal-tests --test published \
+	    the_committed_header
 
 lint:
+	tools/require.sh cargo gcc python3
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path benches/Cargo.toml
+	tools/line_lengths.py
+	tools/test_arrows.py
+	tools/arrows.py
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --manifest-path benches/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 
 clean:

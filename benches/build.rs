@@ -1,4 +1,4 @@
-//! The program's own `malloc` must be the one that the shared library calls: exported to it.
+//! Exports this program's `malloc` and related functions, so that the shared library calls them.
 
 fn main() {
     for name in ["malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc"] {

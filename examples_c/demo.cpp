@@ -1,11 +1,12 @@
-// Kills a matching engine in full flow and shows that nothing it acknowledged is lost.
+// Kills a matching engine while it takes requests, and shows that no acknowledged request is lost.
 //
-// This process starts the engine as a process of its own and keeps, in memory the engine does not own, the id of
-// every request as soon as its append has returned. After as many requests as were asked for, at a moment nobody
-// chose, it sends SIGKILL. Then it starts the engine again, which rebuilds its book from the log, and compares:
-// every event of the log, byte for byte, with the request it was made from, and the engine's book with one that
-// this process fills from the same source and that never was near the log. Then the engine goes on, shuts down
-// in an orderly way, and all is compared once more. Any difference is said loudly, with exit status 1.
+// This process starts the engine as a child process. The engine writes the id of every request
+// whose append has returned into memory of this process. After the requested number of requests,
+// at a random moment, this process sends SIGKILL. It starts the engine again, which rebuilds its
+// book from the log, and compares every event of the log, byte for byte, with the request that it
+// was made from. It also fills a book of its own from the same source, without the log, and
+// compares it with the engine's book. Then the engine takes more requests and shuts down cleanly,
+// and everything is compared again. Any difference is reported as a failure, with exit status 1.
 
 #include "demo_engine.hpp"
 
@@ -29,7 +30,7 @@ struct Options {
     std::string dir = "demo";
     std::uint64_t rate = 1'000'000;
     std::uint64_t more = 250'000;
-    // Given by the parent to the engine process only.
+    // Only the parent passes these, to the engine process.
     int page_fd = -1;
     std::uint64_t until = 0;
 
@@ -40,9 +41,10 @@ constexpr std::uint64_t kUntilKilled = 1'000'000'000'000;
 
 constexpr const char* kUsage =
     "usage: demo [options]\n"
-    "  --dir=DIRECTORY         the log is made in its subdirectory wal, which is removed first (default: demo)\n"
+    "  --dir=DIRECTORY         the log is made in its subdirectory wal, which is removed first\n"
+    "                          (default: demo)\n"
     "  --rate=N                requests a second, 0 for as fast as possible (default: 1000000)\n"
-    "  --more=N                how many requests the restarted engine goes on for (default: 250000)\n";
+    "  --more=N                how many requests the restarted engine takes (default: 250000)\n";
 
 Options parse(int argc, char** argv) {
     Options options;
@@ -66,18 +68,22 @@ Options parse(int argc, char** argv) {
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
-[[noreturn]] void fail_with_errno(const std::string& what) { fail(what + ": " + std::strerror(errno)); }
+[[noreturn]] void fail_with_errno(const std::string& what) {
+    fail(what + ": " + std::strerror(errno));
+}
 
 SharedPage& map_page(int fd) {
-    void* memory = mmap(nullptr, sizeof(SharedPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    void* memory =
+        mmap(nullptr, sizeof(SharedPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     if (memory == MAP_FAILED) fail_with_errno("mmap of the shared page");
     return *static_cast<SharedPage*>(memory);
 }
 
-/// The engine process, as its parent sees it.
+/// The engine process, as its parent controls it.
 class EngineProcess {
 public:
-    EngineProcess(int argc, char** argv, int page_fd, SharedPage& page, std::uint64_t until) : page_(page) {
+    EngineProcess(int argc, char** argv, int page_fd, SharedPage& page, std::uint64_t until)
+        : page_(page) {
         page_.stage.store(kStarting);
         page_.proceed.store(false);
         std::vector<std::string> arguments(argv, argv + argc);
@@ -90,7 +96,7 @@ public:
         pid_ = fork();
         if (pid_ < 0) fail_with_errno("fork");
         if (pid_ == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);  // an engine without a parent would run on unseen
+            prctl(PR_SET_PDEATHSIG, SIGKILL);  // or an engine without its parent would never stop
             execv("/proc/self/exe", pointers.data());
             _exit(127);
         }
@@ -109,7 +115,7 @@ public:
     }
     void proceed() { page_.proceed.store(true); }
 
-    /// The raw wait status.
+    /// Returns the raw wait status.
     int kill_and_reap() {
         kill(pid_, SIGKILL);
         return reap();
@@ -135,24 +141,26 @@ private:
     pid_t pid_;
 };
 
-/// Compares the log with the source it was recorded from, and says what book the source makes.
+/// Compares the log with the source that it was recorded from, and builds the book of that source.
 class Auditor {
 public:
     explicit Auditor(const FlowOptions& options) : flow_(options.make_flow(std::cerr)) {}
 
-    /// Reads on to the end of the log from where the last call ended; returns the last id.
+    /// Reads from where the last call ended to the end of the log. Returns the last id.
     std::uint64_t audit(const std::string& dir) {
         flashstrike::wal::Reader reader(dir);
         reader.seek(last_id_ + 1);
         for (auto events = reader.next_batch(); !events.empty(); events = reader.next_batch())
             for (const fs_request_event& event : events) {
                 const fs_request_event expected = flow_->next();
-                if (event.event_id < expected.event_id) fail("event " + std::to_string(event.event_id) + " comes twice");
+                if (event.event_id < expected.event_id)
+                    fail("event " + std::to_string(event.event_id) + " comes twice");
                 if (event.event_id > expected.event_id)
                     fail("events " + std::to_string(expected.event_id) + " to " +
                          std::to_string(event.event_id - 1) + " are missing from the log");
                 if (std::memcmp(&event, &expected, sizeof event) != 0)
-                    fail("event " + std::to_string(event.event_id) + " is not the request that was submitted");
+                    fail("event " + std::to_string(event.event_id) +
+                         " is not the request that was submitted");
                 book_.apply(expected);
                 last_id_ = event.event_id;
             }
@@ -188,23 +196,26 @@ std::uint64_t timer_floor_ticks() {
 void print_measurements(const SharedPage& page, double ns_per_tick) {
     const auto ns = [&](std::uint64_t value) { return static_cast<double>(value) * ns_per_tick; };
     const Histogram& append = page.append_ticks;
-    std::printf("append latency, ns: p50 %.0f  p99 %.0f  p99.9 %.0f  p99.99 %.0f  max %.0f  (timer alone: %.0f)\n",
-                ns(append.at(0.5)), ns(append.at(0.99)), ns(append.at(0.999)), ns(append.at(0.9999)),
-                ns(append.max()), ns(timer_floor_ticks()));
+    std::printf(
+        "append latency, ns: p50 %.0f  p99 %.0f  p99.9 %.0f  p99.99 %.0f  max %.0f  "
+        "(timer alone: %.0f)\n",
+        ns(append.at(0.5)), ns(append.at(0.99)), ns(append.at(0.999)), ns(append.at(0.9999)),
+        ns(append.max()), ns(timer_floor_ticks()));
     const Histogram& events = page.behind_events;
     std::printf("durable watermark behind, events: p50 %llu  p99 %llu  max %llu\n",
-                static_cast<unsigned long long>(events.at(0.5)), static_cast<unsigned long long>(events.at(0.99)),
+                static_cast<unsigned long long>(events.at(0.5)),
+                static_cast<unsigned long long>(events.at(0.99)),
                 static_cast<unsigned long long>(events.max()));
     const Histogram& age = page.behind_ticks;
-    std::printf("durable watermark behind, us: p50 %.0f  p99 %.0f  max %.0f\n", ns(age.at(0.5)) / 1e3,
-                ns(age.at(0.99)) / 1e3, ns(age.max()) / 1e3);
+    std::printf("durable watermark behind, us: p50 %.0f  p99 %.0f  max %.0f\n",
+                ns(age.at(0.5)) / 1e3, ns(age.at(0.99)) / 1e3, ns(age.max()) / 1e3);
 }
 
 void require_identical_books(std::uint64_t engine, std::uint64_t audited) {
     if (engine != audited) fail("the engine's book differs from the one the source makes");
 }
 
-void killed_in_full_flow(const Options& options, EngineProcess& engine) {
+void kill_while_it_appends(const Options& options, EngineProcess& engine) {
     std::random_device random;
     engine.wait_for(kRebuilt);
     engine.proceed();
@@ -227,7 +238,7 @@ void run_demo(int argc, char** argv, const Options& options) {
 
     {
         EngineProcess engine(argc, argv, page_fd, page, kUntilKilled);
-        killed_in_full_flow(options, engine);
+        kill_while_it_appends(options, engine);
     }
     const std::uint64_t acknowledged = page.acknowledged.load();
     print_segments(dir);
@@ -237,12 +248,14 @@ void run_demo(int argc, char** argv, const Options& options) {
     engine.wait_for(kRebuilt);
     const std::uint64_t recovered = auditor.audit(dir);
     std::printf("recovered: %llu\n", static_cast<unsigned long long>(recovered));
-    std::printf("lost: %llu\n",
-                static_cast<unsigned long long>(recovered < acknowledged ? acknowledged - recovered : 0));
-    if (recovered < acknowledged) fail("acknowledged requests are lost");
-    // The call in flight at the moment of death may have happened, whole; nothing beyond it can have.
+    const std::uint64_t lost = recovered < acknowledged ? acknowledged - recovered : 0;
+    std::printf("lost: %llu\n", static_cast<unsigned long long>(lost));
+    if (lost > 0) fail("acknowledged requests are lost");
+    // The append that was running when the engine was killed may be in the log, but nothing after
+    // it.
     if (recovered > acknowledged + 1) fail("the log holds requests that were never submitted");
-    if (page.rebuilt_id != recovered) fail("the restarted engine and this process read different logs");
+    if (page.rebuilt_id != recovered)
+        fail("the restarted engine and this process read different logs");
     require_identical_books(page.rebuilt_digest, auditor.digest());
     std::printf("book after replay: identical\n");
     print_measurements(page, tick_rate.ns_per_tick());
@@ -266,7 +279,8 @@ int main(int argc, char** argv) {
     try {
         const Options options = parse(argc, argv);
         if (options.page_fd >= 0)
-            run_engine(options.wal_dir(), options.flow, options.until, options.rate, map_page(options.page_fd));
+            run_engine(options.wal_dir(), options.flow, options.until, options.rate,
+                       map_page(options.page_fd));
         else
             run_demo(argc, argv, options);
         return 0;

@@ -1,5 +1,5 @@
-// The half of the demo that gets killed: an engine process that publishes what it does in a page of memory that
-// belongs to its parent.
+// The part of the demo that is killed: an engine process, which writes what it has done into memory
+// that it shares with its parent.
 
 #ifndef DEMO_ENGINE_HPP
 #define DEMO_ENGINE_HPP
@@ -17,17 +17,17 @@
 
 enum Stage : std::uint32_t { kStarting, kRebuilt, kFinished };
 
-/// Shared by parent and engine; the memory is the parent's, so a killed engine's last word is still in it.
+/// Shared by parent and engine. It stays valid when the engine is killed.
 struct SharedPage {
     std::atomic<std::uint64_t> acknowledged;  // the last event id whose append returned OK
     std::atomic<std::uint32_t> stage;
-    std::atomic<bool> proceed;  // the parent lets a rebuilt engine take requests
-    std::uint64_t rebuilt_id;   // these two are valid from kRebuilt on
+    std::atomic<bool> proceed;  // set by the parent: the rebuilt engine may take requests
+    std::uint64_t rebuilt_id;   // this and the next are valid from kRebuilt on
     std::uint64_t rebuilt_digest;
-    std::uint64_t final_digest;  // from kFinished on
+    std::uint64_t final_digest;  // valid from kFinished on
     Histogram append_ticks;
-    Histogram behind_events;  // durable watermark behind the last append
-    Histogram behind_ticks;   // age of the oldest event not durable yet
+    Histogram behind_events;  // events appended and not yet durable
+    Histogram behind_ticks;   // age of the oldest event that is not yet durable
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a lock would die with its holder");
 
@@ -36,7 +36,7 @@ inline void sleep_ns(long ns) {
     nanosleep(&pause, nullptr);
 }
 
-/// Samples how far the durable watermark is behind the appends.
+/// Samples how far the durable watermark lags behind the appends.
 class WatermarkSampler {
 public:
     void appended(std::uint64_t event_id, std::uint64_t now) {
@@ -46,21 +46,24 @@ public:
     void sample(const MatchingEngine& engine, std::uint64_t now, SharedPage& page) {
         const std::uint64_t durable = engine.log().durable().last_event_id;
         const std::uint64_t last = engine.last_event_id();
-        // The age is that of the first remembered event above the watermark, at most kEvery events too young.
+        // Only every kEvery-th event is remembered, so the age may be that of an event up to kEvery
+        // events later.
         const std::uint64_t oldest = (durable / kEvery + 1) * kEvery;
         page.behind_events.record(last - durable);
-        page.behind_ticks.record(oldest <= last ? now - appended_at_[oldest / kEvery % kRemembered] : 0);
+        page.behind_ticks.record(oldest <= last ? now - appended_at_[oldest / kEvery % kRemembered]
+                                                : 0);
     }
 
 private:
     static constexpr std::uint64_t kEvery = 16;
-    // A million events' worth: more than the active segments hold, so the watermark cannot be further behind.
+    // Covers a million events. The watermark never lags that far, because the active segments hold
+    // fewer.
     static constexpr std::uint64_t kRemembered = 1 << 16;
     std::vector<std::uint64_t> appended_at_ = std::vector<std::uint64_t>(kRemembered);
 };
 
-/// Small segments, so that a short run sees many rotations; compression from the ninth on. Enough of them prepared
-/// to last through a disk that is slow for a third of a second.
+/// Small segments, so that a short run has many rotations, and compression from the ninth segment
+/// on. The prepared segments last while the disk is slow for a third of a second.
 inline fs_wal_config demo_config() {
     flashstrike::wal::Config config;
     config.num_blocks = 64;
@@ -70,13 +73,13 @@ inline fs_wal_config demo_config() {
     return config;
 }
 
-/// Rebuilds, waits for the parent's word, then takes requests up to number `until`, `rate` a second (0: as fast as
-/// it can).
-inline void run_engine(const std::string& dir, const FlowOptions& options, std::uint64_t until, std::uint64_t rate,
-                       SharedPage& page) {
+/// Rebuilds the book, waits until the parent lets it proceed, then takes requests up to number
+/// `until` at `rate` a second (0: as fast as possible).
+inline void run_engine(const std::string& dir, const FlowOptions& options, std::uint64_t until,
+                       std::uint64_t rate, SharedPage& page) {
     const TickRate tick_rate;
-    std::ostringstream reported_by_the_parent;
-    const auto flow = options.make_flow(reported_by_the_parent);
+    std::ostringstream ignored;  // the parent reports malformed lines
+    const auto flow = options.make_flow(ignored);
     MatchingEngine engine(dir, demo_config());
     flow->skip(engine.last_event_id());
     page.rebuilt_id = engine.last_event_id();
@@ -84,7 +87,8 @@ inline void run_engine(const std::string& dir, const FlowOptions& options, std::
     page.stage.store(kRebuilt);
     while (!page.proceed.load()) sleep_ns(1'000'000);
 
-    const double ticks_between = rate ? 1e9 / static_cast<double>(rate) / tick_rate.ns_per_tick() : 0;
+    const double ticks_between =
+        rate ? 1e9 / static_cast<double>(rate) / tick_rate.ns_per_tick() : 0;
     const auto start = static_cast<double>(ticks());
     const std::uint64_t first_id = engine.last_event_id();
     WatermarkSampler watermark;

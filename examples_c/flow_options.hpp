@@ -1,4 +1,4 @@
-// The command line the matching engine and the demo share, and the flow it asks for.
+// The command line options that the matching engine and the demo share, and the flow they select.
 
 #ifndef FLOW_OPTIONS_HPP
 #define FLOW_OPTIONS_HPP
@@ -18,15 +18,17 @@ struct UsageError : std::runtime_error {
 };
 
 inline std::uint64_t parse_count(const std::string& name, const std::string& text) {
-    if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
+    if (text.empty() || text.size() > 18 ||
+        text.find_first_not_of("0123456789") != std::string::npos)
         throw UsageError("--" + name + " wants a number, not '" + text + "'");
     return std::stoull(text);
 }
 
 struct FlowOptions {
     static constexpr const char* kUsage =
-        "  --orders=FILE           LOBSTER message file, repeated as often as needed; without it, generated flow\n"
-        "  --bad-lines=skip|refuse what to do about a malformed line of it (default: skip, and report it)\n"
+        "  --orders=FILE           LOBSTER message file, repeated as often as needed; without it,\n"
+        "                          generated flow\n"
+        "  --bad-lines=skip|refuse skip and report malformed lines (default), or refuse the file\n"
         "  --seed=N                of the generated flow (default: 1)\n"
         "  --requests=N            how many\n";
 
@@ -35,7 +37,7 @@ struct FlowOptions {
     std::uint64_t seed = 1;
     std::uint64_t requests = 2'000'000;
 
-    /// False when the option is none of these.
+    /// Returns false if the option is not one of these.
     bool take(const std::string& name, const std::string& value) {
         if (name == "orders")
             orders = value;
@@ -52,21 +54,22 @@ struct FlowOptions {
         return true;
     }
 
-    /// The flow from its beginning; malformed lines go to `report`.
+    /// Makes the flow from its beginning. Reports malformed lines to `report`.
     std::unique_ptr<OrderFlow> make_flow(std::ostream& report) const {
         if (orders.empty()) return std::make_unique<GeneratedFlow>(seed);
         return std::make_unique<LobsterFlow>(lobster::load(orders, bad_lines, report));
     }
 };
 
-/// Calls take(name, value) for every --name=value; what it does not know is a usage error.
+/// Calls take(name, value) for every --name=value. If take returns false, that is a usage error.
 template <typename Take>
 void parse_options(int argc, char** argv, int first, Take take) {
     for (int i = first; i < argc; ++i) {
         const std::string_view argument = argv[i];
         const std::size_t equals = argument.find('=');
         if (argument.substr(0, 2) != "--" || equals == std::string_view::npos ||
-            !take(std::string(argument.substr(2, equals - 2)), std::string(argument.substr(equals + 1))))
+            !take(std::string(argument.substr(2, equals - 2)),
+                  std::string(argument.substr(equals + 1))))
             throw UsageError("'" + std::string(argument) + "' is not an option");
     }
 }

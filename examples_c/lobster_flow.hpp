@@ -1,19 +1,20 @@
-// Requests out of a LOBSTER message file (lobsterdata.com): lines of
+// Makes requests from a LOBSTER message file (lobsterdata.com). Its lines are
 //
 //     time,type,order id,size,price * 10000,direction
 //
-// without a header row; time is seconds after midnight, or a date and a time of day, with up to nanoseconds.
-// LOBSTER tells what an exchange did; this turns it back into what was asked of it:
+// without a header row. The time is in seconds after midnight, or a date and a time of day, with
+// up to nanoseconds. A LOBSTER file says what an exchange did. This code derives the requests that
+// made the exchange do it:
 //
 //   1  new order              a new limit order
-//   2  part of it cancelled   modify quantity, to what then was left of it at the exchange
+//   2  part of it cancelled   modify quantity, to the quantity that was left at the exchange
 //   3  deleted                cancel
-//   4  visible order executed a market order of that size from the other side, which is who traded with it
-//   5, 6, 7                   hidden executions, crosses, halts: no request anyone sent to this book; left out
+//   4  visible order executed a market order of that size from the other side
+//   5, 6, 7                   hidden executions, crosses and halts: no request; left out
 //
-// Messages about orders that were there before the file begins are left out too. When the file is through, what
-// still rests is cancelled, as day orders are at the close, and the file begins again a day later under fresh
-// order ids: it gives as many requests as are asked for.
+// Messages about orders from before the beginning of the file are left out too. At the end of the
+// file the orders that still rest are cancelled, like day orders at the close. Then the file
+// begins again, a day later and with new order ids, so the flow has no end.
 
 #ifndef LOBSTER_FLOW_HPP
 #define LOBSTER_FLOW_HPP
@@ -52,7 +53,7 @@ inline std::int64_t parse_integer(const std::string& field, const std::string& t
         const long long value = std::stoll(text, &used);
         if (used == text.size()) return value;
     } catch (const std::logic_error&) {
-        // Not a number, or one beyond 64 bits: rejected below with the text itself.
+        // Not a number, or one of more than 64 bits.
     }
     reject(field, text);
 }
@@ -64,27 +65,31 @@ inline std::uint64_t parse_time(const std::string& text) {
     int used = 0, year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
     const std::size_t dot = std::min(text.find('.'), text.size());
     const std::string whole = text.substr(0, dot);
-    if (std::sscanf(whole.c_str(), "%4d-%2d-%2d %2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second,
-                    &used) == 6 &&
-        used == static_cast<int>(whole.size()) && year >= 1970 && month >= 1 && month <= 12 && day >= 1 &&
-        day <= 31 && hour < 24 && minute < 60 && second < 61) {
-        // Days since 1970 in the Gregorian calendar, years counted from March so that leap days come last.
+    if (std::sscanf(whole.c_str(), "%4d-%2d-%2d %2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
+                    &second, &used) == 6 &&
+        used == static_cast<int>(whole.size()) && year >= 1970 && month >= 1 && month <= 12 &&
+        day >= 1 && day <= 31 && hour < 24 && minute < 60 && second < 61) {
+        // Days since 1970 in the Gregorian calendar. Years begin in March, so that leap days come
+        // last.
         const int y = month > 2 ? year : year - 1;
-        const int days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 +
-                         day - 719'469;
-        seconds = static_cast<std::uint64_t>(days) * 86'400 + static_cast<std::uint64_t>(hour * 3'600 + minute * 60 + second);
-    } else if (!whole.empty() && whole.size() <= 10 && whole.find_first_not_of("0123456789") == std::string::npos) {
+        const int days = 365 * y + y / 4 - y / 100 + y / 400 +
+                         (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 719'469;
+        seconds = static_cast<std::uint64_t>(days) * 86'400 +
+                  static_cast<std::uint64_t>(hour * 3'600 + minute * 60 + second);
+    } else if (!whole.empty() && whole.size() <= 10 &&
+               whole.find_first_not_of("0123456789") == std::string::npos) {
         seconds = std::stoull(whole);
     } else {
         reject("time", text);
     }
     std::string fraction = dot < text.size() ? text.substr(dot + 1) : "0";
-    if (fraction.empty() || fraction.find_first_not_of("0123456789") != std::string::npos) reject("time", text);
-    fraction.resize(9, '0');  // what is finer than a nanosecond is cut off
+    if (fraction.empty() || fraction.find_first_not_of("0123456789") != std::string::npos)
+        reject("time", text);
+    fraction.resize(9, '0');  // cuts off digits after the nanoseconds
     return seconds * kSecond + std::stoull(fraction);
 }
 
-/// Throws std::invalid_argument saying what is wrong.
+/// Throws std::invalid_argument if the line is malformed.
 inline LobsterMessage parse_line(std::string line) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     std::vector<std::string> fields(1);
@@ -94,7 +99,8 @@ inline LobsterMessage parse_line(std::string line) {
         else
             fields.back() += c;
     }
-    if (fields.size() != 6) throw std::invalid_argument(std::to_string(fields.size()) + " fields instead of 6");
+    if (fields.size() != 6)
+        throw std::invalid_argument(std::to_string(fields.size()) + " fields instead of 6");
 
     LobsterMessage message{};
     message.time_ns = parse_time(fields[0]);
@@ -104,7 +110,7 @@ inline LobsterMessage parse_line(std::string line) {
     message.price = parse_integer("price", fields[4]);
     message.direction = static_cast<int>(parse_integer("direction", fields[5]));
     if (message.type < 1 || message.type > 7) reject("type", fields[1]);
-    if (message.type >= 5) return message;  // their other fields have meanings of their own
+    if (message.type >= 5) return message;  // their other fields mean something else
     if (message.order_id < 1) reject("order id", fields[2]);
     if (message.size < 1) reject("size", fields[3]);
     if (message.price < 1) reject("price", fields[4]);
@@ -112,9 +118,10 @@ inline LobsterMessage parse_line(std::string line) {
     return message;
 }
 
-/// Each malformed line is reported with its number. Throws when the file cannot be read, and on the first
-/// malformed line when those are to be refused.
-inline std::vector<LobsterMessage> load(const std::string& path, BadLines bad_lines, std::ostream& report) {
+/// Reports each malformed line with its number. Throws if the file cannot be read, and at the first
+/// malformed line if bad_lines is kRefuse.
+inline std::vector<LobsterMessage> load(const std::string& path, BadLines bad_lines,
+                                        std::ostream& report) {
     std::ifstream file(path);
     if (!file) throw std::runtime_error(path + ": cannot be opened");
     std::vector<LobsterMessage> messages;
@@ -149,7 +156,8 @@ private:
         std::int64_t lobster_id;
         Side side;
         std::int64_t price;
-        std::int64_t quantity;  // left of it at the exchange, whatever our book made of it
+        std::int64_t
+            quantity;  // that is left at the exchange; our book may have traded more or less
     };
 
     fs_request_event make() override {
@@ -162,14 +170,15 @@ private:
         return make();
     }
 
-    /// False when the message is no request.
+    /// Returns false if no request follows from the message.
     bool translate(const LobsterMessage& message, fs_request_event& request) {
         const Side side = message.direction == 1 ? kBid : kAsk;
         if (message.type == 1) {
             const std::uint32_t order_id = ++last_order_id_;
             ours_[message.order_id] = order_id;
             resting_[order_id] = {message.order_id, side, message.price, message.size};
-            request = make_request(kNew, kLimit, side, order_id, message.price, message.size, at(message.time_ns));
+            request = make_request(kNew, kLimit, side, order_id, message.price, message.size,
+                                   at(message.time_ns));
             return true;
         }
         const auto known = message.type <= 4 ? ours_.find(message.order_id) : ours_.end();
@@ -182,29 +191,31 @@ private:
         order->second.quantity -= message.size;
         const bool gone = order->second.quantity < 1;
         if (message.type == 4) {
-            request = make_request(kNew, kMarket, side == kBid ? kAsk : kBid, ++last_order_id_, 0, message.size,
-                                   at(message.time_ns));
+            request = make_request(kNew, kMarket, side == kBid ? kAsk : kBid, ++last_order_id_, 0,
+                                   message.size, at(message.time_ns));
             if (gone) forget(order);
         } else if (gone) {
             request = cancel(order, message.time_ns);
         } else {
-            request = make_request(kModifyQuantity, kLimit, order->second.side, order->first, order->second.price,
-                                   order->second.quantity, at(message.time_ns));
+            request =
+                make_request(kModifyQuantity, kLimit, order->second.side, order->first,
+                             order->second.price, order->second.quantity, at(message.time_ns));
         }
         return true;
     }
 
-    using ById = std::map<std::uint32_t, Resting>;  // our ids: in the order they came
+    using ById = std::map<std::uint32_t, Resting>;  // by our order ids, so in the order of arrival
 
     fs_request_event cancel(ById::iterator order, std::uint64_t time_ns) {
-        const fs_request_event request = make_request(kCancel, kLimit, order->second.side, order->first,
-                                                      order->second.price, order->second.quantity, at(time_ns));
+        const fs_request_event request =
+            make_request(kCancel, kLimit, order->second.side, order->first, order->second.price,
+                         order->second.quantity, at(time_ns));
         forget(order);
         return request;
     }
 
     void forget(ById::iterator order) {
-        // Unless the file used the id twice, and it stands for a later order by now.
+        // If the file uses an id twice, the id may belong to a later order by now.
         const auto ours = ours_.find(order->second.lobster_id);
         if (ours != ours_.end() && ours->second == order->first) ours_.erase(ours);
         resting_.erase(order);

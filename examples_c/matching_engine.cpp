@@ -1,6 +1,6 @@
-// A matching engine on a write-ahead log: rebuilds its book from the log, then takes requests until the log holds
-// as many as were asked for. Kill it whenever you like and start it again with the same options: it goes on where
-// the log ends, and arrives at the same book.
+// A matching engine on a write-ahead log. It rebuilds its book from the log, then takes requests
+// until the log holds --requests of them. Kill it at any moment and start it again with the same
+// options: it continues where the log ends, and ends with the same book.
 
 #include "matching_engine.hpp"
 
@@ -32,12 +32,14 @@ Options parse(int argc, char** argv) {
 
 void print(const char* when, const MatchingEngine& engine) {
     const OrderBook& book = engine.book();
-    std::printf("%s: %llu requests, %llu trades, %llu rejected, %zu orders at %zu prices, best bid %lld, "
-                "best ask %lld, digest %016llx\n",
-                when, static_cast<unsigned long long>(engine.last_event_id()),
-                static_cast<unsigned long long>(book.trades()), static_cast<unsigned long long>(book.rejected()),
-                book.orders(), book.levels(), static_cast<long long>(book.best_bid()),
-                static_cast<long long>(book.best_ask()), static_cast<unsigned long long>(book.digest()));
+    std::printf(
+        "%s: %llu requests, %llu trades, %llu rejected, %zu orders at %zu prices, best bid %lld, "
+        "best ask %lld, digest %016llx\n",
+        when, static_cast<unsigned long long>(engine.last_event_id()),
+        static_cast<unsigned long long>(book.trades()),
+        static_cast<unsigned long long>(book.rejected()), book.orders(), book.levels(),
+        static_cast<long long>(book.best_bid()), static_cast<long long>(book.best_ask()),
+        static_cast<unsigned long long>(book.digest()));
     std::fflush(stdout);
 }
 
@@ -59,8 +61,9 @@ int main(int argc, char** argv) {
         run(parse(argc, argv));
         return 0;
     } catch (const UsageError& wrong) {
-        std::fprintf(stderr, "matching_engine: %s\nusage: matching_engine --dir=DIRECTORY [options]\n%s", wrong.what(),
-                     FlowOptions::kUsage);
+        std::fprintf(stderr,
+                     "matching_engine: %s\nusage: matching_engine --dir=DIRECTORY [options]\n%s",
+                     wrong.what(), FlowOptions::kUsage);
         return 2;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "matching_engine: %s\n", error.what());

@@ -1,5 +1,6 @@
-// A matching engine that cannot forget: every request is in the log before the book sees it, and the book is
-// nothing but what the log says, so after a crash it is rebuilt by reading the log once.
+// A matching engine that survives crashes. Every request is in the log before the book sees it,
+// and the book depends on nothing but the log. So after a crash, one pass over the log rebuilds
+// the book.
 
 #ifndef MATCHING_ENGINE_HPP
 #define MATCHING_ENGINE_HPP
@@ -14,7 +15,7 @@
 
 class MatchingEngine {
 public:
-    /// Opens the log, which recovers it after a crash, and rebuilds the book from it.
+    /// Opens the log, recovering it after a crash, and rebuilds the book from it.
     MatchingEngine(const std::string& dir, const fs_wal_config& config) : log_(dir, config) {
         flashstrike::wal::Reader reader(dir);
         for (auto events = reader.next_batch(); !events.empty(); events = reader.next_batch())
@@ -33,7 +34,8 @@ public:
         act_on(request);
     }
 
-    /// The two halves of submit. When record returns, the request survives the death of this process.
+    /// The two halves of submit. When record returns, the request survives the death of this
+    /// process.
     void record(const fs_request_event& request) {
         log_.append(request);
         last_event_id_ = request.event_id;

@@ -1,13 +1,16 @@
-// A limit order book with price-time priority, driven by the requests of the log and by nothing else: the same
-// requests in the same order give the same book, which is what lets an engine rebuild itself by replay.
+// A limit order book with price-time priority. It depends on nothing but its requests: the same
+// requests in the same order make the same book. So an engine can rebuild its book by replay.
 //
-// What a request means:
-//   new, limit       trades with the other side while prices cross, the rest waits in the book
+// The requests:
+//   new, limit       trades with the other side while prices cross; the rest waits in the book
 //   new, market      trades until filled or the other side is empty; the rest is dropped
-//   modify price     takes the order out and enters it anew at the price: it may trade, and it queues last
-//   modify quantity  sets what is left of the order; less keeps its place in the queue, more sends it to the end
+//   modify price     takes the order out and enters it again at the new price: it may trade, and
+//                    goes to the end of the queue
+//   modify quantity  sets what is left of the order: with less it keeps its place in the queue,
+//                    with more it goes to the end
 //   cancel           takes the order out
-// What makes no sense (an unknown or a used order id, a quantity below 1) is rejected and changes nothing else.
+// Invalid requests (an unknown or a used order id, a quantity below 1) are counted as rejected, and
+// change nothing else.
 
 #ifndef ORDER_BOOK_HPP
 #define ORDER_BOOK_HPP
@@ -25,7 +28,7 @@ enum RequestType : std::uint8_t { kNew = 0, kModifyPrice = 1, kModifyQuantity = 
 enum OrderType : std::uint8_t { kLimit = 0, kMarket = 1 };
 enum Side : std::uint8_t { kBid = 0, kAsk = 1 };
 
-/// Folds 64-bit words, in order, into one (the mixing of splitmix64).
+/// A digest of 64-bit words in order, mixed as in splitmix64.
 class Digest {
 public:
     void add(std::uint64_t word) {
@@ -43,18 +46,18 @@ private:
 class OrderBook {
 public:
     OrderBook() = default;
-    // A copy's index would point into the original's queues.
+    // The index of a copy would point into the queues of the original.
     OrderBook(const OrderBook&) = delete;
     OrderBook& operator=(const OrderBook&) = delete;
 
-    /// False when the request was rejected.
+    /// Returns false if the request was rejected.
     bool apply(const fs_request_event& request) {
         const bool accepted = dispatch(request);
         if (!accepted) ++rejected_;
         return accepted;
     }
 
-    /// Of the whole state: every order of both sides in price and queue order, and every trade there has been.
+    /// A digest of every order on both sides, in the order of prices and queues, and of all trades.
     std::uint64_t digest() const {
         Digest digest;
         digest.add(trade_history_.value());
@@ -65,7 +68,7 @@ public:
         return digest.value();
     }
 
-    /// What is left of an order; 0 when it is not in the book.
+    /// What is left of an order; 0 if it is not in the book.
     std::int64_t quantity_of(std::uint32_t order_id) const {
         const auto found = by_id_.find(order_id);
         return found == by_id_.end() ? 0 : found->second->quantity;
@@ -74,7 +77,7 @@ public:
     std::size_t levels() const { return bids_.size() + asks_.size(); }
     std::uint64_t trades() const { return trades_; }
     std::uint64_t rejected() const { return rejected_; }
-    /// 0 when the side is empty.
+    /// 0 if the side is empty.
     std::int64_t best_bid() const { return bids_.empty() ? 0 : bids_.begin()->first; }
     std::int64_t best_ask() const { return asks_.empty() ? 0 : asks_.begin()->first; }
 
@@ -101,8 +104,10 @@ private:
     }
 
     bool add(const fs_request_event& request) {
-        if (request.quantity < 1 || request.side > kAsk || by_id_.count(request.order_id)) return false;
-        Order order{request.order_id, request.user_id, request.side, request.price, request.quantity};
+        if (request.quantity < 1 || request.side > kAsk || by_id_.count(request.order_id))
+            return false;
+        Order order{request.order_id, request.user_id, request.side, request.price,
+                    request.quantity};
         if (request.order_type == kMarket) {
             match(order, [](std::int64_t) { return true; });
             return true;
@@ -141,7 +146,7 @@ private:
         return true;
     }
 
-    /// Trades what crosses, then lets the rest wait.
+    /// Trades while prices cross, then puts the rest into the queue.
     void enter(Order& order) {
         const std::int64_t limit = order.price;
         if (order.side == kBid)
@@ -185,7 +190,9 @@ private:
         trade_history_.add(static_cast<std::uint64_t>(quantity));
     }
 
-    Queue& queue_of(const Order& order) { return order.side == kBid ? bids_[order.price] : asks_[order.price]; }
+    Queue& queue_of(const Order& order) {
+        return order.side == kBid ? bids_[order.price] : asks_[order.price];
+    }
 
     using ById = std::unordered_map<std::uint32_t, Queue::iterator>;
 

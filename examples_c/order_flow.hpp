@@ -1,5 +1,5 @@
-// Where requests come from. A source gives the same requests in the same order every time it is made anew, so two
-// processes can agree on what request number N is without telling each other.
+// Sources of requests. A source makes the same requests in the same order each time. So two
+// processes with the same source agree on request number N without any communication.
 
 #ifndef ORDER_FLOW_HPP
 #define ORDER_FLOW_HPP
@@ -31,8 +31,9 @@ private:
     std::uint64_t made_ = 0;
 };
 
-inline fs_request_event make_request(RequestType type, OrderType order_type, Side side, std::uint32_t order_id,
-                                     std::int64_t price, std::int64_t quantity, std::uint64_t timestamp) {
+inline fs_request_event make_request(RequestType type, OrderType order_type, Side side,
+                                     std::uint32_t order_id, std::int64_t price,
+                                     std::int64_t quantity, std::uint64_t timestamp) {
     fs_request_event request{};
     request.timestamp = timestamp;
     request.price = price;
@@ -45,9 +46,9 @@ inline fs_request_event make_request(RequestType type, OrderType order_type, Sid
     return request;
 }
 
-/// Flow shaped like an exchange's: most orders are placed near the touch and most are cancelled again, a few cross
-/// the spread. The generator does not see the book, so like real participants it asks now and then to change an
-/// order that has traded already; the book rejects that.
+/// Flow like that of an exchange: most orders are placed near the touch and most are cancelled
+/// again; a few cross the spread. The generator does not see the book. So, like real participants,
+/// it sometimes asks to change an order that has already traded, and the book rejects that.
 class GeneratedFlow : public OrderFlow {
 public:
     explicit GeneratedFlow(std::uint64_t seed) : state_(seed) {}
@@ -59,13 +60,14 @@ private:
         std::int64_t price;
         std::int64_t quantity;
     };
-    static constexpr std::int64_t kTick = 100;  // a cent, in the 1/10000 dollars prices are counted in
+    static constexpr std::int64_t kTick = 100;  // a cent; prices are in 1/10000 of a dollar
     static constexpr std::size_t kUsualOrders = 20'000;
 
     fs_request_event make() override {
         timestamp_ += 200 + below(1'600);
-        if (below(2'048) == 0) middle_ = std::max(middle_ + (below(2) ? kTick : -kTick), 1'000 * kTick);
-        // More orders than usual: cancel more, so that the book keeps its size.
+        if (below(2'048) == 0)
+            middle_ = std::max(middle_ + (below(2) ? kTick : -kTick), 1'000 * kTick);
+        // Adds fewer orders if there are many, so that the book keeps its size.
         const std::uint64_t adding = placed_.size() < kUsualOrders ? 50 : 38;
         const std::uint64_t what = below(100);
         if (placed_.empty() || what < adding) return what < 3 ? market() : limit();
@@ -105,10 +107,11 @@ private:
     }
 
     fs_request_event request(RequestType type, const Placed& order) {
-        return make_request(type, kLimit, order.side, order.order_id, order.price, order.quantity, timestamp_);
+        return make_request(type, kLimit, order.side, order.order_id, order.price, order.quantity,
+                            timestamp_);
     }
 
-    /// Mostly within a few ticks of the middle, sometimes far from it, sometimes across.
+    /// Usually within a few ticks of the middle price, sometimes far from it, sometimes across it.
     std::int64_t near_the_touch(Side on) {
         std::int64_t ticks = static_cast<std::int64_t>(below(12)) + (below(4) == 0 ? below(60) : 0);
         if (below(40) == 0) ticks = -static_cast<std::int64_t>(below(4));
@@ -118,7 +121,7 @@ private:
     Side side() { return below(2) ? kAsk : kBid; }
     std::int64_t lots() { return static_cast<std::int64_t>(100 * (1 + below(10))); }
 
-    /// splitmix64: small, and the same everywhere.
+    /// A random number below the limit, by splitmix64: the same on every machine.
     std::uint64_t below(std::uint64_t limit) {
         std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;

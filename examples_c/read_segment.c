@@ -1,22 +1,26 @@
-/* Reads and verifies hot segment files (FS.*.wal) with nothing but the structs of flashstrike_wal.h: links no
- * library of ours, and has its own XXH64. A second opinion on what the library wrote.
+/* Reads and verifies hot segment files (FS.*.wal) with nothing but the structs of
+ * flashstrike_wal.h. It links no library, and has its own XXH64. So it checks independently what
+ * the library wrote.
  *
  *     read_segment [--events] [--after ID] FILE...
  *
- * Checks the segment header, and of every block the header, the block checksum and the chained checksum; ids
- * must rise from the first file to the last, so give the files of one log in order. Without --events prints a
- * line per file. With it, a line per event, ten fields between single spaces:
+ * Checks the segment header, and the header, the block checksum and the chained checksum of every
+ * block. Event ids must rise from the first file to the last, so give the files of a log in order.
+ * Without --events it prints a line per file. With --events it prints a line per event, of ten
+ * fields separated by single spaces:
  *
  *     event_id timestamp price quantity user_id order_id type order_type side reserved
  *
- * numbers in decimal, reserved as 42 hexadecimal digits in the order of its bytes.
+ * Numbers are decimal; reserved is 42 hexadecimal digits, in the order of its bytes.
  *
- * A segment still open is scanned: whole or partial blocks that are sealed, then events not sealed yet, which
- * nothing but their rising ids vouches for. The first id that does not rise ends the log: what a recycled file
- * still holds is older. --after ID says which id came before the first file; without it, pass the segment before.
- * A cold segment is decompressed first: lz4 -d FS.00000000.wal.lz4
+ * In a segment that is still open, sealed blocks come first. The events after them are not sealed
+ * yet: no checksum covers them, so only their rising ids show that they are valid. The first id
+ * that does not rise ends the log, because a recycled file still contains older events. --after ID
+ * gives the last id before the first file; instead you can pass the previous segment too.
  *
- * Exit status: 0 all verified, 1 damage (where, on standard error), 2 unreadable or misused. */
+ * Decompress a cold segment first: lz4 -d FS.00000000.wal.lz4
+ *
+ * Exit status: 0 all verified, 1 damage (printed to standard error), 2 unreadable or misused. */
 
 #include <flashstrike_wal.h>
 
@@ -28,21 +32,28 @@
 #include <string.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "segments are little-endian and this program reads them as they lie"
+#error "segments are little-endian, and this program does not swap bytes"
 #endif
 
-/* ---- XXH64 ------------------------------------------------------------------------------------------------ */
+/* ---- XXH64 ------------------------------------------------------------------------------------ */
 
 static const uint64_t P1 = UINT64_C(0x9E3779B185EBCA87), P2 = UINT64_C(0xC2B2AE3D27D4EB4F),
                       P3 = UINT64_C(0x165667B19E3779F9), P4 = UINT64_C(0x85EBCA77C2B2AE63),
                       P5 = UINT64_C(0x27D4EB2F165667C5);
 
 static uint64_t rotate(uint64_t x, int bits) { return (x << bits) | (x >> (64 - bits)); }
-static uint64_t load64(const uint8_t *p) { uint64_t x; memcpy(&x, p, sizeof x); return x; }
+
+static uint64_t load64(const uint8_t *p)
+{
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
 static uint64_t mix(uint64_t lane, uint64_t word) { return rotate(lane + word * P2, 31) * P1; }
 
-/* Everything checksummed in a segment is a multiple of eight bytes long, so the 4- and 1-byte tails of XXH64 are
- * not needed. */
+/* Whatever has a checksum in a segment is a multiple of eight bytes long, so the code for tails of
+ * 4 and of 1 byte is not needed. */
 static uint64_t xxh64(const void *data, size_t len, uint64_t seed)
 {
     const uint8_t *p = data, *end = p + len;
@@ -67,7 +78,7 @@ static uint64_t xxh64(const void *data, size_t len, uint64_t seed)
     return hash ^ (hash >> 32);
 }
 
-/* ---- one file --------------------------------------------------------------------------------------------- */
+/* ---- one file --------------------------------------------------------------------------------- */
 
 struct segment {
     const char *path;
@@ -112,11 +123,13 @@ static size_t block_offset(uint32_t block)
     return FS_WAL_SEGMENT_HEADER_SIZE + (size_t)block * FS_WAL_BLOCK_SIZE;
 }
 
-static bool damaged(const struct segment *s, size_t offset, const char *what, uint64_t found, uint64_t expected)
+static bool damaged(const struct segment *s, size_t offset, const char *what, uint64_t found,
+                    uint64_t expected)
 {
     fflush(stdout);
-    fprintf(stderr, "%s: at offset %zu: %s is %" PRIu64 " (0x%" PRIx64 "), expected %" PRIu64 " (0x%" PRIx64 ")\n",
-            s->path, offset, what, found, found, expected, expected);
+    fprintf(stderr, "%s: at offset %zu: %s is %" PRIu64 " (0x%" PRIx64 ")", s->path, offset, what,
+            found, found);
+    fprintf(stderr, ", expected %" PRIu64 " (0x%" PRIx64 ")\n", expected, expected);
     return false;
 }
 
@@ -141,18 +154,23 @@ static bool check_segment_header(struct segment *s)
     if (h->header_checksum != checksum)
         return damaged(s, 48, "header checksum", h->header_checksum, checksum);
 
-    /* A file renamed by hand to another index would put its events in the wrong place. */
+    /* If a file was renamed to another index, its events would come in the wrong place. */
     const char *slash = strrchr(s->path, '/'), *name = slash ? slash + 1 : s->path;
     uint32_t index;
     int length = 0;
-    if (sscanf(name, "FS.%" SCNu32 ".wal%n", &index, &length) == 1 && length && h->segment_index != index)
+    if (sscanf(name, "FS.%" SCNu32 ".wal%n", &index, &length) == 1 && length &&
+        h->segment_index != index)
         return damaged(s, 4, "segment index", h->segment_index, index);
     return true;
 }
 
-static uint64_t header_checksum_of(const uint8_t *block) { return xxh64(block + 40, 24, xxh64(block, 32, 0)); }
+static uint64_t header_checksum_of(const uint8_t *block)
+{
+    return xxh64(block + 40, 24, xxh64(block, 32, 0));
+}
 
-/* Of a block whose header stands: do index, ids and both checksums say what its events say? */
+/* Checks the header of a sealed block, and the index, ids and both checksums in it against its
+ * events. */
 static bool check_block(const struct segment *s, uint32_t index, const struct totals *t)
 {
     const size_t at = block_offset(index);
@@ -191,19 +209,22 @@ static bool check_block(const struct segment *s, uint32_t index, const struct to
     return true;
 }
 
-/* Takes events from..to of a block into the totals, and prints them when asked to. */
-static void take(const struct segment *s, uint32_t block, uint32_t from, uint32_t to, bool print, struct totals *t)
+/* Adds the events from..to of a block to the totals, and prints them if asked to. */
+static void take(const struct segment *s, uint32_t block, uint32_t from, uint32_t to, bool print,
+                 struct totals *t)
 {
     for (uint32_t i = from; i < to; i++) {
         fs_request_event e;
-        memcpy(&e, s->bytes + block_offset(block) + FS_WAL_BLOCK_HEADER_SIZE + i * sizeof e, sizeof e);
+        memcpy(&e, s->bytes + block_offset(block) + FS_WAL_BLOCK_HEADER_SIZE + i * sizeof e,
+               sizeof e);
         if (!t->first_id)
             t->first_id = e.event_id;
         t->last_id = e.event_id;
         if (!print)
             continue;
-        printf("%" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu32 " %" PRIu32 " %u %u %u ", e.event_id,
-               e.timestamp, e.price, e.quantity, e.user_id, e.order_id, e.type, e.order_type, e.side);
+        printf("%" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu32 " %" PRIu32 " %u %u %u ",
+               e.event_id, e.timestamp, e.price, e.quantity, e.user_id, e.order_id, e.type,
+               e.order_type, e.side);
         for (size_t r = 0; r < sizeof e.reserved; r++)
             printf("%02x", e.reserved[r]);
         putchar('\n');
@@ -245,16 +266,17 @@ static bool walk_closed(const struct segment *s, bool print, struct totals *t)
     return true;
 }
 
-/* A header that stands and speaks of the events lying there. One that does not is no damage in an open segment:
- * it is not written yet, or left from before the file was recycled. But one written for these very events must
- * agree with them. */
+/* Whether the block header is valid and was written for the events that are here. If not, that is
+ * no damage in an open segment: the header is not written yet, or it is from before the file was
+ * recycled. But a header that was written for these events must agree with them. */
 static bool sealed_here(const struct segment *s, uint32_t block)
 {
     const uint8_t *at = s->bytes + block_offset(block);
     fs_wal_block_header b;
     memcpy(&b, at, sizeof b);
-    return b.header_checksum == header_checksum_of(at) && b.block_index == block && b.event_count >= 1 &&
-           b.event_count <= FS_WAL_EVENTS_PER_BLOCK && b.first_event_id == load64(at + FS_WAL_BLOCK_HEADER_SIZE);
+    return b.header_checksum == header_checksum_of(at) && b.block_index == block &&
+           b.event_count >= 1 && b.event_count <= FS_WAL_EVENTS_PER_BLOCK &&
+           b.first_event_id == load64(at + FS_WAL_BLOCK_HEADER_SIZE);
 }
 
 static bool walk_open(const struct segment *s, bool print, struct totals *t)
@@ -276,8 +298,9 @@ static bool walk_open(const struct segment *s, bool print, struct totals *t)
             take(s, block, count, count + 1, print, t);
             t->unsealed++;
         }
-        /* The chain is over events, sealed or not: a header that was lost does not break it. */
-        t->chained = xxh64(events, FS_WAL_EVENTS_PER_BLOCK * sizeof(fs_request_event), previous_chained);
+        /* The chained checksum covers events only, so it continues even if a header was lost. */
+        t->chained =
+            xxh64(events, FS_WAL_EVENTS_PER_BLOCK * sizeof(fs_request_event), previous_chained);
     }
     return true;
 }

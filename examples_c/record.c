@@ -1,8 +1,8 @@
-/* The shortest useful program: records a few requests and knows when they are safe.
+/* The shortest useful program: records a few requests, and knows when they are durable.
  *
  *     record DIRECTORY
  *
- * Run it again and it goes on where the log ends. */
+ * Run it again, and it continues where the log ends. */
 
 #include <flashstrike_wal.h>
 
@@ -31,19 +31,20 @@ int main(int argc, char **argv)
 
     for (uint32_t i = 1; i <= 1000; i++) {
         fs_request_event event = {
-            .event_id = last.last_event_id + i, /* must rise; the rest is yours */
+            .event_id = last.last_event_id + i, /* must rise; all other fields are up to you */
             .price = 577 * 10000 + i,
             .quantity = 100,
             .order_id = i,
         };
-        /* After OK the request survives the death of this process, at any later instruction. */
+        /* After OK, the request survives if this process dies at any later instruction. */
         if (fs_wal_append(wal, &event) != FS_WAL_OK)
             return failed("append");
     }
-    /* After OK it survives a power cut too. */
+    /* After OK, all of them survive a power cut too. */
     if (fs_wal_wait_durable(wal, last.last_event_id + 1000, UINT64_C(5000000000)) != FS_WAL_OK)
         return failed("wait_durable");
-    printf("recorded %" PRIu64 " to %" PRIu64 ", durable\n", last.last_event_id + 1, last.last_event_id + 1000);
+    printf("recorded %" PRIu64 " to %" PRIu64 ", durable\n", last.last_event_id + 1,
+           last.last_event_id + 1000);
 
     return fs_wal_shutdown(wal) == FS_WAL_OK ? 0 : failed("shutdown");
 }

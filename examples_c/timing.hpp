@@ -1,5 +1,5 @@
-// Timing of single calls: a clock of a few nanoseconds, and a histogram that may lie in shared memory, so that
-// what was measured outlives the process that measured it.
+// Timing of single calls: a clock that costs a few nanoseconds, and a histogram that can be in
+// shared memory, so that it outlives the process that measures.
 
 #ifndef TIMING_HPP
 #define TIMING_HPP
@@ -15,10 +15,11 @@
 inline std::uint64_t clock_ns() {
     timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u +
+           static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-/// A counter of constant rate, read in order with the instructions before it.
+/// A counter of constant rate. It is read after all earlier instructions have executed.
 inline std::uint64_t ticks() {
 #if defined(__x86_64__)
     unsigned processor;
@@ -28,12 +29,13 @@ inline std::uint64_t ticks() {
 #endif
 }
 
-/// Learns the rate of ticks() from the time that passes between making it and asking.
+/// Measures the rate of ticks() over the time since this object was made.
 class TickRate {
 public:
     double ns_per_tick() const {
         const std::uint64_t passed = ticks() - start_ticks_;
-        return passed ? static_cast<double>(clock_ns() - start_ns_) / static_cast<double>(passed) : 1.0;
+        return passed ? static_cast<double>(clock_ns() - start_ns_) / static_cast<double>(passed)
+                      : 1.0;
     }
 
 private:
@@ -41,8 +43,8 @@ private:
     std::uint64_t start_ticks_ = ticks();
 };
 
-/// Counts values in buckets no wider than 1/64 of the value (as HDR histograms do). All zeros is an empty one; it
-/// holds no pointers. One writer.
+/// Counts values in buckets no wider than 1/64 of the value, like an HDR histogram. It contains no
+/// pointers, and memory of all zeros is an empty histogram. Only one thread may write.
 class Histogram {
 public:
     void record(std::uint64_t value) {
@@ -51,13 +53,15 @@ public:
         if (value > max_) max_ = value;
     }
 
-    /// The lowest value that at least `fraction` of all values do not exceed, to within a bucket. 0 when empty.
+    /// The lowest value that at least `fraction` of all values do not exceed, rounded up to the
+    /// top of its bucket. 0 if the histogram is empty.
     std::uint64_t at(double fraction) const {
         const auto wanted = static_cast<std::uint64_t>(fraction * static_cast<double>(count_));
         std::uint64_t seen = 0;
         for (unsigned bucket = 0; bucket < kBuckets; ++bucket) {
             seen += buckets_[bucket];
-            if (seen > wanted || (seen == count_ && seen > 0)) return top_of(bucket) < max_ ? top_of(bucket) : max_;
+            if (seen > wanted || (seen == count_ && seen > 0))
+                return top_of(bucket) < max_ ? top_of(bucket) : max_;
         }
         return max_;
     }
@@ -70,7 +74,8 @@ private:
     static constexpr unsigned kSub = 1u << kSubBits;
     static constexpr unsigned kBuckets = (64 - kSubBits + 1) * kSub;
 
-    /// Below 64 a bucket a value; above, 64 buckets between one power of two and the next.
+    /// Each value below 64 has a bucket. Above, there are 64 buckets from one power of two to the
+    /// next.
     static unsigned bucket_of(std::uint64_t value) {
         if (value < kSub) return static_cast<unsigned>(value);
         const unsigned shift = 63u - static_cast<unsigned>(__builtin_clzll(value)) - kSubBits;

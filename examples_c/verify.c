@@ -1,9 +1,9 @@
-/* Checks a log, and says what is wrong with it and where.
+/* Checks a log, and prints each damage and where it is.
  *
  *     verify DIRECTORY
  *
- * Changes nothing, and may be run while the log is being written. Exit code 0: all is well; 1: something is wrong;
- * 2: it could not be checked. */
+ * Changes nothing, and may run while the log is being written.
+ * Exit status: 0 no damage, 1 damage, 2 the log could not be checked. */
 
 #include <flashstrike_wal.h>
 
@@ -14,9 +14,10 @@
 static const char *kind_name(uint32_t kind)
 {
     static const char *const names[] = {
-        "?",       "unreadable", "frame",     "trailing", "segment header",  "misnamed",     "block header", "block",
-        "chain",   "order",      "truncated", "twins",    "missing segment", "durable lost", "meta",         "identity",
-        "active",
+        "?",         "unreadable",   "frame",           "trailing",     "segment header",
+        "misnamed",  "block header", "block",           "chain",        "order",
+        "truncated", "pair",         "missing segment", "durable lost", "meta",
+        "identity",  "active",
     };
     return names[kind < sizeof names / sizeof *names ? kind : 0];
 }
@@ -25,8 +26,8 @@ static void print_damage(const fs_wal_damage *damage)
 {
     printf("  %s: %s", damage->file, kind_name(damage->kind));
     if (damage->has_segment_index)
-        printf(", segment %" PRIu32 ", offset %" PRIu64 " (%" PRIu64 " in the file)", damage->segment_index,
-               damage->offset, damage->file_offset);
+        printf(", segment %" PRIu32 ", offset %" PRIu64 " (%" PRIu64 " in the file)",
+               damage->segment_index, damage->offset, damage->file_offset);
     if (damage->first_event_id != 0 && damage->last_event_id != 0)
         printf(", events %" PRIu64 " to %" PRIu64, damage->first_event_id, damage->last_event_id);
     else if (damage->first_event_id != 0)
@@ -48,10 +49,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "verify: %s\n", fs_wal_last_error());
         return 2;
     }
-    printf("segments: %" PRIu32 " hot, %" PRIu32 " cold, %" PRIu32 " open; %" PRIu64 " bytes read\n",
+    printf("segments: %" PRIu32 " hot, %" PRIu32 " cold, %" PRIu32 " open; %" PRIu64
+           " bytes read\n",
            report.hot_segments, report.cold_segments, report.open_segments, report.bytes);
-    printf("events: %" PRIu64 " in %" PRIu64 " blocks, ids %" PRIu64 " to %" PRIu64 ", durable up to %" PRIu64 "\n",
-           report.events, report.blocks, report.first_event_id, report.last_event_id, report.durable_event_id);
+    printf("events: %" PRIu64 " in %" PRIu64 " blocks, ids %" PRIu64 " to %" PRIu64
+           ", durable up to %" PRIu64 "\n",
+           report.events, report.blocks, report.first_event_id, report.last_event_id,
+           report.durable_event_id);
     printf("other files: %" PRIu32 " foreign, %" PRIu32 " kept aside\n", report.foreign_files,
            report.kept_aside_files);
     if (status == FS_WAL_OK) {

@@ -1,8 +1,25 @@
-// C++17 over flashstrike_wal.h: owners that close what they opened, and errors as exceptions.
-//
-// Header-only, and thin on purpose: every call is one call of the C library, whose header says what each does,
-// which threads may call it and which codes it returns. A call that fails throws flashstrike::wal::Error. Calls
-// of the hot path also exist as try_*: they return the status, throw nothing and cost nothing over the C call.
+/// @file flashstrike_wal.hpp
+/// C++17 over flashstrike_wal.h: owners that close what they opened, and errors as exceptions.
+///
+/// The wrapper is header-only and thin: every call is one call of the C library. Learn the library
+/// from flashstrike_wal.h: it says what each call does, which threads may make it, and which
+/// status it returns. A call that fails throws flashstrike::wal::Error. Calls of the hot path also
+/// exist as try_*: they return the status, throw nothing, and cost no more than the C call.
+///
+///     using namespace flashstrike::wal;
+///     Log log("/var/lib/engine/wal");                   // lock, recover
+///     Reader reader("/var/lib/engine/wal");
+///     fs_request_event event;
+///     while (reader.next(event)) apply(event);          // rebuild the books
+///     while (next_request(event)) {                     // sets event_id: ids rise
+///         log.append(event);
+///         apply(event);
+///     }
+///     log.shutdown();                                   // returns: all of it is durable
+///
+/// Contents, in the order of flashstrike_wal.h: errors (Error, check); opening (Config,
+/// LogFunction); appending (Claim); the log (Log: opening, appending, durability, retention,
+/// metrics); reading (Events, Reader); verifying (verify); metrics (metrics_prometheus).
 
 #ifndef FLASHSTRIKE_WAL_HPP
 #define FLASHSTRIKE_WAL_HPP
@@ -18,57 +35,85 @@
 #include <string>
 #include <utility>
 
+/// The C++ wrapper of flashstrike_wal.h.
 namespace flashstrike::wal {
 
-/// A failed call: the status, and in what() the library's own words for it (which file, which field, which id).
+// --- errors --------------------------------------------------------------------------------------
+
+/// A failed call: its status, and in what() the call and the library's own words for the failure
+/// (which file, which field, which id).
 class Error : public std::runtime_error {
 public:
-    Error(fs_wal_status status, const std::string& message) : std::runtime_error(message), status_(status) {}
+    /// An error with this status and these words.
+    Error(fs_wal_status status, const std::string& message)
+        : std::runtime_error(message), status_(status) {}
 
+    /// What the C call returned: FS_WAL_END or one of FS_WAL_ERR_, never FS_WAL_OK.
     fs_wal_status status() const noexcept { return status_; }
 
 private:
     fs_wal_status status_;
 };
 
-/// Throws unless `status` is FS_WAL_OK. Call it on the thread that failed, at once: the words are per thread.
+/// Throws Error unless `status` is FS_WAL_OK. `call` is the name of the C function that returned
+/// it. Use it on the thread that made the call, right after it: the library keeps the words of the
+/// last failure of each thread.
 inline void check(fs_wal_status status, const char* call) {
     if (status == FS_WAL_OK) return;
     std::string message = std::string(call) + ": " + fs_wal_status_string(status);
-    // These are normal flow: the library formats no words for them, so those it has are about something else.
-    const bool has_words =
-        status != FS_WAL_ERR_WOULD_BLOCK && status != FS_WAL_ERR_TIMEOUT && status != FS_WAL_END;
+    // These are normal flow: the library has no words for them, and its last error is another one.
+    const bool has_words = status != FS_WAL_ERR_WOULD_BLOCK && status != FS_WAL_ERR_TIMEOUT &&
+                           status != FS_WAL_END;
     if (has_words) message += std::string(": ") + fs_wal_last_error();
     throw Error(status, message);
 }
 
-/// fs_wal_config with every field at its default.
+// --- opening -------------------------------------------------------------------------------------
+
+/// A fs_wal_config with every field at its default. Set the fields that you want otherwise.
 struct Config : fs_wal_config {
+    /// All defaults.
     Config() noexcept : fs_wal_config() { fs_wal_config_init(this, sizeof(fs_wal_config)); }
 };
 
-/// Is told what happens to a log: FS_WAL_LOG_ERROR, _WARN or _INFO, and a line. fs_wal_config.log says when, on which
-/// threads, and what must not be done in it. One that throws ends the process.
+/// Receives what happens to a log: `level` is FS_WAL_LOG_ERROR, FS_WAL_LOG_WARN or
+/// FS_WAL_LOG_INFO, `message` one line, valid during the call. fs_wal_config.log says when it is
+/// called, on which threads, and what it must not do. If it throws, the process ends.
 using LogFunction = std::function<void(std::int32_t level, const char* message)>;
 
-/// The place of the next event in the log, without the id: bytes 8 to 63, to be filled before Log::commit.
-/// They hold whatever was there before, so fill all that a reader will look at. Valid until the next call on the
-/// log. The id is left out because writing it is what makes the event exist: that is commit's work.
+// --- appending -----------------------------------------------------------------------------------
+
+/// The next event's place in the log, without the id: bytes 8 to 63, to be filled before
+/// Log::commit. They hold whatever was there before, so fill all that a reader will look at. Valid
+/// until the next append, append_batch, claim, commit or shutdown of the log. The id is left out
+/// because writing it makes the event exist: that is commit's work.
 class Claim {
 public:
+    /// Bytes at data(): 56.
     static constexpr std::size_t size() noexcept { return sizeof(fs_request_event) - offset; }
 
-    /// All 56 bytes, for an engine with a payload of its own.
-    unsigned char* data() const noexcept { return reinterpret_cast<unsigned char*>(slot_) + offset; }
+    /// All 56 bytes, for an engine with an event layout of its own.
+    unsigned char* data() const noexcept {
+        return reinterpret_cast<unsigned char*>(slot_) + offset;
+    }
 
+    /// fs_request_event.timestamp, in the log.
     std::uint64_t& timestamp() const noexcept { return slot_->timestamp; }
+    /// fs_request_event.price, in the log.
     std::int64_t& price() const noexcept { return slot_->price; }
+    /// fs_request_event.quantity, in the log.
     std::int64_t& quantity() const noexcept { return slot_->quantity; }
+    /// fs_request_event.user_id, in the log.
     std::uint32_t& user_id() const noexcept { return slot_->user_id; }
+    /// fs_request_event.order_id, in the log.
     std::uint32_t& order_id() const noexcept { return slot_->order_id; }
+    /// fs_request_event.type, in the log.
     std::uint8_t& type() const noexcept { return slot_->type; }
+    /// fs_request_event.order_type, in the log.
     std::uint8_t& order_type() const noexcept { return slot_->order_type; }
+    /// fs_request_event.side, in the log.
     std::uint8_t& side() const noexcept { return slot_->side; }
+    /// fs_request_event.reserved, in the log.
     auto& reserved() const noexcept { return slot_->reserved; }
 
 private:
@@ -80,15 +125,26 @@ private:
     fs_request_event* slot_;
 };
 
-/// A log open for writing. append, claim and commit belong to one thread; the rest may be called from any.
+// --- the log -------------------------------------------------------------------------------------
+
+/// A log open for writing. It can be moved but not copied, and its destructor shuts the log down.
+/// append, append_batch, claim and commit, and their try_ forms, are for one thread, the writer;
+/// all other calls may come from any thread. A log that was moved from or shut down owns nothing:
+/// calls on it fail with FS_WAL_ERR_INVALID_ARGUMENT, and shutdown does nothing.
 class Log {
 public:
+    /// As a timeout: without limit.
     static constexpr std::uint64_t forever = std::numeric_limits<std::uint64_t>::max();
 
-    /// Locks `dir`, recovers what an earlier process left there, and is ready to append.
+    // Opening and shutting down.
+
+    /// Opens the log in `dir` with all defaults: locks it and recovers what an earlier process
+    /// left.
     explicit Log(const std::string& dir) : Log(dir, nullptr) {}
+    /// Opens the log in `dir` with these options.
     Log(const std::string& dir, const fs_wal_config& config) : Log(dir, &config) {}
-    /// The same, with a log function, which is kept until the log is closed; `config.log` is not used.
+    /// Opens the log in `dir` with these options and a log function, which is kept until the log
+    /// is closed. `config.log` and `config.log_user` are not used.
     Log(const std::string& dir, fs_wal_config config, LogFunction function)
         : wal_(nullptr, Shutdown{std::make_unique<LogFunction>(std::move(function))}) {
         config.log = [](void* user, std::int32_t level, const char* message) noexcept {
@@ -98,26 +154,57 @@ public:
         open(dir, &config);
     }
 
-    fs_wal_status try_append(const fs_request_event& event) noexcept { return fs_wal_append(wal_.get(), &event); }
+    /// What opening found and did.
+    fs_wal_recovery_report_t recovery_report() const {
+        fs_wal_recovery_report_t report{};
+        report.struct_size = sizeof report;
+        check(fs_wal_recovery_report(wal_.get(), &report), "fs_wal_recovery_report");
+        return report;
+    }
+
+    /// Makes everything durable and closes the log. When it returns, all of it is on stable
+    /// storage. The destructor does the same but cannot say that it failed, so an engine that
+    /// stops on purpose calls this.
+    void shutdown() { check(fs_wal_shutdown(wal_.release()), "fs_wal_shutdown"); }
+
+    /// The C handle, for calls that this class does not wrap. It stays owned by this object.
+    fs_wal* handle() const noexcept { return wal_.get(); }
+
+    // Appending.
+
+    /// Appends one event, and returns the status instead of throwing.
+    fs_wal_status try_append(const fs_request_event& event) noexcept {
+        return fs_wal_append(wal_.get(), &event);
+    }
+    /// Appends one event.
     void append(const fs_request_event& event) { check(try_append(event), "fs_wal_append"); }
 
-    /// `appended` says how many went in, on an error too: a prefix of `events`.
+    /// Appends `count` events, and returns the status instead of throwing. Sets `appended`, also
+    /// on failure, to how many were appended: the first ones of `events`.
     fs_wal_status try_append_batch(const fs_request_event* events, std::size_t count,
                                    std::size_t& appended) noexcept {
         return fs_wal_append_batch(wal_.get(), events, count, &appended);
     }
+    /// Appends `count` events. When it throws, meta() says how far it got.
     void append_batch(const fs_request_event* events, std::size_t count) {
         std::size_t appended = 0;
         check(try_append_batch(events, count, appended), "fs_wal_append_batch");
     }
 
+    /// Claims the next event's place, to be filled without a copy. Then call commit.
     Claim claim() {
         fs_request_event* slot = nullptr;
         check(fs_wal_claim(wal_.get(), &slot), "fs_wal_claim");
         return Claim(slot);
     }
-    fs_wal_status try_commit(std::uint64_t event_id) noexcept { return fs_wal_commit(wal_.get(), event_id); }
+    /// Makes the claimed event exist under this id, and returns the status instead of throwing.
+    fs_wal_status try_commit(std::uint64_t event_id) noexcept {
+        return fs_wal_commit(wal_.get(), event_id);
+    }
+    /// Makes the claimed event exist under this id.
     void commit(std::uint64_t event_id) { check(try_commit(event_id), "fs_wal_commit"); }
+
+    // Durability.
 
     /// The last event appended.
     fs_wal_meta_state meta() const {
@@ -125,15 +212,16 @@ public:
         check(fs_wal_meta(wal_.get(), &state), "fs_wal_meta");
         return state;
     }
-    /// The last event on stable storage.
+    /// The durable watermark: the last event on stable storage.
     fs_wal_meta_state durable() const {
         fs_wal_meta_state state;
         check(fs_wal_durable(wal_.get(), &state), "fs_wal_durable");
         return state;
     }
+    /// Makes everything appended before this call durable, and returns when it is.
     void sync() { check(fs_wal_sync(wal_.get()), "fs_wal_sync"); }
 
-    /// False when `timeout_ns` passed first.
+    /// Waits until `event_id` is durable. False when `timeout_ns` nanoseconds passed first.
     bool wait_durable(std::uint64_t event_id, std::uint64_t timeout_ns = forever) {
         const fs_wal_status status = fs_wal_wait_durable(wal_.get(), event_id, timeout_ns);
         if (status == FS_WAL_ERR_TIMEOUT) return false;
@@ -141,30 +229,23 @@ public:
         return true;
     }
 
-    /// Once this has returned, nothing at or above `event_id` is deleted; 0 = no floor.
+    // Retention.
+
+    /// Moves the retention floor: once this has returned, nothing at or above `event_id` is
+    /// deleted; 0 = no floor.
     void set_retention_floor(std::uint64_t event_id) {
         check(fs_wal_set_retention_floor(wal_.get(), event_id), "fs_wal_set_retention_floor");
     }
 
-    fs_wal_recovery_report_t recovery_report() const {
-        fs_wal_recovery_report_t report{};
-        report.struct_size = sizeof report;
-        check(fs_wal_recovery_report(wal_.get(), &report), "fs_wal_recovery_report");
-        return report;
-    }
+    // Metrics.
+
+    /// The counters of the log now.
     fs_wal_metrics_t metrics() const {
         fs_wal_metrics_t metrics{};
         metrics.struct_size = sizeof metrics;
         check(fs_wal_metrics(wal_.get(), &metrics), "fs_wal_metrics");
         return metrics;
     }
-
-    /// Seals and syncs everything and closes the log. Returning means that all of it is safe. The destructor does
-    /// the same but has no way to say that it failed, so an engine that stops on purpose calls this.
-    void shutdown() { check(fs_wal_shutdown(wal_.release()), "fs_wal_shutdown"); }
-
-    /// For calls of the C library this class does not wrap. Stays owned by this object.
-    fs_wal* handle() const noexcept { return wal_.get(); }
 
 private:
     Log(const std::string& dir, const fs_wal_config* config) { open(dir, config); }
@@ -177,19 +258,29 @@ private:
 
     struct Shutdown {
         void operator()(fs_wal* wal) const noexcept { fs_wal_shutdown(wal); }
-        std::unique_ptr<LogFunction> function;  // here, it outlives the log that calls it, whatever is moved where
+        // Kept here, it outlives the log that calls it, wherever the Log is moved.
+        std::unique_ptr<LogFunction> function;
     };
     std::unique_ptr<fs_wal, Shutdown> wal_;
 };
 
-/// Events as the library holds them, valid until the reader's next call.
+// --- reading -------------------------------------------------------------------------------------
+
+/// Events in the reader's memory, to be walked with a range-for. Valid until the reader's next
+/// call.
 class Events {
 public:
-    Events(const fs_request_event* first, std::size_t count) noexcept : first_(first), count_(count) {}
+    /// `count` events, the first of them at `first`.
+    Events(const fs_request_event* first, std::size_t count) noexcept
+        : first_(first), count_(count) {}
 
+    /// The first event.
     const fs_request_event* begin() const noexcept { return first_; }
+    /// One past the last event.
     const fs_request_event* end() const noexcept { return first_ + count_; }
+    /// How many events.
     std::size_t size() const noexcept { return count_; }
+    /// Whether there are none: the reader is at the end of the log.
     bool empty() const noexcept { return count_ == 0; }
 
 private:
@@ -197,10 +288,13 @@ private:
     std::size_t count_;
 };
 
-/// Replays a log in order, every block verified. One thread a reader. With FS_WAL_READER_SALVAGE in `flags` it
-/// throws once for every damage, and goes on behind it when called again.
+/// Replays a log in order. One thread at a time. It can be moved but not copied, and its
+/// destructor closes it.
 class Reader {
 public:
+    /// Opens the log in `dir` at its oldest event. `flags` are FS_WAL_READER_ flags, or-ed; with
+    /// FS_WAL_READER_SALVAGE the calls below throw once for each damage, and go on behind it when
+    /// called again.
     explicit Reader(const std::string& dir, std::uint32_t flags = 0) {
         fs_wal_reader* reader = nullptr;
         const fs_wal_reader_config config{sizeof config, flags};
@@ -208,7 +302,7 @@ public:
         reader_.reset(reader);
     }
 
-    /// False at the end of the log.
+    /// Copies the next event to `event`. False at the end of the log.
     bool next(fs_request_event& event) {
         const fs_wal_status status = fs_wal_reader_next(reader_.get(), &event);
         if (status == FS_WAL_END) return false;
@@ -226,8 +320,10 @@ public:
         return Events(events, count);
     }
 
-    /// Goes on at the first event whose id is at least `event_id`.
-    void seek(std::uint64_t event_id) { check(fs_wal_reader_seek(reader_.get(), event_id), "fs_wal_reader_seek"); }
+    /// Moves to the first event whose id is `event_id` or higher, forwards or back.
+    void seek(std::uint64_t event_id) {
+        check(fs_wal_reader_seek(reader_.get(), event_id), "fs_wal_reader_seek");
+    }
 
 private:
     struct Close {
@@ -236,8 +332,10 @@ private:
     std::unique_ptr<fs_wal_reader, Close> reader_;
 };
 
-/// Checks every byte of the log in `dir` and changes nothing. Damage is not an exception but what one asks for:
-/// `damage_count` says how much there is. Throws when there is nothing to be checked.
+// --- verifying -----------------------------------------------------------------------------------
+
+/// Checks every byte of the log in `dir` and changes nothing. Damage is a result, not an
+/// exception: `damage_count` says how much there is. Throws when the log cannot be checked at all.
 inline fs_wal_verify_report_t verify(const std::string& dir) {
     fs_wal_verify_report_t report{};
     report.struct_size = sizeof report;
@@ -246,11 +344,13 @@ inline fs_wal_verify_report_t verify(const std::string& dir) {
     return report;
 }
 
-/// The log's metrics in the Prometheus text format.
+// --- metrics -------------------------------------------------------------------------------------
+
+/// The counters of the log in the Prometheus text format.
 inline std::string metrics_prometheus(const Log& log) {
     std::string text;
     std::size_t needed = 0;
-    // Values grow digits between the two calls, so the size asked for may be short by the time it is used.
+    // The numbers grow between two calls, so a size that was asked for may be too small by then.
     for (std::size_t capacity = 16384;; capacity = needed + 1024) {
         text.resize(capacity);
         const fs_wal_status status =

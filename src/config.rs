@@ -1,4 +1,4 @@
-//! Validated options and their limits.
+//! The options of a log and their limits.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ pub const DEFAULT_NUM_BLOCKS: u32 = 256;
 pub const DEFAULT_MAX_SEGMENTS: u32 = 32;
 /// Cold segments kept by default.
 pub const DEFAULT_MAX_COMPRESSED_SEGMENTS: u32 = 128;
-/// Segments kept ready ahead of the writer by default.
+/// Prepared segments by default.
 pub const DEFAULT_PREPARED_SEGMENTS: u32 = 4;
-/// Most segments that can be kept ready.
+/// Most prepared segments.
 pub const MAX_PREPARED_SEGMENTS: u32 = 64;
 /// Interval of [`SyncMode::Interval`] by default.
 pub const DEFAULT_SYNC_INTERVAL: Duration = Duration::from_millis(10);
-/// Nice values there are, from the most claim to the processor to the least.
+/// Nice values, from the highest priority to the lowest.
 pub const NICE_VALUES: RangeInclusive<i64> = -20..=19;
 /// Parent of the active directory by default.
 pub const DEFAULT_ACTIVE_PARENT: &str = "/dev/shm";
@@ -54,7 +54,7 @@ pub enum Keep {
     AtMost(u32),
 }
 
-/// Options of a log, checked.
+/// The options of a log. [`Config::validate`] checks them.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Blocks of 256 events in each new segment.
@@ -63,7 +63,7 @@ pub struct Config {
     pub max_segments: Keep,
     /// Cold segments kept; `AtMost(0)` makes none.
     pub max_compressed_segments: Keep,
-    /// Segments kept ready ahead of the writer.
+    /// Segments kept prepared for the writer.
     pub prepared_segments: u32,
     /// Open at the last provable event where recovery would refuse.
     pub accept_loss: bool,
@@ -88,7 +88,7 @@ pub struct Config {
     /// Nice value of both, but for compression, which has the least priority there is; 0 = that of
     /// the opening thread.
     pub worker_nice: i32,
-    /// Told what happens to the log.
+    /// Receives the messages of the log.
     pub log: LogSink,
 }
 
@@ -116,7 +116,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Refuses values out of range, naming the field.
+    /// Refuses values out of range and names the field.
     pub fn validate(&self) -> Result<()> {
         let within = |name: &str, value: i64, range: RangeInclusive<i64>| {
             if range.contains(&value) {
@@ -140,19 +140,21 @@ impl Config {
         Ok(())
     }
 
-    /// Mapped segments that exist at most: the prepared ones, the active one, and one being
-    /// persisted behind it.
+    /// Most mapped segments that exist: the prepared ones, the active one, and one that is still
+    /// being persisted.
     pub fn active_set(&self) -> usize {
+        debug_assert!((1..=MAX_PREPARED_SEGMENTS).contains(&self.prepared_segments));
         self.prepared_segments as usize + 2
     }
 
-    /// Bytes of them.
+    /// Bytes of those.
     pub fn active_set_size(&self) -> u64 {
+        debug_assert!((MIN_BLOCKS..=MAX_BLOCKS).contains(&self.num_blocks));
         self.active_set() as u64 * Layout { blocks: self.num_blocks }.file_size()
     }
 
-    /// Cold segments that may exist: none when nothing is compressed, because a segment may only
-    /// be deleted after all older ones.
+    /// How many cold segments are kept. None without compression: an older cold segment would keep
+    /// every newer one from being deleted.
     pub fn cold_limit(&self) -> Keep {
         if self.no_compression {
             Keep::AtMost(0)

@@ -1,20 +1,20 @@
-//! Errors by cause. The C codes are given to them in `ffi::status`, nowhere else.
+//! Errors by cause. `ffi::status` alone maps them to the codes of the C interface.
 
 use std::fmt;
 use std::io;
 
-/// What went wrong, as a caller can act on it.
+/// What went wrong, in the distinctions that a caller can act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// An argument is out of its range; the message names it.
     InvalidArgument,
-    /// The directory or file that was asked for does not exist.
+    /// The directory or file does not exist.
     NotFound,
     /// Another owner has the log open for writing.
     Locked,
     /// The operating system denies access.
     Permission,
-    /// Disk, quota, memory, descriptors or the size of a file are used up.
+    /// No disk space, quota, memory or descriptors are left, or the file would be too large.
     NoSpace,
     /// An input or output operation failed.
     Io,
@@ -26,7 +26,7 @@ pub enum Cause {
     Poisoned,
     /// Events were removed by retention before the reader got to them.
     Gap,
-    /// This version cannot do that.
+    /// This version does not support it.
     Unsupported,
     /// A defect in the library.
     Internal,
@@ -34,7 +34,7 @@ pub enum Cause {
     Closed,
 }
 
-/// Where it went wrong, as far as it is known.
+/// Where it went wrong, as far as that is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
     /// Segment index.
@@ -48,19 +48,19 @@ pub struct Place {
 /// A failure in words and as data.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What a caller can act on.
+    /// The kind of failure.
     pub cause: Cause,
-    /// The whole story, naming the thing and the place.
+    /// A message that names the object and the place.
     pub message: String,
     /// The operating system's error number, 0 when there is none.
     pub errno: i32,
-    /// Where.
+    /// Where it happened.
     pub place: Place,
 }
 
 /// The error of every fallible call in the crate.
 ///
-/// The first three are part of normal flow and carry no text, so that they cost nothing.
+/// The first three belong to normal operation and carry no text, so that they cost nothing.
 #[derive(Debug, Clone)]
 pub enum Error {
     /// Nothing can be done right now; try again.
@@ -77,18 +77,19 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// A failure that did not come from the operating system.
+    /// A failure that is not the operating system's.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
         Self::with_errno(cause, message, 0)
     }
 
-    /// A failure with the operating system's error number behind it.
+    /// A failure with the operating system's error number.
     pub fn with_errno(cause: Cause, message: impl Into<String>, errno: i32) -> Self {
         let message = message.into();
+        debug_assert!(errno >= 0);
         Error::Failure(Box::new(Failure { cause, message, errno, place: Place::default() }))
     }
 
-    /// A failure of the operating system while doing `what` (an operation and a path).
+    /// A failure of the operating system in `what` (an operation and a path).
     pub fn io(what: impl fmt::Display, source: &io::Error) -> Self {
         let errno = source.raw_os_error().unwrap_or(0);
         let cause = match errno {
@@ -113,7 +114,7 @@ impl Error {
         self
     }
 
-    /// The cause, where there is one (normal flow has none).
+    /// The cause of a failure; `None` in normal operation.
     pub fn cause(&self) -> Option<Cause> {
         match self {
             Error::Failure(failure) => Some(failure.cause),
@@ -129,7 +130,7 @@ impl Error {
         }
     }
 
-    /// The error every later call gets once `self` has poisoned the log.
+    /// The error that every later call returns, once `self` has poisoned the log.
     #[must_use]
     pub fn as_poisoned(&self) -> Self {
         let (message, errno, place) = match self {

@@ -1,12 +1,13 @@
 //! Write-ahead-log recorder for matching engines, behind a C ABI.
 //!
-//! One event's journey, and the reading order: `ffi` takes it in, [`recorder`] stores it in
-//! memory that outlives the process, persists it behind the writer's back and recovers it after a
-//! crash, [`replay`] gives it back. Below them: [`telemetry`] counts, [`directory`] knows which
-//! files make up a log, [`mod@format`] knows the bytes, [`storage`] is the file system behind a trait.
-//! Imports point downward only. `docs/architecture.md` has threads, rings and the order of syncs.
+//! The way of an event, and the reading order: `ffi` takes it in. [`recorder`] stores it in memory
+//! that outlives the process, persists it in the background, and recovers it after a crash.
+//! [`replay`] reads it back. Below them, `telemetry` counts, `directory` knows which files make
+//! up a log, [`mod@format`] knows the bytes, and [`storage`] is the file system behind traits.
+//! Imports point downward only. `docs/architecture.md` describes threads, rings and the order of
+//! syncs.
 //!
-//! The C ABI is the product: its promises are in `include/flashstrike_wal.h`. The Rust interface
+//! The product is the C ABI, whose promises are in `include/flashstrike_wal.h`. The Rust interface
 //! serves it and the tests, and may change.
 
 pub mod config;
@@ -15,8 +16,9 @@ pub mod error;
 mod ffi;
 pub mod format;
 pub mod log_sink;
-pub mod poison;
+mod poison;
 pub mod recorder;
 pub mod replay;
+mod segment;
 pub mod storage;
-pub mod telemetry;
+mod telemetry;

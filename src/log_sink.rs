@@ -1,4 +1,4 @@
-//! Where a log tells what happens to it: a function of the caller's, or nowhere.
+//! Where a log sends its messages: to a function of the caller, or nowhere.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,44 +6,44 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How much a message matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// The log has failed, or could not be opened.
+    /// The log has failed or could not be opened.
     Error,
-    /// Something is not as it should be, and the log goes on.
+    /// Something is wrong, but the log goes on.
     Warn,
-    /// What was done.
+    /// Something was done.
     Info,
 }
 
 type Function = dyn FnMut(Level, &str) + Send;
 
-/// Takes messages, one at a time. Clones share the function. Never called by the appending thread.
+/// Takes messages, one at a time. Clones share the function. The appending thread never calls it.
 #[derive(Clone, Default)]
 pub struct LogSink(Option<Arc<Mutex<Function>>>);
 
 impl LogSink {
-    /// A sink that gives every message to `function`.
+    /// A sink that passes every message to `function`.
     pub fn new(function: impl FnMut(Level, &str) + Send + 'static) -> Self {
         LogSink(Some(Arc::new(Mutex::new(function))))
     }
 
-    /// Something is over.
+    /// Sends a message of [`Level::Error`].
     pub fn error(&self, message: &str) {
-        self.give(Level::Error, message);
+        self.send(Level::Error, message);
     }
 
-    /// Something is not as it should be.
+    /// Sends a message of [`Level::Warn`].
     pub fn warn(&self, message: &str) {
-        self.give(Level::Warn, message);
+        self.send(Level::Warn, message);
     }
 
-    /// Something was done.
+    /// Sends a message of [`Level::Info`].
     pub fn info(&self, message: &str) {
-        self.give(Level::Info, message);
+        self.send(Level::Info, message);
     }
 
-    fn give(&self, level: Level, message: &str) {
+    fn send(&self, level: Level, message: &str) {
         if let Some(function) = &self.0 {
-            // One that has panicked is called again: the panic was its owner's affair.
+            // A function that has panicked is called again: the panic was its owner's business.
             function.lock().unwrap_or_else(PoisonError::into_inner)(level, message);
         }
     }

@@ -1,4 +1,4 @@
-//! The one-way failure latch: the first cause is kept, every later call repeats it.
+//! The one-way failure latch: it keeps the first cause, and every later call returns that.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::OnceLock;
@@ -10,10 +10,10 @@ const POISONED: u8 = 1;
 const CLOSED: u8 = 2;
 const FORKED: u8 = 3;
 
-/// Says whether a log still takes calls, and if not, why.
+/// Whether a log still takes calls, and if not, why.
 ///
-/// Padded to a cache line of its own: the hot path reads `state` at every append, and nothing
-/// writes this line while the log is healthy.
+/// In a cache line of its own: the hot path reads `state` at every append, and nothing writes to
+/// the line while the log is healthy.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct Poison {
@@ -22,8 +22,8 @@ pub struct Poison {
 }
 
 impl Poison {
-    /// The hot path's check. Relaxed is enough: an append that overlaps the failure may still be
-    /// taken, as if it had come just before, and it is in the log like every other.
+    /// The hot path's check. Relaxed is enough: an append during the failure may still succeed, as
+    /// if it had come just before, and is in the log like every other.
     #[inline(always)]
     pub fn is_running(&self) -> bool {
         self.state.load(Ordering::Relaxed) == RUNNING
@@ -31,18 +31,22 @@ impl Poison {
 
     /// Records the first failure; later ones change nothing.
     pub fn poison(&self, error: &Error) {
-        // The cause is set before the state, so whoever sees the state finds the cause.
+        debug_assert!(
+            error.cause() != Some(Cause::Poisoned) || self.cause.get().is_some(),
+            "a log that has not failed returns no such error"
+        );
+        // The cause is set first, so that whoever sees the state finds it.
         let _ = self.cause.set(error.as_poisoned());
         let _ =
             self.state.compare_exchange(RUNNING, POISONED, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// From now on calls get [`Cause::Closed`]. A poisoned log stays poisoned.
+    /// From now on calls return [`Cause::Closed`]. A poisoned log stays poisoned.
     pub fn close(&self) {
         let _ = self.state.compare_exchange(RUNNING, CLOSED, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// In a forked child: the handle is the parent's.
+    /// In a forked child: calls return [`Cause::Closed`], since the log is the parent's.
     pub fn mark_forked(&self) {
         self.state.store(FORKED, Ordering::Release);
     }
@@ -57,7 +61,7 @@ impl Poison {
         self.cause.get()
     }
 
-    /// `Err` only if the log has failed: a log being shut down still finishes its work.
+    /// `Err` only if the log has failed. While it shuts down, its workers still finish their work.
     pub fn check_failed(&self) -> Result<()> {
         match self.cause.get() {
             Some(error) => Err(error.clone()),

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The performance section of README.md, from what `make bench` wrote down.
+"""Makes the performance section of README.md from the report of `make bench`.
 
     bench_table.py            print the section of the last run
-    bench_table.py --write    keep that run: its report and pictures in docs/bench, its section in README.md
-    bench_table.py --check    fail if the section in README.md is not that of the run that was kept
+    bench_table.py --write    keep the last run: copy its report and pictures to docs/bench, and
+                              write its section into README.md
+    bench_table.py --check    fail if the section in README.md is not that of the kept run
 """
 
 import json
@@ -19,7 +20,7 @@ BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 REPORT = "bench.json"
 
 LIBRARY = "flashstrike-wal"
-# What there is after an append has returned: after SIGKILL, and after a power cut.
+# What survives of the appends that have returned: after SIGKILL, and after a power cut.
 SURVIVES = {
     "timer floor": ("", ""),
     "memory floor": ("", ""),
@@ -38,14 +39,14 @@ CALLS = "What the append thread did, for a million events"
 
 
 def short(value):
-    """Some three digits, thousands apart."""
+    """About three digits, with commas between thousands."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) >= 0.01 else f"{value:.3f}"
 
 
 def shown(value, unit):
-    """Nanoseconds grow into greater units."""
+    """A value with its unit; long times in µs, ms or s instead of ns."""
     if unit == "ns":
         for size, name in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
             if value >= size:
@@ -59,15 +60,16 @@ def figures(report, table):
 
 
 def comparison(report):
-    """Everyone's append beside the library's."""
+    """The table of appends: those of the library, of the floors and of its peers."""
     tight, paced, calls = (figures(report, table) for table in (TIGHT, PACED, CALLS))
     lines = [
-        "| | tight loop | its median block | p50 | p99 | p99.9 | p99.99 | system calls, a million events "
-        "| after SIGKILL | after a power cut |",
+        "| | tight loop | its median block | p50 | p99 | p99.9 | p99.99 "
+        "| system calls, a million events | after SIGKILL | after a power cut |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---|---|",
     ]
     for subject, survives in SURVIVES.items():
-        cells = [tight.get((subject, figure)) for figure in ("an event", "in the median block of 256")]
+        tight_figures = ("an event", "in the median block of 256")
+        cells = [tight.get((subject, figure)) for figure in tight_figures]
         cells += [paced.get((subject, figure)) for figure in PERCENTILES]
         cells += [calls.get((subject, "system calls"))]
         texts = [shown(row["median"], row["unit"]) if row else "" for row in cells]
@@ -77,7 +79,7 @@ def comparison(report):
 
 
 def aims(report):
-    """Every figure that something is aimed for."""
+    """The table of all figures that have an aim."""
     lines = ["| | figure | measured | aim | |", "|---|---|---:|---|---|"]
     for row in report["rows"]:
         if row["target"]:
@@ -86,12 +88,13 @@ def aims(report):
                 measured += f" = {row['ratio']['median']:.2f} ×"
             verdict = "met" if row["target"]["met"] else "**missed**"
             figure = f"{row['table']}: {row['subject']}, {row['figure']}"
-            lines.append(f"| {row['aim']} | {figure} | {measured} | {row['target']['text']} | {verdict} |")
+            cells = (row["aim"], figure, measured, row["target"]["text"], verdict)
+            lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
 def worse(report):
-    """Where a peer is better than the library; floors are no peers."""
+    """A text for every figure in which a peer is better than the library. Floors are not peers."""
     peers = [name for name in SURVIVES if "floor" not in name and name != LIBRARY]
     for table, names in ((TIGHT, ("an event",)), (PACED, PERCENTILES)):
         found = figures(report, table)
@@ -100,37 +103,49 @@ def worse(report):
             better = [peer for peer in peers if found[peer, figure]["median"] < mine]
             if better:
                 what = "in the tight loop" if figure == "an event" else f"at {figure}"
-                rest = ", ".join(f"{peer} {shown(found[peer, figure]['median'], 'ns')}" for peer in better)
+                times = [shown(found[peer, figure]["median"], "ns") for peer in better]
+                rest = ", ".join(f"{peer} {time}" for peer, time in zip(better, times))
                 yield f"{what} ({shown(mine, 'ns')}): {rest}"
 
 
+def conditions(report):
+    """When, where and how the figures were measured."""
+    machine, date, commit = report["machine"], report["date"], report["commit"]
+    taken, interrupts = machine["taken"], machine["disk_interrupt_processor"]
+    where = f"Appends ran on processor {machine['append_processor']}"
+    if interrupts is not None:
+        where += f"; processor {interrupts} handled the interrupts of the disk"
+    return (
+        f"`make bench` on {date}, commit `{commit}`: {machine['processor']}, "
+        f"{machine['processors']} processors, Linux {machine['kernel']}, {machine['filesystem']}; "
+        f"load {machine['load_before']:.1f} before the run. When memory was left alone for a "
+        f"second, the host took {taken['percent']:.2g} % of its pages, and the next store into one "
+        f"of them [took a median of {taken['wait_us']:.0f} µs]"
+        f"(docs/performance.md#memory-that-the-host-takes-back). {where}. The figures are medians "
+        "of rounds in which all contestants took turns, with 64-byte events. The percentiles are "
+        "at a million events a second, during rotation, sync and compression. Do not compare times "
+        "of different machines or runs; compare their ratios."
+    )
+
+
 def section(report):
-    machine = report["machine"]
     slower = list(worse(report))
-    worst = "Nowhere in this table is a peer faster." if not slower else "A peer is faster " + "; ".join(slower) + "."
+    peers = "A peer is faster " + "; ".join(slower) + "." if slower else "No peer is faster."
     missed = sum(1 for row in report["rows"] if row["target"] and not row["target"]["met"])
-    interrupts = machine["disk_interrupt_processor"]
-    where = "" if interrupts is None else f"; the disk interrupts processor {interrupts}"
     return "\n".join([
-        f"`make bench` on {report['date']}, commit `{report['commit']}`: {machine['processor']}, "
-        f"{machine['processors']} processors, Linux {machine['kernel']}, {machine['filesystem']}; load "
-        f"{machine['load_before']:.1f} before the run. Of memory left alone for a second, "
-        f"{machine['taken']['percent']:.2g} % of the pages [then took]"
-        f"(docs/performance.md#memory-that-the-host-takes-back) {machine['taken']['wait_us']:.0f} µs to store into "
-        f"for the first time. Appends from processor {machine['append_processor']}{where}. "
-        "Medians of rounds in which all took turns; 64-byte events, paced at a million a second for the "
-        "percentiles, with rotation, sync and compression going on. Times of another machine, or of "
-        "another run, say little; their ratios say more.",
+        conditions(report),
         "",
         *comparison(report),
         "",
-        worst + " A block buffer is as fast as the floor between its blocks, and loses up to 256 events with the "
-        "process; what a sync costs shows in the other rows only where there is one.",
+        f"{peers} A block buffer is as fast as the floor while its block fills, but up to 256 "
+        "events die with the process. The rows of the others include the cost of a sync only where "
+        "they sync.",
         "",
         "![Latency by percentile](docs/bench/latency.svg)",
         "",
-        f"What is aimed for, {missed} figures missed ([what is known of the reasons]"
-        "(docs/performance.md#aims-that-are-missed), [how it is measured](benches/README.md)):",
+        f"The aims; {missed} figures miss theirs "
+        "([known reasons](docs/performance.md#aims-that-are-missed), "
+        "[how it is measured](benches/README.md)):",
         "",
         *aims(report),
         "",
@@ -139,7 +154,7 @@ def section(report):
 
 def keep(report):
     if report["quick"]:
-        sys.exit("a quick run is not one to keep: make bench")
+        sys.exit("a quick run must not be kept: run make bench without QUICK")
     KEPT.mkdir(exist_ok=True)
     for path in (LAST / REPORT, *LAST.glob("*.svg")):
         shutil.copy(path, KEPT)
@@ -150,7 +165,7 @@ def keep(report):
 def check():
     kept = section(json.loads((KEPT / REPORT).read_text()))
     if PAGE.read_text().split(BEGIN)[1].split(END)[0] != kept:
-        sys.exit("README.md: the performance section is not that of docs/bench: tools/bench_table.py --write")
+        sys.exit("README.md: the performance section is not that of the report in docs/bench")
 
 
 def main():

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Instructions an event costs the appending thread: counted by valgrind, compared with docs/performance.md.
+"""Counts the instructions of an append with valgrind, and compares with docs/performance.md.
 
-    instruction_counts.py CALLS            count and print; CALLS is the program built from tests/instructions/calls.c
-    instruction_counts.py CALLS --check    the same, and fail if a count is above the page's
-    instruction_counts.py CALLS --write    put the counts into the page
+    instruction_counts.py CALLS            count and print
+    instruction_counts.py CALLS --check    the same, and fail if a count is above that in the page
+    instruction_counts.py CALLS --write    write the counts into the page
 
-A count may be above the page's by LEEWAY_SAME when the library was built by the compiler the page names: one test
-and branch more in a call is found. Another compiler may choose other instructions: LEEWAY_OTHER.
+CALLS is the program that is built from tests/instructions/calls.c.
+
+If the library was built by the compiler that the page names, a count may be LEEWAY_SAME above that
+in the page, so that a single test and branch more in a call is found. Another compiler may choose
+other instructions, so the leeway is LEEWAY_OTHER.
 """
 
 import platform
@@ -24,7 +27,7 @@ LEEWAY_SAME = 1.0  # instructions
 LEEWAY_OTHER = 0.10  # of the count
 SKIPPED = 77  # to ctest
 
-# Label in the table, argument of CALLS, the functions whose instructions count.
+# Label in the table, argument of CALLS, and the functions whose instructions are counted.
 WAYS = (
     ("`fs_wal_append`", "append", ("fs_wal_append",)),
     ("`fs_wal_append_batch`, 256 a call", "batch", ("fs_wal_append_batch",)),
@@ -33,24 +36,26 @@ WAYS = (
 
 
 def count(calls, way, functions):
-    """Instructions an event, from entry to return of these functions: what other threads do is not in it."""
+    """Instructions per event within these functions; those of other threads are not counted."""
     with tempfile.TemporaryDirectory() as scratch:
         command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=out"]
         command += [f"--toggle-collect={name}" for name in functions]
-        done = subprocess.run(command + [str(calls), way, str(EVENTS)], cwd=scratch, capture_output=True, text=True)
+        command += [str(calls), way, str(EVENTS)]
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
         total = re.search(r"^totals: (\d+)", (Path(scratch) / "out").read_text(), re.M)
     if not total or int(total[1]) < EVENTS:
-        sys.exit(f"{way}: nothing was counted: are {functions} still called by that name?")
+        sys.exit(f"{way}: nothing was counted. Do the functions {functions} still exist?")
     return int(total[1]) / EVENTS
 
 
 def compiler(calls):
-    """The compiler of the library that CALLS loads, as it signed it."""
+    """The compiler that built the library which CALLS loads, from the library file."""
     loaded = subprocess.run(["ldd", calls], capture_output=True, text=True, check=True).stdout
-    library = re.search(r"=> (\S*libflashstrike_wal\S*)", loaded)[1]
-    return "rustc " + re.search(rb"rustc version (\d+\.\d+\.\d+)", Path(library).read_bytes())[1].decode()
+    library = Path(re.search(r"=> (\S*libflashstrike_wal\S*)", loaded)[1])
+    version = re.search(rb"rustc version (\d+\.\d+\.\d+)", library.read_bytes())[1]
+    return "rustc " + version.decode()
 
 
 def table(counts, by):
@@ -60,7 +65,7 @@ def table(counts, by):
 
 
 def recorded():
-    """The page's counts by label, and the compiler they are of."""
+    """The counts in the page by label, and the compiler that they are for."""
     text = PAGE.read_text().split(BEGIN)[1].split(END)[0]
     rows = re.findall(r"^\| (.+) \| ([\d.]+) \|$", text, re.M)
     return {label: float(value) for label, value in rows}, re.search(r"rustc [\d.]+", text)[0]
@@ -69,16 +74,19 @@ def recorded():
 def complaints(counts, by):
     limits, limits_by = recorded()
     for label, value in counts.items():
-        leeway = LEEWAY_SAME if by == limits_by else max(LEEWAY_SAME, limits[label] * LEEWAY_OTHER)
-        if value > limits[label] + leeway:
-            yield (f"{label}: {value:.1f} instructions an event by {by}, {limits[label]} by {limits_by} in "
-                   f"docs/performance.md: what is in the way now? If it must be: --write")
+        limit, leeway = limits[label], LEEWAY_SAME
+        if by != limits_by:
+            leeway = max(LEEWAY_SAME, limit * LEEWAY_OTHER)
+        if value > limit + leeway:
+            yield (f"{label}: {value:.1f} instructions per event by {by}, but {limit} by "
+                   f"{limits_by} in docs/performance.md. Find what was added; if it is needed, "
+                   "use --write")
 
 
 def main():
     calls = Path(sys.argv[1]).resolve()
     if platform.machine() != "x86_64":
-        print("the counts in docs/performance.md are of x86-64")
+        print("skipped: the counts in docs/performance.md are for x86-64")
         sys.exit(SKIPPED)
     counts = {label: count(calls, way, functions) for label, way, functions in WAYS}
     by = compiler(calls)

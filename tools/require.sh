@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: tools/require.sh PROGRAM...
-# Makes sure that programs are there. As root on Debian or Ubuntu it installs what is missing; elsewhere it says
-# exactly what to install, and fails.
+# Checks that programs are installed. As root on Debian or Ubuntu it installs what is missing.
+# Otherwise it prints what to install, and fails.
 set -euo pipefail
 
 present() {
@@ -29,7 +29,8 @@ done
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     echo "installing ${missing[*]}"
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 else
     echo "missing: ${missing[*]}. On Debian or Ubuntu: sudo apt-get install ${missing[*]}" >&2
     exit 1

@@ -1,6 +1,6 @@
-//! The C ABI of `libflashstrike_wal.so`, declared here by hand as a C engine would include it from
-//! `flashstrike_wal.h`. The functions are looked up once; a call is then one indirect call, as
-//! through an engine's procedure linkage table.
+//! The C ABI of `libflashstrike_wal.so`, declared by hand; a C engine includes `flashstrike_wal.h`
+//! instead. The functions are looked up once. After that a call is one indirect call, like a call
+//! through the procedure linkage table of an engine.
 
 use std::ffi::{c_char, c_void, CStr, CString};
 use std::ops::Deref;
@@ -27,7 +27,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An order with this id, as an engine gets them: prices near each other, few users.
+    /// An order with this id. As in real order flow, prices are close together and users are few.
     pub fn order(event_id: u64) -> Self {
         Event {
             event_id,
@@ -45,13 +45,13 @@ impl Event {
 }
 
 pub const EVENT_SIZE: usize = size_of::<Event>();
-/// Bytes of a segment file for each event: a block header is shared by 256.
+/// Bytes of a segment file per event: 256 events share a block header of 64 bytes.
 pub const DISK_BYTES_PER_EVENT: f64 = 64.25;
 pub const KEEP_ALL: u32 = u32::MAX;
 pub const FLAG_NO_COMPRESSION: u32 = 4;
 pub const FLAG_SPIN: u32 = 8;
 
-/// `fs_wal_config`; zeros are defaults.
+/// `fs_wal_config`; a zero means the default.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct Config {
@@ -155,7 +155,7 @@ pub struct Metrics {
     pub segments_to_free: Ring,
 }
 
-/// The beginning of `fs_wal_recovery_report_t`: all that is used here.
+/// The beginning of `fs_wal_recovery_report_t`, which is all that the benchmarks need.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
 pub struct RecoveryReport {
@@ -174,7 +174,7 @@ pub struct RecoveryReport {
 
 type Wal = *mut c_void;
 
-/// The functions, looked up.
+/// The functions of the library.
 #[derive(Debug)]
 struct Functions {
     open: unsafe extern "C" fn(*const c_char, *const Config, *mut Wal) -> Status,
@@ -192,10 +192,10 @@ struct Functions {
 
 static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
 
-/// Loads the shared object, for good.
+/// Loads the shared library. It is never unloaded.
 pub fn load(path: &Path) -> Result<(), String> {
-    // SAFETY: its initialisers are those of Rust's standard library; the types below are those of
-    // the header; it is never unloaded.
+    // SAFETY: the library runs no initialisers but those of Rust's standard library. The types
+    // below are those of the header. The library is never unloaded.
     let functions = unsafe {
         let library = libloading::Library::new(path).map_err(|e| format!("{path:?}: {e}"))?;
         let library: &'static libloading::Library = Box::leak(Box::new(library));
@@ -221,16 +221,16 @@ pub fn load(path: &Path) -> Result<(), String> {
     FUNCTIONS.set(functions).map_err(|_| "the library is loaded already".to_owned())
 }
 
-/// A `fs_wal` as any thread may use it: everything but the appends. Shut down when the last of its
-/// owners drops it.
+/// What any thread may do with a log: everything but append. The log is shut down when the last
+/// owner drops its handle.
 #[derive(Debug)]
 pub struct Handle {
     wal: Wal,
     functions: &'static Functions,
 }
 
-// SAFETY: the header allows every call but the appends from any thread at any time; shutdown comes
-// when nobody else has the handle.
+// SAFETY: the header allows every call but the appends from any thread at any time. The log is shut
+// down when nobody else has the handle.
 unsafe impl Send for Handle {}
 // SAFETY: as above.
 unsafe impl Sync for Handle {}
@@ -260,14 +260,14 @@ impl Handle {
         state
     }
 
-    /// Makes all that is appended durable.
+    /// Makes everything that was appended durable.
     pub fn sync(&self) {
         // SAFETY: an open handle.
         let status = unsafe { (self.functions.sync)(self.wal) };
         self.check(status, "fs_wal_sync");
     }
 
-    /// Waits for as long as it takes.
+    /// Waits without a timeout.
     pub fn wait_durable(&self, event_id: u64) {
         // SAFETY: an open handle.
         let status = unsafe { (self.functions.wait_durable)(self.wal, event_id, u64::MAX) };
@@ -292,7 +292,7 @@ impl Handle {
         out
     }
 
-    /// A call that fails has no place in a measurement.
+    /// Panics if the call failed: a measurement with a failed call is worthless.
     #[inline(always)]
     fn check(&self, status: Status, call: &str) {
         if status != 0 {
@@ -303,7 +303,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // SAFETY: an open handle, used no more.
+        // SAFETY: an open handle, which is not used again.
         let status = unsafe { (self.functions.shutdown)(self.wal) };
         if status != 0 && !std::thread::panicking() {
             failed(self.functions, status, "fs_wal_shutdown");
@@ -315,11 +315,11 @@ impl Drop for Handle {
 #[inline(never)]
 fn failed(functions: &Functions, status: Status, call: &str) -> ! {
     // SAFETY: never NULL, NUL-terminated, valid until the next failure on this thread.
-    let words = unsafe { CStr::from_ptr((functions.last_error)()) };
-    panic!("{call} returned {status}: {}", words.to_string_lossy());
+    let message = unsafe { CStr::from_ptr((functions.last_error)()) };
+    panic!("{call} returned {status}: {}", message.to_string_lossy());
 }
 
-/// A `fs_wal` as its writer has it.
+/// A log as its one writer uses it.
 #[derive(Debug)]
 pub struct Log {
     handle: Arc<Handle>,
@@ -341,7 +341,7 @@ impl Log {
         Log { handle: Arc::new(Handle { wal, functions }), wal, append: functions.append }
     }
 
-    /// For other threads. The log is open as long as one of them has it.
+    /// A handle for other threads. The log stays open as long as one of them has it.
     pub fn handle(&self) -> Arc<Handle> {
         Arc::clone(&self.handle)
     }
@@ -352,7 +352,7 @@ impl Log {
         self.check(status, "fs_wal_append");
     }
 
-    /// The bare call, for one that is to fail.
+    /// Appends and returns the status, for an append that is meant to fail.
     #[inline(always)]
     pub fn try_append(&mut self, event: &Event) -> Status {
         // SAFETY: an open handle and its one writer; an event.

@@ -1,5 +1,6 @@
-//! Counts the allocations of every thread. The program defines `malloc` and its kin and exports
-//! them, so that the shared library's calls come here too; they pass on to the C library's own.
+//! Counts the allocations of every thread. This program defines and exports `malloc` and the
+//! related functions, so that the shared library calls these too. They call those of the C
+//! library.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -8,7 +9,7 @@ thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Calls of the allocator by this thread so far, frees included.
+/// The calls of this thread to the allocator so far, frees included.
 pub fn on_this_thread() -> u64 {
     COUNT.with(Cell::get)
 }
@@ -26,8 +27,8 @@ extern "C" {
     fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
 }
 
-// The contracts are those of the C functions of these names, and are passed on with the arguments.
-// Counting touches a thread-local that has no initialiser and no destructor: it never allocates.
+// Each function has the contract of the C function of its name, and passes its arguments on.
+// The counter is a thread-local without initialiser and destructor, so counting never allocates.
 
 #[no_mangle]
 unsafe extern "C" fn malloc(size: usize) -> *mut c_void {

@@ -1,4 +1,4 @@
-//! A run: where, how long, and its report.
+//! A run of the benchmarks: where it measures, for how long, and its report.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,32 +7,33 @@ use std::time::Duration;
 use crate::processors::Processors;
 use crate::report::Report;
 
-/// How long everything takes: all of it in a quarter of an hour, or in a minute and a half.
+/// How long each part takes. A full run takes a quarter of an hour, a quick one a minute and a
+/// half.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
     /// Turns of each contestant.
     pub rounds: usize,
-    /// A turn of the tight loop, in blocks of 256 events.
+    /// Length of a turn of the tight loop, in blocks of 256 events.
     pub tight_blocks: u64,
-    /// A paced turn.
+    /// Length of a paced turn.
     pub paced: Duration,
-    /// The one long paced turn that is drawn.
+    /// Length of the one long paced turn that is drawn.
     pub timeline: Duration,
-    /// An idle spell.
+    /// Length of an idle spell.
     pub idle: Duration,
-    /// A turn at 10,000 events a second.
+    /// Length of a turn at 10,000 events a second.
     pub slow: Duration,
-    /// A turn of writing as fast as the disk takes it.
+    /// Length of a turn of writing as fast as the disk allows.
     pub sustained: Duration,
-    /// A turn of watching the watermark under load.
+    /// Length of a turn that watches the watermark under load.
     pub durable: Duration,
-    /// Single events after an idle spell, in a turn.
+    /// Single events in a turn, each after an idle spell.
     pub single_events: u64,
-    /// Paced appends in which nothing may happen on the thread.
+    /// Paced appends during which the append thread must do nothing else.
     pub hot_events: u64,
     /// Segments of the larger of the two logs that are opened.
     pub many_segments: u32,
-    /// For how long the processor time of a log at rest is counted.
+    /// How long the processor time of a log at rest is measured.
     pub rest: Duration,
 }
 
@@ -77,7 +78,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// An empty directory of this name.
+    /// Makes an empty directory of this name.
     pub fn fresh(&self, name: &str) -> PathBuf {
         let path = self.directory.join(name);
         let _ = fs::remove_dir_all(&path);
@@ -85,7 +86,7 @@ impl Bench {
         path
     }
 
-    /// Gives the disk back what a measurement has used.
+    /// Removes the directories of a measurement, to free the space on the disk.
     pub fn remove(&self, names: &[&str]) {
         for name in names {
             let _ = fs::remove_dir_all(self.directory.join(name));

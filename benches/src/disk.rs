@@ -1,4 +1,4 @@
-//! The disk by itself: what a bare write and `fdatasync` cost on it.
+//! The bare disk: what a write and `fdatasync` cost without a log.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use crate::clock;
 
 const SMALL: usize = 4096;
-/// A default segment, about: what the library writes at once when it is behind.
+/// About a default segment, which the library writes at once when it is behind.
 const LARGE: usize = 4 << 20;
 const FILE_SIZE: usize = 256 << 20;
 
-/// A file of this size, written and synced: to write it again is to overwrite.
+/// Makes a file of this size, written and synced, so that later writes only overwrite blocks.
 pub fn written_file(path: &Path, size: usize) -> File {
     let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
     let file = file.expect("a file");
@@ -24,7 +24,7 @@ pub fn written_file(path: &Path, size: usize) -> File {
     file
 }
 
-/// A written file, overwritten round and round.
+/// A file that is overwritten from beginning to end, again and again.
 #[derive(Debug)]
 pub struct BareDisk {
     file: File,
@@ -38,8 +38,8 @@ impl BareDisk {
         BareDisk { file, offset: 0, buffer: vec![7; LARGE] }
     }
 
-    /// Overwrites 4 KiB and syncs, back to back for this long, or after a rest before each. Returns
-    /// the ticks that each took.
+    /// Overwrites 4 KiB and syncs, again and again for this long, with a rest before each write.
+    /// Returns the ticks that each write took.
     pub fn small_writes(&mut self, duration: Duration, rest: Duration) -> Vec<u64> {
         let begin = Instant::now();
         let mut taken = Vec::new();
@@ -52,7 +52,7 @@ impl BareDisk {
         taken
     }
 
-    /// Bytes a second of 4 MiB overwrites, each synced, for this long.
+    /// Overwrites 4 MiB and syncs, again and again for this long. Returns the bytes per second.
     pub fn sequential_rate(&mut self, duration: Duration) -> f64 {
         let begin = Instant::now();
         let mut bytes = 0;

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use crate::clock;
 
-/// The percentiles that tables have.
+/// The percentiles in the tables.
 pub const PERCENTILES: [(&str, f64); 4] =
     [("p50", 50.0), ("p99", 99.0), ("p99.9", 99.9), ("p99.99", 99.99)];
 
@@ -18,7 +18,7 @@ impl Latencies {
         Latencies { ticks: Histogram::new(3).expect("3 digits are possible") }
     }
 
-    /// Of these ticks.
+    /// The distribution of these ticks.
     pub fn of(ticks: impl Iterator<Item = u64>) -> Self {
         let mut latencies = Latencies::new();
         ticks.for_each(|tick| latencies.record(tick));

@@ -1,4 +1,4 @@
-//! What a run was made on: for the report.
+//! The machine of a run, for the report.
 
 use std::fs;
 use std::path::Path;
@@ -17,22 +17,22 @@ pub struct Machine {
     pub processor: String,
     pub processors: usize,
     pub kernel: String,
-    /// Of the directory that is measured in.
+    /// The file system of the directory that is measured.
     pub filesystem: String,
     pub append_processor: usize,
     pub disk_interrupt_processor: Option<usize>,
-    /// One-minute load average before the run: 0 is a quiet machine.
+    /// One-minute load average before the run; near 0 on a quiet machine.
     pub load_before: f64,
     pub taken: Taken,
 }
 
-/// How much of its memory a virtual machine does without: the first store into a page that the host
-/// has taken waits for it, and no page fault is counted.
+/// How much memory the host takes away from a virtual machine. The first store into a page that was
+/// taken waits until the host gives it back, and the guest counts no page fault.
 #[derive(Debug, Serialize)]
 pub struct Taken {
-    /// Of the pages that were left alone for a second, those whose first store took over 20 µs.
+    /// Share of the pages whose first store took over 20 µs after they were unused for a second.
     pub percent: f64,
-    /// What the median of those took, in µs.
+    /// The median time of those stores, in µs.
     pub wait_us: f64,
 }
 
@@ -47,7 +47,7 @@ impl Taken {
             std::thread::sleep(Duration::from_secs(1));
             for page in 0..PAGES {
                 let begin = clock::now();
-                // SAFETY: a byte of the mapping, which nothing else uses.
+                // SAFETY: a byte of the mapping, which nobody else uses.
                 unsafe { memory.at(page * PAGE).write_volatile(1) };
                 std::sync::atomic::fence(Ordering::SeqCst);
                 let us = clock::to_ns((clock::now() - begin) as f64) / 1e3;
@@ -83,12 +83,12 @@ impl Machine {
     }
 }
 
-/// The time now.
+/// The date and time of now.
 pub fn date() -> String {
     output("date", &["-u", "+%Y-%m-%d %H:%M UTC"])
 }
 
-/// The commit, and whether files differ from it.
+/// The commit, with a mark if files differ from it.
 pub fn commit() -> String {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     output("git", &["-C", root, "describe", "--always", "--dirty", "--abbrev=12"])

@@ -1,5 +1,5 @@
-//! Measures the library against floors and other logs: `make bench`. What each figure means is in
-//! the module of its aim; README.md has the rest.
+//! Measures the library against floors and other logs (`make bench`). The module of each aim says
+//! what its figures mean. README.md says how everything is measured.
 
 mod abi;
 mod aims;
@@ -68,7 +68,7 @@ fn number(text: &str) -> Result<u64, String> {
 
 fn all(directory: &Path, out: &Path) {
     let directory = directory.join("flashstrike-bench");
-    // What a run that was stopped has left.
+    // A run that was stopped leaves its files.
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).expect("a directory to measure in");
     fs::create_dir_all(out).expect("a directory for the report");

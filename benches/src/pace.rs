@@ -1,11 +1,11 @@
-//! Events at a fixed rate, and what was measured of each. Samples are kept raw, in memory that is
-//! there beforehand: the loop that takes them makes no system call and no page fault of its own.
+//! Events at a fixed rate, and a sample of each append. The memory for the samples is allocated and
+//! touched beforehand, so that the loop that takes them causes no system calls and no page faults.
 
 use std::time::Duration;
 
 use crate::clock;
 
-/// How fast, how many, and when to give up on a contestant that cannot keep up.
+/// How many events, and the time between two of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     pub interval: Duration,
@@ -19,7 +19,7 @@ impl Pace {
         Pace { interval, events }
     }
 
-    /// The schedule from now on.
+    /// A schedule that begins now.
     pub fn start(&self) -> Schedule {
         let begin = clock::now() + clock::to_ticks(Duration::from_micros(20));
         let ticks = self.interval.as_nanos() as f64 * clock::ticks_per_ns();
@@ -27,7 +27,7 @@ impl Pace {
     }
 }
 
-/// When each event is to be appended.
+/// When each event is due.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
     begin: u64,
@@ -41,7 +41,7 @@ impl Schedule {
         self.begin + (n as f64 * self.ticks) as u64
     }
 
-    /// When the last event is due: whoever is late then has had its time.
+    /// When the last event is due. A contestant that is late stops here.
     #[inline(always)]
     pub fn deadline(&self) -> u64 {
         self.tick(self.events)
@@ -51,15 +51,15 @@ impl Schedule {
 /// One append, in ticks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sample {
-    /// When it was to begin.
+    /// When it was due.
     pub intended: u64,
     /// From its beginning to its end.
     pub taken: u64,
-    /// From when it was to begin to its end: what waited in line behind a slow one has waited too.
+    /// From when it was due to its end, which includes the wait behind slow appends before it.
     pub corrected: u64,
 }
 
-/// Room for samples, all of it touched.
+/// Samples, in memory that is touched beforehand.
 #[derive(Debug)]
 pub struct Samples {
     samples: Vec<Sample>,
@@ -67,7 +67,7 @@ pub struct Samples {
 
 impl Samples {
     pub fn with_room_for(events: u64) -> Self {
-        // Not zeros, which the allocator would give as pages that are not there yet.
+        // Not zeros: for zeros the allocator would return pages that are not mapped yet.
         let touched = Sample { intended: 1, taken: 1, corrected: 1 };
         let mut samples = vec![touched; events as usize];
         samples.clear();
@@ -80,7 +80,7 @@ impl Samples {
 
     #[inline(always)]
     pub fn push(&mut self, intended: u64, taken: u64, corrected: u64) {
-        // Beyond the room nothing is kept: to grow would be an allocation.
+        // Drops what does not fit, because growing would allocate.
         if self.samples.len() < self.samples.capacity() {
             self.samples.push(Sample { intended, taken, corrected });
         }

@@ -1,5 +1,5 @@
-//! Which processor runs what. The append thread is pinned to one that does not take the disk's
-//! interrupts; everything else that a contestant starts gets the others.
+//! Which processor runs what. The append thread is pinned to a processor that does not handle the
+//! interrupts of the disk. All other threads of a contestant run on the remaining processors.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -7,16 +7,16 @@ use std::path::Path;
 
 #[derive(Debug, Clone)]
 pub struct Processors {
-    /// Where events are appended.
+    /// The processor of the append thread.
     pub append: usize,
-    /// Where the workers of logs run: the others, or the same one if there is no other.
+    /// The processors of all other threads; the same one if the machine has no other.
     pub workers: Vec<usize>,
-    /// Takes the disk's interrupts.
+    /// The processor that handles the interrupts of the disk.
     pub disk_interrupts: Option<usize>,
 }
 
 impl Processors {
-    /// Finds out by 200 durable writes in this directory which processor is interrupted by them.
+    /// Finds out which processor the disk interrupts, by 200 durable writes in this directory.
     pub fn choose(directory: &Path) -> Processors {
         let before = interrupts();
         let path = directory.join("interrupts.tmp");
@@ -41,7 +41,7 @@ impl Processors {
         Processors { append, workers, disk_interrupts }
     }
 
-    /// Runs this where workers belong: threads started in it stay there.
+    /// Runs this on the processors of the workers. Threads that it starts stay there.
     pub fn on_workers<T>(&self, run: impl FnOnce() -> T) -> T {
         pin(&self.workers);
         let result = run();
@@ -49,18 +49,18 @@ impl Processors {
         result
     }
 
-    /// Pins this thread where events are appended.
+    /// Pins this thread to the processor of the append thread.
     pub fn pin_append_thread(&self) {
         pin(&[self.append]);
     }
 
-    /// Pins this thread where workers belong.
+    /// Pins this thread to the processors of the workers.
     pub fn pin_worker(&self) {
         pin(&self.workers);
     }
 }
 
-/// How many processors there are, whichever this thread may run on.
+/// How many processors are online, including those that this thread may not use.
 pub fn online() -> usize {
     // SAFETY: sysconf(3) only reads.
     let online = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
@@ -68,7 +68,7 @@ pub fn online() -> usize {
 }
 
 fn pin(processors: &[usize]) {
-    // SAFETY: a zeroed set is an empty one; the calls write and read this set only.
+    // SAFETY: a zeroed set is empty; the calls write and read this set only.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         for &processor in processors {
@@ -78,7 +78,7 @@ fn pin(processors: &[usize]) {
     }
 }
 
-/// Interrupts so far, by line and processor: the numbered lines of `/proc/interrupts`.
+/// The interrupts so far by line and processor, from the numbered lines of `/proc/interrupts`.
 fn interrupts() -> Vec<Vec<u64>> {
     let text = fs::read_to_string("/proc/interrupts").unwrap_or_default();
     let processors = text.lines().next().unwrap_or("").split_whitespace().count();
@@ -92,7 +92,7 @@ fn interrupts() -> Vec<Vec<u64>> {
         .collect()
 }
 
-/// How much each processor got of the line that rose most.
+/// The rise on each processor of the line that rose most.
 fn busiest(before: &[Vec<u64>], after: &[Vec<u64>]) -> Option<Vec<u64>> {
     let rises = before.iter().zip(after).map(|(before, after)| {
         before.iter().zip(after).map(|(b, a)| a.saturating_sub(*b)).collect::<Vec<u64>>()

@@ -1,19 +1,19 @@
-//! Counts every system call of one thread, exactly: with Syscall User Dispatch (`prctl(2)`, Linux
-//! 5.11) the kernel turns each into a SIGSYS, whose handler counts it and makes it. A thread that
-//! makes none runs at full speed; one that does pays some microseconds for each, so calls of
-//! contestants that make some are counted in a pass that is not timed.
+//! Counts every system call of one thread. With Syscall User Dispatch (`prctl(2)`, Linux 5.11) the
+//! kernel turns each call into a SIGSYS, and the handler counts the call and makes it. A thread
+//! without system calls runs at full speed. Each call costs some microseconds more, so the calls of
+//! contestants that make some are counted in a turn that is not timed.
 
 use std::arch::global_asm;
 use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 
-// The only code whose system calls the kernel lets through while the counter is on: the call the
-// handler makes, and the return from the handler.
+// The only code whose system calls the kernel does not dispatch while the counter is on: the call
+// that the handler makes, and the return from the handler.
 global_asm!(
     ".globl bench_calls_begin",
     "bench_calls_begin:",
     ".globl bench_call",
-    "bench_call:", // (number, arguments): the Linux convention, from an array of six
+    "bench_call:", // (number, pointer to six arguments), made by the convention of Linux
     "mov rax, rdi",
     "mov r11, rsi",
     "mov rdi, [r11]",
@@ -48,7 +48,8 @@ const PR_SET_SYSCALL_USER_DISPATCH: c_int = 59;
 const PR_SYS_DISPATCH_OFF: c_int = 0;
 const PR_SYS_DISPATCH_ON: c_int = 1;
 
-/// The kernel's own `struct sigaction`: the C library's has a restorer outside of the range above.
+/// The `struct sigaction` of the kernel. With that of the C library, the restorer would be one
+/// outside of the range above.
 #[repr(C)]
 struct KernelSigaction {
     handler: usize,
@@ -57,8 +58,8 @@ struct KernelSigaction {
     mask: u64,
 }
 
-/// Runs this and returns how many system calls this thread made in it; `None` if the kernel cannot
-/// tell. One thread at a time.
+/// Runs this and returns how many system calls this thread made in it, or `None` if the kernel
+/// cannot count them. Only one thread may call this at a time.
 pub fn counted(run: impl FnOnce()) -> Option<u64> {
     if !start() {
         run();
@@ -69,7 +70,7 @@ pub fn counted(run: impl FnOnce()) -> Option<u64> {
     run();
     DISPATCH.store(0, Ordering::SeqCst);
     let count = COUNT.load(Ordering::Relaxed);
-    // SAFETY: turns off what `start` has turned on.
+    // SAFETY: this turns off what `start` turned on.
     unsafe { libc::prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0) };
     Some(count)
 }
@@ -82,8 +83,9 @@ fn start() -> bool {
         restorer: bench_return as unsafe extern "C" fn() as usize,
         mask: 0,
     };
-    // SAFETY: the handler is one for SA_SIGINFO; the restorer makes rt_sigreturn; the range is that
-    // of the code above; the selector is static. 8 is the kernel's size of a signal set.
+    // SAFETY: the handler takes the arguments of SA_SIGINFO; the restorer calls rt_sigreturn; the
+    // range is that of the code above; the selector is static. The kernel's signal sets have 8
+    // bytes.
     unsafe {
         let none = std::ptr::null_mut::<c_void>();
         if libc::syscall(libc::SYS_rt_sigaction, libc::SIGSYS, &action, none, 8) != 0 {
@@ -96,11 +98,11 @@ fn start() -> bool {
     }
 }
 
-/// Counts the call that was stopped, and makes it.
+/// Counts the dispatched call, and makes it.
 extern "C" fn on_system_call(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     COUNT.fetch_add(1, Ordering::Relaxed);
-    // SAFETY: the kernel hands a SA_SIGINFO handler the interrupted thread's registers, which for a
-    // dispatched call are as they were before it; the result goes where the call would have left it.
+    // SAFETY: the kernel gives a SA_SIGINFO handler the registers of the interrupted thread. For a
+    // dispatched call they are as before the call; the result goes into the register of the result.
     unsafe {
         let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
         let argument = |index: c_int| registers[index as usize];

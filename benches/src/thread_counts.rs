@@ -1,11 +1,11 @@
-//! What the kernel counts about the calling thread (`getrusage(RUSAGE_THREAD)`).
+//! What the kernel counts for the calling thread (`getrusage(RUSAGE_THREAD)`).
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ThreadCounts {
     pub page_faults: u64,
-    /// Gave up the processor by itself: slept or waited.
+    /// How often the thread gave up the processor, to sleep or to wait.
     pub voluntary_switches: u64,
-    /// Was taken off the processor.
+    /// How often the kernel took the processor away from it.
     pub involuntary_switches: u64,
 }
 
@@ -36,7 +36,7 @@ pub fn process_cpu_seconds() -> f64 {
 }
 
 fn usage(who: libc::c_int) -> libc::rusage {
-    // SAFETY: a zeroed rusage is one; the call fills it.
+    // SAFETY: all zeros is a valid rusage, which the call fills.
     unsafe {
         let mut usage = std::mem::zeroed();
         libc::getrusage(who, &mut usage);

@@ -93,6 +93,45 @@ pub enum ActiveDirectory {
     Ours(Arc<dyn Directory>),
 }
 
+/// Where a WAL directory is against the one its identity was given to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// This is it.
+    Same,
+    /// This is the same inode of another device: the volume was mounted again, or is a snapshot.
+    OtherDevice,
+    /// This is another one.
+    Other,
+}
+
+impl Ground {
+    /// The ground of the WAL directory `here`, by the identity in it.
+    pub fn of(identity: &IdentityRecord, here: &DirectoryStatus) -> Self {
+        match (identity.wal_dev == here.dev, identity.wal_ino == here.ino) {
+            (true, true) => Ground::Same,
+            (false, true) => Ground::OtherDevice,
+            (_, false) => Ground::Other,
+        }
+    }
+}
+
+/// The active directory that may hold the newest events of the log in `wal`. `None` when it cannot:
+/// the log was shut down, is a copy, or was left by an earlier boot.
+pub fn find_active(
+    storage: &dyn Storage,
+    wal: &dyn Directory,
+    identity: &IdentityRecord,
+) -> Result<Option<ActiveDirectory>> {
+    let here = wal.status()?;
+    let is_live = !identity.clean
+        && Ground::of(identity, &here) == Ground::Same
+        && identity.boot_id == storage.boot_id()?;
+    if !is_live {
+        return Ok(None);
+    }
+    open_active(storage, identity, &here).map(Some)
+}
+
 /// Opens the active directory that `identity` names. One that belongs neither to this user nor to
 /// the owner of the WAL directory, or that others may write to, is an error.
 pub fn open_active(

@@ -1,4 +1,4 @@
-//! Pointers from outside, checked as far as a pointer can be.
+//! Checks the arguments that C passes, as far as a pointer can be checked.
 
 use std::ffi::{c_char, CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -6,11 +6,19 @@ use std::path::Path;
 
 use crate::error::{Cause, Error, Result};
 
-/// An argument that is refused.
+/// The error for an argument that is refused.
 #[cold]
 #[inline(never)]
 pub(super) fn refused(message: String) -> Error {
     Error::new(Cause::InvalidArgument, message)
+}
+
+/// Refuses flags that mean nothing.
+pub(super) fn refuse_unknown_flags(name: &str, flags: u32, known: u32) -> Result<()> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => Err(refused(format!("{name} is {flags:#x}: {unknown:#x} is not a flag"))),
+    }
 }
 
 #[cold]
@@ -30,7 +38,7 @@ fn check<T>(pointer: *const T, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What an argument points at.
+/// Borrows what an argument points at.
 ///
 /// # Safety
 /// A pointer that is not NULL and is aligned must point at a `T` that is not written to as long as
@@ -42,7 +50,7 @@ pub(super) unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> Result<&'a 
     Ok(unsafe { &*pointer })
 }
 
-/// The same, without words for what is wrong: for the hot path, which leaves them to others.
+/// Like [`borrow`], without saying what is wrong: the hot path leaves that to its slow version.
 ///
 /// # Safety
 /// As for [`borrow`].
@@ -55,7 +63,7 @@ pub(super) unsafe fn try_borrow<'a, T>(pointer: *const T) -> Option<&'a T> {
     Some(unsafe { &*pointer })
 }
 
-/// The `count` values an argument points at. With none, the pointer does not matter.
+/// Borrows the `count` values an argument points at. With `count` 0 the pointer does not matter.
 ///
 /// # Safety
 /// As for [`borrow`], of `count` values.
@@ -73,7 +81,7 @@ pub(super) unsafe fn slice<'a, T>(pointer: *const T, count: usize, name: &str) -
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
 }
 
-/// Where a result goes, on success only.
+/// An out-parameter. It is written on success only.
 #[derive(Debug)]
 pub(super) struct Out<T>(*mut T);
 
@@ -86,7 +94,7 @@ pub(super) unsafe fn out<T>(pointer: *mut T, name: &str) -> Result<Out<T>> {
     Ok(Out(pointer))
 }
 
-/// The same, without words for what is wrong.
+/// Like [`out`], without saying what is wrong.
 ///
 /// # Safety
 /// As for [`out`].
@@ -96,7 +104,7 @@ pub(super) unsafe fn try_out<T>(pointer: *mut T) -> Option<Out<T>> {
 }
 
 impl<T> Out<T> {
-    /// Stores the result. What was there before is not dropped: to Rust it is uninitialised.
+    /// Stores the result. What was there before is not dropped: for Rust it is uninitialised.
     pub(super) fn set(self, value: T) {
         // SAFETY: an `Out` is made by `out` alone, which checked the pointer and whose caller
         // promised that it can be written through.
@@ -104,7 +112,7 @@ impl<T> Out<T> {
     }
 }
 
-/// A path: any bytes up to the NUL, but at least one.
+/// Borrows a path: any bytes up to the NUL, but at least one.
 ///
 /// # Safety
 /// A pointer that is not NULL must point at a NUL-terminated string that is not written to as long

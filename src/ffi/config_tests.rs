@@ -1,6 +1,7 @@
-//! Options from C: every value that is taken, and every one that is refused.
+//! Options from C: the values that are accepted, and those that are refused.
 
 use super::*;
+use crate::error::Cause;
 use std::path::Path;
 
 fn options(change: impl FnOnce(&mut WalConfig)) -> Result<Config> {
@@ -15,12 +16,6 @@ fn refusal(change: impl FnOnce(&mut WalConfig)) -> String {
     let error = options(change).unwrap_err();
     assert_eq!(error.cause(), Some(Cause::InvalidArgument), "{error}");
     error.to_string()
-}
-
-fn reader(flags: u32) -> Result<ReaderKind> {
-    let given = ReaderConfig { struct_size: 8, flags };
-    // SAFETY: `given` is a whole struct.
-    unsafe { reader_kind(&given) }
 }
 
 #[test]
@@ -147,25 +142,7 @@ fn counts_and_modes_that_have_special_values() {
 }
 
 #[test]
-fn reader_flags_are_taken_refused_or_not_there_yet() {
-    let plain = |verify| ReaderKind::Plain(ReaderOptions { verify });
-    assert_eq!(reader(0).unwrap(), plain(true));
-    assert_eq!(reader(FS_WAL_READER_NO_VERIFY).unwrap(), plain(false));
-    assert_eq!(reader(FS_WAL_READER_SALVAGE).unwrap(), ReaderKind::Salvaging);
-    let error = reader(FS_WAL_READER_SALVAGE | FS_WAL_READER_NO_VERIFY).unwrap_err();
-    assert_eq!(error.cause(), Some(Cause::InvalidArgument), "{error}");
-    for flag in [FS_WAL_READER_FOLLOW, FS_WAL_READER_DURABLE_ONLY] {
-        let error = reader(flag | FS_WAL_READER_NO_VERIFY).unwrap_err();
-        assert_eq!(error.cause(), Some(Cause::Unsupported), "{error}");
-        assert!(error.to_string().contains("FS_WAL_READER_"), "{error}");
-    }
-    let error = reader(16).unwrap_err();
-    assert_eq!(error.cause(), Some(Cause::InvalidArgument));
-    assert_eq!(error.to_string(), "config.flags is 0x10: 0x10 is not a flag");
-}
-
-#[test]
-fn threads_are_placed_as_asked() {
+fn threads_are_placed_as_the_options_say() {
     let given = options(|given| {
         given.struct_size = size_of::<WalConfig>() as u32;
         (given.persister_cpus, given.worker_cpus, given.worker_nice) = (1, 1 << 63, -20);

@@ -1,10 +1,11 @@
-//! What a fork does to the logs that are open (G9): in the child they are somebody else's.
+//! Handles forks (G9): in the child, the logs that were open belong to the parent.
 //!
-//! The child's copy of a handle answers every call with `FS_WAL_ERR_CLOSED`, and its descriptors
-//! are closed, so that a child that outlives its parent does not keep the log locked. That takes
-//! a moment at which no other thread is opening or closing anything: the handlers hold the lists
-//! from just before the fork to just after it. The list of the threads that logs share is one of
-//! them: in the child, where there are none, it is emptied, and a log of its own starts anew.
+//! In the child every call on such a handle returns `FS_WAL_ERR_CLOSED`, and its descriptors are
+//! closed, so that a child that outlives its parent does not keep the log locked. No other thread
+//! may be opening or closing anything at that moment: the fork handlers hold the locks of all
+//! lists from just before the fork to just after it. One is the list of the threads that logs
+//! share. The child has no such threads, so its list is emptied, and a log of its own starts new
+//! ones.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -24,7 +25,7 @@ fn open_logs() -> MutexGuard<'static, Logs> {
     OPEN_LOGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sees to it that forks are noticed. Before the first log of the process is opened.
+/// Installs the fork handlers. Called before the first log of the process is opened.
 pub(super) fn install() -> Result<()> {
     static INSTALLED: OnceLock<c_int> = OnceLock::new();
     let errno = *INSTALLED.get_or_init(|| {
@@ -43,7 +44,7 @@ pub(super) fn register(log: &Arc<Log>) {
     open_logs().push(Arc::clone(log));
 }
 
-/// The log is shut down.
+/// The log is shut down: forks need not care for it any more.
 pub(super) fn unregister(log: &Arc<Log>) {
     open_logs().retain(|open| !Arc::ptr_eq(open, log));
 }
@@ -78,7 +79,7 @@ extern "C" fn child() {
     let Some(Held { mut logs, mut lanes, mut descriptors }) = take_held() else { return };
     for log in logs.drain(..) {
         log.poison().mark_forked();
-        // What belongs to it (threads, files) is the parent's: nothing of it is undone here.
+        // Its threads and files are the parent's: nothing of them is undone here.
         std::mem::forget(log);
     }
     lanes.forget_in_child();

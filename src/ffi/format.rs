@@ -3,7 +3,7 @@
 
 use crate::format;
 
-/// First two bytes of a segment file: 0x4653.
+/// First two bytes of a segment file, as a number: 0x4653.
 pub const FS_WAL_SEGMENT_MAGIC: u32 = 0x4653;
 /// Version of the on-disk format.
 pub const FS_WAL_FORMAT_VERSION: u32 = 1;
@@ -11,13 +11,13 @@ pub const FS_WAL_FORMAT_VERSION: u32 = 1;
 pub const FS_WAL_SEGMENT_HEADER_SIZE: u32 = 64;
 /// Bytes of a block header.
 pub const FS_WAL_BLOCK_HEADER_SIZE: u32 = 64;
-/// Events of a full block.
+/// Events in a full block.
 pub const FS_WAL_EVENTS_PER_BLOCK: u32 = 256;
-/// Bytes of a block: its header and 256 events. Block i begins at byte 64 + i * 16448.
+/// Bytes of a full block: its header and 256 events. Block i begins at byte 64 + i * 16448.
 pub const FS_WAL_BLOCK_SIZE: u32 = 16_448;
-/// Fewest blocks of a segment.
+/// Fewest blocks in a segment.
 pub const FS_WAL_MIN_BLOCKS: u32 = 16;
-/// Most blocks of a segment: its file stays under 4 GiB.
+/// Most blocks in a segment: its file stays under 4 GiB.
 pub const FS_WAL_MAX_BLOCKS: u32 = 261_120;
 
 const _: () = assert!(FS_WAL_SEGMENT_MAGIC == format::SEGMENT_MAGIC as u32);

@@ -1,4 +1,4 @@
-//! The boundary: inside, results and panics; outside, status codes.
+//! The boundary of the library: turns results and panics into status codes.
 
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -9,13 +9,13 @@ use super::last_error;
 use super::status::{Status, FS_WAL_OK};
 
 /// Runs the body of an `extern "C"` function. A failure becomes its code and this thread's last
-/// error. A panic becomes [`Cause::Internal`], is shown to `on_panic`, and goes no further.
+/// error. A panic becomes [`Cause::Internal`], is passed to `on_panic`, and goes no further.
 ///
-/// Unwind safety is asserted: whatever the body left half done is behind a latch that `on_panic`
+/// Unwind safety is asserted: what the body left half done is behind a latch that `on_panic`
 /// closes, or was local to the body.
 ///
-/// On the good path this is a call that is inlined and a test of its result; what is needed to
-/// catch a panic lies in tables that are read only when there is one.
+/// Without a failure this costs an inlined call and a test of its result. The tables that catch a
+/// panic are read only when there is one.
 #[inline(always)]
 pub(super) fn guard(body: impl FnOnce() -> Result<()>, on_panic: impl FnOnce(&Error)) -> Status {
     match catch_unwind(AssertUnwindSafe(body)) {
@@ -35,7 +35,7 @@ fn panicked(payload: Box<dyn Any + Send>, on_panic: impl FnOnce(&Error)) -> Stat
             Err(payload) => {
                 // Dropping a value of unknown type could panic again, outside of any guard.
                 std::mem::forget(payload);
-                "a panic without words".to_owned()
+                "a panic without a message".to_owned()
             }
         },
     };
@@ -76,11 +76,11 @@ mod tests {
         }
         let (status, seen) = after_panic(|| std::panic::panic_any(Bomb));
         assert_eq!(status, FS_WAL_ERR_INTERNAL);
-        assert!(seen.ends_with("a panic without words"), "{seen}");
+        assert!(seen.ends_with("a panic without a message"), "{seen}");
     }
 
     #[test]
-    fn an_error_is_no_panic() {
+    fn an_error_is_not_a_panic() {
         let (status, seen) = after_panic(|| Err(Error::new(Cause::NotFound, "x")));
         assert_eq!((status, seen.as_str()), (FS_WAL_ERR_NOT_FOUND, ""));
         assert_eq!(after_panic(|| Ok(())), (FS_WAL_OK, String::new()));

@@ -1,8 +1,8 @@
-//! What a `fs_wal *` points at, and how calls get at it.
+//! What a `fs_wal *` points at, and how calls reach it.
 //!
-//! A handle is used from many threads at once: one of them, the writer, through [`with_writer`],
-//! the others through [`with_log`]. Only the first touches the [`Writer`], only the second is
-//! counted, so that shutting down can wait for calls still inside before it frees the handle.
+//! Many threads use a handle at once: one of them, the writer, through [`with_writer`], the others
+//! through [`with_log`]. Only the first touches the [`Writer`]. Calls of the second are counted,
+//! so that shutting down can wait for those still inside before it frees the handle.
 
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
@@ -18,11 +18,11 @@ use super::guard::guard;
 use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
-/// A log open for writing: made by `fs_wal_open`, freed by `fs_wal_shutdown`.
+/// A log open for writing. `fs_wal_open` makes the handle and `fs_wal_shutdown` frees it.
 ///
-/// One thread, the writer, appends (append, append_batch, claim, commit). The writer may be
-/// another thread later if something orders the two, such as a join or a mutex. All other calls
-/// may come from any thread at any time, also while the writer appends.
+/// One thread, the writer, calls append, append_batch, claim and commit. Another thread may become
+/// the writer later, if something (a join, a mutex) orders the two. All other calls may come from
+/// any thread at any time, also while the writer appends.
 pub struct Wal {
     writing: Writing,
     shared: Shared,
@@ -30,30 +30,31 @@ pub struct Wal {
     manager: UnsafeCell<ManuallyDrop<Manager>>,
 }
 
-/// The writer's half. In C's order: `magic` and the writer's first fields are all of a handle that an
-/// append reads, in one cache line.
+/// The writer's half. In C's order, `magic` and the writer's first fields share a cache line; they
+/// are all that an append reads of a handle.
 #[repr(C, align(128))]
 struct Writing {
     magic: AtomicU32,
     writer: UnsafeCell<ManuallyDrop<Writer>>,
 }
 
-/// What calls from other threads read. Not beside the writer, who would lose that line to each of
-/// them: a thread that polls the watermark cost appends 140 ns at p99.
+/// What calls from other threads read. It is not beside the writer's half, because each such call
+/// would take that cache line from the writer: with a thread that polled the watermark, appends took
+/// 140 ns longer at p99.
 #[repr(align(128))]
 struct Shared {
     magic: AtomicU32,
     log: Arc<Log>,
 }
 
-/// Calls of [`with_log`] that have not returned. On cache lines of its own (two: they are fetched in
-/// pairs), because every such call writes it and reads what would be beside it.
+/// Calls of [`with_log`] that have not returned. On cache lines of its own (two, because they are
+/// fetched in pairs): every such call writes it, and reads what would be beside it.
 #[derive(Default)]
 #[repr(align(128))]
 struct Calls(AtomicUsize);
 
-/// A live handle bears this. A pointer to something else, or to a handle that is no more and
-/// whose memory is not yet used again, is noticed by it; the rest is luck, and undefined.
+/// Marks a live handle. It reveals a pointer to something else, or to a freed handle whose memory
+/// is not used again yet. Any other bad pointer is undefined behaviour.
 const LIVE: u32 = 0x4c57_5346;
 const SHUT_DOWN: u32 = 0x7857_5346;
 
@@ -87,7 +88,7 @@ impl Wal {
         Ok(handle)
     }
 
-    /// In a forked child, whatever is wrong with a call, the answer is that the log is not its own.
+    /// The error that a call returns. In a forked child it is always that the log is the parent's.
     #[cold]
     #[inline(never)]
     fn refusal(&self, error: Error) -> Error {
@@ -128,8 +129,8 @@ impl Drop for Inside<'_> {
 /// A call that any thread may make.
 ///
 /// # Safety
-/// `wal` is NULL or a handle that is not yet shut down; if it is being shut down by another thread,
-/// this call began before.
+/// `wal` is NULL or a handle that is not yet shut down; if it is being shut down by
+/// another thread, this call began before.
 pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result<()>) -> Status {
     // SAFETY: the caller's promise; shutting down waits for `_inside` before it frees the handle.
     let handle = match unsafe { Wal::borrow(wal) } {
@@ -146,8 +147,8 @@ pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result
     )
 }
 
-/// The hot path: a test of the pointer and of the magic number, and then `call`, inlined, which must
-/// not panic. `None` if the handle is not good: [`with_writer`] has the words for it.
+/// The hot path: a test of the pointer and of the magic number, and then `call`, inlined, which
+/// must not panic. `None` if the handle is not good: [`with_writer`] has the words for it.
 ///
 /// # Safety
 /// As for [`with_writer`].
@@ -179,8 +180,8 @@ pub(super) unsafe fn with_writer(
         Ok(handle) => handle,
         Err(error) => return last_error::record(&error),
     };
-    // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises that
-    // there is no other one of them now. The reference does not outlive this call.
+    // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises
+    // that there is no other one of them now. The reference does not outlive this call.
     let writer = unsafe { &mut *handle.writing.writer.get() };
     guard(
         || call(writer).map_err(|error| handle.refusal(error)),
@@ -188,8 +189,8 @@ pub(super) unsafe fn with_writer(
     )
 }
 
-/// How often the end of the last calls inside is looked for: they have been woken, or are about to
-/// end by themselves.
+/// How often the shutdown checks whether the last calls inside have ended. They have been woken,
+/// or are about to return by themselves.
 const INSIDE_POLL: Duration = Duration::from_micros(100);
 
 /// Shuts the log down and frees the handle.
@@ -208,8 +209,8 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
     };
     let status = guard(
         || {
-            // The workers are threads of the parent: the child could only wait for them for ever.
-            // So it leaves everything where it is. Its descriptors are closed already.
+            // The workers are threads of the parent: a child would wait for them for ever, so it
+            // leaves everything as it is. Its descriptors are closed already.
             handle.check_not_forked()?;
             let magic = &handle.shared.magic;
             let swapped =
@@ -231,7 +232,7 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
         |panic| handle.shared.log.fail(panic),
     );
     if handle.shared.magic.load(Ordering::Relaxed) != SHUT_DOWN || status == FS_WAL_ERR_INTERNAL {
-        // Not ours to free, or in an unknown state: memory lost, not misused.
+        // Not ours to free, or in an unknown state: leaking the memory is safer than freeing it.
         return status;
     }
     // Acquire: pairs with the release at the end of each call inside.

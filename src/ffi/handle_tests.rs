@@ -1,4 +1,4 @@
-//! Handles of real logs, misused and shut down under way.
+//! Handles of real logs, misused, and shut down while in use.
 
 use super::*;
 use crate::config::Config;
@@ -38,11 +38,12 @@ impl Address {
 }
 
 #[test]
-fn what_is_no_handle_is_refused() {
+fn what_is_not_a_handle_is_refused() {
     let room = [7_u8; size_of::<Wal>() + align_of::<Wal>()];
     let wal = room.as_ptr().wrapping_add(room.as_ptr().align_offset(align_of::<Wal>()));
     let wal = wal.cast::<Wal>().cast_mut();
-    // SAFETY: NULL, a misaligned pointer, and readable memory without the magic number are refused.
+    // SAFETY: NULL, a misaligned pointer, and readable memory without the magic number are
+    // refused.
     unsafe {
         for wal in [ptr::null_mut(), wal.wrapping_byte_add(1), wal] {
             assert_eq!(with_log(wal, |_| unreachable!()), FS_WAL_ERR_INVALID_ARGUMENT);
@@ -78,7 +79,7 @@ fn a_panic_inside_poisons_the_log() {
 }
 
 #[test]
-fn shutting_down_wakes_who_waits_and_waits_for_who_is_inside() {
+fn shutting_down_wakes_waiting_calls_and_waits_for_those_inside() {
     let log = open();
     let wal = Address(log.wal);
     let (begun, has_begun) = mpsc::channel();
@@ -109,7 +110,7 @@ fn shutting_down_wakes_who_waits_and_waits_for_who_is_inside() {
         unsafe { shut_down(wal.0) }
     });
     assert_eq!(waiter.join().unwrap(), FS_WAL_ERR_CLOSED, "woken by the shutdown");
-    // The last thing a shutdown writes. Then nothing but the call inside can hold it up.
+    // This is the last thing a shutdown writes. After it, only the call inside can delay it.
     let identity = log.directory.path().join("log/wal_identity");
     while !std::fs::read_to_string(&identity).unwrap().contains("clean=1") {
         thread::yield_now();
@@ -125,7 +126,7 @@ fn shutting_down_wakes_who_waits_and_waits_for_who_is_inside() {
 }
 
 #[test]
-fn a_log_marked_as_the_parents_answers_every_call_with_closed() {
+fn every_call_on_a_log_of_the_parent_returns_closed() {
     let log = open();
     // SAFETY: an open handle, used by this thread alone, and left to itself at the end.
     unsafe {

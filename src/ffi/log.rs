@@ -1,16 +1,16 @@
-//! A log function of C as the crate's [`LogSink`].
+//! Makes a log function of C the crate's [`LogSink`].
 
 use std::ffi::{c_char, c_void};
 
 use crate::log_sink::{Level, LogSink};
 
-use super::last_error::c_text;
+use super::text::c_text;
 
-/// The log has failed, or could not be opened.
+/// Level of a log message: the log has failed, or could not be opened.
 pub const FS_WAL_LOG_ERROR: i32 = 1;
-/// Something is not as it should be, and the log goes on.
+/// Level of a log message: something is not as it should be, and the log goes on.
 pub const FS_WAL_LOG_WARN: i32 = 2;
-/// What was done: opened, recovered, deleted, shut down.
+/// Level of a log message: what was done (opened, recovered, deleted, shut down).
 pub const FS_WAL_LOG_INFO: i32 = 3;
 
 /// `fs_wal_config.log`, not NULL.
@@ -22,8 +22,8 @@ struct Target {
     user: *mut c_void,
 }
 
-// SAFETY: the pointer is never followed here, only handed to the function, and the header says that
-// this happens on other threads: both must be fit for that, which is the caller's promise.
+// SAFETY: the pointer is never followed here, only handed to the function, and the header says
+// that this happens on other threads: both must be fit for that, which is the caller's promise.
 unsafe impl Send for Target {}
 
 impl Target {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_and_words_arrive_as_c_has_them() {
+    fn levels_and_messages_arrive_as_c_expects_them() {
         let mut seen = Seen::new();
         // SAFETY: `seen` outlives the sink.
         let sink = unsafe { sink(remember, std::ptr::from_mut(&mut seen).cast()) };

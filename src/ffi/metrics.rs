@@ -1,9 +1,8 @@
-//! The calls that tell how a log does: reports, numbers, Prometheus text.
+//! The calls that give the counters of a log, as numbers and as Prometheus text.
 
 use std::ffi::c_char;
 
 use crate::error::Result;
-use crate::recorder::RecoveryReport;
 use crate::telemetry::{prometheus_text, MetricsSnapshot};
 
 use super::argument::{self, refused};
@@ -11,48 +10,33 @@ use super::handle::{with_log, Wal};
 use super::sized::{self, CStruct};
 use super::status::Status;
 
-// SAFETY: repr(C), integers and arrays of bytes only, `struct_size` first.
-unsafe impl CStruct for RecoveryReport {}
 // SAFETY: repr(C), integers only, in nested structs too, `struct_size` first.
 unsafe impl CStruct for MetricsSnapshot {}
 
-/// What `fs_wal_open` found and did. Set `out->struct_size` to `sizeof *out` before; of a longer
-/// report than that the caller gets the beginning.
+/// The counters of the log now. Set `out->struct_size` to `sizeof *out` first; when the library
+/// has more counters, you get the first ones. Each counter is right by itself; they are not all
+/// read at the same instant.
 ///
 /// Threads: any.
 ///
-/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
-#[no_mangle]
-pub unsafe extern "C" fn fs_wal_recovery_report(
-    wal: *const Wal,
-    out: *mut RecoveryReport,
-) -> Status {
-    // SAFETY: the header asks for an open handle and for NULL or a struct as long as it says.
-    unsafe { with_log(wal, |log| sized::write(out, "out", log.recovery_report())) }
-}
-
-/// The counters of the log now. Set `out->struct_size` to `sizeof *out` before; of more counters
-/// than that the caller gets the first. Each is right by itself; they are not read at one instant.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_metrics(wal: *const Wal, out: *mut MetricsSnapshot) -> Status {
     // SAFETY: the header asks for an open handle and for NULL or a struct as long as it says.
     unsafe { with_log(wal, |log| sized::write(out, "out", log.metrics())) }
 }
 
-/// The counters in the Prometheus text format, NUL-terminated, in `buf` of `len` bytes.
+/// Writes the counters in the Prometheus text format, NUL-terminated, into the `len` bytes at
+/// `buf`.
 ///
-/// `*needed`, unless `needed` is NULL, is the size of the text with its NUL, also when it does not
-/// fit. `buf` NULL with `len` 0 asks for the size alone. Numbers grow: the text may need a few
-/// bytes more at the next call.
+/// `needed` may be NULL. Otherwise `*needed` is set to the size of the text with its NUL, also
+/// when it does not fit. To ask for the size alone, give `buf` NULL and `len` 0. Numbers grow: the
+/// next call may need a few bytes more.
 ///
 /// Threads: any.
 ///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (also when the text does not fit: `buf` is
-/// not written), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (also when the text does not fit: then `buf`
+/// is not written), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_metrics_prometheus(
     wal: *const Wal,
@@ -62,12 +46,12 @@ pub unsafe extern "C" fn fs_wal_metrics_prometheus(
 ) -> Status {
     // SAFETY: the header asks for an open handle, for NULL or `len` bytes that can be written, and
     // for NULL or a size that can be written.
-    unsafe { with_log(wal, |log| give_text(&prometheus_text(&log.metrics()), buf, len, needed)) }
+    unsafe { with_log(wal, |log| write_text(&prometheus_text(&log.metrics()), buf, len, needed)) }
 }
 
 /// # Safety
 /// `buf` is NULL or `len` bytes that can be written, `needed` NULL or a size that can be written.
-unsafe fn give_text(text: &str, buf: *mut c_char, len: usize, needed: *mut usize) -> Result<()> {
+unsafe fn write_text(text: &str, buf: *mut c_char, len: usize, needed: *mut usize) -> Result<()> {
     let size = text.len() + 1;
     let asks_for_size = buf.is_null() && len == 0;
     if asks_for_size || !needed.is_null() {
@@ -77,7 +61,7 @@ unsafe fn give_text(text: &str, buf: *mut c_char, len: usize, needed: *mut usize
     if asks_for_size {
         return Ok(());
     }
-    // SAFETY: the caller's promise; one byte is not written unless all of them fit.
+    // SAFETY: the caller's promise; nothing is written unless all of it fits.
     unsafe { argument::out(buf, "buf") }?;
     if len < size {
         return Err(refused(format!("len is {len}: the text needs {size} bytes")));
@@ -102,23 +86,23 @@ mod tests {
     fn give(len: usize) -> (Result<()>, [c_char; 6], usize) {
         let (mut buf, mut needed) = ([UNTOUCHED; 6], 99);
         // SAFETY: `len` is at most 6 in the tests, and both pointers are to locals.
-        let result = unsafe { give_text("abc", buf.as_mut_ptr(), len, &mut needed) };
+        let result = unsafe { write_text("abc", buf.as_mut_ptr(), len, &mut needed) };
         (result, buf, needed)
     }
 
     #[test]
-    fn the_size_may_be_asked_for_alone() {
+    fn the_size_alone_can_be_asked_for() {
         let mut needed = 0;
         // SAFETY: no buffer, and a size that can be written.
-        unsafe { give_text("abc", ptr::null_mut(), 0, &mut needed) }.unwrap();
+        unsafe { write_text("abc", ptr::null_mut(), 0, &mut needed) }.unwrap();
         assert_eq!(needed, 4);
-        // SAFETY: NULL is asked for to be refused.
-        let error = unsafe { give_text("abc", ptr::null_mut(), 0, ptr::null_mut()) }.unwrap_err();
+        // SAFETY: NULL is refused before it is followed.
+        let error = unsafe { write_text("abc", ptr::null_mut(), 0, ptr::null_mut()) }.unwrap_err();
         assert_eq!(error.to_string(), "needed is NULL");
     }
 
     #[test]
-    fn a_text_is_given_whole_or_not_at_all() {
+    fn a_text_is_written_whole_or_not_at_all() {
         for len in 0..4 {
             let (result, buf, needed) = give(len);
             let error = result.unwrap_err();
@@ -136,8 +120,8 @@ mod tests {
 
     #[test]
     fn a_buffer_that_is_null_and_long_is_refused() {
-        // SAFETY: NULL is asked for to be refused.
-        let error = unsafe { give_text("abc", ptr::null_mut(), 9, ptr::null_mut()) }.unwrap_err();
+        // SAFETY: NULL is refused before it is followed.
+        let error = unsafe { write_text("abc", ptr::null_mut(), 9, ptr::null_mut()) }.unwrap_err();
         assert_eq!(error.to_string(), "buf is NULL");
     }
 }

@@ -1,37 +1,31 @@
-//! The C ABI, and the only place with `extern "C"`. What each function promises is in its comment,
-//! which is the header's: `include/flashstrike_wal.h` is generated from here by cbindgen.
+//! The C ABI, and the only place with `extern "C"`. The comment on each function, struct, field
+//! and constant here is the header's comment: `make header` generates `include/flashstrike_wal.h`
+//! from them, in the order that `include/flashstrike_wal.h.in` gives.
 //!
-//! Reading order: `recorder`, `metrics`, `reader` and `verify` have the calls; `handle` is what a `fs_wal *`
-//! points at; `guard` is what every call goes through; `argument`, `sized` and `config` turn what C
-//! gives into what the crate takes, `log` what the crate tells into what C takes; `status` and
-//! `last_error` turn failures into what C gets; `fork` keeps forked children off their parents'
-//! logs, `signals` keeps the process's signals off the workers.
+//! Imports point from the calls down to what they are made with.
 
-// What the header has, in the order it has it.
+// The calls, by task.
+mod errors;
+mod metrics;
+mod reader;
+mod recorder;
+mod report;
+mod verify;
 mod version;
 
+// The types and constants they take.
+mod config;
+mod format;
+mod log;
 mod status;
 
-mod last_error;
-
-mod format;
-
-mod log;
-
-mod config;
-
-mod recorder;
-
-mod metrics;
-
-mod reader;
-
-mod verify;
-
-// What it is made with.
+// What every call is made with: `handle` is what a `fs_wal *` points at, `guard` turns results and
+// panics into codes, `last_error` keeps the words.
 mod argument;
 mod fork;
 mod guard;
 mod handle;
+mod last_error;
 mod signals;
 mod sized;
+mod text;

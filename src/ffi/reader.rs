@@ -1,4 +1,4 @@
-//! The calls that replay.
+//! The calls on a reader, and its options.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_char;
@@ -6,18 +6,48 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Cause, Error, Result};
 use crate::format::RequestEvent;
-use crate::replay::Reader;
+use crate::replay::{Reader, ReaderOptions};
 
-use super::argument::{self, refused};
-use super::config::{reader_kind, ReaderConfig, ReaderKind};
+use super::argument::{self, refuse_unknown_flags, refused};
 use super::guard::guard;
 use super::last_error;
+use super::sized::{self, CStruct};
 use super::status::Status;
 
-/// A reader of a log: made by `fs_wal_reader_open`, freed by `fs_wal_reader_close`.
+/// Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
+pub const FS_WAL_READER_FOLLOW: u32 = 1;
+/// Read around damage. A call that meets damage fails once, with `FS_WAL_ERR_CORRUPT`,
+/// `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_GAP`, and `fs_wal_last_error_detail`
+/// has the range that is lost; the next call goes on behind it. Not together with
+/// `FS_WAL_READER_NO_VERIFY`.
+pub const FS_WAL_READER_SALVAGE: u32 = 2;
+/// Do not verify the checksums of sealed blocks.
+pub const FS_WAL_READER_NO_VERIFY: u32 = 4;
+/// Stop at the durable watermark. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
+pub const FS_WAL_READER_DURABLE_ONLY: u32 = 8;
+
+/// Options of `fs_wal_reader_open`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct ReaderConfig {
+    /// Set it to `sizeof(fs_wal_reader_config)`. Fields beyond it have their defaults.
+    pub struct_size: u32,
+    /// Any of `FS_WAL_READER_`, or-ed. Default: none.
+    pub flags: u32,
+}
+
+// SAFETY: repr(C), `struct_size` first, integers only.
+unsafe impl CStruct for ReaderConfig {}
+
+/// Bytes of the struct in its first version: nobody has a shorter one.
+const FIRST_READER_CONFIG_SIZE: usize = 8;
+
+const _: () = assert!(size_of::<ReaderConfig>() >= FIRST_READER_CONFIG_SIZE);
+
+/// A place in a log. `fs_wal_reader_open` makes it and `fs_wal_reader_close` frees it.
 ///
-/// Gives the events in order, over cold, hot and active segments, also while another thread or
-/// process appends; it writes nothing and never holds the writer up. One thread at a time.
+/// It gives the events in order, from cold, hot and active segments, also while another thread or
+/// process appends. It writes nothing and never delays the writer. One thread at a time.
 pub struct WalReader {
     magic: AtomicU32,
     inner: UnsafeCell<Inner>,
@@ -25,7 +55,7 @@ pub struct WalReader {
 
 struct Inner {
     reader: Reader,
-    /// A panic has left the reader half way through something.
+    /// A panic has left the reader in an unknown state.
     broken: bool,
 }
 
@@ -66,20 +96,65 @@ unsafe fn borrow<'a>(reader: *mut WalReader) -> Result<&'a mut Inner> {
     Ok(unsafe { &mut *handle.inner.get() })
 }
 
-/// Opens the log in directory `dir` for reading, at its oldest event. The log may be open for
-/// writing, in this process or another, or not at all; nothing in it is changed. The reader holds
-/// the segment it stands in: retention does not take that from it.
+/// What a reader does at damage: stop, or read around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReaderKind {
+    Plain(ReaderOptions),
+    Salvaging,
+}
+
+/// The options of a reader; NULL is all defaults.
 ///
-/// `config` may be NULL: every block is verified. `dir` and `config` are copied. On success `*out`
-/// is a reader that the caller owns and gives back to `fs_wal_reader_close`; on failure `*out` is
-/// not touched.
+/// # Safety
+/// `config` is NULL or a struct as long as it says.
+unsafe fn reader_kind(config: *const ReaderConfig) -> Result<ReaderKind> {
+    if config.is_null() {
+        return Ok(ReaderKind::Plain(ReaderOptions { verify: true }));
+    }
+    // SAFETY: the caller's promise.
+    let given = unsafe { sized::read(config, "config", FIRST_READER_CONFIG_SIZE) }?;
+    refuse_unknown_flags("config.flags", given.flags, KNOWN_READER_FLAGS)?;
+    let later = [
+        (FS_WAL_READER_FOLLOW, "FS_WAL_READER_FOLLOW"),
+        (FS_WAL_READER_DURABLE_ONLY, "FS_WAL_READER_DURABLE_ONLY"),
+    ];
+    if let Some((_, name)) = later.iter().find(|(flag, _)| given.flags & flag != 0) {
+        let version = env!("CARGO_PKG_VERSION");
+        let message = format!("config.flags has {name}: version {version} cannot do that");
+        return Err(Error::new(Cause::Unsupported, message));
+    }
+    let verify = given.flags & FS_WAL_READER_NO_VERIFY == 0;
+    if given.flags & FS_WAL_READER_SALVAGE == 0 {
+        return Ok(ReaderKind::Plain(ReaderOptions { verify }));
+    }
+    if !verify {
+        let message = "config.flags has FS_WAL_READER_SALVAGE and FS_WAL_READER_NO_VERIFY: \
+                       what is not verified cannot be salvaged";
+        return Err(refused(message.to_owned()));
+    }
+    Ok(ReaderKind::Salvaging)
+}
+
+const KNOWN_READER_FLAGS: u32 = FS_WAL_READER_FOLLOW
+    | FS_WAL_READER_SALVAGE
+    | FS_WAL_READER_NO_VERIFY
+    | FS_WAL_READER_DURABLE_ONLY;
+
+/// Opens the log in directory `dir` for reading, at its oldest event. The log may be open for
+/// writing, in this process or another, or not at all; the reader changes nothing in it. Retention
+/// does not take away the segment that the reader is in.
+///
+/// `config` may be NULL: all defaults, every block is verified. `dir` and `config` are copied. On
+/// success `*out` is a reader that the caller owns and gives to `fs_wal_reader_close`. On failure
+/// `*out` is not touched. What is wrong with the log's files is reported by the first read, not
+/// here.
 ///
 /// Threads: any.
 ///
 /// Returns `FS_WAL_OK`; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_UNSUPPORTED` (a flag or field this version does not support),
+/// `FS_WAL_ERR_UNSUPPORTED` (a flag or field that this version does not support),
 /// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_INTERNAL`. What is wrong with the log's files, the first read says.
+/// `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_open(
     dir: *const c_char,
@@ -106,20 +181,23 @@ pub unsafe extern "C" fn fs_wal_reader_open(
     )
 }
 
-/// Copies the next event to `*out`. At the end of the log it returns `FS_WAL_END`; asked again
-/// later it goes on where it stopped, if events have been appended since.
+/// Copies the next event to `*out`. At the end of the log it returns `FS_WAL_END`. A later call
+/// goes on from there, if events have been appended since.
+///
+/// Damage is not passed over: the call fails with `FS_WAL_ERR_CORRUPT` and so does the next one,
+/// unless the reader was opened with `FS_WAL_READER_SALVAGE`.
+///
+/// `FS_WAL_ERR_GAP` means that retention removed events before they were read. It is returned
+/// once; the next call gives the oldest event there is. `fs_wal_last_error_detail` has the first
+/// segment that is gone, and the ids from the one after the last event given to the one before the
+/// next.
 ///
 /// Threads: one at a time.
 ///
-/// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (saying where; it is not passed over, but
-/// with `FS_WAL_READER_SALVAGE`, where it is told once), `FS_WAL_ERR_GAP` (see below),
-/// `FS_WAL_ERR_LOCKED` (a program that is not this library holds a segment locked),
-/// `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
+/// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (the error text says where),
+/// `FS_WAL_ERR_GAP`, `FS_WAL_ERR_LOCKED` (a program that is not this library holds a segment
+/// locked), `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
 /// `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
-///
-/// `FS_WAL_ERR_GAP`: retention has removed events before they were read. Said once; the next call
-/// gives the oldest event there is. `fs_wal_last_error_detail` has the first segment that is gone
-/// and the ids, from the one after the last event given to the one before the next.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_next(
     reader: *mut WalReader,
@@ -136,12 +214,13 @@ pub unsafe extern "C" fn fs_wal_reader_next(
     }
 }
 
-/// Some of the next events, at least one, without copying them: `*count` of them at `*events`. They
-/// belong to the reader and are valid until the next call on it.
+/// Gives some of the next events, at least one, without copying them: `*events` points at the
+/// first and `*count` is their number. They belong to the reader and are valid until the next call
+/// on it.
 ///
 /// Threads: one at a time.
 ///
-/// Returns as `fs_wal_reader_next`.
+/// Returns what `fs_wal_reader_next` returns.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_next_batch(
     reader: *mut WalReader,
@@ -162,24 +241,25 @@ pub unsafe extern "C" fn fs_wal_reader_next_batch(
     }
 }
 
-/// Goes to the first event whose id is at least `event_id`, forwards or back, of those that are
-/// still there: an id that retention removed before is not an error, look at the id that comes.
-/// When there is none yet, the next call returns `FS_WAL_END`.
+/// Moves the reader, forwards or back, to the first event whose id is `event_id` or higher, of the
+/// events that are still there. An id that retention has removed is not an error: look at the id
+/// of the event that comes next. When there is no such event yet, the next call returns
+/// `FS_WAL_END`. On failure the reader stays where it was.
 ///
 /// Threads: one at a time.
 ///
 /// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE`,
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_INTERNAL`. On a failure the reader stands where it stood.
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u64) -> Status {
     // SAFETY: the header asks for an open reader and for one thread at a time.
     unsafe { with_reader(reader, |reader| reader.seek(event_id)) }
 }
 
-/// Closes and frees the reader, and what `fs_wal_reader_next_batch` gave out with it. NULL is fine.
+/// Closes and frees the reader, and with it the events that `fs_wal_reader_next_batch` gave.
+/// `reader` may be NULL.
 ///
-/// Threads: one at a time, and the last.
+/// Threads: one at a time. It is the last call on the reader.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_close(reader: *mut WalReader) {
     if reader.is_null() {
@@ -199,4 +279,33 @@ pub unsafe extern "C" fn fs_wal_reader_close(reader: *mut WalReader) {
         },
         |_panic| (),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(flags: u32) -> Result<ReaderKind> {
+        let given = ReaderConfig { struct_size: 8, flags };
+        // SAFETY: `given` is a whole struct.
+        unsafe { reader_kind(&given) }
+    }
+
+    #[test]
+    fn reader_flags_are_accepted_refused_or_not_supported_yet() {
+        let plain = |verify| ReaderKind::Plain(ReaderOptions { verify });
+        assert_eq!(reader(0).unwrap(), plain(true));
+        assert_eq!(reader(FS_WAL_READER_NO_VERIFY).unwrap(), plain(false));
+        assert_eq!(reader(FS_WAL_READER_SALVAGE).unwrap(), ReaderKind::Salvaging);
+        let error = reader(FS_WAL_READER_SALVAGE | FS_WAL_READER_NO_VERIFY).unwrap_err();
+        assert_eq!(error.cause(), Some(Cause::InvalidArgument), "{error}");
+        for flag in [FS_WAL_READER_FOLLOW, FS_WAL_READER_DURABLE_ONLY] {
+            let error = reader(flag | FS_WAL_READER_NO_VERIFY).unwrap_err();
+            assert_eq!(error.cause(), Some(Cause::Unsupported), "{error}");
+            assert!(error.to_string().contains("FS_WAL_READER_"), "{error}");
+        }
+        let error = reader(16).unwrap_err();
+        assert_eq!(error.cause(), Some(Cause::InvalidArgument));
+        assert_eq!(error.to_string(), "config.flags is 0x10: 0x10 is not a flag");
+    }
 }

@@ -1,4 +1,5 @@
-//! The calls that record: each a translation of its arguments and one call of the recorder.
+//! The calls on a log open for writing. Each checks its arguments and makes one call of the
+//! recorder.
 
 use std::ffi::c_char;
 use std::time::Duration;
@@ -13,22 +14,20 @@ use super::handle::{self, try_with_writer, with_log, with_writer, Wal};
 use super::status::{Status, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
-/// Opens the log in directory `dir` for writing: makes the directory if need be, locks it, recovers
-/// what an earlier process left, makes segments ready and starts the workers.
+/// Opens the log in directory `dir` for writing: creates the directory if it does not exist, locks
+/// it, recovers what an earlier process left, prepares segments and starts the worker threads.
 ///
-/// `config` may be NULL: all defaults. `dir` and `config` are copied. On success `*out` is a handle
-/// that the caller owns and gives back to `fs_wal_shutdown`. On failure `*out` is not touched; what
-/// recovery cannot prove it refuses, changing nothing.
-///
-/// A child made by fork() cannot use its parent's handle (`FS_WAL_ERR_CLOSED`) but may open others.
+/// `config` may be NULL: all defaults. `dir` and `config` are copied. On success `*out` is a
+/// handle that the caller owns and gives to `fs_wal_shutdown`. On failure `*out` is not touched.
+/// Where recovery cannot prove what belongs to the log it refuses to open, and changes nothing.
 ///
 /// Threads: any.
 ///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (naming the field), `FS_WAL_ERR_UNSUPPORTED`
-/// (a field or filesystem this version does not support), `FS_WAL_ERR_LOCKED` (naming the owner's
-/// process id), `FS_WAL_ERR_CORRUPT` (saying where; see `FS_WAL_FLAG_ACCEPT_LOSS`),
-/// `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (the error text names the field),
+/// `FS_WAL_ERR_UNSUPPORTED` (a field or filesystem that this version does not support),
+/// `FS_WAL_ERR_LOCKED` (the error text gives the owner's process id), `FS_WAL_ERR_CORRUPT` (the
+/// error text says where; see `FS_WAL_FLAG_ACCEPT_LOSS`), `FS_WAL_ERR_NO_SPACE`,
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_open(
     dir: *const c_char,
@@ -52,18 +51,20 @@ pub unsafe extern "C" fn fs_wal_open(
     )
 }
 
-/// Appends one event. The hot path: no system call, no allocation, no lock, no page fault while a
-/// prepared segment is ready. When it has returned `FS_WAL_OK` the event survives the death of the
-/// process at any later instruction; when the durable watermark has passed it, a power cut too.
+/// Appends one event. When it has returned `FS_WAL_OK`, the event survives the death of the
+/// process at any later instruction; once the durable watermark has passed it, also a power cut.
 ///
-/// `event` is copied: all 64 bytes, of which only `event_id` is interpreted. Ids rise.
+/// `event` is copied, all 64 bytes. Its `event_id` must be above that of the last event.
+///
+/// This is the hot path: while a prepared segment is ready it makes no system call, allocates
+/// nothing, takes no lock and no page fault.
 ///
 /// Threads: the writer.
 ///
 /// Returns `FS_WAL_OK`; `FS_WAL_ERR_OUT_OF_ORDER`, `FS_WAL_ERR_WOULD_BLOCK` (only with
 /// `FS_WAL_BACKPRESSURE_FAIL_FAST`), `FS_WAL_ERR_NO_SPACE` (try again when there is space),
 /// `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_INTERNAL`. Unless it is OK, nothing was appended.
+/// `FS_WAL_ERR_INTERNAL`. Unless it returns `FS_WAL_OK`, nothing was appended.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_append(wal: *mut Wal, event: *const RequestEvent) -> Status {
     // SAFETY: the header asks for an open handle, for the writer's thread, and for an event that
@@ -78,8 +79,8 @@ pub unsafe extern "C" fn fs_wal_append(wal: *mut Wal, event: *const RequestEvent
     }
 }
 
-/// All of an append, from the beginning. A call in the last place, out of line, that cannot unwind,
-/// so that the hot path needs no stack and saves no register.
+/// A whole append, from the beginning. The hot path ends in this call, which is out of line and
+/// cannot unwind, so that the hot path itself needs no stack frame and saves no registers.
 ///
 /// # Safety
 /// As for [`fs_wal_append`].
@@ -90,15 +91,15 @@ unsafe extern "C" fn append_slowly(wal: *mut Wal, event: *const RequestEvent) ->
     unsafe { with_writer(wal, |writer| writer.append(argument::borrow(event, "event")?)) }
 }
 
-/// Appends `count` events in order, as many calls of `fs_wal_append` would, in less time. With
-/// `count` 0, `events` may be NULL.
+/// Appends the `count` events at `events` in order, as `count` calls of `fs_wal_append` would, in
+/// less time. `events` may be NULL when `count` is 0.
 ///
-/// `*appended`, unless `appended` is NULL, is always set: how many went in, on an error too. They
-/// are the first ones, and they are in the log for good.
+/// `appended` may be NULL. Otherwise `*appended` is set, also on failure, to the number of events
+/// that were appended: the first ones of the batch, which are in the log for good.
 ///
 /// Threads: the writer.
 ///
-/// Returns as `fs_wal_append`, for the first event that did not go in.
+/// Returns what `fs_wal_append` returns, for the first event that was not appended.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_append_batch(
     wal: *mut Wal,
@@ -124,16 +125,17 @@ pub unsafe extern "C" fn fs_wal_append_batch(
     status
 }
 
-/// Gives out the place of the next event in the log, to be filled in place: `*slot` points at its
-/// 64 bytes. Fill all but `event_id` (they hold whatever was there), leave `event_id` alone, and
-/// call `fs_wal_commit`, which stores the id and so makes the event exist.
+/// Claims the next event's place in the log, to be filled without a copy. `*slot` then points at
+/// its 64 bytes, which hold whatever was there before. Fill all but `event_id`, and call
+/// `fs_wal_commit`, which stores the id: that makes the event exist. Do not write `event_id`
+/// yourself.
 ///
-/// The slot belongs to the library. It is valid until the next call of append, append_batch, claim,
-/// commit or shutdown; an abandoned claim leaves no trace.
+/// The slot belongs to the library. It is valid until the next append, append_batch, claim, commit
+/// or shutdown. A claim that is not committed leaves no trace.
 ///
 /// Threads: the writer.
 ///
-/// Returns `FS_WAL_OK`, or the errors of `fs_wal_append` but `FS_WAL_ERR_OUT_OF_ORDER`.
+/// Returns what `fs_wal_append` returns, except `FS_WAL_ERR_OUT_OF_ORDER`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_claim(wal: *mut Wal, slot: *mut *mut RequestEvent) -> Status {
     // SAFETY: the header asks for an open handle, for the writer's thread, and for a pointer that
@@ -168,8 +170,8 @@ unsafe extern "C" fn claim_slowly(wal: *mut Wal, slot: *mut *mut RequestEvent) -
     }
 }
 
-/// Makes the event in the claimed slot exist, under this id; promises what `fs_wal_append` does.
-/// After `FS_WAL_ERR_OUT_OF_ORDER` the claim still holds.
+/// Makes the event in the claimed slot exist, with this id. It then survives as an event of
+/// `fs_wal_append` does. After `FS_WAL_ERR_OUT_OF_ORDER` the claim still holds.
 ///
 /// Threads: the writer.
 ///
@@ -197,12 +199,12 @@ unsafe extern "C" fn commit_slowly(wal: *mut Wal, event_id: u64) -> Status {
     unsafe { with_writer(wal, |writer| writer.commit(event_id)) }
 }
 
-/// The last event appended: segment, offset just past it, id, as one consistent triple. All 0 while
-/// the log is empty. Never waits.
+/// The last event appended: its segment, the offset just past it, and its id, all of the same
+/// moment. All 0 while the log is empty. Never waits.
 ///
 /// Threads: any.
 ///
-/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_meta(wal: *const Wal, out: *mut MetaState) -> Status {
     // SAFETY: the header asks for an open handle and for a pointer that can be written.
@@ -214,12 +216,12 @@ pub unsafe extern "C" fn fs_wal_meta(wal: *const Wal, out: *mut MetaState) -> St
     }
 }
 
-/// The durable watermark: the last event on stable storage, like `fs_wal_meta`. It and everything
-/// before it survives a power cut. Never waits.
+/// The durable watermark: the last event on stable storage, given as `fs_wal_meta` gives the last
+/// event appended. It and every event before it survive a power cut. Never waits.
 ///
 /// Threads: any.
 ///
-/// Returns `FS_WAL_OK`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_durable(wal: *const Wal, out: *mut MetaState) -> Status {
     // SAFETY: the header asks for an open handle and for a pointer that can be written.
@@ -231,12 +233,12 @@ pub unsafe extern "C" fn fs_wal_durable(wal: *const Wal, out: *mut MetaState) ->
     }
 }
 
-/// Makes everything appended before this call durable, and returns when it is.
+/// Makes everything that was appended before this call durable, and returns when it is.
 ///
-/// Threads: any. On the writer's thread it holds up the writer.
+/// Threads: any. When the writer calls it, the writer waits.
 ///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_POISONED` (a sync has failed: what is above the watermark may
-/// not survive a power cut, ever), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`,
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_POISONED` (a write or sync has failed: what is above the
+/// watermark may never survive a power cut), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`,
 /// `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_sync(wal: *mut Wal) -> Status {
@@ -244,13 +246,14 @@ pub unsafe extern "C" fn fs_wal_sync(wal: *mut Wal) -> Status {
     unsafe { with_log(wal, |log| log.sync()) }
 }
 
-/// Waits until `event_id` is durable, at most `timeout_ns` (`UINT64_MAX`: for ever; 0: only looks).
-/// Asks for a sync when the policy would not soon bring one. The id need not be appended yet.
+/// Waits until the event `event_id` is durable, at most `timeout_ns` nanoseconds (`UINT64_MAX`:
+/// without limit; 0: only looks). When the sync mode would not soon bring a sync, it asks for one.
+/// The event need not be appended yet.
 ///
 /// Threads: any.
 ///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_TIMEOUT`, `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED` (shut down
-/// by another thread meanwhile), `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK`; `FS_WAL_ERR_TIMEOUT`, `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED` (another
+/// thread shut the log down meanwhile), `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_wait_durable(
     wal: *mut Wal,
@@ -261,13 +264,15 @@ pub unsafe extern "C" fn fs_wal_wait_durable(
     unsafe { with_log(wal, |log| log.wait_durable(event_id, Duration::from_nanos(timeout_ns))) }
 }
 
-/// Moves the retention floor (first `fs_wal_config.retention_floor`): once this has returned OK,
-/// nothing at or above `event_id` is deleted; 0 = no floor. Raised, it lets retention go on at once;
-/// lowered, it protects from now on what is still there. The segment that holds `event_id` is kept
-/// whole. It is not remembered: give it to the next open, in the config.
+/// Moves the retention floor, which `fs_wal_config.retention_floor` set first. Once this has
+/// returned `FS_WAL_OK`, nothing at or above `event_id` is deleted; 0 = no floor. A higher floor
+/// lets retention go on at once. A lower one protects, from now on, what is still there. The
+/// segment that holds `event_id` is kept whole.
 ///
-/// May wait for the removal of one file, but not for a sync. Never holds up the writer: what is
-/// kept for the floor takes disk space beyond `max_segments` and `max_compressed_segments`.
+/// The floor is not stored: give it to the next `fs_wal_open` in the config. What is kept because
+/// of it takes disk space beyond `max_segments` and `max_compressed_segments`.
+///
+/// May wait for the removal of one file, but not for a sync. Never delays the writer.
 ///
 /// Threads: any.
 ///
@@ -279,22 +284,25 @@ pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64
     unsafe { with_log(wal, |log| log.set_retention_floor(event_id)) }
 }
 
-/// Shuts the log down: seals, makes everything durable, drains every queue, stops the workers,
-/// releases the lock and frees the handle. Threads waiting in `fs_wal_sync` or
-/// `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`, and calls still inside are waited for. To begin a
-/// call on the handle once this one has begun is an error that cannot be detected. NULL is fine.
+/// Shuts the log down: makes everything appended durable, finishes the work in all queues, stops
+/// the worker threads, releases the lock and frees the handle. `wal` may be NULL.
 ///
-/// The handle is freed whatever is returned, except `FS_WAL_ERR_INVALID_ARGUMENT` (no handle) and
-/// `FS_WAL_ERR_INTERNAL`. In a forked child it returns `FS_WAL_ERR_CLOSED` and does nothing else.
+/// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`, and calls
+/// that have begun are waited for. To begin a call on the handle after this one has begun is an
+/// error that the library cannot detect.
 ///
-/// Threads: the writer, or any once the writer has stopped for good.
+/// The handle is freed whatever is returned, except with `FS_WAL_ERR_INVALID_ARGUMENT` (it is no
+/// handle) and `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is
+/// returned and nothing is done.
 ///
-/// Returns `FS_WAL_OK`: everything appended is on stable storage. Else what went wrong:
+/// Threads: the writer; or any, once the writer has stopped for good.
+///
+/// Returns `FS_WAL_OK` when everything appended is on stable storage. Otherwise what went wrong:
 /// `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`,
 /// `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_shutdown(wal: *mut Wal) -> Status {
-    // SAFETY: the header asks for NULL or an open handle that no call is begun on any more, and for
-    // a writer that has stopped.
+    // SAFETY: the header asks for NULL or an open handle that no call is begun on any more, and
+    // for a writer that has stopped.
     unsafe { handle::shut_down(wal) }
 }

@@ -1,14 +1,14 @@
-//! Keeps the process's signals off the library's work (see the header, "SIGNALS").
+//! Keeps the process's signals away from the library's work (see "SIGNALS" in the header).
 //!
-//! Worker threads inherit the mask of the thread that opens: a program's handlers then never run
-//! on them. A write past `RLIMIT_FSIZE` comes with a SIGXFSZ for the thread that writes, which by
-//! default ends the process; blocked, it leaves the error.
+//! Worker threads inherit the signal mask of the thread that opens, so a program's handlers never
+//! run on them. A write past `RLIMIT_FSIZE` raises SIGXFSZ on the thread that writes, which by
+//! default ends the process. When the signal is blocked, the write fails with an error instead.
 
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Not blocked: a fault would end the process without its handler, and a profiler wants to see the
-/// workers too.
+/// Never blocked: a blocked fault would end the process without running its handler, and a
+/// profiler must see the workers too.
 const LET_THROUGH: [libc::c_int; 8] = [
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -46,7 +46,7 @@ impl Blocked {
 }
 
 impl Drop for Blocked {
-    /// A SIGXFSZ of this thread's own doing has been answered by an error, and goes no further.
+    /// Takes away a pending SIGXFSZ first: the write that raised it has already returned an error.
     fn drop(&mut self) {
         let mut own = MaybeUninit::<libc::sigset_t>::uninit();
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sigxfsz_of_its_own_ends_with_it() {
+    fn a_pending_sigxfsz_is_taken_away() {
         let blocked = Blocked::new();
         // SAFETY: directed at this thread, where it is blocked.
         let sent = unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGXFSZ) };

@@ -7,9 +7,9 @@ use crate::error::{Cause, Error, Result};
 
 use super::argument::{borrow, refused};
 
-/// Longest struct a caller can mean: anything above is a `struct_size` that was never set.
+/// Longest struct that is accepted: anything above is a `struct_size` that was never set.
 pub(super) const MAX_SIZE: u32 = 4096;
-/// Shortest report a caller can mean: `struct_size` and one field.
+/// Shortest report that is accepted: `struct_size` and one field.
 const MIN_REPORT_SIZE: u32 = 8;
 
 /// A struct whose first field is its length.
@@ -18,8 +18,8 @@ const MIN_REPORT_SIZE: u32 = 8;
 /// The type is `repr(C)`, its first field is `struct_size: u32`, and any bytes are a value of it.
 pub(super) unsafe trait CStruct: Copy {}
 
-/// The struct an argument points at. What the caller's version of it lacks is zero; what it has
-/// beyond ours must be.
+/// Reads the struct an argument points at. Fields that the caller's version lacks are zero, and
+/// those that ours lacks must be zero.
 ///
 /// # Safety
 /// A pointer that is not NULL must point at a `u32` and, if that is from `first_size` to
@@ -55,7 +55,7 @@ pub(super) unsafe fn read<T: CStruct>(
     }
 }
 
-/// The size of the caller's report, if it can be meant.
+/// The size of the caller's report, unless it makes no sense.
 ///
 /// # Safety
 /// A pointer that is not NULL must point at a `u32`.
@@ -78,7 +78,8 @@ pub(super) unsafe fn write<T: CStruct>(pointer: *mut T, name: &str, value: T) ->
     // SAFETY: the caller's promise. No reference is left when something is written.
     let size = unsafe { check_report(pointer, name) }?;
     let written = size.min(size_of::<T>() as u32);
-    // SAFETY: the caller's struct has `size` bytes and `value` size_of::<T>(); neither is exceeded.
+    // SAFETY: the caller's struct has `size` bytes and `value` size_of::<T>(); neither is
+    // exceeded.
     unsafe {
         let from = std::ptr::from_ref(&value).cast::<u8>();
         std::ptr::copy_nonoverlapping(from, pointer.cast::<u8>(), written as usize);
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_callers_struct_is_taken_if_what_we_do_not_know_is_zero() {
+    fn a_newer_callers_struct_is_accepted_if_the_fields_we_do_not_know_are_zero() {
         let mut newer = caller(24);
         let error = read_from(&newer).unwrap_err();
         assert_eq!(error.cause(), Some(Cause::Unsupported));
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_nobody_can_mean_is_refused() {
+    fn a_size_that_makes_no_sense_is_refused() {
         for size in [0, 1, 7, MAX_SIZE + 1, u32::MAX] {
             let error = read_from(&caller(size)).unwrap_err();
             assert_eq!(error.cause(), Some(Cause::InvalidArgument));

@@ -1,43 +1,47 @@
-//! The codes of the C ABI, and which cause gets which.
+//! The status codes of the C ABI, and the code of each cause of an error.
 
 use std::ffi::{c_char, CStr};
 
 use crate::error::{Cause, Error};
 
-/// What a call returns: `FS_WAL_OK`, `FS_WAL_END` or an `FS_WAL_ERR_` code.
+/// What a call returns: `FS_WAL_OK`, `FS_WAL_END` or one of `FS_WAL_ERR_`.
 pub type Status = i32;
 
-/// Success.
+/// Success. The only value that is 0.
 pub const FS_WAL_OK: Status = 0;
-/// An argument is NULL, misaligned or out of its range; the error text names it.
+/// An argument is NULL, misaligned or out of range. The error text names it.
 pub const FS_WAL_ERR_INVALID_ARGUMENT: Status = 1;
 /// The directory does not exist.
 pub const FS_WAL_ERR_NOT_FOUND: Status = 2;
-/// Another owner has the log open for writing; the error text gives its process id. To a reader: a
-/// foreign program has locked a segment.
+/// Another owner has the log open for writing; the error text gives its process id. From a reader:
+/// a program that is not this library has locked a segment.
 pub const FS_WAL_ERR_LOCKED: Status = 3;
 /// The operating system denies access.
 pub const FS_WAL_ERR_PERMISSION: Status = 4;
-/// Disk, quota or memory directory is full, or a limit of the process (descriptors, size of a file,
-/// memory) is reached. Goes away when there is room again.
+/// The disk, the quota or the memory directory is full, or the process has reached a limit
+/// (descriptors, file size, memory). Try again when there is room.
 pub const FS_WAL_ERR_NO_SPACE: Status = 5;
-/// An input or output operation failed.
+/// An input or output operation failed. The operating system's error number is in
+/// `fs_wal_error_detail.os_errno`.
 pub const FS_WAL_ERR_IO: Status = 6;
-/// The files contradict what is known to have been written.
+/// The files contradict what must have been written. The error text and `fs_wal_error_detail` say
+/// where.
 pub const FS_WAL_ERR_CORRUPT: Status = 7;
 /// The event id is not above the last one, or is 0 or 2^64-1. Nothing was written.
 pub const FS_WAL_ERR_OUT_OF_ORDER: Status = 8;
-/// Nothing can be done right now: try again. Normal flow, leaves no error text.
+/// Cannot be done right now without waiting: try again. Normal flow, leaves no error text.
 pub const FS_WAL_ERR_WOULD_BLOCK: Status = 9;
 /// The time given has passed. Normal flow, leaves no error text.
 pub const FS_WAL_ERR_TIMEOUT: Status = 10;
-/// The log has failed for good; the error text carries the first failure.
+/// The log has failed for good. The error text is that of the first failure. Shut the log down;
+/// the next open recovers it.
 pub const FS_WAL_ERR_POISONED: Status = 11;
-/// Events were removed by retention before the reader got to them. Said once; reading goes on.
+/// Retention removed events before the reader got to them. Returned once; reading goes on after
+/// the gap.
 pub const FS_WAL_ERR_GAP: Status = 12;
-/// This version cannot do that.
+/// This version of the library cannot do that.
 pub const FS_WAL_ERR_UNSUPPORTED: Status = 13;
-/// A defect in the library.
+/// A defect in the library. Please report it, with the error text.
 pub const FS_WAL_ERR_INTERNAL: Status = 14;
 /// A reader is at the end of the log. Normal flow, leaves no error text.
 pub const FS_WAL_END: Status = 15;
@@ -72,8 +76,8 @@ fn of_cause(cause: Cause) -> Status {
     }
 }
 
-/// The name of a status, as it is spelt in this header: "FS_WAL_ERR_IO". Never NULL; a number that
-/// is no status has a name that says so. The text is static and belongs to the library.
+/// The name of a status as this header spells it: "FS_WAL_ERR_IO". Never NULL; for a number that
+/// is no status, a text that says so. The text is static and belongs to the library.
 ///
 /// Threads: any.
 #[no_mangle]
@@ -110,7 +114,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn codes_have_names_of_their_own_and_other_numbers_do_not() {
+    fn each_code_has_a_name_of_its_own_and_other_numbers_have_none() {
         let names: BTreeSet<_> = (FS_WAL_OK..=FS_WAL_ERR_CLOSED).map(name).collect();
         assert_eq!(names.len(), 17);
         assert!(names.iter().all(|name| name.to_bytes().starts_with(b"FS_WAL_")), "{names:?}");
@@ -121,22 +125,13 @@ mod tests {
 
     #[test]
     fn every_cause_has_the_code_that_bears_its_name() {
+        use Cause::*;
         let causes = [
-            Cause::InvalidArgument,
-            Cause::NotFound,
-            Cause::Locked,
-            Cause::Permission,
-            Cause::NoSpace,
-            Cause::Io,
-            Cause::Corrupt,
-            Cause::OutOfOrder,
-            Cause::Poisoned,
-            Cause::Gap,
-            Cause::Unsupported,
-            Cause::Internal,
-            Cause::Closed,
+            [InvalidArgument, NotFound, Locked, Permission, NoSpace],
+            [Io, Corrupt, OutOfOrder, Poisoned, Gap],
         ];
-        for cause in causes {
+        let others = [Unsupported, Internal, Closed];
+        for cause in causes.concat().into_iter().chain(others) {
             let code = of(&Error::new(cause, ""));
             let spelt = name(code).to_str().unwrap().trim_start_matches("FS_WAL_ERR_");
             assert_eq!(spelt.replace('_', ""), format!("{cause:?}").to_uppercase());

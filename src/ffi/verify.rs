@@ -1,38 +1,38 @@
-//! The call that checks a directory.
+//! The call that verifies a log.
 
 use std::ffi::c_char;
 
-use crate::recorder::fixed_text;
 use crate::replay::{verify, Damage, DamageKind, VerifyReport, MAX_DAMAGES};
 
 use super::argument;
 use super::guard::guard;
 use super::sized::{self, CStruct};
 use super::status::Status;
+use super::text::fixed_text;
 
-/// A file or a part of one cannot be read; `os_errno` says why.
+/// A file, or a part of one, cannot be read; `os_errno` says why.
 pub const FS_WAL_DAMAGE_UNREADABLE: u32 = 1;
-/// The LZ4 frame of a cold segment. Event ids are those of events that it has cost.
+/// The LZ4 frame of a cold segment is damaged. The event ids are those of the events lost with it.
 pub const FS_WAL_DAMAGE_FRAME: u32 = 2;
-/// Bytes follow the frame of a cold segment.
+/// A cold segment has more bytes after its frame.
 pub const FS_WAL_DAMAGE_TRAILING: u32 = 3;
-/// A segment header is not valid, or not what the blocks say. Its events may all be right.
+/// A segment header is not valid, or contradicts the blocks. The events may all be right.
 pub const FS_WAL_DAMAGE_SEGMENT_HEADER: u32 = 4;
-/// The file is another segment's.
+/// The file's name says one segment, its header another.
 pub const FS_WAL_DAMAGE_MISNAMED: u32 = 5;
-/// A block header is not valid, or another block's.
+/// A block header is not valid, or is another block's.
 pub const FS_WAL_DAMAGE_BLOCK_HEADER: u32 = 6;
-/// The events of a block are not those of its checksum.
+/// The events of a block do not match its checksum.
 pub const FS_WAL_DAMAGE_BLOCK: u32 = 7;
-/// A block is right by itself and does not continue the chain of checksums.
+/// A block is right by itself but does not continue the chain of checksums.
 pub const FS_WAL_DAMAGE_CHAIN: u32 = 8;
 /// Event ids do not rise.
 pub const FS_WAL_DAMAGE_ORDER: u32 = 9;
-/// The file ends before the events it counts.
+/// The file ends before the events that its header counts.
 pub const FS_WAL_DAMAGE_TRUNCATED: u32 = 10;
 /// The hot and the cold file of a segment differ.
 pub const FS_WAL_DAMAGE_TWINS: u32 = 11;
-/// A segment is missing between others.
+/// A segment between two others is missing.
 pub const FS_WAL_DAMAGE_MISSING_SEGMENT: u32 = 12;
 /// Events that were durable are gone.
 pub const FS_WAL_DAMAGE_DURABLE_LOST: u32 = 13;
@@ -40,65 +40,65 @@ pub const FS_WAL_DAMAGE_DURABLE_LOST: u32 = 13;
 pub const FS_WAL_DAMAGE_META: u32 = 14;
 /// `wal_identity` is not valid.
 pub const FS_WAL_DAMAGE_IDENTITY: u32 = 15;
-/// The active directory of a log that was not shut down is gone, or has other events.
+/// The log was not shut down, and its active directory is gone or holds other events.
 pub const FS_WAL_DAMAGE_ACTIVE: u32 = 16;
 
-/// Something wrong with a log.
+/// One thing that is wrong with a log: what, and where.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct WalDamage {
     /// One of `FS_WAL_DAMAGE_`.
     pub kind: u32,
-    /// Segment concerned, if `has_segment_index`; else 0.
+    /// Index of the segment concerned. Valid when `has_segment_index` is 1.
     pub segment_index: u32,
-    /// Byte offset in the segment of the block, header or event concerned. In a cold segment: in
-    /// what its frame holds.
+    /// Byte offset, in the segment, of the block, header or event concerned. In a cold segment it
+    /// counts decompressed bytes.
     pub offset: u64,
-    /// The same as an offset in the file; in a cold one, of the LZ4 block.
+    /// The same place as a byte offset in the file. In a cold segment: of its LZ4 block.
     pub file_offset: u64,
     /// First event id that cannot be trusted, 0 = none.
     pub first_event_id: u64,
-    /// Last one; 0 with a first one = not known.
+    /// Last event id that cannot be trusted; 0 with a `first_event_id` = not known.
     pub last_event_id: u64,
-    /// The operating system's error number, 0 when there is none.
+    /// The operating system's error number (`errno`), 0 when there is none.
     pub os_errno: i32,
-    /// 1 when `segment_index` is known.
+    /// 1 when `segment_index` is known, else 0.
     pub has_segment_index: u32,
     /// Name of the file, without its directory, NUL-terminated.
     pub file: [c_char; 64],
 }
 
-/// What `fs_wal_verify` has checked and found.
+/// What `fs_wal_verify` checked and found.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct WalVerifyReport {
-    /// In: bytes the caller's struct has. Out: bytes written.
+    /// Set it to `sizeof(fs_wal_verify_report_t)`. On return: bytes written.
     pub struct_size: u32,
     /// Hot segments that are closed.
     pub hot_segments: u32,
-    /// Cold segments.
+    /// Cold (compressed) segments.
     pub cold_segments: u32,
-    /// Hot segments that are not closed; prepared ones without events too.
+    /// Hot segments that are not closed, prepared ones without events included.
     pub open_segments: u32,
-    /// Files with names that are not the library's: left alone.
+    /// Files whose names are not the library's. They are left alone.
     pub foreign_files: u32,
-    /// `*.corrupt` files: kept aside by recovery.
+    /// `*.corrupt` files, which recovery kept aside.
     pub kept_aside_files: u32,
     /// Blocks whose events are right.
     pub blocks: u64,
-    /// Events that are right, those in the active directory too.
+    /// Events that are right, those in the active directory included.
     pub events: u64,
     /// Bytes read.
     pub bytes: u64,
-    /// First event of the log, 0 = none.
+    /// Id of the first event of the log, 0 = none.
     pub first_event_id: u64,
-    /// Last event of the log, 0 = none.
+    /// Id of the last event of the log, 0 = none.
     pub last_event_id: u64,
-    /// The last event that `wal_meta.dat` says is durable, 0 = nothing known.
+    /// Id of the last event that `wal_meta.dat` says is durable, 0 = not known.
     pub durable_event_id: u64,
-    /// How many things are wrong.
+    /// How many things are wrong: 0 = all is well.
     pub damage_count: u64,
-    /// The first of them, in the order of the log; the rest of the array is zero.
+    /// The first of them, in the order of the log. The rest of the array is zero.
     pub damages: [WalDamage; MAX_DAMAGES],
 }
 
@@ -118,30 +118,33 @@ const NO_DAMAGE: WalDamage = WalDamage {
 };
 
 /// Checks every byte of the log in directory `dir`: headers, both checksums of every block, the
-/// order of ids, counts, frames of cold segments to their last byte, the records, and that what was
-/// durable is there. Changes nothing, makes no file, and keeps no writer from anything; the log may
-/// be open for writing, crashed, on a read-only filesystem, or another user's. What it reads of the
-/// active directory is what this user may read.
+/// order of ids, counts, the frames of cold segments to their last byte, the record files, and
+/// that what was durable is still there. It goes on behind whatever is wrong. It changes nothing,
+/// creates no file and delays no writer. The log may be open for writing, crashed, on a read-only
+/// filesystem, or another user's; of the active directory it reads what this user may read.
 ///
-/// Set `out->struct_size` to `sizeof *out` before. Unlike other out-parameters `*out` is written
-/// also when this fails with `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or
-/// `FS_WAL_ERR_NO_SPACE` because of a file (then `damage_count` is not 0): it goes on behind
-/// whatever is wrong. `fs_wal_last_error` and `fs_wal_last_error_detail` have the first damage.
+/// Set `out->struct_size` to `sizeof *out` first. Unlike other out-parameters, `*out` is also
+/// written when the call fails because of a file, with `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`,
+/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE`: then `damage_count` is not 0, and
+/// `fs_wal_last_error` and `fs_wal_last_error_detail` have the first damage.
 ///
-/// Takes as long as reading the directory does, and some megabytes of memory, whatever is in it.
+/// It takes as long as reading the directory does, and some megabytes of memory however large the
+/// log is.
 ///
 /// Threads: any.
 ///
-/// Returns `FS_WAL_OK`: all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION`
-/// or `FS_WAL_ERR_NO_SPACE` (out of descriptors or memory) when nothing is damaged in what could be
-/// read; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Returns `FS_WAL_OK` when all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`,
+/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE` (descriptors or memory) when what could be
+/// read is not damaged; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
+/// `FS_WAL_ERR_INTERNAL`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_verify(dir: *const c_char, out: *mut WalVerifyReport) -> Status {
     guard(
         || {
             // SAFETY: the header asks for a C string, and for a struct as long as it says.
             let dir = unsafe { argument::path(dir, "dir") }?;
-            // SAFETY: as above. Before the work is done: is there somewhere to put it?
+            // SAFETY: as above. Before the work begins: a report that cannot be written is
+            // refused.
             unsafe { sized::check_report(out, "out") }?;
             let report = verify(dir)?;
             // SAFETY: as above.
@@ -213,7 +216,7 @@ fn kind(kind: DamageKind) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ffi::last_error::fs_wal_last_error;
+    use crate::ffi::errors::fs_wal_last_error;
     use crate::ffi::status::*;
     use std::ffi::{CStr, CString};
     use std::fs;
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_has_somewhere_to_go_before_anything_is_read() {
+    fn a_report_that_cannot_be_written_is_refused_before_anything_is_read() {
         let mut out = report(7);
         // SAFETY: C strings, and NULL or a struct longer than it says: refused.
         unsafe {
@@ -261,27 +264,15 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_number_of_its_own() {
-        let numbers: std::collections::BTreeSet<u32> = [
-            DamageKind::Unreadable,
-            DamageKind::Frame,
-            DamageKind::Trailing,
-            DamageKind::SegmentHeader,
-            DamageKind::Misnamed,
-            DamageKind::BlockHeader,
-            DamageKind::Block,
-            DamageKind::Chain,
-            DamageKind::Order,
-            DamageKind::Truncated,
-            DamageKind::Twins,
-            DamageKind::MissingSegment,
-            DamageKind::DurableLost,
-            DamageKind::Meta,
-            DamageKind::Identity,
-            DamageKind::Active,
-        ]
-        .into_iter()
-        .map(kind)
-        .collect();
+        use DamageKind::*;
+        let kinds = [
+            [Unreadable, Frame, Trailing, SegmentHeader],
+            [Misnamed, BlockHeader, Block, Chain],
+            [Order, Truncated, Twins, MissingSegment],
+            [DurableLost, Meta, Identity, Active],
+        ];
+        let numbers: std::collections::BTreeSet<u32> =
+            kinds.concat().into_iter().map(kind).collect();
         assert!(numbers.into_iter().eq(1..=16));
     }
 }

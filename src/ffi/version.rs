@@ -2,11 +2,11 @@
 
 use std::ffi::{c_char, CStr};
 
-/// The header's version; compare with `fs_wal_version()`, the library's.
+/// Major version of this header. A different major version of the library is not compatible.
 pub const FS_WAL_VERSION_MAJOR: u32 = 0;
-/// See `FS_WAL_VERSION_MAJOR`.
+/// Minor version of this header.
 pub const FS_WAL_VERSION_MINOR: u32 = 1;
-/// See `FS_WAL_VERSION_MAJOR`.
+/// Patch version of this header.
 pub const FS_WAL_VERSION_PATCH: u32 = 0;
 
 // Cargo.toml is the one place the version is decided; the header needs it as literals.
@@ -24,7 +24,8 @@ const VERSION: &CStr =
         Err(_) => panic!("a version has no NUL in it"),
     };
 
-/// The library's version at run time, "0.1.0". Never NULL; static, belongs to the library.
+/// The version of the library at run time, as text: "0.1.0". Never NULL. The text is static and
+/// belongs to the library.
 ///
 /// Threads: any.
 #[no_mangle]

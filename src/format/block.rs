@@ -2,9 +2,11 @@
 
 use std::mem::{offset_of, size_of};
 
-use super::{block_checksums, le_u16, le_u32, le_u64, xxh64};
-use super::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
-use super::{MAX_BLOCKS, SEGMENT_HEADER_SIZE};
+use super::primitives::{le_u16, le_u32, le_u64};
+use super::primitives::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK};
+use super::primitives::{MAX_BLOCKS, SEGMENT_HEADER_SIZE};
+use super::EVENT_SIZE;
+use super::{block_checksums, xxh64};
 
 /// First 64 bytes of a block; its events follow. Written again as the block fills.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::mem::{align_of, offset_of, size_of};
 
+use super::primitives::{le_u32, le_u64};
+
 /// Bytes of an event.
 pub const EVENT_SIZE: usize = 64;
 /// Highest event id; 0 and `u64::MAX` are not ids.
@@ -52,12 +54,12 @@ impl RequestEvent {
         let mut reserved = [0; 21];
         reserved.copy_from_slice(&bytes[43..]);
         RequestEvent {
-            event_id: super::le_u64(bytes, 0),
-            timestamp: super::le_u64(bytes, 8),
-            price: super::le_u64(bytes, 16) as i64,
-            quantity: super::le_u64(bytes, 24) as i64,
-            user_id: super::le_u32(bytes, 32),
-            order_id: super::le_u32(bytes, 36),
+            event_id: le_u64(bytes, 0),
+            timestamp: le_u64(bytes, 8),
+            price: le_u64(bytes, 16) as i64,
+            quantity: le_u64(bytes, 24) as i64,
+            user_id: le_u32(bytes, 32),
+            order_id: le_u32(bytes, 36),
             r#type: bytes[40],
             order_type: bytes[41],
             side: bytes[42],

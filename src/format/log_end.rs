@@ -8,8 +8,10 @@
 //! blocks that a header of their own contradicts: those are damaged, or another block was put in
 //! their place. Beyond that id only events count that a valid block header's checksum covers.
 
-use super::{le_u64, xxh64, BlockHeader, MAX_EVENT_ID};
-use super::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use super::primitives::le_u64;
+use super::primitives::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK};
+use super::EVENT_SIZE;
+use super::{xxh64, BlockHeader, MAX_EVENT_ID};
 
 /// Which of the two rules holds for a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +57,10 @@ impl SegmentScan {
         SegmentScan { rule, end, ended: false, blocks: 0, chained: Some(0), damaged: None }
     }
 
-    /// A scan that begins in the middle: at this block, behind the event `floor`.
-    pub fn from_block(rule: Rule, floor: u64, block: u32) -> Self {
-        SegmentScan { blocks: block, chained: None, ..Self::new(rule, floor) }
+    /// A scan that begins in the middle: at this block, behind the event `floor` and, where that is
+    /// known, the chained checksum of the block before.
+    pub fn from_block(rule: Rule, floor: u64, block: u32, chained: Option<u64>) -> Self {
+        SegmentScan { blocks: block, chained, ..Self::new(rule, floor) }
     }
 
     /// Takes the next block: header and 256 slots. Returns how many of its events, from the
@@ -94,6 +97,11 @@ impl SegmentScan {
     /// Whether the end of the log has been met: no later block belongs to it.
     pub fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// The chained checksum of the last block, where it is known.
+    pub fn chained(&self) -> Option<u64> {
+        self.chained
     }
 
     /// First and last id of the block whose durable events are not what its header covers, if that is

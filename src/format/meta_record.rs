@@ -2,7 +2,8 @@
 
 use std::mem::size_of;
 
-use super::{le_u32, le_u64, xxh64};
+use super::primitives::{le_u32, le_u64};
+use super::xxh64;
 
 /// Bytes of `wal_meta.dat`.
 pub const META_RECORD_SIZE: usize = 24;

@@ -2,9 +2,11 @@
 
 use std::mem::{offset_of, size_of};
 
-use super::{le_u16, le_u32, le_u64, xxh64};
-use super::{EVENTS_PER_BLOCK, FORMAT_VERSION, MAX_BLOCKS, MAX_EVENT_ID};
-use super::{SEGMENT_HEADER_SIZE, SEGMENT_MAGIC};
+use super::primitives::{le_u16, le_u32, le_u64};
+use super::primitives::{EVENTS_PER_BLOCK, FORMAT_VERSION, MAX_BLOCKS};
+use super::primitives::{SEGMENT_HEADER_SIZE, SEGMENT_MAGIC};
+use super::xxh64;
+use super::MAX_EVENT_ID;
 
 /// First 64 bytes of a segment file. An open segment (`closed_ts_ns` 0) counts nothing: its events
 /// are found by scanning the blocks.

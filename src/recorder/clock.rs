@@ -6,11 +6,11 @@ pub fn now_ns() -> u64 {
     since_epoch.map_or(0, |elapsed| elapsed.as_nanos() as u64)
 }
 
-/// The processor's clock: reading it is no system call, whatever the kernel's clock source is.
+/// The processor's clock. Reading it needs no system call, whatever the kernel's clock source is.
 #[inline]
 pub fn ticks() -> u64 {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 processor has RDTSC.
+    // SAFETY: every x86-64 processor has RDTSC, which reads a register and touches no memory.
     unsafe {
         std::arch::x86_64::_rdtsc()
     }

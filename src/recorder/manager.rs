@@ -17,7 +17,7 @@ use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storag
 
 use super::log::{Log, LogParts};
 use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovered, Survey};
-use super::report::{fixed_text, RecoveryReport};
+use super::report::RecoveryReport;
 use super::segment::Segment;
 use super::segment_writer::Writer;
 use super::threads::check_placement;
@@ -82,15 +82,15 @@ impl Manager {
                 Ok((manager, writer))
             }
             Err(error) => {
-                // The first failure is what the caller is told.
+                // The caller gets the first error.
                 let _ = manager.end(writer, || {});
                 Err(error)
             }
         }
     }
 
-    /// The same, but the workers get no threads: they are the caller's to step, so that what
-    /// happens when is the caller's decision. To be ended by [`Manager::shutdown_by_hand`].
+    /// The same, but the workers get no threads: the caller steps them, and so decides what happens
+    /// when. To be ended by [`Manager::shutdown_by_hand`].
     pub fn open_by_hand(
         storage: Arc<dyn Storage>,
         directory: &Path,
@@ -99,7 +99,7 @@ impl Manager {
         let begin = Instant::now();
         config.validate()?;
         check_placement(&config)?;
-        // Another open, in another working directory, must find it again.
+        // The next open may have another working directory, and must find it.
         let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
             let message = format!("active_dir {}: {error}", config.active_parent.display());
             Error::new(Cause::InvalidArgument, message)
@@ -117,7 +117,7 @@ impl Manager {
         check_refusal(&survey, &*wal, config.accept_loss)?;
         recovery::reserve(&survey, &*wal, &config)?;
         let mut identity = next_identity(&*storage, &*wal, &survey)?;
-        // Before anything is changed: a parent that is missing or too small is noticed here.
+        // Fails, before anything is changed, if the parent is missing or too small.
         let active = create_active(&*storage, &config, &mut identity, |identity| {
             announce_id(&*wal, identity, survey.origin.row.then)
         })?;
@@ -127,7 +127,7 @@ impl Manager {
             Ok((recovered, last))
         });
         let (recovered, last) = entered.inspect_err(|_| {
-            // Unless it became the log's, or may have: then the next open needs it.
+            // If the identity names it, or may name it, the next open needs it.
             let needed = match load_identity(&*wal) {
                 Ok(Identity::Known(now)) => now == identity,
                 Ok(Identity::Missing | Identity::Unreadable) => false,
@@ -138,18 +138,22 @@ impl Manager {
             }
         })?;
         if let Some(old) = &survey.origin.active {
-            // What is left of it is memory, and the next open tries again.
+            // If this fails, memory stays in use until the next open tries again.
             let _ = remove_active(&*storage, &*old.directory);
         }
         remove_older_generations(&*storage, &config.active_parent, &identity);
 
         let report = RecoveryReport {
-            clean: u32::from(survey.is_clean()),
+            clean: survey.is_clean(),
             durable_event_id: survey.durable_event_id,
-            decision: fixed_text(&survey.label()),
-            ..report(&recovered, &identity, &*wal, &*active)?
+            decision: survey.label(),
+            ..report_of(&recovered, &identity, &*wal, &*active)?
         };
-        tell(&config.log, &survey.label(), &report, &recovered.notes);
+        debug_assert!(
+            config.accept_loss || report.durable_event_id <= report.last_event_id,
+            "recovery does not lose durable events silently"
+        );
+        log_recovery(&config.log, &survey.label(), &report, &recovered.notes);
         let parts = LogParts { config, report, end: recovered.end, storage, wal, active };
         let log = Arc::new(Log::new(parts));
         let manager = Manager { log: Arc::clone(&log), identity, _lock: lock, threads: None };
@@ -161,14 +165,14 @@ impl Manager {
                 Ok((manager, writer, crew))
             }
             Err(error) => {
-                // The first failure is what the caller is told.
+                // The caller gets the first error.
                 let _ = manager.end(writer, || {});
                 Err(error)
             }
         }
     }
 
-    /// What the handle's threads share.
+    /// The log, as its threads share it.
     pub fn log(&self) -> &Arc<Log> {
         &self.log
     }
@@ -185,7 +189,7 @@ impl Manager {
         let persister = Persister::new(Arc::clone(log), last)?;
         let mut preparer = SegmentPreparer::new(Arc::clone(log), recovered.next_index, mapped);
         match preparer.prepare_ahead() {
-            // There is something to go on in; the worker tries again.
+            // There is a segment to go on in; the worker tries again.
             Err(error)
                 if error.cause() == Some(Cause::NoSpace)
                     && (!log.queues.prepared.is_empty() || recovered.next_index.is_none()) => {}
@@ -194,13 +198,13 @@ impl Manager {
         Ok(Crew::new(log, persister, preparer, maintainer))
     }
 
-    /// Seals, makes durable, drains every ring, flushes meta and identity, joins the workers and
-    /// releases the lock. A log that has failed says so, and stays as it is for the next open.
+    /// Seals, makes durable, drains every ring, joins the workers, writes meta and identity, and
+    /// releases the lock. A log that has failed returns its error, and is left for the next open.
     pub fn shutdown(mut self, writer: Writer) -> Result<()> {
         let threads = self.threads.take();
         let log = Arc::clone(&self.log);
         let ended = self.end(writer, || threads.map_or((), Threads::stop));
-        log.tell_failure();
+        log.report_failure();
         match &ended {
             Ok(()) => {
                 let last = log.durable().last_event_id;
@@ -222,7 +226,8 @@ impl Manager {
         log.durability.close();
         finish_work();
         log.poison().check_failed()?;
-        // Only if there never was a maintainer.
+        debug_assert!(log.queues.to_freeze.is_empty() && log.queues.to_free.is_empty());
+        // Something is left only if the workers were never started.
         while let Some(finished) = log.queues.to_close.pop() {
             close(&finished)?;
         }
@@ -233,12 +238,12 @@ impl Manager {
         save_meta(&*log.wal, log.durable())?;
         self.identity.clean = true;
         replace_small(&*log.wal, file_name::IDENTITY, self.identity.encode().as_bytes())?;
-        // Leftovers cost memory and nothing else; the next open removes them.
+        // What is left costs only memory; the next open removes it.
         let _ = remove_active(&*log.storage, &*log.active);
         Ok(())
     }
 
-    /// Removes the disk files that were made ready and never used.
+    /// Removes the disk files that were prepared and never used.
     fn remove_unused(&self) -> Result<()> {
         let log = &self.log;
         let prepared = std::iter::from_fn(|| log.queues.prepared.pop());
@@ -275,11 +280,11 @@ fn next_identity(
     })
 }
 
-/// Writes down a new id before there is an active directory with that id in its name: killed before
-/// that becomes the log's, the next open knows whose it is. Until then the record says what holds
-/// after a reboot: the WAL directory alone is the log.
+/// Writes a new id to the identity file before there is an active directory with that id in its
+/// name. If we are killed before the directory becomes the log's, the next open knows whose it is.
+/// Until then the record says what holds after a reboot: the WAL directory alone is the log.
 fn announce_id(wal: &dyn Directory, identity: &IdentityRecord, origin: Origin) -> Result<()> {
-    // A loss that was accepted is not written down before it is done.
+    // An accepted loss is not recorded before it is done.
     if !matches!(origin, Origin::New | Origin::DiskAsNew) {
         return Ok(());
     }
@@ -292,7 +297,7 @@ fn announce_id(wal: &dyn Directory, identity: &IdentityRecord, origin: Origin) -
     replace_small(wal, file_name::IDENTITY, announced.encode().as_bytes())
 }
 
-/// Puts the segment that goes on into the new active directory, and makes that the log's.
+/// Loads the last segment into the new active directory, and makes that the log's.
 fn enter_active(
     wal: &dyn Directory,
     active: &dyn Directory,
@@ -308,7 +313,7 @@ fn enter_active(
     Ok(last)
 }
 
-/// Maps the segment that goes on and fills it with what is on disk.
+/// Maps the last segment and fills it with what is on disk.
 fn load_last(
     wal: &dyn Directory,
     active: &dyn Directory,
@@ -316,6 +321,7 @@ fn load_last(
     config: &Config,
 ) -> Result<(Segment, u32)> {
     const COPY_SIZE: usize = 1024 * 1024;
+    debug_assert!(last.event_count <= last.layout.capacity());
     let disk = recovery::open_last(wal, last)?;
     let fill = |mapping: &crate::storage::Mapping| {
         let mut buffer = vec![0; COPY_SIZE];
@@ -344,8 +350,8 @@ fn load_last(
     Ok((segment, last.event_count))
 }
 
-/// Says what recovery did, and all that it noticed.
-fn tell(sink: &LogSink, decision: &str, report: &RecoveryReport, notes: &[String]) {
+/// Writes to the log sink what recovery did and noticed.
+fn log_recovery(sink: &LogSink, decision: &str, report: &RecoveryReport, notes: &[String]) {
     notes.iter().for_each(|note| sink.warn(note));
     sink.info(&format!(
         "recovered as {decision}: generation {}, last event {}, known durable {}; {} \
@@ -359,8 +365,8 @@ fn tell(sink: &LogSink, decision: &str, report: &RecoveryReport, notes: &[String
     ));
 }
 
-/// The report, but for what the survey alone knows.
-fn report(
+/// The report, without what only the survey knows.
+fn report_of(
     recovered: &Recovered,
     identity: &IdentityRecord,
     wal: &dyn Directory,
@@ -369,24 +375,19 @@ fn report(
     let wal_filesystem = wal.status()?.filesystem;
     let active_filesystem = active.status()?.filesystem;
     Ok(RecoveryReport {
-        struct_size: size_of::<RecoveryReport>() as u32,
-        clean: 0,
-        memory_locked: 0,
         hot_segments: recovered.inventory.hot.len() as u32,
         cold_segments: recovered.inventory.cold.len() as u32,
-        reserved: 0,
         generation: identity.generation,
         last_event_id: recovered.end.last_event_id,
-        durable_event_id: 0,
         events_carried_over: recovered.carried_over,
         events_accepted: recovered.accepted,
         events_kept_aside: recovered.kept_aside,
         wal_filesystem,
         active_filesystem,
-        decision: [0; 64],
-        notes: fixed_text(&recovered.notes.join("; ")),
-        active_path: fixed_text(&identity.active_path),
-        wal_filesystem_name: fixed_text(filesystem_name(wal_filesystem)),
-        active_filesystem_name: fixed_text(filesystem_name(active_filesystem)),
+        notes: recovered.notes.join("; "),
+        active_path: identity.active_path.clone(),
+        wal_filesystem_name: filesystem_name(wal_filesystem),
+        active_filesystem_name: filesystem_name(active_filesystem),
+        ..RecoveryReport::default()
     })
 }

@@ -1,7 +1,6 @@
-//! The recorder. In reading order, along one event's journey: `segment_writer` (the hot path),
-//! `segment` (what it writes into), `log` (what the threads of a log share), `workers` (what is done
-//! behind the writer), `threads` (what runs them), `recovery` (before all of it), `manager` (puts it
-//! all together).
+//! The recorder, in reading order: `segment_writer` is the hot path, `segment` is what it writes
+//! into, `log` is what the threads of a log share, `workers` do everything behind the writer,
+//! `threads` run them. `recovery` comes before all of this, `manager` opens and shuts down.
 
 mod clock;
 mod log;
@@ -17,7 +16,6 @@ mod workers;
 
 pub use log::Log;
 pub use manager::Manager;
-pub(crate) use report::fixed_text;
 pub use report::RecoveryReport;
 pub use segment_writer::Writer;
 pub use threads::Step;

@@ -10,8 +10,7 @@ use loom::thread;
 
 use crate::format::MetaState;
 
-use super::log::meta_store::{pack, Progress};
-use super::log::parking::{Look, Parking};
+use super::log::{pack, ParkState, Parking, Progress};
 use super::threads::{run, Bell, Inbox, Signal, Step, Task, Waiters};
 
 /// A signal and the bell of the one thread that answers it.
@@ -21,7 +20,7 @@ fn signal_with_bell() -> (Arc<Signal>, Arc<Bell>) {
     (signal, bell)
 }
 
-/// What `Log` shares between those who wait for the watermark and the persister.
+/// What `Durability` shares between the persister and those who wait for the watermark.
 struct Shared {
     wanted: AtomicU64,
     durable: Progress,
@@ -100,7 +99,7 @@ fn bounded(preemptions: usize) -> loom::model::Builder {
     model
 }
 
-/// Takes what it is given, and hands it on to the next of its kind.
+/// A task that takes what it is given and raises the next one.
 struct Counting {
     signal: Arc<Signal>,
     given: Arc<AtomicU64>,
@@ -143,8 +142,8 @@ fn stop(signal: &Signal) {
     signal.wait_for_end();
 }
 
-/// A task is added, raised and stopped while the lane goes to sleep, at whatever moment: what was
-/// handed over before is taken, the end is told, and the thread ends.
+/// A task is added, raised and stopped at any moment while the lane goes to sleep: what was handed
+/// over before is taken, the end is signalled, and the thread ends.
 #[test]
 fn no_note_to_a_lane_is_lost() {
     bounded(3).check(|| {
@@ -191,7 +190,7 @@ fn the_end_of_one_task_leaves_the_others_awake() {
     });
 }
 
-/// From lane to lane, as the maintainer and the freezer hand on.
+/// One lane hands on to another, as the maintainer does to the freezer.
 #[test]
 fn no_wake_up_is_lost_between_two_lanes() {
     bounded(2).check(|| {
@@ -220,8 +219,7 @@ fn no_wake_up_is_lost_between_two_lanes() {
     });
 }
 
-/// A persister that parks while the writer appends, and the watcher, whose tick is the only time
-/// that passes here. Every event is found.
+/// A persister parks while the writer appends, and the watcher ticks. Every event is found.
 #[test]
 fn no_event_is_missed_between_parking_and_watching() {
     bounded(3).check(|| {
@@ -248,10 +246,10 @@ fn no_event_is_missed_between_parking_and_watching() {
             if own.lower() {
                 return;
             }
-            match parking.look(its_appended.load(Ordering::Acquire)) {
-                Look::Awake => watching_bell.wait(None),
-                Look::Same => thread::yield_now(),
-                Look::Moved => {
+            match parking.check(its_appended.load(Ordering::Acquire)) {
+                ParkState::Awake => watching_bell.wait(None),
+                ParkState::NothingNew => thread::yield_now(),
+                ParkState::NewEvents => {
                     persister.raise();
                     watching_bell.wait(None);
                 }

@@ -1,5 +1,5 @@
-//! The hot path. Nothing here makes a system call, allocates, locks or faults while a prepared
-//! segment is ready.
+//! The hot path. While a prepared segment is ready, nothing here makes a system call, allocates,
+//! locks or faults.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use crate::config::Backpressure;
 use crate::error::{Cause, Error, Result};
 use crate::format::{Layout, RequestEvent, MAX_EVENT_ID};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::format::{MAX_BLOCKS, MIN_BLOCKS};
 
 use super::clock::ticks;
-use super::log::meta_store::pack;
-use super::log::Log;
+use super::log::{pack, Log};
 use super::segment::{ActiveFile, Segment};
 
 /// How far ahead of the cursor lines are fetched for writing: a page, which hides the page walk at
-/// each new one. In a tight loop p99 goes from 200 to 30 ns.
+/// each new page. In a tight loop p99 falls from 200 to 30 ns.
 const PREFETCH_DISTANCE: usize = 4096;
 const SPINS_BEFORE_SLEEP: u32 = 2_000;
 const BLOCKED_SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
 
-/// The one writer's half of a log. One thread at a time; it may move between threads.
+/// The writer of a log. One thread uses it at a time; it may move between threads.
 ///
-/// In C's order: what an append touches comes first, so that it lies in one cache line, together
-/// with the 8 bytes that a handle has before its writer.
+/// `repr(C)` keeps the fields in order: those that an append touches come first, so that they share
+/// a cache line with the 8 bytes that a handle has before its writer.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Writer {
@@ -31,14 +31,14 @@ pub struct Writer {
     slot: *mut u8,
     /// End of the block `slot` is in.
     block_end: *mut u8,
-    /// The last event id plus 1. An id is acceptable when `id + 1 > floor`, wrapping: one compare
+    /// The last event id plus 1. An id is accepted when `id + 1 > least_id`, wrapping: one compare
     /// turns away 0, ids that do not rise, and 2^64-1, which wraps to 0.
-    floor: u64,
-    /// What makes of an address in the mapping its segment and offset, packed, by adding it: the
-    /// position need not be kept beside `slot`, which saves a store.
+    least_id: u64,
+    /// Added to an address in the mapping, it gives segment and offset, packed. So the position is
+    /// not kept beside `slot`, which saves a store.
     bias: u64,
     log: Arc<Log>,
-    /// The slot that was claimed. A claim holds only while it is still the next slot.
+    /// The slot that was claimed. The claim holds only while that is still the next slot.
     claimed: *mut u8,
     /// Blocks of the segment after this one.
     blocks_left: u32,
@@ -48,18 +48,22 @@ pub struct Writer {
     capacity: u32,
 }
 
-// SAFETY: the raw pointers point into the mapping that `active` keeps alive; they are used through
-// `&mut self` only, so moving the writer to another thread moves all use of them.
+// SAFETY: the raw pointers are what keeps `Writer` from being `Send`; all other fields are. They
+// point into the mapping that `active` keeps alive and that no thread owns. They are used through
+// `&mut self` only, so after a move the old thread uses them no more, and whatever moved the writer
+// has ordered its stores before those of the new thread.
 unsafe impl Send for Writer {}
 
 impl Writer {
-    /// The writer of a log that ends with event `last_event_id`, going on in `segment` behind its
+    /// The writer of a log that ends with event `last_event_id`. It goes on in `segment` after its
     /// first `event_count` events, or in the first prepared segment.
     pub(super) fn new(log: Arc<Log>, last_event_id: u64, segment: Option<(&Segment, u32)>) -> Self {
+        debug_assert!(last_event_id <= MAX_EVENT_ID);
+        debug_assert_eq!(last_event_id, log.appended().last_event_id);
         let mut writer = Writer {
             slot: std::ptr::null_mut(),
             block_end: std::ptr::null_mut(),
-            floor: last_event_id + 1,
+            least_id: last_event_id + 1,
             bias: 0,
             log,
             claimed: std::ptr::null_mut(),
@@ -83,12 +87,11 @@ impl Writer {
         self.append_slowly(event)
     }
 
-    /// Appends an event if there is room in the segment and nothing is wrong. Says whether it did;
-    /// if not, no event is stored, and [`Writer::append`] does what there is to do. It cannot
-    /// panic.
+    /// Appends an event if there is room in the segment and nothing is wrong. Returns whether it
+    /// did; if not, nothing is stored, and [`Writer::append`] finds out why. It cannot panic.
     #[inline(always)]
     pub fn try_append(&mut self, event: &RequestEvent) -> bool {
-        let rises = event.event_id.wrapping_add(1) > self.floor;
+        let rises = event.event_id.wrapping_add(1) > self.least_id;
         let goes = rises && self.has_room() && self.log.poison().is_running();
         if goes {
             self.store(event);
@@ -97,9 +100,9 @@ impl Writer {
         goes
     }
 
-    /// Whether there is room in the segment. At a block's end, steps over the next one's header:
-    /// here and not in the slow path, whose code is out of cache by then. One block in eight took
-    /// more than 55 ns for that, and now one in a hundred (docs/performance.md).
+    /// Whether there is room in the segment. At the end of a block, steps over the next block's
+    /// header: here and not in the slow path, whose code is no longer in cache. That took more than
+    /// 55 ns for one block in eight, and now does for one in a hundred (docs/performance.md).
     #[inline(always)]
     fn has_room(&mut self) -> bool {
         if self.slot == self.block_end {
@@ -112,55 +115,58 @@ impl Writer {
         true
     }
 
-    /// On to the next block of the segment.
+    /// Goes to the next block of the segment.
     #[inline(always)]
     fn step_over_header(&mut self) {
+        debug_assert!(self.slot == self.block_end && self.blocks_left > 0);
         self.blocks_left -= 1;
         self.slot = self.slot.wrapping_add(BLOCK_HEADER_SIZE);
         self.block_end = self.slot.wrapping_add(BLOCK_SIZE - BLOCK_HEADER_SIZE);
     }
 
-    /// Appends many; `appended` says how many went in: a prefix.
+    /// Appends many events. `appended` is set to how many of them were, from the first on.
     #[inline]
     pub fn append_batch(&mut self, events: &[RequestEvent], appended: &mut usize) -> Result<()> {
         *appended = 0;
         while *appended < events.len() {
             let rest = &events[*appended..];
-            // The first of each block goes the whole way, which makes room for the others.
+            // Appending the first event of each block makes room for the others.
             self.append(&rest[0])?;
             *appended += 1 + self.append_to_block(&rest[1..]);
         }
         Ok(())
     }
 
-    /// Stores events until the block is full or an id does not rise; publishes once. Cursor and
-    /// floor are kept in registers meanwhile: two stores, five instructions fewer an event.
+    /// Stores events until the block is full or an id does not rise, and publishes once. Keeping
+    /// cursor and last id in registers saves two stores and five instructions an event.
     #[inline(always)]
     fn append_to_block(&mut self, events: &[RequestEvent]) -> usize {
         let room = (self.block_end as usize - self.slot as usize) / EVENT_SIZE;
+        debug_assert!(room < EVENTS_PER_BLOCK, "the caller has stored the block's first event");
         let fitting = &events[..room.min(events.len())];
-        let (mut slot, mut floor) = (self.slot, self.floor);
+        let (mut slot, mut least_id) = (self.slot, self.least_id);
         for event in fitting {
             let rises = event.event_id.wrapping_add(1);
-            if rises <= floor {
+            if rises <= least_id {
                 break;
             }
-            // SAFETY: not more than fit are stored, so `slot` is before `block_end`.
+            // SAFETY: `slot` began at the cursor, the place of the next event, and moves by whole
+            // events. There are no more of them in `fitting` than fit before `block_end`.
             unsafe { store(event, slot) };
             slot = slot.wrapping_add(EVENT_SIZE);
-            floor = rises;
+            least_id = rises;
         }
         let stored = (slot as usize - self.slot as usize) / EVENT_SIZE;
         if stored > 0 {
             self.slot = slot;
-            self.floor = floor;
+            self.least_id = least_id;
             self.publish();
         }
         stored
     }
 
-    /// Gives out the place of the next event. The caller fills bytes 8 to 63 and commits; the
-    /// claim is void after any other call.
+    /// Returns the place of the next event. The caller fills bytes 8 to 63 and then commits. Any
+    /// other call ends the claim.
     pub fn claim(&mut self) -> Result<*mut RequestEvent> {
         if let Some(slot) = self.try_claim() {
             return Ok(slot);
@@ -173,7 +179,7 @@ impl Writer {
         Ok(self.slot.cast())
     }
 
-    /// As [`Writer::try_append`].
+    /// [`Writer::claim`], under the conditions of [`Writer::try_append`].
     #[inline(always)]
     pub fn try_claim(&mut self) -> Option<*mut RequestEvent> {
         if !self.has_room() || !self.log.poison().is_running() {
@@ -183,7 +189,7 @@ impl Writer {
         Some(self.slot.cast())
     }
 
-    /// Makes the claimed event exist, by storing its id.
+    /// Appends the claimed event by storing its id.
     pub fn commit(&mut self, event_id: u64) -> Result<()> {
         if self.try_commit(event_id) {
             return Ok(());
@@ -196,14 +202,15 @@ impl Writer {
         Err(self.out_of_order(event_id))
     }
 
-    /// As [`Writer::try_append`].
+    /// [`Writer::commit`], under the conditions of [`Writer::try_append`].
     #[inline(always)]
     pub fn try_commit(&mut self, event_id: u64) -> bool {
         let claimed = self.claimed == self.slot && !self.slot.is_null();
-        let rises = event_id.wrapping_add(1) > self.floor;
+        let rises = event_id.wrapping_add(1) > self.least_id;
         let goes = claimed && rises && self.log.poison().is_running();
         if goes {
-            // SAFETY: what was claimed is the place of the next event.
+            // SAFETY: `slot` equals the claimed slot and is not null. A claim is only given out
+            // where there is room, and `slot` has not moved since.
             unsafe { store_id(self.slot, event_id) };
             self.move_past(event_id);
             self.publish();
@@ -215,7 +222,9 @@ impl Writer {
     #[inline(always)]
     fn store(&mut self, event: &RequestEvent) {
         let event_id = event.event_id;
-        // SAFETY: `slot` is not `block_end`, so it is the place of an event.
+        debug_assert!(self.slot < self.block_end);
+        // SAFETY: the callers have made sure that `slot` is not `block_end`. Then it is the place
+        // of an event in the mapping that `active` keeps alive, and only this writer stores there.
         unsafe { store(event, self.slot) };
         self.move_past(event_id);
     }
@@ -224,20 +233,22 @@ impl Writer {
     #[inline(always)]
     fn move_past(&mut self, event_id: u64) {
         self.slot = self.slot.wrapping_add(EVENT_SIZE);
-        self.floor = event_id.wrapping_add(1);
+        self.least_id = event_id.wrapping_add(1);
     }
 
     #[inline(always)]
     fn publish(&self) {
         let position = self.bias.wrapping_add(self.slot as u64);
-        self.log.durability.progress().publish(position, self.floor - 1);
+        debug_assert_eq!(position >> 32, u64::from(self.segment_index));
+        debug_assert!(position as u32 <= Layout::end_offset(self.capacity));
+        self.log.durability.progress().publish(position, self.least_id - 1);
     }
 
     #[cold]
     #[inline(never)]
     fn append_slowly(&mut self, event: &RequestEvent) -> Result<()> {
         self.log.poison().check()?;
-        if event.event_id.wrapping_add(1) <= self.floor {
+        if event.event_id.wrapping_add(1) <= self.least_id {
             return Err(self.out_of_order(event.event_id));
         }
         self.next_block()?;
@@ -255,25 +266,32 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes a prepared segment, and hands it to the persister, which follows the writer through
-    /// it. The full one needs no hand-over: the persister sees its end, and has a reference.
+    /// Enters a prepared segment and hands it to the persister, which follows the writer through
+    /// it. The persister has a reference to the full one already, and sees where that ends.
     #[cold]
     fn rotate(&mut self) -> Result<()> {
+        debug_assert!(self.slot == self.block_end && self.blocks_left == 0);
         let segment = self.take_prepared()?;
+        debug_assert!(self.capacity == 0 || segment.index > self.segment_index, "indexes rise");
         let begin = ticks();
         self.log.hand_to_persister(segment.clone())?;
         self.log.counts.full_segment(self.segment_index, self.capacity);
         self.enter(&segment, 0);
-        // Dropped here are two references that are, while the log is healthy, never the last ones:
-        // the persister has the segment, and the preparer waits for the old `ActiveFile` to be given up before it touches
-        // or unmaps it. So nothing is freed, unmapped or closed on this thread.
+        // While the log is healthy, neither this reference nor the one to the old `ActiveFile`,
+        // which `enter` has dropped, was the last: the persister has the segment, and the preparer
+        // keeps the old file. So nothing is freed, unmapped or closed on this thread.
         drop(segment);
         self.log.counts.rotation(ticks().saturating_sub(begin));
         Ok(())
     }
 
-    /// Points the cursor behind the first `event_count` events of a segment.
+    /// Points the cursor past the first `event_count` events of a segment.
     fn enter(&mut self, segment: &Segment, event_count: u32) {
+        // A recovered segment may have been cut to fewer blocks than a new one has.
+        debug_assert!(event_count > 0 || segment.layout.blocks >= MIN_BLOCKS);
+        debug_assert!(segment.layout.blocks <= MAX_BLOCKS);
+        debug_assert!(event_count <= segment.layout.capacity());
+        debug_assert_eq!(segment.active.mapping.size() as u64, segment.layout.file_size());
         let block = event_count / EVENTS_PER_BLOCK as u32;
         let in_block = event_count as usize % EVENTS_PER_BLOCK;
         let start = segment.active.mapping.as_mut_ptr();
@@ -283,7 +301,7 @@ impl Writer {
         let mut offset = Layout::block_offset(block) as usize;
         self.block_end = start.wrapping_add(offset);
         if in_block == 0 {
-            // At the boundary: `next_block` steps over the header.
+            // Between two blocks: `next_block` steps over the header.
             self.blocks_left -= block;
         } else {
             self.blocks_left -= block + 1;
@@ -295,12 +313,14 @@ impl Writer {
         self.claimed = std::ptr::null_mut();
         self.active = Some(Arc::clone(&segment.active));
         if event_count == 0 {
-            // A segment has at least 16 blocks, so this cannot rotate again.
+            // A new segment has at least 16 blocks, so this does not rotate again.
             let _ = self.next_block();
         }
+        debug_assert!(self.slot <= self.block_end);
+        debug_assert!(event_count > 0 || self.blocks_left + 1 == segment.layout.blocks);
     }
 
-    /// The next prepared segment; waits for it, or not, as the configuration says.
+    /// The next prepared segment. Waits for it if the configuration says so.
     fn take_prepared(&mut self) -> Result<Segment> {
         if let Some(segment) = self.log.queues.prepared.pop_wanted() {
             return Ok(segment);
@@ -333,7 +353,7 @@ impl Writer {
 
     #[cold]
     fn out_of_order(&self, event_id: u64) -> Error {
-        let last = self.floor - 1;
+        let last = self.least_id - 1;
         let message = if event_id == 0 || event_id > MAX_EVENT_ID {
             format!("event id {event_id} is not an id: ids are from 1 to 2^64-2")
         } else {
@@ -347,18 +367,23 @@ impl Writer {
 ///
 /// # Safety
 ///
-/// `slot` must be the place of an event in a mapping: 64 bytes, aligned to 64, that this thread alone
-/// writes and that no reader looks at before the id is there.
+/// `slot` must be the place of an event in a mapping: 64 bytes, aligned to 64, that only this
+/// thread writes, and of which nobody reads more than the id before the id is stored.
 #[inline(always)]
 unsafe fn store(event: &RequestEvent, slot: *mut u8) {
+    debug_assert!(slot as usize % EVENT_SIZE == 0);
     let event_id = event.event_id;
-    // 8 bytes and then three times 16, all aligned as the fields are: what the engine has just
-    // stored, field by field or 16 bytes at a time, is forwarded to these loads more often than
-    // to ones from byte 8, 24 and 40 on, which lie across two such stores: 7 % and 27 % of an
-    // append. All loads before all stores: a load waits for an earlier store to the same place
-    // of another page, however long that takes (docs/performance.md).
-    // SAFETY: the caller's promise. All is read before any is written, so the event may be the
-    // slot itself; it has no padding, and is aligned to 8.
+    // 8 bytes and then three times 16, aligned as the fields are. What the engine has just stored,
+    // field by field or 16 bytes at a time, is forwarded to these loads more often than to loads
+    // from bytes 8, 24 and 40, which would span two such stores: 7 % and 27 % of an append. All
+    // loads come before all stores: a load waits for an earlier store to the same place of another
+    // page, however long that takes (docs/performance.md).
+    // SAFETY: `from` comes from a reference, so its 64 bytes can be read; the event has no padding,
+    // so all of them have a value. The caller promises that the 64 at `slot` can be written.
+    // The 8-byte accesses are aligned: both are aligned to 8, and 8 is added. The 16-byte accesses
+    // need no alignment. All is read before any is written, so the event may be the slot itself.
+    // Nobody else reads or writes bytes 8 to 63 meanwhile (the caller's promise), so the plain
+    // stores race with nothing.
     unsafe {
         let from = std::ptr::from_ref(event).cast::<u8>();
         let first = from.add(8).cast::<u64>().read();
@@ -373,26 +398,26 @@ unsafe fn store(event: &RequestEvent, slot: *mut u8) {
     }
 }
 
-/// Stores the commit word: after it the event survives the death of the process.
+/// Stores the id, which commits the event: from now on it survives the death of the process.
 ///
 /// # Safety
 ///
-/// As of [`store`].
+/// The same as for [`store`].
 #[inline(always)]
 unsafe fn store_id(slot: *mut u8, event_id: u64) {
-    // SAFETY: the caller's promise. Other processes may load this word at any time, so it is stored
-    // as an atomic; release puts it after the other 56 bytes.
+    // SAFETY: the caller promises that `slot` can be written and is aligned to 64, so to 8. Others
+    // may load this word at any time, also in other processes; they do so atomically, as it is
+    // stored here. Release orders it after the other 56 bytes.
     unsafe { (*slot.cast::<AtomicU64>()).store(event_id.to_le(), Ordering::Release) };
     prefetch_ahead(slot.wrapping_add(EVENT_SIZE));
 }
 
-/// What calls this is done once a block.
+/// Marks what happens once in a block as unlikely.
 #[cold]
 #[inline(always)]
 fn cold() {}
 
-/// Asks for the cache line [`PREFETCH_DISTANCE`] past `address`, exclusively. Never faults, wherever
-/// that is.
+/// Fetches the cache line [`PREFETCH_DISTANCE`] past `address` for writing. Never faults.
 #[inline(always)]
 fn prefetch_ahead(address: *const u8) {
     #[cfg(target_arch = "x86_64")]

@@ -1,136 +1,59 @@
 //! Which file holds a segment right now. The writer closes, recycles and freezes segments while
-//! readers look for them, so every look is checked with the lock held, and repeated when it came
-//! too late.
+//! readers look for them, so whatever is found is checked with the lock held, and looked for again
+//! when it has changed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::directory::{
-    begins_among, durable_stamp, load_identity, load_meta, open_active, read_header,
-    ActiveDirectory, FileStream, Identity, Inventory,
+    find_active, load_identity, load_meta, ActiveDirectory, Identity, Inventory,
 };
 use crate::error::{Cause, Error, Place, Result};
-use crate::format::{
-    cold_frame, file_name, Layout, RequestEvent, SegmentHeader, SEGMENT_HEADER_SIZE,
+use crate::format::{file_name, Layout, MetaState, SegmentHeader, MAX_EVENT_ID};
+use crate::segment::{
+    begins_among, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, misnamed,
+    read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Site,
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
-use super::damage::Damage;
-use super::open_segment::{ActiveSegment, DiskSegment};
-use super::salvage::SalvagedSegment;
-use super::sealed_segment::{Blocks, SealedSegment};
-use super::{Site, Step};
-
-/// Looks at files in motion, before they are given up on: what the writer does to one takes it a
-/// few syncs at most.
+/// How often a file that the writer is changing is looked for before it is reported locked. What
+/// the writer does to one takes it a few syncs at most.
 const TRIES: u32 = 200;
 const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The events of a segment, and what was seen when it was opened.
+/// A segment that is being read.
 pub struct Segment {
-    /// Its number.
     pub index: u32,
-    pub(super) kind: Kind,
-    pub(super) seen: Seen,
+    pub cursor: Cursor,
+    found: FoundAs,
 }
 
-pub(super) enum Kind {
-    Sealed(SealedSegment),
-    Disk(DiskSegment),
-    Active(ActiveSegment),
-    Salvaged(Box<SalvagedSegment>),
-}
-
-/// As long as this is how things are, a segment is read from where it was found.
+/// What was there when the segment was found. As long as it is still so, it is read from where it
+/// was found.
 #[derive(Default)]
-pub(super) struct Seen {
-    pub(super) header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
-    pub(super) identity: Option<Identity>,
+struct FoundAs {
+    header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
+    identity: Option<Identity>,
 }
 
-pub(super) enum Look {
-    Found(Box<Segment>),
+/// One look for a segment.
+enum Found {
+    Here(Box<Segment>),
     Nowhere,
+    /// The writer is changing it.
     Moving,
 }
 
-impl Segment {
-    /// Reads the next block and adds its events from the id `from` on.
-    pub fn step(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Result<Step> {
-        match &mut self.kind {
-            Kind::Sealed(segment) => segment.step(from, events),
-            Kind::Disk(segment) => segment.step(from, events),
-            Kind::Active(segment) => Ok(segment.step(from, events)),
-            Kind::Salvaged(segment) => Ok(segment.step(from, events)),
-        }
-    }
-
-    /// What stands in the first slot; 0 = no events.
-    pub fn first_event_id(&self) -> Result<u64> {
-        match &self.kind {
-            Kind::Sealed(segment) => Ok(segment.first_event_id()),
-            Kind::Disk(segment) => segment.first_event_id(),
-            Kind::Active(segment) => Ok(segment.first_event_id()),
-            Kind::Salvaged(segment) => Ok(segment.first_event_id()),
-        }
-    }
-
-    /// The last event read, or the last one before the segment.
-    pub fn last_event_id(&self) -> u64 {
-        match &self.kind {
-            Kind::Sealed(segment) => segment.last_event_id(),
-            Kind::Disk(segment) => segment.last_event_id(),
-            Kind::Active(segment) => segment.last_event_id(),
-            Kind::Salvaged(segment) => segment.last_event_id(),
-        }
-    }
-
-    /// Whether the segment was closed when it was opened.
-    pub fn is_sealed(&self) -> bool {
-        match &self.kind {
-            Kind::Sealed(_) => true,
-            Kind::Salvaged(segment) => segment.is_sealed(),
-            Kind::Disk(_) | Kind::Active(_) => false,
-        }
-    }
-
-    /// Whether the log may yet go on in it: it is closed, hot and not full.
-    pub fn has_room(&self) -> Result<bool> {
-        match &self.kind {
-            Kind::Sealed(segment) => segment.has_room(),
-            Kind::Salvaged(segment) => Ok(segment.has_room()),
-            Kind::Disk(_) | Kind::Active(_) => Ok(false),
-        }
-    }
-
-    /// Whether something is wrong with it, as far as that was seen when it was opened.
-    pub fn is_damaged(&self) -> bool {
-        matches!(&self.kind, Kind::Salvaged(segment) if segment.is_damaged())
-    }
-
-    /// Whether [`Segment::take_damage`] has something.
-    pub fn has_damage_to_tell(&self) -> bool {
-        matches!(&self.kind, Kind::Salvaged(segment) if segment.has_damage_to_tell())
-    }
-
-    /// What was found to be wrong with the segment and is not told yet.
-    pub fn take_damage(&mut self) -> Option<Damage> {
-        match &mut self.kind {
-            Kind::Salvaged(segment) => segment.take_damage(),
-            _ => None,
-        }
-    }
-
-    /// Whether it is open, and read from its disk file.
-    pub fn is_on_disk(&self) -> bool {
-        matches!(self.kind, Kind::Disk(_))
-    }
-
-    /// Whether events appended later can be read from here, without opening the segment anew.
-    pub fn is_live(&self) -> bool {
-        matches!(self.kind, Kind::Active(_))
-    }
+/// How segments are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As far as they are right.
+    Checked,
+    /// The same, without the checksums of events.
+    Unverified,
+    /// Around whatever is wrong.
+    Salvage,
 }
 
 /// A log's files as a reader sees them.
@@ -139,17 +62,6 @@ pub struct LogFiles {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) wal: Arc<dyn Directory>,
     how: How,
-}
-
-/// How segments are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// As far as they are right.
-    Checked,
-    /// The same, without looking at the checksums of events.
-    Unverified,
-    /// Around whatever is wrong.
-    Salvage,
 }
 
 impl LogFiles {
@@ -174,25 +86,22 @@ impl LogFiles {
 
     /// The highest id that meta says is durable; 0 = nothing known.
     pub fn durable_id(&self) -> Result<u64> {
-        Ok(load_meta(&*self.wal)?.flatten().map_or(0, |state| state.last_event_id))
+        Ok(self.meta()?.map_or(0, |state| state.last_event_id))
     }
 
     /// Opens a segment whose events must be above `floor`; `None` when it is nowhere.
     pub fn open_segment(&self, index: u32, floor: u64) -> Result<Option<Box<Segment>>> {
         for _ in 0..TRIES {
-            let look = match self.how {
-                How::Salvage => self.look_salvaging(index, floor)?,
-                How::Checked | How::Unverified => self.look(index, floor)?,
-            };
-            match look {
-                Look::Found(segment) => return Ok(Some(segment)),
-                Look::Nowhere => return Ok(None),
-                Look::Moving => self.pause(),
+            match self.find(index, floor)? {
+                Found::Here(segment) => return Ok(Some(segment)),
+                Found::Nowhere => return Ok(None),
+                Found::Moving => self.pause(),
             }
         }
         let path = self.path_of(index);
         let message = format!("{}: another process holds it locked", path.display());
-        Err(Error::new(Cause::Locked, message).at(place(index)))
+        let place = Place { segment_index: Some(index), ..Place::default() };
+        Err(Error::new(Cause::Locked, message).at(place))
     }
 
     /// Gives the writer time to finish what it is doing to a file.
@@ -200,175 +109,267 @@ impl LogFiles {
         std::thread::sleep(RETRY_INTERVAL);
     }
 
-    /// Whether everything is as it was when the segment was opened.
-    pub fn is_as_seen(&self, segment: &Segment) -> Result<bool> {
-        if let Some((file, header)) = &segment.seen.header {
+    /// Whether everything is as it was when the segment was found.
+    pub fn is_unchanged(&self, segment: &Segment) -> Result<bool> {
+        if let Some((file, header)) = &segment.found.header {
             if read_header(&**file)? != *header {
                 return Ok(false);
             }
         }
-        match &segment.seen.identity {
+        match &segment.found.identity {
             Some(identity) => Ok(load_identity(&*self.wal)? == *identity),
             None => Ok(true),
         }
     }
 
-    fn verifies(&self) -> bool {
-        self.how == How::Checked
-    }
-
-    fn look(&self, index: u32, floor: u64) -> Result<Look> {
+    fn find(&self, index: u32, floor: u64) -> Result<Found> {
         let name = file_name::hot(index);
         let Some(file) = self.wal.open(&name, Open::Read)? else {
-            if let Some(segment) = self.open_cold(index, floor)? {
-                return Ok(Look::Found(segment));
+            if let Some(file) = self.wal.open(&file_name::cold(index), Open::Read)? {
+                return self.cold(index, file, floor);
             }
             let nowhere = self.wal.open(&name, Open::Read)?.is_none();
-            return Ok(if nowhere { Look::Nowhere } else { Look::Moving });
+            return Ok(if nowhere { Found::Nowhere } else { Found::Moving });
         };
-        if !is_held(&*self.wal, &name, &*file)? {
-            return Ok(Look::Moving);
+        if !hold(&*self.wal, &name, &*file)? {
+            return Ok(Found::Moving);
         }
-        let header = read_header(&*file)?;
-        let site = Site { index, name: self.path_of(index).display().to_string() };
-        match header {
-            Some(header) if header.segment_index != index => {
-                let what = format!("the header is that of segment {}", header.segment_index);
-                Err(site.damaged(0, (header.first_event_id, header.last_event_id), &what))
-            }
-            Some(closed) if closed.is_closed() => {
-                let blocks = Blocks::File(Arc::clone(&file));
-                let sealed = SealedSegment::new(site, blocks, closed, floor, self.verifies())?;
-                let seen = Seen { header: Some((file, header)), identity: None };
-                Ok(Look::Found(Box::new(Segment { index, kind: Kind::Sealed(sealed), seen })))
-            }
-            _ => self.look_at_open(site, file, header, floor),
+        match self.how {
+            How::Salvage => self.find_salvaging(index, file, floor),
+            How::Checked | How::Unverified => self.find_strict(index, file, floor),
         }
     }
 
-    /// A segment that counts nothing: in memory, if its log is in this boot's, else on disk.
-    fn look_at_open(
+    fn find_strict(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
+        let header = read_header(&*file)?;
+        let site = self.site(index);
+        let closed = match (HeaderState::of(header, index), header) {
+            (HeaderState::Closed, Some(closed)) => closed,
+            (HeaderState::OtherIndex, Some(other)) => {
+                return Err(misnamed(&site, &other).to_error());
+            }
+            _ => return self.find_open(site, file, header, floor),
+        };
+        if self.is_reopened(&*file, &closed)? {
+            return self.find_open(site, file, header, floor);
+        }
+        let cursor = Cursor::hot(site, Arc::clone(&file), closed, floor, self.verifies())?;
+        Ok(here(index, cursor, FoundAs { header: Some((file, header)), identity: None }))
+    }
+
+    /// A segment whose header counts nothing: in memory if its log is in this boot's, else on disk.
+    fn find_open(
         &self,
         site: Site,
         file: Arc<dyn File>,
         header: Option<SegmentHeader>,
         floor: u64,
-    ) -> Result<Look> {
+    ) -> Result<Found> {
         let index = site.index;
         let identity = load_identity(&*self.wal)?;
-        if let Some(active) = self.find_active(&identity, index)? {
-            let kind = Kind::Active(ActiveSegment::new(active, floor)?);
-            let seen = Seen { header: None, identity: Some(identity) };
-            return Ok(Look::Found(Box::new(Segment { index, kind, seen })));
+        if let Some(active) = self.active_file(&identity, index)? {
+            let found = FoundAs { header: None, identity: Some(identity) };
+            return Ok(here(index, Cursor::memory(site, active, floor)?, found));
         }
         let durable_id = self.durable_id_from(index)?;
         let closed_later = index.checked_add(1).map_or(Ok(false), |next| self.is_closed(next))?;
         // Closed, or opened again by another process, while we looked elsewhere?
         if read_header(&*file)? != header || load_identity(&*self.wal)? != identity {
-            return Ok(Look::Moving);
+            return Ok(Found::Moving);
         }
         if closed_later {
             // Segments are closed in their order.
             let what = "the header is not that of a closed segment, though the next one is closed";
-            return Err(site.damaged(0, (0, 0), what));
+            let kind = DamageKind::SegmentHeader;
+            return Err(Damage::at(&site, kind, 0, (0, 0), what).to_error());
         }
-        let disk = DiskSegment::new(site, Arc::clone(&file), durable_id, floor)?;
-        let seen = Seen { header: Some((file, header)), identity: Some(identity) };
-        Ok(Look::Found(Box::new(Segment { index, kind: Kind::Disk(disk), seen })))
+        let cursor = Cursor::open(site, Arc::clone(&file), durable_id, floor)?;
+        let found = FoundAs { header: Some((file, header)), identity: Some(identity) };
+        Ok(here(index, cursor, found))
+    }
+
+    /// A segment to be read around its damage. Of two files the hot one is taken, unless neither
+    /// its header nor that of its first block is valid.
+    fn find_salvaging(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
+        let read = read_header(&*file);
+        let header = read.as_ref().map_or(None, |header| *header);
+        if header.is_none() && self.first_event_of(index) == 0 {
+            if let Some(cold) = self.wal.open(&file_name::cold(index), Open::Read)? {
+                return self.cold(index, cold, floor);
+            }
+        }
+        let mut identity = None;
+        if !header.is_some_and(|header| header.is_closed()) {
+            let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
+            if let Some(active) = self.active_file(&now, index).ok().flatten() {
+                let found = FoundAs { header: None, identity: Some(now) };
+                return Ok(here(index, Cursor::memory(self.site(index), active, floor)?, found));
+            }
+            identity = Some(now);
+        }
+        let cursor = self.salvage_hot(index, Arc::clone(&file), read, floor)?;
+        Ok(here(index, cursor, FoundAs { header: Some((file, header)), identity }))
+    }
+
+    fn cold(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
+        let cursor = match self.how {
+            How::Salvage => self.salvage_cold(index, file, floor)?,
+            _ => Cursor::cold(self.cold_site(index), file, floor, self.verifies())?,
+        };
+        Ok(here(index, cursor, FoundAs::default()))
+    }
+
+    /// A salvaging walk through a hot segment's file on disk.
+    pub(super) fn salvage_hot(
+        &self,
+        index: u32,
+        file: Arc<dyn File>,
+        read: Result<Option<SegmentHeader>>,
+        floor: u64,
+    ) -> Result<Cursor> {
+        let header = read.as_ref().map_or(None, |header| *header);
+        let misnamed = HeaderState::of(header, index) == HeaderState::OtherIndex;
+        if misnamed || self.counts_as_closed(index, &*file, header) {
+            return Cursor::salvage_hot(self.site(index), file, read, floor);
+        }
+        // What is durable of this segment: no more than lies before the next one.
+        let durable_id = self.durable_id_from(index).unwrap_or(0).min(MAX_EVENT_ID);
+        let next = index.checked_add(1).map_or(0, |next| self.first_event_of(next));
+        let goes_on = next > floor && next <= durable_id;
+        let durable_here = if goes_on { next - 1 } else { durable_id };
+        let by_cpp = header.is_none() && self.is_by_cpp() && is_unfinished_by_cpp(&*file)?;
+        let site = self.site(index);
+        let mut walk = Cursor::salvage_open(site, file, durable_here, goes_on, floor)?;
+        match read {
+            Err(error) => walk.miss_header(error),
+            Ok(None) if !by_cpp => walk.doubt_header("the header is not valid"),
+            Ok(_) => {}
+        }
+        Ok(walk)
+    }
+
+    /// A salvaging walk through a cold segment.
+    pub(super) fn salvage_cold(
+        &self,
+        index: u32,
+        file: Arc<dyn File>,
+        floor: u64,
+    ) -> Result<Cursor> {
+        Cursor::salvage_cold(self.cold_site(index), file, floor)
+    }
+
+    /// Whether a hot segment with this header is closed, or must have been: segments are closed in
+    /// their order.
+    pub(super) fn counts_as_closed(
+        &self,
+        index: u32,
+        file: &dyn File,
+        header: Option<SegmentHeader>,
+    ) -> bool {
+        let next_is_closed =
+            index.checked_add(1).is_some_and(|next| self.is_closed(next).unwrap_or(false));
+        let closed = header.filter(SegmentHeader::is_closed);
+        let reopened = |header| self.is_reopened(file, &header).unwrap_or(false);
+        next_is_closed || closed.is_some_and(|header| !reopened(header))
     }
 
     /// The segment's file in the active directory, locked, if there is one that counts.
-    pub(super) fn find_active(
+    pub(super) fn active_file(
         &self,
         identity: &Identity,
         index: u32,
     ) -> Result<Option<Arc<dyn File>>> {
         let Identity::Known(identity) = identity else { return Ok(None) };
-        let here = self.wal.status()?;
-        let same_place = (identity.wal_dev, identity.wal_ino) == (here.dev, here.ino);
-        if identity.clean || !same_place || identity.boot_id != self.storage.boot_id()? {
-            return Ok(None);
-        }
-        let ActiveDirectory::Ours(directory) = open_active(&*self.storage, identity, &here)? else {
-            return Ok(None);
-        };
+        let found = find_active(&*self.storage, &*self.wal, identity)?;
+        let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(None) };
         let name = file_name::hot(index);
         let Some(file) = directory.open(&name, Open::Read)? else { return Ok(None) };
-        let held = is_held(&*directory, &name, &*file)?;
-        let right = read_header(&*file)?.is_some_and(|header| header.segment_index == index);
+        let held = hold(&*directory, &name, &*file)?;
+        let right = HeaderState::of(read_header(&*file)?, index).is_own();
         Ok((held && right).then_some(file))
     }
 
-    fn open_cold(&self, index: u32, floor: u64) -> Result<Option<Box<Segment>>> {
-        let name = file_name::cold(index);
-        let Some(file) = self.wal.open(&name, Open::Read)? else { return Ok(None) };
-        let site = Site { index, name: self.wal.path_of(&name).display().to_string() };
-        let mut bytes = [0; SEGMENT_HEADER_SIZE];
-        let mut stream = cold_frame::decompress(FileStream::new(file))
-            .map_err(|error| site.frame_error(0, (0, 0), &error))?;
-        let read = cold_frame::read_full(&mut stream, &mut bytes)
-            .map_err(|error| site.frame_error(0, (0, 0), &error))?;
-        let header = SegmentHeader::decode(&bytes).filter(|_| read == bytes.len());
-        let Some(header) = header.filter(SegmentHeader::is_closed) else {
-            return Err(site.damaged(0, (0, 0), "the header is not that of a closed segment"));
-        };
-        if header.segment_index != index {
-            let what = format!("the header is that of segment {}", header.segment_index);
-            return Err(site.damaged(0, (header.first_event_id, header.last_event_id), &what));
+    /// The error, when the log ends with the event `end` in an open segment whose events are above
+    /// `floor`, and a later one begins among them: then the last block is another segment's.
+    pub(super) fn overlap(&self, index: u32, floor: u64, end: u64) -> Result<Option<Error>> {
+        for &later in Inventory::of(&*self.wal)?.hot.range(index..).skip(1) {
+            let Some(file) = self.wal.open(&file_name::hot(later), Open::Read)? else { continue };
+            let header = read_header(&*file)?;
+            if let Some(first) = begins_among(&*file, header, later, (floor, end))? {
+                let what =
+                    format!("begins with event {first}, though segment {index} ends with {end}");
+                let offset = Layout::event_offset(0);
+                let kind = DamageKind::Block;
+                let damage = Damage::at(&self.site(later), kind, offset, (first, end), &what);
+                return Ok(Some(damage.to_error()));
+            }
         }
-        let blocks = Blocks::Stream(Box::new(stream));
-        let sealed = SealedSegment::new(site, blocks, header, floor, self.verifies())?;
-        let seen = Seen::default();
-        Ok(Some(Box::new(Segment { index, kind: Kind::Sealed(sealed), seen })))
+        Ok(None)
+    }
+
+    /// The first event of a segment by a header that is right; 0 = none, or not known.
+    fn first_event_of(&self, index: u32) -> u64 {
+        let hot = self.wal.open(&file_name::hot(index), Open::Read).ok().flatten();
+        let Some(file) = hot else {
+            let cold = self.wal.open(&file_name::cold(index), Open::Read).ok().flatten();
+            let content = cold.and_then(|file| FrameContent::open_doubting(file).ok());
+            let header = content.and_then(|mut content| content.header_despite_faults());
+            return header.map_or(0, |header| header.first_event_id);
+        };
+        let header = read_header(&*file).ok().flatten();
+        match (HeaderState::of(header, index), header) {
+            (HeaderState::OtherIndex, _) => return 0,
+            (HeaderState::Closed, Some(header)) => return header.first_event_id,
+            _ => {}
+        }
+        let block = read_block_header(&*file, 0).ok().flatten();
+        block.map_or(0, |header| header.first_event_id)
     }
 
     /// Whether a segment is cold, or hot and closed.
-    pub(super) fn is_closed(&self, index: u32) -> Result<bool> {
+    fn is_closed(&self, index: u32) -> Result<bool> {
         match self.wal.open(&file_name::hot(index), Open::Read)? {
             Some(file) => Ok(read_header(&*file)?.is_some_and(|header| header.is_closed())),
             None => Ok(self.wal.open(&file_name::cold(index), Open::Read)?.is_some()),
         }
     }
 
-    /// The error, when the log ends with the event `end` in an open segment whose events are above
-    /// `floor`, and a later one begins between them: then the last block is another one's.
-    pub(super) fn overlap(&self, index: u32, floor: u64, end: u64) -> Result<Option<Error>> {
-        for &later in Inventory::of(&*self.wal)?.hot.range(index..).skip(1) {
-            let Some(file) = self.wal.open(&file_name::hot(later), Open::Read)? else { continue };
-            let header = read_header(&*file)?;
-            if let Some(first) = begins_among(&*file, header, later, (floor, end))? {
-                let site = Site { index: later, name: self.path_of(later).display().to_string() };
-                let what =
-                    format!("begins with event {first}, though segment {index} ends with {end}");
-                return Ok(Some(site.damaged(Layout::event_offset(0), (first, end), &what)));
-            }
-        }
-        Ok(None)
+    /// Whether the log goes on behind what the header of a closed segment counts.
+    fn is_reopened(&self, file: &dyn File, closed: &SegmentHeader) -> Result<bool> {
+        let full = closed.event_count >= Layout::of_file(file.size()?).capacity();
+        Ok(!full && self.is_by_cpp() && is_reopened_by_cpp(file, closed)?)
     }
 
-    /// What is known durable, from meta and from the stamps of this and later segments.
-    pub(super) fn durable_id_from(&self, index: u32) -> Result<u64> {
-        let mut durable = self.durable_id()?;
-        for later in Inventory::of(&*self.wal)?.hot.range(index..) {
-            if let Some(file) = self.wal.open(&file_name::hot(*later), Open::Read)? {
-                durable = durable.max(durable_stamp(&*file)?);
-            }
-        }
-        Ok(durable)
+    /// Whether the log may be the C++ recorder's, which writes no identity.
+    fn is_by_cpp(&self) -> bool {
+        matches!(load_identity(&*self.wal), Ok(Identity::Missing))
+    }
+
+    fn verifies(&self) -> bool {
+        self.how == How::Checked
+    }
+
+    fn meta(&self) -> Result<Option<MetaState>> {
+        Ok(load_meta(&*self.wal)?.flatten())
+    }
+
+    /// D, as far as meta and this and later segments know it.
+    fn durable_id_from(&self, index: u32) -> Result<u64> {
+        let hot = Inventory::of(&*self.wal)?.hot;
+        let later = hot.range(index..).map(|&later| file_name::hot(later));
+        durable_id(self.meta()?, later.map(|name| self.wal.open(&name, Open::Read)))
+    }
+
+    /// A hot segment, for messages.
+    pub(super) fn site(&self, index: u32) -> Site {
+        Site { index, name: self.path_of(index).display().to_string() }
+    }
+
+    fn cold_site(&self, index: u32) -> Site {
+        Site { index, name: self.wal.path_of(&file_name::cold(index)).display().to_string() }
     }
 }
 
-/// Takes the shared lock, and looks whether the name still stands for the file.
-pub(super) fn is_held(directory: &dyn Directory, name: &str, file: &dyn File) -> Result<bool> {
-    if !file.try_lock_shared()? {
-        return Ok(false);
-    }
-    match directory.open(name, Open::Read)? {
-        Some(now) => Ok(now.inode()? == file.inode()?),
-        None => Ok(false),
-    }
-}
-
-fn place(index: u32) -> Place {
-    Place { segment_index: Some(index), ..Place::default() }
+fn here(index: u32, cursor: Cursor, found: FoundAs) -> Found {
+    Found::Here(Box::new(Segment { index, cursor, found }))
 }

@@ -6,16 +6,13 @@ use std::sync::Arc;
 
 use crate::error::{Cause, Error, Place, Result};
 use crate::format::{RequestEvent, EVENTS_PER_BLOCK};
+use crate::segment::{Damage, DamageKind, Step};
 use crate::storage::{PosixStorage, Storage};
 
-use super::damage::{Damage, DamageKind};
 use super::log_files::{How, LogFiles, Segment};
-use super::Step;
 
-mod end;
-
-/// How often in a row the files may contradict each other before that is believed: a listing is
-/// not a snapshot, and the writer goes on meanwhile.
+/// How often in a row the files may contradict each other before that counts: a listing is not a
+/// snapshot, and the writer goes on meanwhile.
 const LOOKS: u32 = 10;
 
 /// How a log is read.
@@ -27,26 +24,26 @@ pub struct ReaderOptions {
 
 /// Reads a log. For one thread at a time.
 ///
-/// At the end it answers [`Error::End`]; asked again later, it goes on where it stopped, with what
-/// has been appended since. When retention was faster it says so once ([`Cause::Gap`]), and goes on
-/// at the oldest event there is. After any other error it stands where it stood: asked again, it
-/// looks again. One that salvages does not: it tells every damage once, and goes on behind it.
+/// At the end it returns [`Error::End`]; asked again later, it goes on where it stopped, with what
+/// has been appended since. When retention was faster it reports that once ([`Cause::Gap`]) and
+/// goes on at the oldest event there is. After any other error it stays where it was: asked again,
+/// it tries again. One that salvages does not: it reports every damage once and goes on behind it.
 ///
 /// The segment it stands in is held: what retention deletes meanwhile can be read to its end.
 pub struct Reader {
-    files: LogFiles,
-    segment: Option<Box<Segment>>,
+    pub(super) files: LogFiles,
+    pub(super) segment: Option<Box<Segment>>,
     /// The segment to open when none is; `None` = the oldest there is.
-    next_index: Option<u32>,
+    pub(super) next_index: Option<u32>,
     /// The last event before that segment, as far as it is known.
-    floor: u64,
-    /// Events below this id are passed over: all that were read already, or sought past.
-    from: u64,
+    pub(super) floor: u64,
+    /// Events below this id are passed over: they were read already, or a seek went past them.
+    pub(super) from: u64,
     events: Vec<RequestEvent>,
     given: usize,
-    salvages: bool,
-    /// The last damage that was told, and below which id none is of interest.
-    told: Option<(u32, u64, DamageKind)>,
+    pub(super) salvages: bool,
+    /// The last damage that was reported. Damage to events below `sought` is not reported.
+    reported: Option<(u32, u64, DamageKind)>,
     sought: u64,
 }
 
@@ -90,7 +87,7 @@ impl Reader {
             events: Vec::with_capacity(EVENTS_PER_BLOCK),
             given: 0,
             salvages: how == How::Salvage,
-            told: None,
+            reported: None,
             sought: 0,
         };
         reader.hold();
@@ -128,22 +125,23 @@ impl Reader {
         self.next_index = next_index;
         self.floor = floor;
         self.from = event_id.max(1);
-        (self.told, self.sought) = (None, event_id);
+        (self.reported, self.sought) = (None, event_id);
         self.events.clear();
         self.given = 0;
         self.hold();
         Ok(())
     }
 
-    /// Holds the segment that reading begins in, before retention takes it: from here on what is
-    /// lost is a gap. What is wrong with the segment is for the first read to say.
+    /// Holds the segment that reading begins in, so that retention does not take it. From here on
+    /// what is lost is a gap. The first read reports what is wrong with the segment.
     fn hold(&mut self) {
         let mut looks = 0;
         while self.segment.is_none() && self.enter(&mut looks).is_ok() {}
     }
 
-    /// The last segment that begins at or below an id, and an id below its first. Segments without
-    /// events begin nowhere; damaged ones are stepped over, so that one does not hide the others.
+    /// The last segment that begins at or below an id, and an id below its first event's. Segments
+    /// without events are ignored; damaged ones are stepped over, so that one does not hide the
+    /// others.
     fn find(&self, event_id: u64) -> Result<(Option<u32>, u64)> {
         let indexes = self.files.indexes()?;
         let mut best = None;
@@ -153,7 +151,7 @@ impl Reader {
             let mut probe = middle;
             let first = loop {
                 match self.files.open_segment(indexes[probe], 0) {
-                    Ok(Some(segment)) => break Some((segment.first_event_id()?, segment)),
+                    Ok(Some(segment)) => break Some((segment.cursor.first_event_id()?, segment)),
                     // Retention removes the oldest, as much as it wants.
                     Ok(None) => {}
                     Err(error) if self.salvages || error.cause() == Some(Cause::Corrupt) => {}
@@ -166,38 +164,38 @@ impl Reader {
             };
             match first {
                 Some((first, segment)) if first != 0 && first <= event_id => {
-                    best = Some((probe, first - 1, segment.is_sealed()));
+                    best = Some((probe, first - 1, segment.cursor.is_closed()));
                     low = probe + 1;
                 }
                 _ => high = middle,
             }
         }
-        let Some((mut at, mut floor, mut sealed)) = best else { return Ok((None, 0)) };
+        let Some((mut at, mut floor, mut closed)) = best else { return Ok((None, 0)) };
         // Whether the events of an open segment count is decided by the open ones before it.
-        while !sealed && at > 0 {
+        while !closed && at > 0 {
             let before = match self.files.open_segment(indexes[at - 1], 0) {
                 Ok(Some(before)) => before,
                 Ok(None) => break,
                 Err(_) if self.salvages => break,
                 Err(error) => return Err(error),
             };
-            sealed = before.is_sealed();
-            if !sealed {
+            closed = before.cursor.is_closed();
+            if !closed {
                 at -= 1;
-                floor = before.first_event_id()?.saturating_sub(1);
+                floor = before.cursor.first_event_id()?.saturating_sub(1);
             }
         }
         Ok((Some(indexes[at]), floor))
     }
 
-    /// Gets the next events that are wanted: at least one.
+    /// Reads the next wanted events: at least one.
     #[cold]
     fn fill(&mut self) -> Result<()> {
         self.events.clear();
         self.given = 0;
         let mut looks = 0;
         loop {
-            self.tell_damage(&mut looks)?;
+            self.report_damage(&mut looks)?;
             if !self.events.is_empty() {
                 return Ok(());
             }
@@ -205,21 +203,21 @@ impl Reader {
                 self.enter(&mut looks)?;
                 continue;
             };
-            match segment.step(self.from, &mut self.events) {
+            match segment.cursor.step(self.from, &mut self.events) {
                 Ok(Step::Block) => {
-                    self.from = self.from.max(segment.last_event_id() + 1);
+                    self.from = self.from.max(segment.cursor.last_event_id() + 1);
                 }
-                // It says so again once that is told.
-                Ok(Step::Complete | Step::End) if segment.has_damage_to_tell() => {}
+                // The end is met again once the damage is reported.
+                Ok(Step::Complete | Step::End) if segment.cursor.has_damage() => {}
                 Ok(Step::Complete) => self.leave(&mut looks)?,
                 Ok(Step::End) => {
-                    let end = segment.last_event_id();
+                    let end = segment.cursor.last_event_id();
                     self.stop_at(end, &mut looks)?;
                 }
                 Err(error) => {
-                    let as_seen = self.files.is_as_seen(segment)?;
+                    let unchanged = self.files.is_unchanged(segment)?;
                     self.segment = None;
-                    if as_seen || !self.look_again(&mut looks) {
+                    if unchanged || !self.look_again(&mut looks) {
                         return Err(error);
                     }
                 }
@@ -227,37 +225,37 @@ impl Reader {
         }
     }
 
-    /// Fails with the next damage of the segment that was not told before. Events that were read
-    /// with it come after it.
-    fn tell_damage(&mut self, looks: &mut u32) -> Result<()> {
+    /// Fails with the next damage of the segment that was not reported before. Events that were
+    /// read together with it are given out after it.
+    fn report_damage(&mut self, looks: &mut u32) -> Result<()> {
         loop {
-            let damage = self.segment.as_mut().and_then(|segment| segment.take_damage());
+            let damage = self.segment.as_mut().and_then(|segment| segment.cursor.take_damage());
             let (Some(damage), Some(segment)) = (damage, &self.segment) else { return Ok(()) };
             if !self.is_news(&damage) {
                 continue;
             }
-            if !self.files.is_as_seen(segment).unwrap_or(true) && look_again(&self.files, looks) {
+            if !self.files.is_unchanged(segment).unwrap_or(true) && look_again(&self.files, looks) {
                 self.segment = None;
                 return Ok(());
             }
-            self.told = Some(damage.order());
+            self.reported = Some(damage.order());
             return Err(damage.to_error());
         }
     }
 
     fn is_news(&self, damage: &Damage) -> bool {
         let last = damage.event_ids.1;
-        Some(damage.order()) > self.told && (last == 0 || last >= self.sought)
+        Some(damage.order()) > self.reported && (last == 0 || last >= self.sought)
     }
 
-    /// A segment that cannot be read at all, or is not there. When salvaging it is told once.
+    /// A segment that cannot be read at all, or is missing. A salvaging reader reports it once.
     fn pass_over(&mut self, index: u32, next: Option<u32>, error: Error) -> Result<()> {
         if !self.salvages {
             return Err(error);
         }
         let order = Some((index, u64::MAX, DamageKind::MissingSegment));
-        let is_news = order > self.told;
-        self.told = self.told.max(order);
+        let is_news = order > self.reported;
+        self.reported = self.reported.max(order);
         if let Some(next) = next {
             self.next_index = Some(next);
         } else if !is_news {
@@ -291,8 +289,8 @@ impl Reader {
         if (self.next_index.is_none() || next == index) && self.look_again(looks) {
             return Ok(());
         }
-        // Prepared segments that were never used are removed in any order: none is missing before
-        // another one.
+        // Prepared segments that were never used are removed in any order, so that none is missing
+        // when one before it is gone.
         if !self.has_events_from(index)? {
             return self.stop_at(self.floor, looks);
         }
@@ -312,15 +310,15 @@ impl Reader {
     /// Goes on behind a segment that is read to its end.
     fn leave(&mut self, looks: &mut u32) -> Result<()> {
         let Some(segment) = &self.segment else { return Ok(()) };
-        let end = segment.last_event_id();
+        let end = segment.cursor.last_event_id();
         let Some(next) = segment.index.checked_add(1) else { return self.stop_at(end, looks) };
-        if segment.has_room()? {
-            // A log that was shut down goes on in its last segment: what comes behind one with room
-            // counts only when it holds events, and if the segment has not changed meanwhile.
+        if segment.cursor.has_room() {
+            // A log that was shut down goes on in its last segment. So a segment behind one with
+            // room counts only if it holds events and the one before has not changed meanwhile.
             if !self.has_events_from(next)? {
                 return self.stop_at(end, looks);
             }
-            if !self.files.is_as_seen(segment)? {
+            if !self.files.is_unchanged(segment)? {
                 self.segment = None;
                 return Ok(());
             }
@@ -335,8 +333,10 @@ impl Reader {
     fn has_events_from(&self, index: u32) -> Result<bool> {
         for &later in self.files.indexes()?.iter().filter(|&&other| other >= index) {
             match self.files.open_segment(later, 0) {
-                // When salvaging, what is wrong is looked at and told.
-                Ok(Some(segment)) if segment.first_event_id()? != 0 || segment.is_damaged() => {
+                // A salvaging reader enters a damaged segment and reports the damage.
+                Ok(Some(segment))
+                    if segment.cursor.first_event_id()? != 0 || segment.cursor.is_damaged() =>
+                {
                     return Ok(true);
                 }
                 Ok(_) => {}
@@ -348,7 +348,7 @@ impl Reader {
     }
 }
 
-fn look_again(files: &LogFiles, looks: &mut u32) -> bool {
+pub(super) fn look_again(files: &LogFiles, looks: &mut u32) -> bool {
     *looks += 1;
     if *looks > 1 {
         files.pause();

@@ -4,16 +4,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{load_identity, load_meta, open_active, ActiveDirectory, Identity};
+use crate::directory::{find_active, load_identity, load_meta, ActiveDirectory, Identity};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord, MAX_EVENT_ID};
+use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
 use crate::storage::{read_small, PosixStorage, Storage};
 
-use super::damage::{Damage, DamageKind, MAX_DAMAGES};
 use super::log_files::{How, LogFiles};
-use super::verify_segment::{look, Before, Looked};
+use super::verify_segment::{verify_segment, Known, SegmentReport};
 
-/// How often a segment that looks damaged is looked at: its writer may be at work on it.
+/// How often a segment that looks damaged is found at: its writer may be at work on it.
 const LOOKS: u32 = 5;
 
 /// What was checked, and what is wrong.
@@ -77,12 +77,8 @@ pub fn verify(directory: &Path) -> Result<VerifyReport> {
 
 fn verify_with(storage: Arc<dyn Storage>, directory: &Path) -> Result<VerifyReport> {
     let files = LogFiles::open(storage, directory, How::Salvage)?;
-    let mut verifier = Verifier {
-        files,
-        report: VerifyReport::default(),
-        last_index: None,
-        before: Before { floor: 0, ended: false, in_memory: false },
-    };
+    let (report, known) = (VerifyReport::default(), Known::default());
+    let mut verifier = Verifier { files, report, last_index: None, known };
     verifier.run()?;
     Ok(verifier.report)
 }
@@ -92,7 +88,7 @@ struct Verifier {
     report: VerifyReport,
     /// The last segment with events.
     last_index: Option<u32>,
-    before: Before,
+    known: Known,
 }
 
 impl Verifier {
@@ -101,16 +97,16 @@ impl Verifier {
         self.check_meta();
         self.check_identity();
         for index in self.files.indexes()? {
-            if let Some(looked) = self.confirmed(index) {
-                self.take(index, looked);
+            if let Some(found) = self.confirmed(index) {
+                self.take(index, found);
             }
         }
         let durable_id = self.report.durable_event_id;
-        if self.before.floor < durable_id {
+        if self.known.floor < durable_id {
             let path = self.files.wal.path_of(file_name::META);
             let what = "events that were durable are gone";
             let mut damage = Damage::of_file(DamageKind::DurableLost, &path, what);
-            damage.event_ids = (self.before.floor + 1, durable_id);
+            damage.event_ids = (self.known.floor + 1, durable_id);
             self.report.add(damage);
         }
         Ok(())
@@ -163,23 +159,20 @@ impl Verifier {
     /// Whether the active directory of a log that was not shut down is there.
     fn check_active(&mut self, record: &IdentityRecord) {
         let files = &self.files;
-        let found = files.wal.status().and_then(|here| {
-            let same_place = (record.wal_dev, record.wal_ino) == (here.dev, here.ino);
-            if record.clean || !same_place || record.boot_id != files.storage.boot_id()? {
-                return Ok(None);
-            }
-            let there = match open_active(&*files.storage, record, &here)? {
-                ActiveDirectory::Ours(_) => true,
-                ActiveDirectory::Gone | ActiveDirectory::Unattributable => false,
-                ActiveDirectory::Foreign => return Ok(None),
+        let active = find_active(&*files.storage, &*files.wal, record);
+        let found = active.and_then(|active| {
+            let there = match active {
+                Some(ActiveDirectory::Ours(_)) => true,
+                Some(ActiveDirectory::Gone | ActiveDirectory::Unattributable) => false,
+                Some(ActiveDirectory::Foreign) | None => return Ok(None),
             };
-            // Shut down while we looked?
+            // Shut down while we found?
             let same = load_identity(&*files.wal)? == Identity::Known(record.clone());
             Ok((there || same).then_some(there))
         });
         let (what, error) = match found {
             Ok(there) => {
-                self.before.in_memory = there == Some(true);
+                self.known.in_memory = there == Some(true);
                 if there != Some(false) {
                     return;
                 }
@@ -199,47 +192,48 @@ impl Verifier {
         self.report.add(Damage { error, ..damage });
     }
 
-    /// Looks at a segment until two looks agree on what is wrong with it. `None` when retention has
+    /// Verifies a segment until two looks at it agree on what is wrong. `None` when retention has
     /// removed it meanwhile.
-    fn confirmed(&self, index: u32) -> Option<Looked> {
-        let mut looked = look(&self.files, index, self.before);
+    fn confirmed(&self, index: u32) -> Option<SegmentReport> {
+        let mut found = verify_segment(&self.files, index, self.known)?;
         for _ in 1..LOOKS {
-            let Some(first) = looked.as_ref().filter(|looked| looked.damage_count > 0) else {
+            if found.damage_count == 0 {
                 break;
-            };
+            }
             self.files.pause();
-            let again = look(&self.files, index, self.before);
-            let confirmed = again.as_ref().is_some_and(|again| again.agrees_with(first));
-            looked = again;
+            let again = verify_segment(&self.files, index, self.known)?;
+            let confirmed = again.agrees_with(&found);
+            found = again;
             if confirmed {
                 break;
             }
         }
-        looked
+        Some(found)
     }
 
-    /// Adds what was seen of a segment to the report.
-    fn take(&mut self, index: u32, looked: Looked) {
-        let seen = looked.seen;
+    /// Adds what was found in a segment to the report.
+    fn take(&mut self, index: u32, found: SegmentReport) {
+        let seen = found.seen;
         let has_events = seen.events > 0;
-        let counts = has_events || looked.damage_count > 0;
+        let counts = has_events || found.damage_count > 0;
         if let Some(before) = self.last_index.filter(|_| counts) {
+            debug_assert!(before < index, "segments are verified in order");
             if index - before > 1 {
                 let path = self.files.path_of(before + 1);
                 let what = format!("missing, though segment {index} is there");
-                let mut damage = Damage::of_file(DamageKind::MissingSegment, &path, &what);
-                damage.segment_index = Some(before + 1);
+                let kind = DamageKind::MissingSegment;
+                let mut damage = Damage::of_segment(kind, before + 1, &path, &what);
                 let last = seen.first_event_id.saturating_sub(1);
-                if self.before.floor < last {
-                    damage.event_ids = (self.before.floor + 1, last);
+                if self.known.floor < last {
+                    damage.event_ids = (self.known.floor + 1, last);
                 }
                 self.report.add(damage);
             }
         }
         let report = &mut self.report;
-        report.hot_segments += u32::from(looked.hot && !looked.open);
-        report.open_segments += u32::from(looked.open);
-        report.cold_segments += u32::from(looked.cold);
+        report.hot_segments += u32::from(found.hot && !found.open);
+        report.open_segments += u32::from(found.open);
+        report.cold_segments += u32::from(found.cold);
         report.blocks += seen.blocks;
         report.events += seen.events;
         report.bytes += seen.bytes;
@@ -247,14 +241,14 @@ impl Verifier {
             report.first_event_id = seen.first_event_id;
         }
         if has_events {
-            report.last_event_id = looked.last_event_id;
+            report.last_event_id = found.last_event_id;
         }
         if counts {
             self.last_index = Some(index);
         }
-        self.before.floor = self.before.floor.max(looked.last_event_id);
-        self.before.ended |= looked.ends;
-        self.report.damage_count += looked.damage_count - looked.damages.len() as u64;
-        looked.damages.into_iter().for_each(|damage| self.report.add(damage));
+        self.known.floor = self.known.floor.max(found.last_event_id);
+        self.known.ended |= found.ends;
+        self.report.damage_count += found.damage_count - found.damages.len() as u64;
+        found.damages.into_iter().for_each(|damage| self.report.add(damage));
     }
 }

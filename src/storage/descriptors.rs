@@ -1,8 +1,7 @@
 //! The descriptors of logs open for writing, so that a forked child can close them.
 //!
 //! A child that kept them would keep the log locked after its parent's death. The fork handlers
-//! (`ffi::fork`) hold the list across `fork()`, which makes it exact: no descriptor is then between
-//! being opened and being listed.
+//! (`ffi::fork`) hold the list across `fork()`, so no descriptor is open but not yet listed then.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
@@ -11,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 static LISTED: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
-/// Counts the forks this process descends from. A descriptor of an older process image was closed
-/// in the child, and its number may by now stand for something else.
+/// Counts the forks this process descends from. A descriptor from before a fork was closed in the
+/// child, and its number may stand for another file by now.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// The list, locked.
@@ -23,7 +22,7 @@ pub fn list() -> List {
     LISTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// In a forked child: empties the list and gives what was on it, to be closed by the caller.
+/// In a forked child: empties the list and returns what was on it, for the caller to close.
 pub fn take_in_child(list: &mut List) -> BTreeSet<RawFd> {
     FORKS.fetch_add(1, Ordering::Relaxed);
     std::mem::take(&mut **list)
@@ -38,12 +37,13 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Opens a descriptor, and lists it in the same step if it is to be closed in forked children.
+    /// Opens a descriptor and, if it must be closed in forked children, lists it under one lock.
     pub fn open<E>(listed: bool, open: impl FnOnce() -> Result<OwnedFd, E>) -> Result<Self, E> {
         let mut list = list();
         let fd = open()?;
         if listed {
-            list.insert(fd.as_raw_fd());
+            let new = list.insert(fd.as_raw_fd());
+            debug_assert!(new, "its number was free");
         }
         Ok(Descriptor { fd: Some(fd), listed, forks: FORKS.load(Ordering::Relaxed) })
     }
@@ -63,7 +63,8 @@ impl Drop for Descriptor {
         }
         let mut list = list();
         if self.forks == FORKS.load(Ordering::Relaxed) {
-            list.remove(&fd.as_raw_fd());
+            let listed = list.remove(&fd.as_raw_fd());
+            debug_assert!(listed);
         } else {
             let _closed_at_the_fork = fd.into_raw_fd();
         }

@@ -1,8 +1,8 @@
 //! A mapped file, shared between threads and processes.
 //!
-//! Everything but [`Mapping::as_mut_ptr`] is safe: bytes are moved as relaxed 64-bit atomics, so a
-//! concurrent writer can give stale bytes but never undefined behaviour. What makes a read current
-//! is the acquire load that precedes it: of a published position, or of an event's id.
+//! Everything but writing through [`Mapping::as_mut_ptr`] is safe: bytes are copied as relaxed
+//! 64-bit atomics, so a concurrent store can make a read stale but never undefined. What makes a
+//! read current is an acquire load before it: of a published position or of an event's id.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -13,10 +13,11 @@ use memmap2::{MmapOptions, MmapRaw};
 
 const WORD: usize = 8;
 const PAGE: usize = 4096;
-/// Pages that [`Mapping::look_ahead`] reads in: twice what a million events a second fill in a sync.
+/// Pages that [`Mapping::look_ahead`] touches: twice what a million events a second fill while a
+/// sync lasts.
 const PAGES_AHEAD: usize = 8;
 
-/// A mapping of the first bytes of a file; unmapped when the last one of that memory is dropped.
+/// A mapping of the first bytes of a file, unmapped when the last share of it is dropped.
 #[derive(Debug)]
 pub struct Mapping {
     map: Arc<MmapRaw>,
@@ -29,6 +30,7 @@ impl Mapping {
     /// the system allows it, and is not inherited by forked children.
     pub(super) fn new(file: BorrowedFd<'_>, size: u64, writable: bool) -> io::Result<Self> {
         let len = usize::try_from(size).map_err(io::Error::other)?;
+        debug_assert!(!writable || len >= WORD);
         let mut options = MmapOptions::new();
         options.len(len);
         if !writable {
@@ -43,15 +45,16 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Memory that is no file's, zeroed: what a simulated file in memory consists of.
+    /// Zeroed memory without a file: the content of a simulated file in memory.
     pub(super) fn anonymous(size: u64) -> io::Result<Self> {
         let len = usize::try_from(size).map_err(io::Error::other)?;
         let map = MmapOptions::new().len(len).map_anon()?;
         Ok(Mapping { map: Arc::new(map.into()), writable: true, locked: true })
     }
 
-    /// The same memory once more.
+    /// Another mapping of the same memory.
     pub(super) fn share(&self, writable: bool) -> Self {
+        debug_assert!(self.writable || !writable);
         Mapping { map: Arc::clone(&self.map), writable, locked: self.locked }
     }
 
@@ -65,19 +68,19 @@ impl Mapping {
         self.locked
     }
 
-    /// Start of the mapping, for the one writer of it. Valid as long as the mapping lives.
+    /// Start of the mapping, for its only writer. Valid as long as the mapping lives.
     pub fn as_mut_ptr(&self) -> *mut u8 {
         assert!(self.writable, "a mapping for reading has no writer");
         self.map.as_mut_ptr()
     }
 
-    /// The 64-bit word at `offset`, with acquire ordering: the bytes stored before it was stored
-    /// with release ordering are visible to what follows.
+    /// The 64-bit word at `offset`, loaded with acquire ordering. If it was stored with release
+    /// ordering, everything stored before it is visible after this.
     pub fn load_word(&self, offset: usize) -> u64 {
         u64::from_le(self.word(offset).load(Ordering::Acquire))
     }
 
-    /// Copies `buffer.len()` bytes from `offset` on; both multiples of 8.
+    /// Copies bytes from `offset` on to `buffer`. Offset and length are multiples of 8.
     pub fn load(&self, offset: usize, buffer: &mut [u8]) {
         let words = self.words(offset, buffer.len());
         for (word, bytes) in words.iter().zip(buffer.chunks_exact_mut(WORD)) {
@@ -85,7 +88,8 @@ impl Mapping {
         }
     }
 
-    /// Copies `bytes` to `offset`; both multiples of 8. For the thread that owns that range.
+    /// Copies `bytes` to `offset`. Offset and length are multiples of 8. For the thread that owns
+    /// that range.
     pub fn store(&self, offset: usize, bytes: &[u8]) {
         assert!(self.writable, "a mapping for reading is never written");
         let words = self.words(offset, bytes.len());
@@ -96,14 +100,15 @@ impl Mapping {
         }
     }
 
-    /// Reads in the pages the writer comes to next, when it is at `offset`: of a virtual machine's
-    /// memory the host may have taken what was not used for a while, and whoever is there first then
-    /// waits 150 µs (docs/performance.md). From the page after the next on, since the lines before
-    /// are those the writer has fetched to write. The word in the middle of a page is an event's
-    /// id or begins a header: both are stored as atomics, so reading them early is no race.
+    /// Touches the pages that the writer needs next, when it is at `offset`. The host of a virtual
+    /// machine may have taken memory that was not used for a while, and the first access to it then
+    /// takes 150 µs (docs/performance.md). Begins after the next page, whose lines the writer has
+    /// fetched already. The word in the middle of a page is an event's id or begins a header. Both
+    /// are stored as atomics, so loading them early is no data race.
     pub fn look_ahead(&self, offset: usize) {
         let page = offset / PAGE + 2;
         for at in (page..page + PAGES_AHEAD).map(|page| page * PAGE + PAGE / 2) {
+            debug_assert!(at % 64 == 0, "neither events nor headers begin elsewhere");
             if at + WORD <= self.size() {
                 std::hint::black_box(self.load_word(at));
             }
@@ -118,18 +123,21 @@ impl Mapping {
         assert!(offset % WORD == 0 && len % WORD == 0, "offset {offset}, length {len}");
         let end = offset.checked_add(len);
         assert!(end.is_some_and(|end| end <= self.size()), "{offset}+{len} past the mapping");
-        // All access through these words is atomic; stores happen only where `writable` was asserted.
-        // The one non-atomic access to the same memory is the hot writer's, to bytes past the
-        // published position, which readers use only after an acquire load has published them.
-        // SAFETY: the range was just checked to lie in the mapping, which lives as long as the
-        // borrow of self and is page aligned: the words are mapped and aligned.
+        // SAFETY: the range was just checked to lie in the mapping, and the mapping is not unmapped
+        // while `self` is borrowed. It begins at a page and `offset` is a multiple of 8, so the
+        // words are aligned. Any bytes are a valid word. A shared reference to atomics allows
+        // others to store meanwhile, and so does the kernel when another process maps the file.
+        // `store` and `touch` write, in writable mappings only. The hot writer's plain stores to
+        // bytes 8 to 63 of an event are no data race: whoever loads those bytes has seen the
+        // event's id or the published position with an acquire load, after which they do not
+        // change.
         unsafe {
             let start = self.map.as_ptr().add(offset).cast::<AtomicU64>();
             std::slice::from_raw_parts(start, len / WORD)
         }
     }
 
-    /// Writes to every page, so that not even the first store to one can fault.
+    /// Writes to every page, so that the first store of the writer to a page does not fault.
     fn touch(&self) {
         for offset in (0..self.size() - WORD).step_by(PAGE) {
             self.word(offset).fetch_or(0, Ordering::Relaxed);

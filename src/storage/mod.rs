@@ -1,5 +1,5 @@
-//! Files, directories and mappings behind a small trait, so that tests can put a faulty disk
-//! under the whole recorder. `posix` is the real one; `simulated` forgets what was not synced.
+//! Files, directories and mappings behind small traits, so that tests can put a faulty disk under
+//! the whole recorder. `posix` is the real file system; `simulated` forgets what was not synced.
 
 pub mod descriptors;
 mod mapping;
@@ -29,9 +29,9 @@ pub enum Open {
 /// What to do with a symbolic link at the end of a directory's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// Go where it points.
+    /// Follow it.
     Follow,
-    /// An error: in a shared directory anybody may have put it there.
+    /// An error: in a shared directory anybody may have made it.
     Refuse,
 }
 
@@ -46,11 +46,11 @@ pub struct DirectoryStatus {
     pub uid: u32,
     /// Permission bits.
     pub mode: u32,
-    /// Links: 0 when the directory was removed.
+    /// Hard links: 0 when the directory was removed.
     pub links: u64,
     /// Filesystem magic number, as in `statfs(2)`.
     pub filesystem: u64,
-    /// Bytes free on it for this user.
+    /// Bytes of the filesystem that this user may still use.
     pub available: u64,
 }
 
@@ -58,7 +58,7 @@ pub struct DirectoryStatus {
 pub trait Storage: Debug + Send + Sync {
     /// Opens a directory. `None` when there is no such name.
     fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>>;
-    /// Makes a directory and the ones above it that are missing, mode 0750 narrowed by umask.
+    /// Makes a directory and its missing parents, with mode 0750 narrowed by umask.
     fn create_directories(&self, path: &Path) -> Result<()>;
     /// Makes one new directory with this mode: an error if the name is taken.
     fn create_directory(&self, path: &Path, mode: u32) -> Result<()>;
@@ -74,19 +74,19 @@ pub trait Storage: Debug + Send + Sync {
 
 /// An open directory. Names are single components; links are never followed.
 pub trait Directory: Debug + Send + Sync {
-    /// Where it was opened.
+    /// The path it was opened by.
     fn path(&self) -> &Path;
-    /// Names of what is in it, in no order. Names that are not UTF-8 are foreign and left out.
+    /// The names in it, in no order, without those that are not UTF-8: they are not ours.
     fn list(&self) -> Result<Vec<String>>;
     /// Opens a file. `None` when there is no such name.
     fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>>;
-    /// Renames a file over whatever has the new name.
+    /// Renames a file, replacing a file that has the new name.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
     /// Removes a file; `false` when there was none.
     fn remove(&self, name: &str) -> Result<bool>;
-    /// Makes names durable.
+    /// Makes the names in it durable.
     fn sync(&self) -> Result<()>;
-    /// What it is.
+    /// Its owner, mode and filesystem.
     fn status(&self) -> Result<DirectoryStatus>;
     /// Takes the directory's lock file `name` (mode 0600) and writes the process id into it.
     /// `Err(Cause::Locked)` names the owner.
@@ -100,7 +100,7 @@ pub trait Directory: Debug + Send + Sync {
 
 /// An open file.
 pub trait File: Debug + Send + Sync {
-    /// Bytes it has.
+    /// Its size in bytes.
     fn size(&self) -> Result<u64>;
     /// Device and inode.
     fn inode(&self) -> Result<(u64, u64)>;
@@ -108,12 +108,12 @@ pub trait File: Debug + Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()>;
-    /// The same, and the disk begins with what was written to the folio around it (64 KiB), which
-    /// nobody waits for. A hint: what is on the disk is for [`File::sync`] to say.
-    fn write_at_and_begin(&self, bytes: &[u8], offset: u64) -> Result<()> {
+    /// The same, and starts the write-back of the folio (64 KiB) around it without waiting. This is
+    /// only a hint: nothing is durable before [`File::sync`].
+    fn write_at_and_start_writeback(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.write_at(bytes, offset)
     }
-    /// Allocates space for `size` bytes and makes the file that long.
+    /// Allocates space for `size` bytes and makes the file at least that long.
     fn allocate(&self, size: u64) -> Result<()>;
     /// `fdatasync`.
     fn sync(&self) -> Result<()>;
@@ -123,30 +123,31 @@ pub trait File: Debug + Send + Sync {
     fn try_lock_shared(&self) -> Result<bool>;
     /// Gives the lock back.
     fn unlock(&self) -> Result<()>;
-    /// Maps the first `size` bytes for reading, or for reading and writing with every page
-    /// present.
+    /// Maps the first `size` bytes, for reading or, with every page present, also for writing.
     fn map(&self, size: u64, writable: bool) -> Result<Mapping>;
 }
 
-/// Reads a whole small file; `None` when there is no such name. More than `limit` bytes are cut.
+/// Reads the first `limit` bytes of a small file. `None` when there is no such name.
 pub fn read_small(directory: &dyn Directory, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
     let Some(file) = directory.open(name, Open::Read)? else {
         return Ok(None);
     };
     let mut bytes = vec![0; limit];
     let read = file.read_at(&mut bytes, 0)?;
+    debug_assert!(read <= limit);
     bytes.truncate(read);
     Ok(Some(bytes))
 }
 
-/// Replaces a small file so that after a power cut either the old or the new one is there, and the
-/// new one once this has returned.
+/// Replaces a small file. After a power cut either the old or the new one is there; once this has
+/// returned, the new one.
 pub fn replace_small(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
     put_in_place(directory, name, bytes)?;
     directory.sync()
 }
 
-/// The same, but for the sync of the directory, which decides when the new one is there for good.
+/// The same without syncing the directory: until that is done, a power cut may bring the old file
+/// back.
 pub fn put_in_place(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
     let temporary = format!("{name}.tmp");
     directory.remove(&temporary)?;
@@ -168,9 +169,9 @@ pub fn create(directory: &dyn Directory, name: &str) -> Result<Arc<dyn File>> {
     })
 }
 
-/// Bytes of a folio, the piece in which the kernel keeps a file in memory and writes it to the disk,
-/// of a file that was written in such pieces. With single pages the persister writes a fifth
-/// slower; larger ones are not faster, and a kernel before 6.6 may write a whole one for one event.
+/// Bytes of a folio: when a file was written in such pieces, the kernel caches and writes it in
+/// them. With single pages the persister writes a fifth slower. Larger folios are not faster, and a
+/// kernel before 6.6 may write a whole one for one event.
 pub(crate) const FOLIO: u64 = 64 * 1024;
 
 /// Fills a part of a file with zeros, folio by folio.
@@ -179,6 +180,7 @@ pub fn write_zeros(file: &dyn File, from: u64, to: u64) -> Result<()> {
     let mut offset = from;
     while offset < to {
         let len = (to - offset).min(FOLIO - offset % FOLIO);
+        debug_assert!(len > 0 && (offset % FOLIO + len) <= FOLIO, "no write spans two folios");
         file.write_at(&ZEROS[..len as usize], offset)?;
         offset += len;
     }

@@ -37,6 +37,11 @@ fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
     Error::io(format_args!("{operation} {}", path.display()), &errno.into())
 }
 
+/// Whether a name leads to an entry of the directory itself, and nowhere else.
+fn is_component(name: &str) -> bool {
+    !name.is_empty() && !name.contains('/') && name != "." && name != ".."
+}
+
 /// Repeats a call that a signal interrupted.
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
     loop {
@@ -47,7 +52,7 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Resu
     }
 }
 
-/// Reads until the buffer is full or the file ends: one call may give less than was asked for.
+/// Reads until the buffer is full or the file ends: one call may read less than was asked for.
 fn read_full(
     buffer: &mut [u8],
     offset: u64,
@@ -64,7 +69,7 @@ fn read_full(
     Ok(read)
 }
 
-/// Writes everything: one call may take less than it was given.
+/// Writes everything: one call may write less than it was given.
 fn write_all(
     bytes: &[u8],
     offset: u64,
@@ -160,7 +165,8 @@ struct PosixDirectory {
 
 impl PosixDirectory {
     fn open_with(&self, name: &str, flags: OFlags, mode: u32) -> rustix::io::Result<PosixFile> {
-        // Without NONBLOCK a pipe planted under one of our names would hang the open.
+        debug_assert!(is_component(name));
+        // Without NONBLOCK a pipe planted under one of our names would block the open.
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let fd = Descriptor::open(self.close_in_children, || {
             retry(|| openat(&self.fd, name, flags, Mode::from_raw_mode(mode)))
@@ -199,6 +205,7 @@ impl Directory for PosixDirectory {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
+        debug_assert!(is_component(from) && is_component(to));
         renameat(&self.fd, from, &self.fd, to).map_err(|errno| {
             let what = format!("rename {} to {to}", self.path_of(from).display());
             Error::io(what, &errno.into())
@@ -206,6 +213,7 @@ impl Directory for PosixDirectory {
     }
 
     fn remove(&self, name: &str) -> Result<bool> {
+        debug_assert!(is_component(name));
         match unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
@@ -227,7 +235,7 @@ impl Directory for PosixDirectory {
             mode: stat.st_mode & 0o7777,
             links: stat.st_nlink as u64,
             filesystem: statfs.f_type as u64,
-            // One without a size, ramfs, counts no blocks.
+            // A filesystem without a size, such as ramfs, counts no blocks.
             available: match statfs.f_blocks {
                 0 => u64::MAX,
                 _ => statfs.f_bavail * statfs.f_bsize as u64,
@@ -248,8 +256,9 @@ impl Directory for PosixDirectory {
             let message = format!("{}: open for writing in {owner}", path.display());
             return Err(Error::new(Cause::Locked, message));
         }
-        // Ten digits and a newline: a shorter pid overwrites a longer one.
+        // Padded, so that a shorter process id overwrites all of a longer one.
         let owner = format!("{:<10}\n", std::process::id());
+        debug_assert_eq!(owner.len(), 11);
         file.write_at(owner.as_bytes(), 0)?;
         Ok(Arc::new(file))
     }
@@ -266,7 +275,7 @@ impl PosixFile {
         failed(operation, &self.path, errno)
     }
 
-    /// Anything else under one of our names (a pipe, a device, a directory) is not ours to use.
+    /// Refuses anything else that has one of our names: a pipe, a device, a directory.
     fn check_regular(&self) -> Result<()> {
         let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
         let errno = match FileType::from_raw_mode(stat.st_mode) {
@@ -278,7 +287,7 @@ impl PosixFile {
         Err(Error::with_errno(Cause::Io, message, errno.raw_os_error()))
     }
 
-    /// The process that a lock file names on its first line.
+    /// The process id on the first line of a lock file.
     fn lock_owner(&self) -> Result<Option<u32>> {
         let mut bytes = [0; 32];
         let read = self.read_at(&mut bytes, 0)?;
@@ -316,15 +325,15 @@ impl File for PosixFile {
             .map_err(|errno| self.fail("write", errno))
     }
 
-    fn write_at_and_begin(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        // What this flag is named for concerns pages that the write brings into memory. Those of a
-        // segment are there, since all of it was written, and stay.
-        let begin = ReadWriteFlags::from_bits_retain(libc::RWF_DONTCACHE as u32);
+    fn write_at_and_start_writeback(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        // The flag starts write-back, and drops pages that the write itself has brought into the
+        // cache. A segment's pages are there already, since all of it was written, and stay.
+        let writeback = ReadWriteFlags::from_bits_retain(libc::RWF_DONTCACHE as u32);
         let written = write_all(bytes, offset, |bytes, at| {
-            pwritev2(&self.fd, &[IoSlice::new(bytes)], at, begin)
+            pwritev2(&self.fd, &[IoSlice::new(bytes)], at, writeback)
         });
         match written {
-            // Before Linux 6.14, a filesystem that has it not, a sandbox without this call.
+            // Linux before 6.14, a filesystem without it, or a sandbox that forbids the call.
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => self.write_at(bytes, offset),
             written => written.map_err(|errno| self.fail("write", errno)),
         }
@@ -332,14 +341,14 @@ impl File for PosixFile {
 
     fn allocate(&self, size: u64) -> Result<()> {
         match retry(|| fallocate(&self.fd, FallocateFlags::empty(), 0, size)) {
-            // ramfs, vfat, ext3: what is written is allocated there too.
+            // ramfs, vfat, ext3: writing allocates there too.
             Err(Errno::OPNOTSUPP) => write_zeros(self, self.size()?, size),
             allocated => allocated.map_err(|errno| self.fail("allocate", errno)),
         }
     }
 
     fn sync(&self) -> Result<()> {
-        // Not repeated on any error: the kernel reports a failed write-back once and then forgets.
+        // Never repeated: the kernel reports a failed write-back once and then forgets it.
         fdatasync(&self.fd).map_err(|errno| self.fail("fdatasync", errno))
     }
 
@@ -367,7 +376,7 @@ mod tests {
 
     /// Every way in which a call can fall short: by any count, interrupted, at the end.
     #[test]
-    fn short_and_interrupted_calls_are_gone_on_with() {
+    fn short_and_interrupted_calls_are_continued() {
         let content: Vec<u8> = (0..200).collect();
         for most in 1..=201 {
             let mut calls = 0;

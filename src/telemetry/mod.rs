@@ -1,4 +1,4 @@
-//! Counters of one log. Workers add to them; the append path only touches them at a rotation.
+//! Counters of one log. Workers add to them; the append path touches them only at a rotation.
 
 mod prometheus;
 
@@ -32,12 +32,12 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Adds one that took `elapsed`.
+    /// Counts one that took `elapsed`.
     pub fn add(&self, elapsed: Duration) {
         self.add_ns(elapsed.as_nanos() as u64);
     }
 
-    /// Adds one that took `ns`.
+    /// Counts one that took `ns`.
     pub fn add_ns(&self, ns: u64) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.total_ns.fetch_add(ns, Ordering::Relaxed);
@@ -68,7 +68,7 @@ impl Timing {
 pub struct Metrics {
     /// `fs_wal_open`, recovery included.
     pub open: Timing,
-    /// A segment made ready: allocated, written, mapped, prefaulted, synced.
+    /// A segment prepared: allocated, written, mapped, prefaulted, synced.
     pub prepare: Timing,
     /// A rotation on the append thread.
     pub rotation: Timing,
@@ -201,7 +201,7 @@ pub struct MetricsSnapshot {
 }
 
 impl Metrics {
-    /// The counters kept here; what only the log knows (ids, rings, segments) is left at 0.
+    /// The counters kept here. What only the log knows (ids, rings, segments) is left 0.
     pub fn snapshot(&self) -> MetricsSnapshot {
         MetricsSnapshot {
             struct_size: size_of::<MetricsSnapshot>() as u32,

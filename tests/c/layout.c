@@ -1,4 +1,4 @@
-/* The layout as C sees it, and that header and library are of one version. */
+/* The layout as C sees it. Header and library are of the same version. */
 
 #include "../support/check.h"
 #include "../support/layout.h"
@@ -6,8 +6,8 @@
 int main(void)
 {
     char version[32];
-    snprintf(version, sizeof version, "%d.%d.%d", (int)FS_WAL_VERSION_MAJOR, (int)FS_WAL_VERSION_MINOR,
-             (int)FS_WAL_VERSION_PATCH);
+    snprintf(version, sizeof version, "%d.%d.%d", (int)FS_WAL_VERSION_MAJOR,
+             (int)FS_WAL_VERSION_MINOR, (int)FS_WAL_VERSION_PATCH);
     CHECK(strcmp(fs_wal_version(), version) == 0);
     return 0;
 }

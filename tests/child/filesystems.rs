@@ -17,7 +17,7 @@ fn live(arguments: &Arguments) -> (String, String, String) {
     append(&mut writer, 10_001..=10_010);
     manager.shutdown(writer).unwrap();
     assert_holds(log, 10_010);
-    (text(&report.wal_filesystem_name), text(&report.active_filesystem_name), text(&report.notes))
+    (text(report.wal_filesystem_name), text(report.active_filesystem_name), text(&report.notes))
 }
 
 pub fn overlay(arguments: &Arguments) {

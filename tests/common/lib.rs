@@ -19,7 +19,6 @@ pub mod tampered;
 pub mod victim;
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -185,11 +184,9 @@ pub fn decision(manager: &Manager) -> String {
     text(&manager.log().recovery_report().decision)
 }
 
-/// A NUL-terminated text of a report.
-pub fn text(chars: &[std::ffi::c_char]) -> String {
-    let bytes: Vec<u8> = chars.iter().map(|&c| c as u8).collect();
-    let text = CStr::from_bytes_until_nul(&bytes).expect("closed by a NUL");
-    text.to_string_lossy().into_owned()
+/// A text of a report.
+pub fn text(text: &str) -> String {
+    text.to_owned()
 }
 
 /// The error of a call that must fail with this cause.

@@ -1,5 +1,6 @@
 //! Replay, salvage and verification of logs, whole and damaged.
 
+mod cpp_segments;
 mod replay;
 mod replay_damage;
 mod replay_faults;

@@ -167,7 +167,7 @@ fn row_new_log() {
     let (manager, writer) = open(&place.log(), place.small());
     assert_eq!(decision(&manager), "new-log");
     let report = manager.log().recovery_report();
-    assert_eq!((report.clean, report.generation, report.last_event_id), (1, 1, 0));
+    assert_eq!((report.clean, report.generation, report.last_event_id), (true, 1, 0));
     assert_eq!(manager.log().appended(), Default::default());
     manager.shutdown(writer).unwrap();
     assert_eq!(names(&place.log()), ["wal_identity", "wal_lock", "wal_meta.dat"]);
@@ -183,7 +183,7 @@ fn row_clean_goes_on_in_the_last_segment() {
         let (manager, mut writer) = open(&log, place.small());
         assert_eq!(decision(&manager), if round == 1 { "new-log" } else { "clean" });
         let report = manager.log().recovery_report();
-        assert_eq!((report.clean, report.generation), (1, round));
+        assert_eq!((report.clean, report.generation), (true, round));
         assert_eq!(report.last_event_id, (round - 1) * 100);
         append(&mut writer, (round - 1) * 100 + 1..=round * 100);
         assert_eq!(manager.log().appended().last_segment_index, 0);
@@ -246,7 +246,7 @@ fn row_process_crash_carries_the_events_over() {
         let (manager, mut writer) = open(&place.log(), place.small());
         assert_eq!(decision(&manager), "process-crash", "{synced} of {last}");
         let report = manager.log().recovery_report();
-        assert_eq!((report.clean, report.generation, report.last_event_id), (0, 2, last));
+        assert_eq!((report.clean, report.generation, report.last_event_id), (false, 2, last));
         assert!(report.durable_event_id <= last && report.events_kept_aside == 0);
         if last < SEGMENT {
             assert_eq!(report.events_carried_over, last - synced);

@@ -1,4 +1,4 @@
-//! Random histories.
+//! Random histories: what happens to a log, as data.
 
 use flashstrike_wal::config::{Backpressure, Config, Keep, SyncMode};
 use flashstrike_wal::recorder::Role;
@@ -27,14 +27,14 @@ pub enum Op {
     CrashAt { nth: u64, crash: Crash },
     /// A later call will fail.
     Fault(Fault),
-    /// The disk, memory, or neither, has no more room than what is in use and this.
+    /// Disk or memory have only this much room besides what is in use; `None` = no limit.
     Limit { disk: Option<u64>, memory: Option<u64> },
 }
 
-/// A log's options and what happens to it.
+/// The options of a log, and what happens to it.
 #[derive(Debug, Clone)]
 pub struct History {
-    /// What it was made from; decides what else is left to chance.
+    /// What it was made from. Decides everything else that is left to chance.
     pub seed: u64,
     /// Options of the log.
     pub config: Config,
@@ -87,7 +87,7 @@ fn op(random: &mut Random, accidents: Accidents) -> Op {
         0..=5 => Op::Append { count: count(random), batch: random.coin() },
         6 => Op::AbandonClaim,
         7..=12 => Op::Step {
-            role: Role::ALL[random.below(5) as usize],
+            role: Role::ALL[random.below(Role::ALL.len() as u64) as usize],
             times: 1 + random.below(4) as u32,
         },
         13 => Op::Drain,
@@ -104,7 +104,7 @@ fn op(random: &mut Random, accidents: Accidents) -> Op {
     }
 }
 
-/// From one event to more than a segment.
+/// How many events to append: from one to more than a segment.
 fn count(random: &mut Random) -> u32 {
     let most = [3, 40, 300, 5000][random.below(4) as usize];
     1 + random.below(most) as u32
@@ -119,7 +119,7 @@ fn crash(random: &mut Random) -> Crash {
 }
 
 fn fault(random: &mut Random) -> Fault {
-    // Half of them where most is at stake.
+    // Half of them in the calls that durability depends on.
     let call = if random.coin() {
         [Call::Write, Call::Sync, Call::SyncNames, Call::Rename][random.below(4) as usize]
     } else {

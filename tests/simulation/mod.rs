@@ -1,8 +1,11 @@
-//! Random histories of a log on a simulated machine, checked against a model of what may and what
-//! must be there. A history is data: it can be run again, and made shorter while it still fails.
+//! Random histories of a log on a simulated machine, compared with a model of what may and what
+//! must be in the log. A history is data: it can be run again, and shortened while it still fails.
+//!
+//! The workers' tasks are the ones that threads run, stepped by the history. `tasks` proves that.
 
 pub mod history;
 pub mod model;
+mod tasks;
 pub mod world;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -12,7 +15,7 @@ use world::World;
 
 use common::planted::Bug;
 
-/// What a history came to: what was seen, or what was wrong.
+/// The result of a history: what was seen, or what was wrong.
 pub type Outcome = Result<world::Seen, String>;
 
 /// Runs a history, with a bug planted or not.
@@ -28,7 +31,7 @@ pub fn run(history: &History, bug: Option<Bug>) -> Outcome {
     }
 }
 
-/// Takes operations out of a history that fails, as long as what is left fails too.
+/// Removes operations from a history that fails, as long as the rest fails too.
 pub fn shrink(failing: &History, bug: Option<Bug>) -> History {
     let mut smallest = failing.clone();
     let mut size = smallest.ops.len().div_ceil(2);

@@ -6,8 +6,8 @@ use flashstrike_wal::format::RequestEvent;
 /// Events of a segment of the smallest size.
 const SEGMENT: usize = 16 * 256;
 
-/// An event that was appended: its id, and the life of the log it was appended in. When ids are
-/// used again after a cut, another life tells the new event from the old one.
+/// An appended event: its id, and in which life of the log it was appended. Ids may be used again
+/// after a power cut; the life tells the new event from the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     /// The event's id.
@@ -30,11 +30,11 @@ pub struct Model {
     life: u64,
     /// Everything up to this id survives a power cut.
     durable: u64,
-    /// The power was cut since the log was last opened.
+    /// Whether the power was cut since the log was last opened.
     cut: bool,
-    /// Events that retention never removes, from the newest on.
+    /// How many of the newest events retention must keep.
     kept: Option<usize>,
-    /// How many of the oldest it may have removed.
+    /// How many of the oldest events it may have removed.
     removable: usize,
 }
 
@@ -76,7 +76,7 @@ impl Model {
         self.appended.last().map_or(0, |event| event.id)
     }
 
-    /// The log says that everything up to this id is durable. It may not take that back.
+    /// The log promises that everything up to this id is durable, and may not take that back.
     pub fn promise(&mut self, durable: u64) -> Result<(), String> {
         if durable < self.durable || durable > self.last() {
             let (promised, last) = (self.durable, self.last());
@@ -91,7 +91,7 @@ impl Model {
         self.cut = true;
     }
 
-    /// The log is open again, and says that it ends here, all of it durable.
+    /// The log was opened again and ends with this event, which is durable.
     pub fn reopen(&mut self, last: u64) -> Result<(), String> {
         let least = if self.cut { self.durable } else { self.last() };
         if !(least..=self.last()).contains(&last) {
@@ -111,7 +111,7 @@ impl Model {
         Ok(())
     }
 
-    /// What a reader gave is the log, but for what retention may have removed.
+    /// Checks that what was read is the log, without what retention may have removed.
     pub fn check(&self, read: &[RequestEvent]) -> Result<(), String> {
         let removed = self.appended.len().checked_sub(read.len());
         let Some(removed) = removed.filter(|removed| *removed <= self.removable) else {

@@ -1,10 +1,10 @@
-//! A log, the machine it runs on, and the model it is compared with, going through a history.
+//! Runs a history: a log, the machine it runs on, and the model it is compared with.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flashstrike_wal::config::Config;
+use flashstrike_wal::config::{Config, SyncMode};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::RequestEvent;
 use flashstrike_wal::recorder::{Crew, Manager, Role, Step, Writer};
@@ -16,12 +16,12 @@ use super::history::{History, Op};
 use super::model::Model;
 use common::planted::{Bug, Planted};
 
-/// Steps after which a worker that is still busy never stops.
+/// Rounds of steps after which workers that are still busy are taken never to stop.
 const MANY_STEPS: u32 = 100_000;
-/// How often an append that finds no prepared segment lets the workers go on.
+/// How often an append that finds no prepared segment lets the workers step and tries again.
 const PATIENCE: u32 = 8;
 
-/// What was seen on the way.
+/// What was seen in a history.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seen {
     pub appended: u64,
@@ -56,9 +56,9 @@ pub struct World {
     bug: Option<Bug>,
     model: Model,
     running: Option<Running>,
-    /// A crash that will come, or has come at a call nobody has looked at yet.
+    /// A crash that is planned, or that has happened unnoticed in a call.
     coming: Option<Crash>,
-    /// A call may have failed for no reason of the log's, or room may be short.
+    /// Whether calls were made to fail or room was limited.
     trouble: bool,
     seen: Seen,
 }
@@ -79,11 +79,11 @@ impl World {
         }
     }
 
-    /// Goes through the history, and in the end through a power cut and a clean shutdown.
+    /// Runs the history, and at the end a power cut and a clean shutdown.
     pub fn run(mut self, ops: &[Op]) -> super::Outcome {
         self.open()?;
         for (n, op) in ops.iter().enumerate() {
-            self.happen(op).map_err(|what| format!("at {n}, {op:?}: {what}"))?;
+            self.apply(op).map_err(|what| format!("at {n}, {op:?}: {what}"))?;
         }
         self.end().map_err(|what| format!("in the end: {what}"))?;
         Ok(self.seen)
@@ -98,7 +98,7 @@ impl World {
         self.read()
     }
 
-    fn happen(&mut self, op: &Op) -> Done {
+    fn apply(&mut self, op: &Op) -> Done {
         match op {
             Op::Append { count, batch: false } => self.append(*count)?,
             Op::Append { count, batch: true } => self.append_batch(*count)?,
@@ -127,11 +127,11 @@ impl World {
                 self.trouble = true;
             }
         }
-        self.look_after()
+        self.check_log()
     }
 
-    /// After each operation: is the process still there, and what does the log say of itself?
-    fn look_after(&mut self) -> Done {
+    /// After each operation: is the process alive, and does the log say what it must?
+    fn check_log(&mut self) -> Done {
         if !self.running().process.is_alive() {
             return self.died();
         }
@@ -139,6 +139,9 @@ impl World {
         if log.appended().last_event_id != self.model.last() {
             let (says, last) = (log.appended().last_event_id, self.model.last());
             return Err(format!("meta says {says}, appended was {last}"));
+        }
+        if let Some(error) = log.poison().cause().filter(|error| is_defect(error)) {
+            return Err(error.to_string());
         }
         let durable = log.durable().last_event_id;
         if let Some(frozen) = self.running().poisoned_at {
@@ -152,7 +155,7 @@ impl World {
         self.model.promise(durable)
     }
 
-    /// Appends one by one. Returns when there is no segment ready for a while.
+    /// Appends one by one. Gives up when no segment is prepared for a while.
     fn append(&mut self, count: u32) -> Done {
         let mut patience = PATIENCE;
         for _ in 0..count {
@@ -194,7 +197,7 @@ impl World {
         Ok(())
     }
 
-    /// What an append that was turned away must be, and whether it is tried again.
+    /// Checks the error of an append. Returns whether to try again.
     fn goes_on_after(&mut self, error: &Error, patience: &mut u32) -> Result<bool, String> {
         match error.cause() {
             None if *patience > 0 && matches!(error, Error::WouldBlock) => {
@@ -218,17 +221,36 @@ impl World {
         }
     }
 
+    /// Steps the workers that a lane would step, until none has anything to do: those that sleep
+    /// must be woken by the others, or events are left over.
     fn drain(&mut self) -> Done {
         for _ in 0..MANY_STEPS {
             let mut busy = false;
             for role in Role::ALL {
-                busy |= self.step(role)? == Some(Step::Busy);
+                if !self.running().crew.is_asleep(role) {
+                    busy |= self.step(role)? == Some(Step::Busy);
+                }
             }
-            if !busy {
-                return Ok(());
+            // The watcher comes last, and may have woken the persister.
+            if !busy && (self.is_all_durable() || self.running().crew.is_asleep(Role::Persister)) {
+                return self.check_drained();
             }
         }
         Err("the workers never rest".into())
+    }
+
+    fn is_all_durable(&mut self) -> bool {
+        let log = self.running().manager.log();
+        log.appended() == log.durable()
+    }
+
+    fn check_drained(&mut self) -> Done {
+        let failed = self.running().manager.log().poison().cause().is_some();
+        let waits = self.config.sync_mode == SyncMode::Rotation;
+        if failed || waits || self.is_all_durable() {
+            return Ok(());
+        }
+        Err("the workers rest, and not all is durable".into())
     }
 
     fn sync(&mut self) -> Done {
@@ -296,7 +318,7 @@ impl World {
         self.died()
     }
 
-    /// The process is gone; another one opens the log.
+    /// The process has ended; another one opens the log.
     fn died(&mut self) -> Done {
         self.running = None;
         self.note_death()?;
@@ -304,7 +326,7 @@ impl World {
     }
 
     fn note_death(&mut self) -> Done {
-        let crash = self.coming.take().ok_or("the process died of nothing")?;
+        let crash = self.coming.take().ok_or("the process died without a reason")?;
         self.seen.crashes += 1;
         if crash != Crash::Kill {
             self.seen.power_cuts += 1;
@@ -313,7 +335,7 @@ impl World {
         Ok(())
     }
 
-    /// Opens the log, again and again if opening is interrupted, and compares all of it.
+    /// Opens the log, again if a crash interrupts that, and compares all of it with the model.
     fn open(&mut self) -> Done {
         loop {
             let process = self.machine.process();
@@ -346,15 +368,15 @@ impl World {
         }
     }
 
-    /// An error must have a cause: the process has died, or a call was made to fail. Even then the
-    /// log may not be called damaged, nor be the library's mistake.
+    /// An error must have a reason: the process has died, or a call was made to fail. Even then the
+    /// log may not call itself damaged, nor report a defect of the library.
     fn excuse(&mut self, what: &str, error: &Error) -> Done {
         let alive = self.running.as_ref().is_none_or(|running| running.process.is_alive());
         let honest = match error.cause() {
             Some(Cause::Io | Cause::NoSpace | Cause::Permission | Cause::Poisoned) => self.trouble,
             _ => false,
         };
-        if honest || !alive {
+        if (honest || !alive) && !is_defect(error) {
             return Ok(());
         }
         Err(format!("{what}: {error}"))
@@ -363,4 +385,9 @@ impl World {
     fn running(&mut self) -> &mut Running {
         self.running.as_mut().expect("a log is open between operations")
     }
+}
+
+/// Whether an error tells of a mistake in the library, as a panic in a worker is.
+fn is_defect(error: &Error) -> bool {
+    error.to_string().contains("defect: ")
 }

@@ -74,13 +74,16 @@ static_assert(FS_WAL_MIN_BLOCKS == 16 && FS_WAL_MAX_BLOCKS == 261120, "block lim
 static_assert(FS_WAL_OK == 0 && FS_WAL_ERR_INVALID_ARGUMENT == 1 && FS_WAL_ERR_NOT_FOUND == 2 &&
               FS_WAL_ERR_LOCKED == 3 && FS_WAL_ERR_PERMISSION == 4 && FS_WAL_ERR_NO_SPACE == 5 &&
               FS_WAL_ERR_IO == 6 && FS_WAL_ERR_CORRUPT == 7 && FS_WAL_ERR_OUT_OF_ORDER == 8 &&
-              FS_WAL_ERR_WOULD_BLOCK == 9 && FS_WAL_ERR_TIMEOUT == 10 && FS_WAL_ERR_POISONED == 11 &&
-              FS_WAL_ERR_GAP == 12 && FS_WAL_ERR_UNSUPPORTED == 13 && FS_WAL_ERR_INTERNAL == 14 &&
-              FS_WAL_END == 15 && FS_WAL_ERR_CLOSED == 16, "status values");
-static_assert(FS_WAL_KEEP_ALL == UINT32_MAX && FS_WAL_KEEP_NONE == UINT32_MAX - 1, "retention values");
+              FS_WAL_ERR_WOULD_BLOCK == 9 && FS_WAL_ERR_TIMEOUT == 10 &&
+              FS_WAL_ERR_POISONED == 11 && FS_WAL_ERR_GAP == 12 &&
+              FS_WAL_ERR_UNSUPPORTED == 13 && FS_WAL_ERR_INTERNAL == 14 && FS_WAL_END == 15 &&
+              FS_WAL_ERR_CLOSED == 16, "status values");
+static_assert(FS_WAL_KEEP_ALL == UINT32_MAX && FS_WAL_KEEP_NONE == UINT32_MAX - 1,
+              "retention values");
 static_assert(FS_WAL_FLAG_ACCEPT_LOSS == 1 && FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM == 2 &&
               FS_WAL_FLAG_NO_COMPRESSION == 4 && FS_WAL_FLAG_SPIN == 8, "flag values");
-static_assert(FS_WAL_READER_FOLLOW == 1 && FS_WAL_READER_SALVAGE == 2 && FS_WAL_READER_NO_VERIFY == 4 &&
-              FS_WAL_READER_DURABLE_ONLY == 8, "reader flag values");
+static_assert(FS_WAL_READER_FOLLOW == 1 && FS_WAL_READER_SALVAGE == 2 &&
+              FS_WAL_READER_NO_VERIFY == 4 && FS_WAL_READER_DURABLE_ONLY == 8,
+              "reader flag values");
 
 #endif

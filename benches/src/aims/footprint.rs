@@ -1,5 +1,5 @@
-//! P8: memory, threads and processor time of logs at rest, each in a process of its own. The child
-//! looks at itself (`/proc/self`) and prints what it sees as one line of JSON.
+//! P8: memory, threads and processor time of logs at rest, measured in a child process for each
+//! measurement. The child reads `/proc/self` and prints what it finds as a line of JSON.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,17 +18,17 @@ const MANY: usize = 64;
 const EVENTS: u64 = 4_096_000;
 const MB: f64 = 1e6;
 
-/// What a child sees.
+/// What a child measures.
 #[derive(Debug, Serialize, Deserialize)]
-struct Seen {
-    /// Shared memory: the active sets.
+struct Footprint {
+    /// Shared memory, which is that of the active sets.
     active_set: f64,
-    /// Other memory than the process had before.
+    /// All other memory, less that of the process before it opened logs.
     overhead: f64,
-    /// How much of it came with the second half of the events.
+    /// The growth of that memory during the second half of the events.
     growth: f64,
     threads: f64,
-    /// Percent of a processor, at rest.
+    /// Percent of a processor that the logs use at rest.
     idle: f64,
 }
 
@@ -41,17 +41,17 @@ pub fn run(bench: &mut Bench) {
     bench.remove(&["p8"]);
 
     let mut table = bench.report.table("P8", "Footprint, of logs at rest");
-    let of = |pick: fn(&Seen) -> f64| rounds.iter().map(pick).collect::<Vec<_>>();
+    let of = |pick: fn(&Footprint) -> f64| rounds.iter().map(pick).collect::<Vec<_>>();
     let one = "one log";
-    table.add(one, "active set", "MB", &of(|seen| seen.active_set));
-    table.add(one, "other memory", "MB", &of(|seen| seen.overhead)).at_most(8.0);
-    table.add(one, "of it, in the last 2 M events", "MB", &of(|seen| seen.growth));
-    table.add(one, "threads", "", &of(|seen| seen.threads));
-    table.add(one, "processor", "% of one", &of(|seen| seen.idle)).at_most(0.5);
+    table.add(one, "active set", "MB", &of(|footprint| footprint.active_set));
+    table.add(one, "other memory", "MB", &of(|footprint| footprint.overhead)).at_most(8.0);
+    table.add(one, "of it, in the last 2 M events", "MB", &of(|footprint| footprint.growth));
+    table.add(one, "threads", "", &of(|footprint| footprint.threads));
+    table.add(one, "processor", "% of one", &of(|footprint| footprint.idle)).at_most(0.5);
     let subject = format!("{MANY} logs in one process");
     table.add(&subject, "active set", "MB", &[many.active_set]);
     table.add(&subject, "other memory", "MB", &[many.overhead]);
-    // One a log, and some that they share.
+    // One per log, and some that all logs share.
     table.add(&subject, "threads", "", &[many.threads]).at_most(MANY as f64 + 8.0);
     table.add(&subject, "processor", "% of one", &[many.idle]);
     let text = format!(
@@ -61,7 +61,7 @@ pub fn run(bench: &mut Bench) {
     bench.report.remark("P8", text);
 }
 
-fn ask(directory: &Path, logs: usize, rest: Duration) -> Seen {
+fn ask(directory: &Path, logs: usize, rest: Duration) -> Footprint {
     let program = std::env::current_exe().expect("this program's path");
     let output = Command::new(program)
         .arg("footprint")
@@ -74,11 +74,11 @@ fn ask(directory: &Path, logs: usize, rest: Duration) -> Seen {
     serde_json::from_slice(&output.stdout).expect("the child's JSON")
 }
 
-/// The child: opens logs, uses one if it is alone, rests, and tells.
+/// The child: opens the logs, appends to a single one, rests, and prints the footprint.
 pub fn child(directory: PathBuf, logs: usize, rest: Duration) {
     let processors = Processors::choose(&directory);
     let (_, before) = resident();
-    // Many small ones: 64 default logs would need 1.6 GB of shared memory.
+    // Many logs are small ones, because 64 default logs would need 1.6 GB of shared memory.
     let num_blocks = if logs == 1 { 0 } else { 16 };
     let config = Config { num_blocks, ..Config::default() };
     let open = |n: usize| Library::open(&directory.join(format!("log-{n}")), &config, &processors);
@@ -92,25 +92,24 @@ pub fn child(directory: PathBuf, logs: usize, rest: Duration) {
         }
         *memory = resident();
     }
-    // What is still being done settles first.
+    // Lets background work end first.
     std::thread::sleep(Duration::from_secs(1));
     let (cpu, begin) = (process_cpu_seconds(), Instant::now());
     std::thread::sleep(rest);
     let idle = 100.0 * (process_cpu_seconds() - cpu) / begin.elapsed().as_secs_f64();
     let threads = fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.count() - 1) as f64;
     let [(_, half), (active_set, all)] = memory;
-    let seen = Seen {
+    let footprint = Footprint {
         active_set: active_set / MB,
         overhead: (all - before) / MB,
         growth: (all - half) / MB,
         threads,
         idle,
     };
-    println!("{}", serde_json::to_string(&seen).expect("plain numbers"));
+    println!("{}", serde_json::to_string(&footprint).expect("plain numbers"));
 }
 
-/// Resident bytes of this process, from `/proc/self/status`: shared memory, which is the active
-/// set, and everything else.
+/// Resident bytes of this process, from `/proc/self/status`: shared memory, and everything else.
 fn resident() -> (f64, f64) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bytes = |name: &str| {

@@ -1,6 +1,6 @@
-//! P5: ten million paced appends after an idle spell and a sync of the whole system, with rotation,
-//! sync and compression going on: system calls, allocations and page faults of the append thread.
-//! Each counter first has to see one that is planted.
+//! P5: ten million paced appends after an idle spell and a sync of the whole system, with
+//! rotation, sync and compression in the background. Counts the system calls, allocations and page
+//! faults of the append thread. Before that, each counter must count a planted one.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub fn run(bench: &mut Bench) {
     let mut library = Entry { name: LIBRARY, contestant: open, next_id: 1 };
     let pace = Pace { interval: Duration::from_micros(1), events: bench.scale.hot_events };
     let mut samples = Samples::with_room_for(pace.events);
-    // Enough for hot segments to be compressed from then on.
+    // After this many events, compression has begun.
     library.paced(&Pace::new(RATE, Duration::from_secs(3)), &mut samples);
     library.contestant.settle();
     std::thread::sleep(bench.scale.idle);
@@ -48,8 +48,8 @@ pub fn run(bench: &mut Bench) {
     add("page faults", counts.page_faults);
     table.add(LIBRARY, "events", "", &[samples.len() as f64]);
     let text = format!(
-        "Meanwhile: {} rotations, {} syncs, {} segments compressed. Each counter has seen one that was \
-         planted before.",
+        "Meanwhile: {} rotations, {} syncs, {} segments compressed. Each counter has seen one that \
+         was planted before.",
         after.rotation.count - before.rotation.count,
         after.sync.count - before.sync.count,
         after.compression.count - before.compression.count,
@@ -61,8 +61,8 @@ pub fn run(bench: &mut Bench) {
     }
 }
 
-/// Makes one of each, and fails if a counter does not see it: a system call; an append that is
-/// refused, whose words the library allocates; a store to a fresh page.
+/// Plants one event for each counter, and fails if it is not counted: a system call; an append that
+/// is refused, for which the library allocates a message; a store to a fresh page.
 fn plant(library: &mut Library) {
     // SAFETY: getppid(2) takes nothing and changes nothing.
     let calls = system_calls::counted(|| unsafe {
@@ -82,7 +82,7 @@ fn touch_a_fresh_page() {
     const PAGE: usize = 4096;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: a new page, written to once, and given back.
+    // SAFETY: a new page, written once and unmapped again.
     unsafe {
         let page = libc::mmap(std::ptr::null_mut(), PAGE, protection, flags, -1, 0);
         assert_ne!(page, libc::MAP_FAILED, "a page");

@@ -1,8 +1,8 @@
-//! P2: single appends at a million a second, in turns, each contestant with what it does in the
-//! background; and the library's at 10,000 a second after an idle spell. A sample is the time
-//! between two RDTSCP around the call; the timer floor is that time around nothing. *Corrected*
-//! samples begin when the event was due, so that an event that waited in line behind a slow one
-//! counts as slow too. System calls are counted in a short turn of their own.
+//! P2: single appends at a million a second, in turns, while each contestant does its background
+//! work; and single appends to the library at 10,000 a second after an idle spell. A sample is the
+//! time between two RDTSCP around the call. The timer floor is that time around nothing.
+//! *Corrected* samples begin when the event was due, so that an event that waited behind a slow
+//! one counts as slow too. System calls are counted in a separate short turn.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use crate::thread_counts::ThreadCounts;
 
 pub const RATE: u64 = 1_000_000;
 const COUNTED: Duration = Duration::from_millis(200);
-/// As much as the active set of a default log.
+/// The size of the active set of a default log.
 const FLOOR_SIZE: usize = 24 << 20;
 
-/// What one contestant's turns gave.
+/// The measurements of the turns of one contestant.
 #[derive(Default)]
 struct Turns {
     plain: Vec<Latencies>,
@@ -76,7 +76,7 @@ fn take_turn(entrant: &mut dyn Entrant, pace: &Pace, samples: &mut Samples, turn
     turns.counts.push((counts, samples.len() as u64));
 }
 
-/// System calls of the append thread for a million events.
+/// System calls of the append thread per million events.
 fn count_system_calls(entrant: &mut dyn Entrant, samples: &mut Samples) -> Option<f64> {
     let pace = Pace::new(RATE, COUNTED);
     entrant.begin();
@@ -113,10 +113,11 @@ fn report_latencies(bench: &mut Bench, names: &[&str], turns: &[Turns]) {
     }
 }
 
-/// What the reader must know about the figures.
+/// Remarks on the steps of the clock, which limit the smallest figures.
 fn remark_on_clock(bench: &mut Bench) {
     let text = format!(
-        "This processor's clock moves in steps of {:.0} ns: the smallest figures are a few of them.",
+        "This processor's clock moves in steps of {:.0} ns: the smallest figures are a few of \
+         them.",
         clock::step_ns()
     );
     bench.report.remark("P2", text);
@@ -158,13 +159,14 @@ fn draw(bench: &Bench, names: &[&str], turns: &[Turns]) {
     pictures::percentiles(&bench.pictures, &named);
 }
 
-/// Floor and library take every other event of the same loop, so that both are as cold. Each round
-/// has a log and a floor of its own, since where their memory lies matters; all rest together.
+/// Floor and library append in turns in the same loop, so that both are equally cold. Each round
+/// has its own log and floor, because it matters where their memory lies. All of them rest
+/// together.
 pub fn run_after_idle(bench: &mut Bench) {
     let names: Vec<String> =
         (0..bench.scale.rounds).map(|round| format!("p2-idle-{round}")).collect();
     let mut pairs: Vec<Pair> = names.iter().map(|name| Pair::new(bench, name)).collect();
-    // All have been at work before they rest.
+    // All work before they rest.
     let mut samples = Samples::with_room_for(RATE);
     for pair in &mut pairs {
         pair.library.paced(&Pace::new(RATE, Duration::from_secs(1)), &mut samples);
@@ -204,7 +206,7 @@ pub fn run_after_idle(bench: &mut Bench) {
     table.add(LIBRARY, "page faults, floor's too", "", &[faults]).at_most(0.0);
 }
 
-/// A log and a floor that append in turns, and how long each append took.
+/// A log and a floor that append in turns, and the ticks that each append took.
 struct Pair {
     library: Entry<Library>,
     floor: Entry<Memory>,
@@ -216,7 +218,8 @@ impl Pair {
     fn new(bench: &Bench, name: &str) -> Self {
         let log = Library::open(&bench.fresh(name), &Config::default(), &bench.processors);
         let appends = bench.scale.slow.as_micros() as usize / 100;
-        // Room that was touched, and no histograms yet: their page faults are not the appends'.
+        // Touched memory, and no histograms yet, whose page faults would be counted as the
+        // appends'.
         let room = || vec![u64::MAX; appends];
         Pair {
             library: Entry { name: LIBRARY, contestant: log, next_id: 1 },

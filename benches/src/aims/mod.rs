@@ -1,4 +1,4 @@
-//! One module for each aim: what is run, and what is looked at.
+//! A module for each aim: what it runs, and what it measures.
 
 pub mod footprint;
 pub mod hot_thread;

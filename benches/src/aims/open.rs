@@ -1,6 +1,6 @@
-//! P6: opening a log whose process was killed, with few and with many segments kept, half of them
-//! cold. Each round a child opens the log, appends 100,000 events a second for a while and is
-//! killed; the parent opens it and takes the time, shuts it down, and the next round begins.
+//! P6: opening a log whose process was killed, with few and with many segments, half of them cold.
+//! In each round a child opens the log, appends 100,000 events a second for a while, and is
+//! killed. Then the parent measures the time to open the log, and shuts it down.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::pace::{Pace, Samples};
 use crate::processors::Processors;
 
 const FEW: u32 = 10;
-/// The smallest segments, 4,096 events, or the directory would be of gigabytes.
+/// The smallest segments, of 4,096 events, to keep the directory small.
 const BLOCKS: u32 = 16;
 const EVENTS_PER_SEGMENT: u64 = 256 * BLOCKS as u64;
 const KILL_AFTER: Duration = Duration::from_millis(300);
@@ -89,7 +89,7 @@ impl Rounds {
     }
 }
 
-/// Runs `writer` in a process of its own and kills it in full flow.
+/// Runs `writer` in a child process and kills it while it appends.
 fn kill_a_writer(directory: &Path, size: u32) {
     let program = std::env::current_exe().expect("this program's path");
     let mut child = Command::new(program)
@@ -108,7 +108,8 @@ fn kill_a_writer(directory: &Path, size: u32) {
     child.wait().expect("it was killed");
 }
 
-/// The child: fills the log up to its number of segments, says so, and appends until it is killed.
+/// The child: fills the log up to its number of segments, prints that it is ready, and appends
+/// until it is killed.
 pub fn writer(directory: PathBuf, size: u32) {
     let processors = Processors::choose(&directory);
     let mut library = Library::open(&directory, &config(size), &processors);

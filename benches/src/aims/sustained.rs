@@ -1,7 +1,7 @@
-//! P3: how many events a second the log takes and makes durable for as long as one likes, with
-//! files that are used again. Appended in batches as fast as it goes; the writer waits when no
-//! segment is ready. Against 4 MiB overwrites of a written file, each with `fdatasync`, on the same
-//! disk. With compression the time goes on until everything that is to be compressed is.
+//! P3: how many events a second the log can make durable without end, with recycled files. Events
+//! are appended in batches as fast as possible; the writer waits when no segment is ready.
+//! Compared with 4 MiB overwrites of a written file on the same disk, each with `fdatasync`. With
+//! compression, a second figure counts the time until everything due to be compressed has been.
 
 use std::time::{Duration, Instant};
 
@@ -11,21 +11,21 @@ use crate::contestants::{settle, Library};
 use crate::disk::BareDisk;
 
 const MAX_SEGMENTS: u32 = 32;
-/// Segments that may wait for compression before a turn is over: 2 GB on the disk.
-const MOST_WAITING: u64 = 500;
+/// A turn ends early when this many segments (2 GB) wait for compression.
+const MAX_WAITING: u64 = 500;
 const DISK: &str = "the disk: 4 MiB overwrites";
 
-/// A log, what it has taken, and what its counters said.
+/// A log, and the events that are appended to it.
 struct Subject {
     library: Library,
     events: [Event; 256],
     next_id: u64,
 }
 
-/// One turn of it.
+/// The measurements of a turn.
 struct Turn {
     events_per_second: f64,
-    /// With what is behind the watermark too: compressed and recycled.
+    /// The same, with the time until all segments are compressed and recycled.
     with_rest: f64,
     before: Metrics,
     after: Metrics,
@@ -39,7 +39,7 @@ impl Subject {
         Subject { library, events: [Event::order(1); 256], next_id: 1 }
     }
 
-    /// Appends until all is in use, and files are recycled.
+    /// Appends until files are recycled.
     fn warm_up(&mut self) {
         while self.library.log.metrics().segments_recycled < 8 {
             self.append_segment();
@@ -63,7 +63,7 @@ impl Subject {
         while begin.elapsed() < duration {
             self.append_segment();
             let waiting = self.library.log.metrics().hot_segments;
-            if waiting > u64::from(MAX_SEGMENTS) + MOST_WAITING {
+            if waiting > u64::from(MAX_SEGMENTS) + MAX_WAITING {
                 break;
             }
         }
@@ -114,7 +114,7 @@ pub fn run(bench: &mut Bench) {
     bench.report.remark("P3", text);
 }
 
-/// What the workers' time went to.
+/// What the workers spent their time on.
 fn bounds(turn: &Turn) -> String {
     let share = |pick: fn(&Metrics) -> u64| {
         100.0 * (pick(&turn.after) - pick(&turn.before)) as f64 / turn.elapsed.as_nanos() as f64

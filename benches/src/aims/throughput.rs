@@ -1,6 +1,6 @@
-//! P1: a tight loop of appends that fits the segments which are ready, so that nothing waits for
-//! the disk, although the workers make durable what is appended meanwhile. Divided by the memory
-//! floor, which stores as much into as much memory.
+//! P1: a tight loop of appends that fit into the prepared segments, so that no append waits for the
+//! disk, while the workers make the events durable. Compared with the memory floor, which stores as
+//! much into as much memory.
 
 use crate::abi::{Config, EVENT_SIZE};
 use crate::bench::Bench;
@@ -10,10 +10,10 @@ use crate::contestants::{
 };
 use crate::report::Spread;
 
-/// 16 segments of 65,536 events ready: 67 MB, more than a processor's cache.
+/// 16 prepared segments of 65,536 events, 67 MB, do not fit into the cache of a processor.
 const PREPARED: u32 = 16;
 const BATCHES: &str = "flashstrike-wal, 256 a call";
-/// The whole less what waits for memory that the host has taken: a few blocks in a hundred.
+/// Without the few blocks in a hundred that wait for memory that the host has taken.
 const MEDIAN: &str = "in the median block of 256";
 
 pub fn run(bench: &mut Bench) {
@@ -30,7 +30,7 @@ pub fn run(bench: &mut Bench) {
 
     let blocks = bench.scale.tight_blocks;
     let mut turns = vec![(Vec::new(), Vec::new()); entrants.len()];
-    // The first round warms up: files are made in it that later ones write again.
+    // The first round warms up: it makes files that later rounds overwrite.
     for round in 0..=bench.scale.rounds {
         for (entrant, (whole, median)) in entrants.iter_mut().zip(&mut turns) {
             entrant.begin();

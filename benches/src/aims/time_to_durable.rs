@@ -1,9 +1,9 @@
-//! P4: from the append of an event until the watermark has passed it. Under load the append thread
-//! itself looks at the watermark while it waits for its next event, and notes every 16th event.
-//! After an idle spell it appends one event and looks, or waits with `fs_wal_wait_durable`. Against
-//! bare 4 KiB overwrites with `fdatasync`, back to back and after the same spell. An event that comes
-//! while one of them is under way has to wait for the rest of it, and then for its own: what that
-//! makes of the bare disk's times is a row of its own.
+//! P4: the time from the append of an event until the watermark reaches it. Under load the append
+//! thread notes every 16th event, and polls the watermark while it waits for its next event. After
+//! an idle spell it appends one event and polls, or waits with `fs_wal_wait_durable`. Compared
+//! with bare 4 KiB overwrites with `fdatasync`, back to back and after the same spell. An event
+//! that comes while a sync is running has to wait for the rest of it, and then for its own sync. A
+//! separate row shows the times of the bare disk for such events.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::latencies::Latencies;
 use crate::pace::Pace;
 
 const NOTED: u64 = 16;
-/// Long enough for a persister to be at its longest sleep; each a little longer than the one before,
-/// or all would end at the same place between two ticks of the watcher.
+/// Long enough for a persister to be in its longest sleep. Each spell is a little longer than the
+/// one before, or all would end at the same point between two ticks of the watcher.
 const SPELL: Duration = Duration::from_millis(60);
 const SPELL_GROWS: Duration = Duration::from_micros(700);
 const DISK: &str = "the disk: 4 KiB overwrite";
@@ -28,7 +28,8 @@ const DISK_RESTED: &str = "the disk: 4 KiB overwrite after a spell";
 
 type Measure = fn(&mut Log, &mut u64, &Bench) -> Latencies;
 
-/// A log that is open only in its turns, or a spinning persister would take the others' processor.
+/// A log that is open only in its turns. Otherwise a spinning persister would take processor time
+/// from the others.
 struct Subject {
     name: &'static str,
     flags: u32,
@@ -68,7 +69,7 @@ pub fn run(bench: &mut Bench) {
 
 type Rounds = Vec<(&'static str, Vec<Latencies>)>;
 
-/// The bare disk and the subjects in turns; the disk first.
+/// Measures the bare disk and the subjects in turns, the disk first.
 fn compare<const N: usize>(bench: &Bench, spell: Duration, mut subjects: [Subject; N]) -> Rounds {
     let mut disk = BareDisk::new(&bench.fresh("p4-disk"));
     let duration = match spell {
@@ -90,7 +91,8 @@ fn compare<const N: usize>(bench: &Bench, spell: Duration, mut subjects: [Subjec
     rounds
 }
 
-/// The rest of one sync and the whole of the next, for an event every so often in the first.
+/// The waits of events that come at regular intervals during a sync: for the rest of that sync, and
+/// then for the next one.
 fn met_by_events(syncs: &[u64]) -> Latencies {
     let apart = clock::to_ticks(Duration::from_micros(NOTED)) as usize;
     let wait = |pair: &[u64]| {

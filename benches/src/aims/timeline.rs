@@ -1,6 +1,7 @@
-//! The library's one long turn at a million a second, drawn over time: latency with the rotations
-//! (the append thread's own: it knows where segments end), and the syncs, compressions and the
-//! watermark's lag as another thread sees them in `fs_wal_metrics` once a millisecond.
+//! One long turn of the library at a million events a second, drawn over time. The append thread
+//! takes the latencies and knows where segments end, which gives the rotations. Another thread
+//! reads the syncs, the compressions and the lag of the watermark from `fs_wal_metrics`, once a
+//! millisecond.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -14,18 +15,9 @@ use crate::contestants::{Entrant, Entry, Library, LIBRARY};
 use crate::latencies::{Latencies, PERCENTILES};
 use crate::pace::{Pace, Samples};
 use crate::processors::Processors;
-use crate::report::pictures::{self, Timeline};
+use crate::report::pictures::{self, CounterReading, Timeline};
 
 const EVENTS_PER_SEGMENT: u64 = 256 * 256;
-
-/// The counters at one moment.
-#[derive(Debug, Clone, Copy)]
-pub struct Seen {
-    pub tick: u64,
-    pub lag: u64,
-    pub syncs: u64,
-    pub compressions: u64,
-}
 
 pub fn run(bench: &mut Bench) {
     let open = Library::open(&bench.fresh("timeline"), &Config::default(), &bench.processors);
@@ -38,13 +30,13 @@ pub fn run(bench: &mut Bench) {
         let processors = bench.processors.clone();
         std::thread::spawn(move || watch(&handle, &done, &processors))
     };
-    // Until compression has set in.
+    // Lets compression begin.
     let lead = Pace::new(RATE, bench.scale.timeline.min(Duration::from_secs(3)));
     library.paced(&lead, &mut samples);
     let first_id = library.next_id;
     library.paced(&pace, &mut samples);
     done.store(true, Ordering::Release);
-    let seen = watcher.join().expect("the watcher only looks");
+    let readings = watcher.join().expect("the watcher only reads");
     library.settle();
     drop(library);
     bench.remove(&["timeline"]);
@@ -52,27 +44,22 @@ pub fn run(bench: &mut Bench) {
     let begin = samples.iter().next().map_or(0, |sample| sample.intended);
     let rotations = samples.iter().enumerate().filter_map(|(n, sample)| {
         let opens_a_segment = (first_id + n as u64) % EVENTS_PER_SEGMENT == 1;
-        opens_a_segment.then(|| seconds(sample.intended, begin))
+        opens_a_segment.then(|| clock::seconds_between(begin, sample.intended))
     });
-    let timeline =
-        Timeline { begin, samples: &samples, rotations: rotations.collect(), seen: &seen };
+    let rotations = rotations.collect();
+    let timeline = Timeline { begin, samples: &samples, rotations, readings: &readings };
     pictures::timeline(&bench.pictures, &timeline);
     pictures::closer(&bench.pictures, &timeline);
     pictures::lag(&bench.pictures, &timeline);
     add_rows(bench, &samples, &timeline);
 }
 
-/// Seconds from one tick to another.
-pub fn seconds(tick: u64, begin: u64) -> f64 {
-    clock::to_ns(tick as f64 - begin as f64) / 1e9
-}
-
-fn watch(handle: &Handle, done: &AtomicBool, processors: &Processors) -> Vec<Seen> {
+fn watch(handle: &Handle, done: &AtomicBool, processors: &Processors) -> Vec<CounterReading> {
     processors.pin_worker();
-    let mut seen = Vec::new();
+    let mut readings = Vec::new();
     while !done.load(Ordering::Acquire) {
         let metrics = handle.metrics();
-        seen.push(Seen {
+        readings.push(CounterReading {
             tick: clock::now(),
             lag: metrics.appended_event_id.saturating_sub(metrics.durable_event_id),
             syncs: metrics.sync.count,
@@ -80,7 +67,7 @@ fn watch(handle: &Handle, done: &AtomicBool, processors: &Processors) -> Vec<See
         });
         std::thread::sleep(Duration::from_millis(1));
     }
-    seen
+    readings
 }
 
 fn add_rows(bench: &mut Bench, samples: &Samples, timeline: &Timeline<'_>) {
@@ -93,7 +80,8 @@ fn add_rows(bench: &mut Bench, samples: &Samples, timeline: &Timeline<'_>) {
     table.add(LIBRARY, "most", "ns", &[latencies.max_ns()]);
     table.add(LIBRARY, "events", "", &[latencies.count() as f64]);
     table.add(LIBRARY, "rotations", "", &[timeline.rotations.len() as f64]);
-    let during: Vec<&Seen> = timeline.seen.iter().filter(|s| s.tick >= timeline.begin).collect();
+    let is_during = |reading: &&CounterReading| reading.tick >= timeline.begin;
+    let during: Vec<&CounterReading> = timeline.readings.iter().filter(is_during).collect();
     if let [first, .., last] = during.as_slice() {
         table.add(LIBRARY, "syncs", "", &[(last.syncs - first.syncs) as f64]);
         let compressions = last.compressions - first.compressions;

@@ -1,4 +1,4 @@
-//! A thread that does the same again and again during a contestant's turns, and rests between them.
+//! A thread that repeats a step during the turns of its contestant, and rests between them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
@@ -10,14 +10,14 @@ const RESTING: u8 = 0;
 const WORKING: u8 = 1;
 const STOPPING: u8 = 2;
 
-/// Works where workers belong. Stops when dropped.
+/// Runs on the processors of the workers. Stops when dropped.
 pub struct Background {
     state: Arc<AtomicU8>,
     thread: Thread,
 }
 
 impl Background {
-    /// Rests at first. Each `step` is short: between two of them it may be put to rest.
+    /// Rests at first. `step` must be short: the thread goes to rest only between two steps.
     pub fn new(processors: &Processors, mut step: impl FnMut() + Send + 'static) -> Self {
         let state = Arc::new(AtomicU8::new(RESTING));
         let of_thread = Arc::clone(&state);

@@ -1,6 +1,6 @@
-//! The memory floor while another thread, on the processor where workers belong, writes as many
-//! bytes as are appended to a file and syncs it, without a pause. The two share no memory. What is
-//! slower here than on the floor alone is so because there is a disk to write to.
+//! The memory floor while another thread, on the processors of the workers, writes as many bytes
+//! to a file as are appended, and syncs it, without a pause. The two threads share no memory, so
+//! whatever is slower here than on the floor alone is slower because the disk is busy.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -12,9 +12,9 @@ use crate::abi::{Event, EVENT_SIZE};
 use crate::disk;
 use crate::processors::Processors;
 
-/// Overwritten round and round, as large as a segment.
+/// About as large as a segment; overwritten again and again.
 const FILE_SIZE: usize = 4 << 20;
-const MOST_A_WRITE: usize = 256 << 10;
+const MAX_WRITE_SIZE: usize = 256 << 10;
 
 pub struct BesideDisk {
     memory: Memory,
@@ -22,15 +22,16 @@ pub struct BesideDisk {
 }
 
 impl BesideDisk {
-    /// The floor on this much memory, beside a thread that writes for `rate` events a second.
+    /// A floor on this much memory, beside a thread that writes the bytes of `rate` events a
+    /// second.
     pub fn new(size: usize, rate: u64, directory: &Path, processors: &Processors) -> Self {
         let file = disk::written_file(&directory.join("beside"), FILE_SIZE);
-        let bytes = vec![7_u8; MOST_A_WRITE];
+        let bytes = vec![7_u8; MAX_WRITE_SIZE];
         let (mut offset, mut last) = (0, Instant::now());
         let writer = Background::new(processors, move || {
             let events = (last.elapsed().as_secs_f64() * rate as f64) as usize;
             last = Instant::now();
-            let size = (events * EVENT_SIZE).clamp(EVENT_SIZE, MOST_A_WRITE);
+            let size = (events * EVENT_SIZE).clamp(EVENT_SIZE, MAX_WRITE_SIZE);
             if offset + size > FILE_SIZE {
                 offset = 0;
             }

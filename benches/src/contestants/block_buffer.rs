@@ -1,6 +1,6 @@
-//! The published design: events are gathered in a private block; every 256th event pays for two
-//! passes of XXH64 over the block's 16 KiB and its copy into the mapping. A killed process loses
-//! the block, and nothing is synced.
+//! The published design: events are collected in a private block. Every 256th append computes XXH64
+//! twice over the 16 KiB of the block and copies it into the mapping. A killed process loses the
+//! events of its block. Nothing is synced.
 
 use xxhash_rust::xxh64::xxh64;
 
@@ -37,7 +37,7 @@ impl BlockBuffer {
         let size = EVENTS * EVENT_SIZE;
         let from = self.block.as_ptr().cast::<u8>();
         let to = self.memory.at(self.next_block * BLOCK_SIZE);
-        // SAFETY: the block's own bytes (an event has no padding), and one block of the mapping.
+        // SAFETY: the bytes of the block (an event has no padding), and one block of the mapping.
         unsafe {
             let bytes = std::slice::from_raw_parts(from, size);
             let checksum = xxh64(bytes, 0);

@@ -1,4 +1,4 @@
-//! What the machine allows at best.
+//! The best that the machine allows.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use super::shared_memory::SharedMemory;
 use super::Contestant;
 use crate::abi::{Event, EVENT_SIZE};
 
-/// Nothing at all: what is left is two reads of the clock.
+/// Does nothing, so that only the two reads of the clock are measured.
 pub struct Timer;
 
 impl Contestant for Timer {
@@ -14,8 +14,8 @@ impl Contestant for Timer {
     fn append(&mut self, _: &Event) {}
 }
 
-/// 56 bytes and a release-ordered commit word, into a prefaulted mapping in `/dev/shm`, line after
-/// line and round again.
+/// Stores 56 bytes and a release-ordered commit word into a prefaulted mapping in `/dev/shm`, cache
+/// line after cache line, and begins again at its end.
 pub struct Memory {
     memory: SharedMemory,
     offset: usize,
@@ -38,11 +38,11 @@ impl Contestant for Memory {
     }
 }
 
-/// Stores an event, its id last.
+/// Stores an event, and its id last.
 #[inline(always)]
 pub(super) fn store(event: &Event, slot: *mut u8) {
     const PAYLOAD_WORDS: usize = EVENT_SIZE / 8 - 1;
-    // SAFETY: `slot` points at 64 bytes of a mapping, aligned to 64, that only this thread writes.
+    // SAFETY: `slot` points to 64 bytes of a mapping, aligned to 64, which only this thread writes.
     unsafe {
         let from = std::ptr::from_ref(event).cast::<u64>().add(1);
         let payload = from.cast::<[u64; PAYLOAD_WORDS]>().read();

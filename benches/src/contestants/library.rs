@@ -9,14 +9,14 @@ use crate::clock;
 use crate::pace::{Pace, Samples};
 use crate::processors::Processors;
 
-/// A log and how much of it is kept.
+/// A log, and how many hot segments it keeps.
 pub struct Library {
     pub log: Log,
     max_segments: u64,
 }
 
 impl Library {
-    /// Opens a log whose workers run where workers belong.
+    /// Opens a log. Its workers run on the processors of the workers.
     pub fn open(directory: &Path, config: &Config, processors: &Processors) -> Self {
         let max_segments = match config.max_segments {
             0 => 32,
@@ -28,9 +28,9 @@ impl Library {
             0 => 4,
             given => u64::from(given),
         };
-        // Near the end of the counters: if it is right there, all are where the header has them.
+        // This counter stands near the end of the struct. If it is right, so is all before it.
         let seen = log.metrics().prepared_segments.capacity;
-        assert_eq!(seen, prepared, "abi.rs declares other structs than this library has");
+        assert_eq!(seen, prepared, "the structs of abi.rs are not those of this library");
         Library { log, max_segments }
     }
 }
@@ -46,8 +46,8 @@ impl Contestant for Library {
     }
 }
 
-/// Waits until everything is durable, as many segments as can be are ready again, and what was to
-/// be compressed or deleted is.
+/// Waits until everything is durable, all prepared segments are ready, and everything due to be
+/// compressed or deleted has been.
 pub fn settle(log: &Handle, max_segments: u64) {
     log.sync();
     loop {
@@ -60,7 +60,7 @@ pub fn settle(log: &Handle, max_segments: u64) {
     }
 }
 
-/// The library again, with 256 events a call.
+/// The library with 256 events per call.
 pub struct Batches {
     entry: Entry<Library>,
     events: Box<[Event; LAP as usize]>,
@@ -68,7 +68,7 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// `numbering`: whether giving the events of a batch their ids is part of the time.
+    /// `numbering`: whether the time includes setting the ids of the events in a batch.
     pub fn boxed(name: &'static str, library: Library, numbering: bool) -> Box<dyn Entrant> {
         let events = Box::new([Event::order(1); LAP as usize]);
         let entry = Entry { name, contestant: library, next_id: 1 };

@@ -1,5 +1,6 @@
-//! Events stored into a mapped file on the disk, which another thread syncs without a pause. It
-//! survives a kill and a power cut, and pays for it where a store meets a page under write-back.
+//! Events are stored into a mapped file on the disk, which another thread syncs without a pause.
+//! They survive a kill, and after a sync a power cut. A store waits when its page is being written
+//! back.
 
 use std::fs::File;
 use std::path::Path;

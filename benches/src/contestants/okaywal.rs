@@ -1,5 +1,6 @@
-//! okaywal: one entry a turn, a chunk for each event, committed (and so synced) when the turn ends.
-//! A commit for each event would be a sync for each. Until then a kill or a power cut loses all.
+//! okaywal: one entry per turn and one chunk per event, committed (and so synced) when the turn
+//! ends, because a commit per event would be a sync per event. A kill or a power cut before the
+//! commit loses the events of the turn.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +13,7 @@ use super::write_each::bytes;
 use super::Contestant;
 use crate::abi::Event;
 
-/// Nothing is kept behind the log: a checkpoint has nothing to do.
+/// There is no data that a checkpoint would have to write.
 #[derive(Debug)]
 struct NothingBehind;
 

@@ -1,5 +1,5 @@
-//! TiKV's log engine: one `put` of 64 bytes a write, `sync` off: survives a kill, not a power cut.
-//! The keys go round, so that its table in memory stays small.
+//! The log engine of TiKV: one `put` of 64 bytes per write, with `sync` off. Events survive a kill,
+//! but not a power cut. Keys are used again, so that its table in memory stays small.
 
 use std::path::Path;
 

@@ -4,18 +4,18 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
-/// Bytes of a mapping, for ever.
+/// A mapping, which is never unmapped.
 #[derive(Debug)]
 pub struct SharedMemory {
     start: NonNull<u8>,
     size: usize,
 }
 
-// SAFETY: plain memory; whoever owns the value is the only one here to write it.
+// SAFETY: plain memory, which only the owner of the value writes.
 unsafe impl Send for SharedMemory {}
 
 impl SharedMemory {
-    /// A new file in `/dev/shm` without a name.
+    /// Maps a new file in `/dev/shm` and removes its name.
     pub fn new(size: usize) -> Self {
         let path = format!("/dev/shm/flashstrike-bench-{}-{size}", std::process::id());
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
@@ -25,7 +25,7 @@ impl SharedMemory {
         Self::of(&file, size)
     }
 
-    /// The beginning of this file.
+    /// Maps the first `size` bytes of this file.
     pub fn of(file: &File, size: usize) -> Self {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
@@ -34,8 +34,8 @@ impl SharedMemory {
             libc::mmap(std::ptr::null_mut(), size, protection, flags, file.as_raw_fd(), 0)
         };
         assert_ne!(start, libc::MAP_FAILED, "a mapping of {size} bytes");
-        // MAP_POPULATE maps shared pages for reading: the first write would still fault.
-        // SAFETY: the whole mapping, which nobody else knows of yet.
+        // MAP_POPULATE maps shared pages for reading only, and the first write would still fault.
+        // SAFETY: the whole mapping, which nobody else has yet.
         unsafe { start.cast::<u8>().write_bytes(1, size) };
         SharedMemory { start: NonNull::new(start.cast()).expect("not at address 0"), size }
     }

@@ -1,4 +1,4 @@
-//! One `write` of 64 bytes for each event, never synced while a turn lasts: survives a kill, not a
+//! One `write` of 64 bytes per event, with no sync during a turn. Events survive a kill, but not a
 //! power cut.
 
 use std::fs::File;
@@ -24,7 +24,7 @@ impl Contestant for WriteEach {
         self.file.write_all(bytes(event)).expect("a write");
     }
 
-    /// The disk takes what was written, and the next turn writes over it.
+    /// Syncs what was written. The next turn overwrites it.
     fn settle(&mut self) {
         self.file.sync_data().expect("a sync");
         self.file.rewind().expect("a seek");
@@ -34,6 +34,6 @@ impl Contestant for WriteEach {
 /// An event as bytes.
 #[inline(always)]
 pub(super) fn bytes(event: &Event) -> &[u8; EVENT_SIZE] {
-    // SAFETY: an event is 64 bytes without padding, and any bytes are valid ones.
+    // SAFETY: an event is 64 bytes without padding, and all bytes are valid.
     unsafe { &*std::ptr::from_ref(event).cast() }
 }

@@ -1,4 +1,5 @@
-//! A chart as SVG: lines over linear or logarithmic axes, strips of marks below, a legend beside.
+//! A chart as SVG: lines over linear or logarithmic axes, strips of marks below, a legend on the
+//! right.
 
 use std::fmt::Write;
 
@@ -10,22 +11,22 @@ const STRIP: f64 = 20.0;
 const INK: &str = "#333";
 const FAINT: &str = "#ddd";
 
-/// Told apart by everyone (Okabe and Ito).
+/// Colours that colour-blind people can tell apart as well (Okabe and Ito).
 pub const COLOURS: [&str; 8] =
     ["#999999", "#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"];
 
-/// One direction of a chart.
+/// An axis of a chart.
 pub struct Axis {
     pub label: String,
     pub logarithmic: bool,
     pub low: f64,
     pub high: f64,
-    /// Where there is a line across, and what it is called.
+    /// Values at which a line is drawn across the chart, and their labels.
     pub ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
-    /// Linear, with some five round ticks.
+    /// A linear axis with about five ticks at round values.
     pub fn linear(label: &str, low: f64, high: f64) -> Axis {
         let rough = (high - low).max(1e-9) / 5.0;
         let power = 10_f64.powf(rough.log10().floor());
@@ -39,7 +40,7 @@ impl Axis {
         Axis { label: label.to_owned(), logarithmic: false, low, high, ticks }
     }
 
-    /// Logarithmic, from a power of ten to a power of ten, with a tick at each.
+    /// A logarithmic axis from one power of ten to another, with a tick at each power.
     pub fn decades(label: &str, low: f64, high: f64, name: impl Fn(f64) -> String) -> Axis {
         let first = low.max(1e-9).log10().floor() as i32;
         let last = (high.log10().ceil() as i32).max(first + 1);
@@ -48,7 +49,7 @@ impl Axis {
         Axis { label: label.to_owned(), logarithmic: true, low, high, ticks }
     }
 
-    /// How far along the axis, from 0 to 1.
+    /// The position of a value on the axis, from 0 to 1.
     fn share(&self, value: f64) -> f64 {
         let at = |value: f64| if self.logarithmic { value.max(1e-9).log10() } else { value };
         let share = (at(value) - at(self.low)) / (at(self.high) - at(self.low));
@@ -63,7 +64,7 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Moments, as marks in a row of their own.
+/// Moments, drawn as marks in their own row below the lines.
 pub struct Strip {
     pub name: String,
     pub colour: &'static str,
@@ -181,7 +182,7 @@ fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, more: &str, words: &
     );
 }
 
-/// Nanoseconds as people say them: "10 µs".
+/// A time for people to read, such as "10 µs".
 pub fn time(ns: f64) -> String {
     match ns {
         ns if ns >= 1e9 => format!("{} s", ns / 1e9),

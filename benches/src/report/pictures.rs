@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::chart::{self, Axis, Chart, Line, Strip, COLOURS};
-use crate::aims::timeline::{seconds, Seen};
-
+use crate::clock::seconds_between;
 use crate::contestants::LIBRARY;
 use crate::latencies::Latencies;
 use crate::pace::{Sample, Samples};
@@ -14,10 +13,20 @@ const ROTATIONS: &str = "#D55E00";
 const SYNCS: &str = "#0072B2";
 const COMPRESSIONS: &str = "#009E73";
 const NEARLY_ALL: &str = "99.9%";
-/// Points of a line over time.
+/// Points in a line over time.
 const WINDOWS: usize = 500;
-/// What the closer look shows.
+/// The length of the closer look.
 const CLOSER_SECONDS: f64 = 0.25;
+
+/// The counters of the log, as another thread read them during the turn.
+#[derive(Debug, Clone, Copy)]
+pub struct CounterReading {
+    pub tick: u64,
+    /// Events that were appended and not yet durable.
+    pub lag: u64,
+    pub syncs: u64,
+    pub compressions: u64,
+}
 
 /// One turn over time.
 pub struct Timeline<'a> {
@@ -25,13 +34,20 @@ pub struct Timeline<'a> {
     pub samples: &'a Samples,
     /// In seconds from `begin`.
     pub rotations: Vec<f64>,
-    pub seen: &'a [Seen],
+    pub readings: &'a [CounterReading],
 }
 
-/// `latency.svg`: how long the slowest one in ten, hundred, thousand … takes.
+impl Timeline<'_> {
+    /// Seconds from the beginning of the turn to this tick.
+    fn seconds(&self, tick: u64) -> f64 {
+        seconds_between(self.begin, tick)
+    }
+}
+
+/// `latency.svg`: the time of the slowest append in ten, in a hundred, in a thousand, …
 pub fn percentiles(directory: &Path, contestants: &[(&str, Latencies)]) {
     const STEPS: i32 = 20;
-    // From the 50th percentile to the one of which there are still some ten samples.
+    // From the 50th percentile to the highest one that about ten samples lie above.
     let least = contestants.iter().map(|(_, latencies)| latencies.count()).max().unwrap_or(10);
     let nines = (least as f64 / 10.0).log10().floor().clamp(2.0, 6.0) as i32;
     let line = |(n, (name, latencies)): (usize, &(&str, Latencies))| {
@@ -58,7 +74,7 @@ pub fn percentiles(directory: &Path, contestants: &[(&str, Latencies)]) {
 /// `latency-over-time.svg`: the whole turn.
 pub fn timeline(directory: &Path, timeline: &Timeline<'_>) {
     let samples: Vec<&Sample> = timeline.samples.iter().collect();
-    let end = samples.last().map_or(1.0, |sample| seconds(sample.intended, timeline.begin));
+    let end = samples.last().map_or(1.0, |sample| timeline.seconds(sample.intended));
     let lines = lines_over_time(&samples, timeline.begin);
     let strips = strips(timeline, 0.0, end, false);
     let x = Axis::linear("seconds", 0.0, end);
@@ -67,16 +83,16 @@ pub fn timeline(directory: &Path, timeline: &Timeline<'_>) {
     save(directory, "latency-over-time.svg", "Latency over time", subtitle, x, lines, strips);
 }
 
-/// `latency-closer.svg`: a quarter of a second in the middle of it, with each sync.
+/// `latency-closer.svg`: a quarter of a second from the middle of the turn, with each sync.
 pub fn closer(directory: &Path, timeline: &Timeline<'_>) {
     let all: Vec<&Sample> = timeline.samples.iter().collect();
     let middle = all.len() / 2;
-    let from = seconds(all[middle].intended, timeline.begin);
+    let from = timeline.seconds(all[middle].intended);
     let to = from + CLOSER_SECONDS;
-    let within = |sample: &&Sample| (from..to).contains(&seconds(sample.intended, timeline.begin));
+    let within = |sample: &&Sample| (from..to).contains(&timeline.seconds(sample.intended));
     let samples: Vec<&Sample> = all.into_iter().filter(within).collect();
     let mut lines = lines_over_time(&samples, timeline.begin);
-    // With this few samples a point the slowest says as much.
+    // A point stands for so few samples here that this line would be the same as the slowest.
     lines.retain(|line| line.name != NEARLY_ALL);
     let strips = strips(timeline, from, to, true);
     let x = Axis::linear("seconds", from, to);
@@ -84,18 +100,19 @@ pub fn closer(directory: &Path, timeline: &Timeline<'_>) {
     save(directory, "latency-closer.svg", "Latency, a closer look", subtitle, x, lines, strips);
 }
 
-/// `watermark-lag.svg`: how far the durable watermark is behind the last append.
+/// `watermark-lag.svg`: how far the durable watermark lags behind the last append.
 pub fn lag(directory: &Path, timeline: &Timeline<'_>) {
-    let seen: Vec<&Seen> =
-        timeline.seen.iter().filter(|seen| seen.tick >= timeline.begin).collect();
-    let end = seen.last().map_or(1.0, |seen| seconds(seen.tick, timeline.begin));
-    let windows: Vec<&[&Seen]> = seen.chunks(seen.len().div_ceil(WINDOWS).max(1)).collect();
+    let readings: Vec<&CounterReading> =
+        timeline.readings.iter().filter(|reading| reading.tick >= timeline.begin).collect();
+    let end = readings.last().map_or(1.0, |reading| timeline.seconds(reading.tick));
+    let windows: Vec<&[&CounterReading]> =
+        readings.chunks(readings.len().div_ceil(WINDOWS).max(1)).collect();
     let line = |name: &str, colour, width, pick: fn(&mut Vec<u64>) -> u64| {
-        let point = |window: &&[&Seen]| {
-            let mut lags: Vec<u64> = window.iter().map(|seen| seen.lag).collect();
-            // At a million events a second, events are microseconds.
+        let point = |window: &&[&CounterReading]| {
+            let mut lags: Vec<u64> = window.iter().map(|reading| reading.lag).collect();
+            // At a million events a second an event stands for a microsecond.
             let ns = pick(&mut lags) as f64 * 1e3;
-            (seconds(window[0].tick, timeline.begin), ns.max(1e4))
+            (timeline.seconds(window[0].tick), ns.max(1e4))
         };
         let points = windows.iter().map(point).collect();
         Line { name: name.to_owned(), colour, width, points }
@@ -122,13 +139,13 @@ pub fn lag(directory: &Path, timeline: &Timeline<'_>) {
     );
 }
 
-/// Slowest and median sample of each window.
+/// The slowest, the 99.9th percentile and the median sample of each window.
 fn lines_over_time(samples: &[&Sample], begin: u64) -> Vec<Line> {
     let windows: Vec<&[&Sample]> = samples.chunks(samples.len().div_ceil(WINDOWS).max(1)).collect();
     let line = |name: &str, colour, width, pick: fn(&Latencies) -> f64| {
         let point = |window: &&[&Sample]| {
             let latencies = Latencies::of(window.iter().map(|sample| sample.taken));
-            (seconds(window[0].intended, begin), pick(&latencies).max(1.0))
+            (seconds_between(begin, window[0].intended), pick(&latencies).max(1.0))
         };
         let points = windows.iter().map(point).collect();
         Line { name: name.to_owned(), colour, width, points }
@@ -140,22 +157,22 @@ fn lines_over_time(samples: &[&Sample], begin: u64) -> Vec<Line> {
     ]
 }
 
-/// When there were rotations, compressions and, if there is room for them, syncs.
+/// The moments of rotations and compressions, and of syncs if there is room for them.
 fn strips(timeline: &Timeline<'_>, from: f64, to: f64, with_syncs: bool) -> Vec<Strip> {
     let within = |at: &f64| (from..=to).contains(at);
-    let rises = |pick: fn(&Seen) -> u64| {
-        let pairs = timeline.seen.windows(2).filter(|pair| pick(&pair[1]) > pick(&pair[0]));
-        let at: Vec<f64> = pairs.map(|pair| seconds(pair[1].tick, timeline.begin)).collect();
+    let rises = |pick: fn(&CounterReading) -> u64| {
+        let pairs = timeline.readings.windows(2).filter(|pair| pick(&pair[1]) > pick(&pair[0]));
+        let at: Vec<f64> = pairs.map(|pair| timeline.seconds(pair[1].tick)).collect();
         at.into_iter().filter(within).collect()
     };
     let strip = |name: &str, colour, at| Strip { name: name.to_owned(), colour, at };
     let rotations = timeline.rotations.iter().copied().filter(within).collect();
     let mut strips = vec![
         strip("rotations", ROTATIONS, rotations),
-        strip("compressions ended", COMPRESSIONS, rises(|seen| seen.compressions)),
+        strip("compressions ended", COMPRESSIONS, rises(|reading| reading.compressions)),
     ];
     if with_syncs {
-        strips.push(strip("syncs", SYNCS, rises(|seen| seen.syncs)));
+        strips.push(strip("syncs", SYNCS, rises(|reading| reading.syncs)));
     }
     strips
 }
@@ -178,7 +195,7 @@ fn save(
     fs::write(directory.join(file), chart.svg()).expect("room for a picture");
 }
 
-/// 99.9 rather than 99.90000000000001.
+/// Prints 99.9, not 99.90000000000001.
 fn trimmed(value: f64) -> String {
     let text = format!("{value:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

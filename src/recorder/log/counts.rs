@@ -1,4 +1,4 @@
-//! What a log counts, from where its handle began.
+//! The counters of a log, from the opening of its handle on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -7,14 +7,13 @@ use crate::format::{Layout, MetaState};
 use crate::recorder::clock::ticks;
 use crate::telemetry::{Metrics, MetricsSnapshot, TimingSnapshot};
 
-/// Counters, and what is needed to read them.
 #[derive(Debug)]
 pub struct Counts {
     counters: Metrics,
     hot_segments: AtomicU64,
     cold_segments: AtomicU64,
     full_segment_events: AtomicU64,
-    /// Where this handle began.
+    /// End of the log when it was opened.
     begin: MetaState,
     begin_ticks: u64,
     begin_instant: Instant,
@@ -34,39 +33,42 @@ impl Counts {
         }
     }
 
-    /// The counters that anybody adds to.
     pub fn counters(&self) -> &Metrics {
         &self.counters
     }
 
-    /// What the maintainer keeps.
+    /// How many segments there are, as the maintainer counts them.
     pub fn set_segments(&self, hot: usize, cold: usize) {
         self.hot_segments.store(hot as u64, Ordering::Relaxed);
         self.cold_segments.store(cold as u64, Ordering::Relaxed);
     }
 
-    /// Counts the events of the full segment the writer leaves.
+    /// Counts the events of the full segment that the writer leaves; `capacity` is 0 when it
+    /// leaves none.
     pub fn full_segment(&self, index: u32, capacity: u32) {
-        let events = capacity.saturating_sub(self.events_before_this_handle(index));
+        let before = self.events_before_this_handle(index);
+        debug_assert!(capacity == 0 || before < capacity, "{before} events of {capacity}");
+        let events = capacity.saturating_sub(before);
         self.full_segment_events.fetch_add(u64::from(events), Ordering::Relaxed);
     }
 
-    /// Counts a rotation, in ticks: the appending thread leaves it to [`Counts::snapshot`] to make
-    /// nanoseconds of them.
+    /// Counts a rotation, in ticks: [`Counts::snapshot`] converts them to nanoseconds, so that the
+    /// appending thread need not.
     pub fn rotation(&self, elapsed_ticks: u64) {
         self.counters.rotation.add_ns(elapsed_ticks);
     }
 
-    /// The same of an append that had to wait for a prepared segment.
+    /// Counts an append that had to wait for a prepared segment, in ticks.
     pub fn append_wait(&self, elapsed_ticks: u64) {
         self.counters.append_wait.add_ns(elapsed_ticks);
     }
 
-    /// The counters of a log that has come to `appended`. What others count is left 0.
+    /// The counters of a log whose last event is `appended`. What others count is left 0.
     pub fn snapshot(&self, appended: MetaState) -> MetricsSnapshot {
         let counted = self.counters.snapshot();
         let in_segment = Layout::events_before(appended.last_offset);
         let before = self.events_before_this_handle(appended.last_segment_index);
+        debug_assert!(before <= in_segment, "the log does not get shorter");
         MetricsSnapshot {
             appended_event_id: appended.last_event_id,
             appended_events: self.full_segment_events.load(Ordering::Relaxed)

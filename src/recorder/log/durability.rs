@@ -1,5 +1,4 @@
-//! How far a log is: what was appended, what is durable, and whether it has failed. Who waits for
-//! the watermark waits here.
+//! How far a log has come (appended, durable), whether it has failed, and who waits for either.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,21 +11,21 @@ use crate::recorder::threads::{Signal, Waiters};
 
 use super::meta_store::{MetaStore, Progress};
 
-/// Progress, the failure latch, and those who wait for either.
+/// Progress, the failure latch, and the threads that wait.
 #[derive(Debug)]
 pub struct Durability {
     poison: Poison,
     meta: MetaStore,
-    /// Held to move the watermark, and to poison: it is either moved before or not at all.
+    /// Held to move the watermark and to poison, so that the watermark never moves afterwards.
     watermark: Mutex<()>,
-    /// The id that somebody wants durable soon, whatever the policy.
+    /// Highest id that somebody waits for: it is made durable soon, whatever the sync mode.
     wanted: AtomicU64,
     waiters: Waiters,
     persister: Arc<Signal>,
 }
 
 impl Durability {
-    /// Both triples begin at the end of the recovered log. `persister` is raised for who waits.
+    /// Both triples begin at the end of the recovered log. Waiting raises `persister`.
     pub fn new(end: MetaState, persister: Arc<Signal>) -> Self {
         Durability {
             poison: Poison::default(),
@@ -38,31 +37,30 @@ impl Durability {
         }
     }
 
-    /// Where the appending thread publishes.
     #[inline(always)]
     pub fn progress(&self) -> &Progress {
         &self.meta.appended
     }
 
-    /// Whether the log takes calls.
     #[inline(always)]
     pub fn poison(&self) -> &Poison {
         &self.poison
     }
 
-    /// What was appended last.
     pub fn appended(&self) -> MetaState {
         self.meta.appended.snapshot()
     }
 
-    /// What is on stable storage.
+    /// The last durable event: the watermark.
     pub fn durable(&self) -> MetaState {
         self.meta.durable.snapshot()
     }
 
     /// Whether somebody waits for more than is durable.
     pub fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Acquire) > self.durable().last_event_id
+        let wanted = self.wanted.load(Ordering::Acquire);
+        debug_assert!(wanted <= self.appended().last_event_id, "nobody asks for a future event");
+        wanted > self.durable().last_event_id
     }
 
     /// Waits until an event is durable, or until the deadline (`None` = for ever).
@@ -78,8 +76,8 @@ impl Durability {
             if durable() >= event_id {
                 return Some(Ok(()));
             }
-            // Asks for no more than there is: an id of the future must not change the policy for
-            // what comes before it. It is asked for at a later look.
+            // Asks for no more than was appended: a future id must not change the policy for the
+            // events before it. `wait` looks again later and asks then.
             let wanted = event_id.min(self.appended().last_event_id);
             if wanted > durable() && self.wanted.fetch_max(wanted, Ordering::AcqRel) < wanted {
                 self.persister.raise();
@@ -88,28 +86,32 @@ impl Durability {
         })
     }
 
-    /// Moves the watermark to an event that a sync has just covered; not if the log has failed
-    /// meanwhile, in whatever worker: then it stays where it is.
+    /// Moves the watermark to an event that a sync has just covered, unless the log has failed
+    /// meanwhile, in any thread.
     pub fn move_watermark(&self, position: u64, event_id: u64) -> Result<()> {
         let held = self.watermark.lock().unwrap_or_else(PoisonError::into_inner);
         self.poison.check_failed()?;
+        debug_assert!(event_id <= self.appended().last_event_id, "only what was appended");
+        debug_assert!(self.durable().last_event_id < event_id, "the watermark rises");
         self.meta.durable.publish(position, event_id);
         drop(held);
         self.waiters.wake();
         Ok(())
     }
 
-    /// Poisons the log and lets everybody who waits for it know.
+    /// Poisons the log and wakes everybody who waits.
     pub fn fail(&self, error: &Error) {
         let held = self.watermark.lock().unwrap_or_else(PoisonError::into_inner);
         self.poison.poison(error);
         drop(held);
+        debug_assert!(self.poison.check_failed().is_err() && !self.poison.is_running());
         self.waiters.wake();
     }
 
-    /// From now on calls are turned away, those that wait too.
+    /// Turns calls away from now on, those that wait included.
     pub fn close(&self) {
         self.poison.close();
+        debug_assert!(!self.poison.is_running());
         self.waiters.wake();
     }
 }

@@ -1,7 +1,7 @@
 //! Progress in memory: what was appended last and what is durable, as triples that are never torn.
 //!
-//! Each triple has one writing thread (the appender, the persister) and any number of readers,
-//! who take no lock and hold nobody up.
+//! Each triple has one writing thread (the appender or the persister) and any number of readers,
+//! which take no lock and never delay the writer.
 
 #[cfg(all(test, loom))]
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ pub fn pack(segment_index: u32, offset: u32) -> u64 {
 ///
 /// It is a sequence lock whose sequence is the event id itself: ids only rise, so if `begun` and
 /// `ended` are equal, what was read between them belongs to that id. The writer pays three plain
-/// stores to one cache line, which it shares with nothing else.
+/// stores to one cache line, which holds nothing else.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Progress {
@@ -29,7 +29,6 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins at `state`.
     pub fn new(state: MetaState) -> Self {
         Progress {
             begun: AtomicU64::new(state.last_event_id),
@@ -38,12 +37,14 @@ impl Progress {
         }
     }
 
-    /// Publishes `event_id`, above every one before. For the one writing thread.
+    /// Publishes `event_id`, above every one before. Only for the one writing thread.
     ///
     /// Release on `ended` also publishes the event's bytes, and all events before it: whoever
     /// sees the id may read them.
     #[inline(always)]
     pub fn publish(&self, position: u64, event_id: u64) {
+        debug_assert!(event_id > self.ended.load(Ordering::Relaxed), "ids rise");
+        debug_assert!(position > self.position.load(Ordering::Relaxed), "positions rise");
         self.begun.store(event_id, Ordering::Relaxed);
         self.position.store(position, Ordering::Release);
         self.ended.store(event_id, Ordering::Release);
@@ -51,9 +52,9 @@ impl Progress {
 
     /// The last published triple.
     ///
-    /// Why the orderings suffice: having acquired `ended` = k, the position read next is that of
-    /// k or of a later id. If it is a later one's, its release store came after that id was put
-    /// into `begun`, and acquiring it makes the id visible: `begun` is then not k.
+    /// Why the orderings suffice: after acquiring `ended` = k, the position read next is that of k
+    /// or of a later id. If it is a later one's, its release store came after that id was stored
+    /// in `begun`, and acquiring the position makes that id visible: `begun` is then not k.
     pub fn snapshot(&self) -> MetaState {
         loop {
             let ended = self.ended.load(Ordering::Acquire);
@@ -73,12 +74,11 @@ impl Progress {
     }
 }
 
-/// The two triples of a log.
 #[derive(Debug)]
 pub struct MetaStore {
-    /// What was appended last. Written by the appending thread.
+    /// The last appended event. Written by the appending thread.
     pub appended: Progress,
-    /// What is on stable storage. Written by the persister, after the sync that covers it.
+    /// The last durable event. Written by the persister, after the sync that covers it.
     pub durable: Progress,
 }
 

@@ -1,53 +1,53 @@
-//! What is told when it begins and when it ends, and not at every try between.
+//! Conditions that last: reported when they begin and when they end, not at every try in between.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::log_sink::LogSink;
 use crate::poison::Poison;
 
-/// The conditions of a log that are told once.
+/// Reports the lasting conditions of a log, each once.
 #[derive(Debug)]
 pub struct Notices {
     sink: LogSink,
     blocked: AtomicBool,
     blocked_by: Mutex<Option<Error>>,
     memory_unlocked: AtomicBool,
-    failure_told: AtomicBool,
+    failure_reported: AtomicBool,
     compression_failing: AtomicBool,
 }
 
 impl Notices {
-    /// Nothing is the matter.
     pub fn new(sink: LogSink) -> Self {
         Notices {
             sink,
             blocked: AtomicBool::new(false),
             blocked_by: Mutex::new(None),
             memory_unlocked: AtomicBool::new(false),
-            failure_told: AtomicBool::new(false),
+            failure_reported: AtomicBool::new(false),
             compression_failing: AtomicBool::new(false),
         }
     }
 
-    /// Told what happens. Not for the appending thread.
+    /// Where messages go. Never used by the appending thread.
     pub fn sink(&self) -> &LogSink {
         &self.sink
     }
 
-    /// Says why the log has failed, if it has, once. Not done where it fails, which the appending
-    /// thread may do too.
+    /// Reports once why the log has failed, if it has. Not called where the failure happens,
+    /// which may be the appending thread.
     pub fn failure(&self, poison: &Poison) {
         if let Some(error) = poison.cause() {
-            if !self.failure_told.swap(true, Ordering::Relaxed) {
+            if !self.failure_reported.swap(true, Ordering::Relaxed) {
                 self.sink.error(&error.to_string());
             }
         }
     }
 
-    /// Preparing is held up, by what; `None` = goes on again.
+    /// Why no segment can be prepared; `None` = one was.
     pub fn preparation(&self, error: Option<Error>) {
+        debug_assert!(error.as_ref().is_none_or(|why| why.cause() == Some(Cause::NoSpace)));
         let message = error.as_ref().map(Error::to_string);
         *self.blocked_by.lock().unwrap_or_else(PoisonError::into_inner) = error;
         let was_blocked = self.blocked.swap(message.is_some(), Ordering::AcqRel);
@@ -60,7 +60,7 @@ impl Notices {
         }
     }
 
-    /// Why no segment can be prepared, if so.
+    /// Why no segment can be prepared at the moment, if so.
     pub fn preparation_blocked(&self) -> Option<Error> {
         if !self.blocked.load(Ordering::Acquire) {
             return None;
@@ -68,7 +68,7 @@ impl Notices {
         self.blocked_by.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A segment was compressed, or why not.
+    /// A segment was compressed, or could not be.
     pub fn compression(&self, index: u32, error: Option<&Error>) {
         let was_failing = self.compression_failing.swap(error.is_some(), Ordering::Relaxed);
         match error {
@@ -80,7 +80,7 @@ impl Notices {
         }
     }
 
-    /// Whether a mapped file could be locked in memory.
+    /// A mapped file was locked in memory, or could not be.
     pub fn memory(&self, locked: bool) {
         if !locked && !self.memory_unlocked.swap(true, Ordering::Relaxed) {
             self.sink.warn(
@@ -90,7 +90,7 @@ impl Notices {
         }
     }
 
-    /// Whether all of them could.
+    /// Whether every mapped file could be locked.
     pub fn is_memory_locked(&self) -> bool {
         !self.memory_unlocked.load(Ordering::Relaxed)
     }

@@ -1,15 +1,15 @@
-//! The note that a resting persister leaves for the watcher.
+//! How a persister that finds nothing new goes to sleep: it leaves the watcher a note.
 
 #[cfg(all(test, loom))]
 use loom::sync::atomic::{AtomicU64, Ordering};
 #[cfg(not(all(test, loom)))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where a persister leaves what it has seen when it parks.
+/// The last event id that a parked persister has seen.
 #[derive(Debug)]
 pub struct Parking(AtomicU64);
 
-/// No event has this id.
+/// The value while the persister is not parked: no event has this id.
 const AWAKE: u64 = u64::MAX;
 
 impl Default for Parking {
@@ -18,37 +18,37 @@ impl Default for Parking {
     }
 }
 
-/// Stored by the persister alone. Relaxed is enough: a watcher that is raised after `park` reads
-/// what was stored (the signal's mutex orders the two), and one that reads an older value looks
-/// once too often, or wakes a persister that is awake.
+/// Only the persister stores. Relaxed is enough: a watcher that is raised after `park` reads what
+/// was stored (the signal's mutex orders the two). One that reads an older value looks once too
+/// often, or wakes a persister that is awake.
 impl Parking {
     /// The persister rests until something is appended after this id.
     pub fn park(&self, seen_id: u64) {
+        debug_assert_ne!(seen_id, AWAKE);
         self.0.store(seen_id, Ordering::Relaxed);
     }
 
-    /// The persister looks for itself.
+    /// The persister is awake and looks for new events itself.
     pub fn leave(&self) {
         self.0.store(AWAKE, Ordering::Relaxed);
     }
 
-    /// What there is to be seen for the persister, when this id was appended last.
-    pub fn look(&self, appended_id: u64) -> Look {
+    /// Whether the persister must be woken, now that `appended_id` is the last event.
+    pub fn check(&self, appended_id: u64) -> ParkState {
         match self.0.load(Ordering::Relaxed) {
-            AWAKE => Look::Awake,
-            seen if seen == appended_id => Look::Same,
-            _ => Look::Moved,
+            AWAKE => ParkState::Awake,
+            seen if seen == appended_id => ParkState::NothingNew,
+            _ => ParkState::NewEvents,
         }
     }
 }
 
-/// What a look at a log came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// Its persister looks for itself.
+pub enum ParkState {
+    /// The persister is awake.
     Awake,
-    /// Nothing was appended since that parked.
-    Same,
-    /// Something was.
-    Moved,
+    /// Nothing was appended since it parked.
+    NothingNew,
+    /// Something was: it must be woken.
+    NewEvents,
 }

@@ -1,38 +1,48 @@
-//! A bounded queue between two threads that counts what happens at its ends.
+//! A bounded queue between two threads that counts when it was full and when it was empty.
+
+use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
 
+use crate::recorder::threads::Signal;
 use crate::telemetry::{Counter, RingSnapshot};
 
-/// A bounded queue. Full and empty are answers, not waits: what follows is each owner's decision.
+/// A bounded queue. It never waits: what to do when it is full or empty is the caller's decision.
 #[derive(Debug)]
 pub struct Ring<T> {
     queue: ArrayQueue<T>,
     full: Counter,
     empty: Counter,
+    /// Raised by every push.
+    emptied_by: Option<Arc<Signal>>,
 }
 
 impl<T> Ring<T> {
-    /// A ring with room for `capacity` entries.
-    pub fn new(capacity: usize) -> Self {
+    /// A ring with room for `capacity` entries, and the signal of the worker that empties it.
+    pub fn new(capacity: usize, emptied_by: Option<&Arc<Signal>>) -> Self {
         Ring {
             queue: ArrayQueue::new(capacity),
             full: Counter::default(),
             empty: Counter::default(),
+            emptied_by: emptied_by.cloned(),
         }
     }
 
-    /// Puts an entry in, or gives it back when there is no room, and counts that.
+    /// Puts an entry in, or gives it back when there is no room, and counts that. Raises whoever
+    /// empties the ring either way.
     pub fn push(&self, entry: T) -> Result<(), T> {
-        self.queue.push(entry).inspect_err(|_| self.full.add(1))
+        let pushed = self.queue.push(entry).inspect_err(|_| self.full.add(1));
+        if let Some(signal) = &self.emptied_by {
+            signal.raise();
+        }
+        pushed
     }
 
-    /// Takes the oldest entry, if there is one.
     pub fn pop(&self) -> Option<T> {
         self.queue.pop()
     }
 
-    /// Takes the oldest entry; that there is none is counted: somebody has to wait for it.
+    /// Takes the oldest entry, or counts that there is none and the caller has to wait.
     pub fn pop_wanted(&self) -> Option<T> {
         let entry = self.queue.pop();
         if entry.is_none() {
@@ -41,17 +51,15 @@ impl<T> Ring<T> {
         entry
     }
 
-    /// Whether a push would find no room.
     pub fn is_full(&self) -> bool {
         self.queue.is_full()
     }
 
-    /// Whether a pop would find nothing.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// The ring at this moment.
+    /// Fill and counters at this moment.
     pub fn snapshot(&self) -> RingSnapshot {
         RingSnapshot {
             fill: self.queue.len() as u64,

@@ -1,10 +1,10 @@
-//! The signals of the workers of one log.
+//! What wakes the workers of one log.
 
 use std::sync::Arc;
 
 use crate::recorder::threads::Signal;
 
-/// A signal for every worker. Each outlives the log in whoever waits for the worker's end.
+/// A signal for every worker. Whoever waits for the end of a worker keeps its signal alive.
 #[derive(Debug, Default)]
 pub struct Signals {
     pub(in crate::recorder) persister: Arc<Signal>,
@@ -16,7 +16,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Lets every worker look, above all at whether the log has failed.
+    /// Wakes every worker, so that it sees that the log has failed.
     pub fn raise_all(&self) {
         let Signals { persister, preparer, maintainer, freezer, coordinator, watcher } = self;
         for signal in [persister, preparer, maintainer, freezer, coordinator, watcher] {

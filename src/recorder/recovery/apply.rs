@@ -3,15 +3,16 @@
 //! replaces it has been synced, and meta moves last.
 
 use crate::config::Config;
-use crate::directory::{for_each_block, save_meta, Inventory};
+use crate::directory::{save_meta, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::segment::{closed_header, for_each_block};
 use crate::storage::{create, write_zeros, Directory, File, Open};
 
 use super::aside::{keep_aside, settle_pairs};
 use super::recovered::{OpenSegment, Recovered};
-use super::scan::{closed_header, Survey};
+use super::scan::Survey;
 use super::table::Ending;
 use super::walk::TailSegment;
 use crate::recorder::clock::now_ns;
@@ -251,7 +252,7 @@ fn end_before_tail(
     inventory: &Inventory,
 ) -> Result<MetaState> {
     let Some(&index) = inventory.indexes().last() else { return Ok(MetaState::default()) };
-    let header = closed_header(wal, inventory, index)?;
+    let header = closed_header(wal, index, inventory.hot.contains(&index))?;
     Ok(MetaState {
         last_segment_index: index,
         last_offset: header.map_or(0, |header| Layout::end_offset(header.event_count)),

@@ -1,9 +1,9 @@
 //! Recovery keeps aside what does not belong to the log: whole files, synced, under names that
 //! nothing ever reads or deletes. Only then may anything be cleared.
 
-use crate::directory::cold_header;
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
+use crate::segment::cold_header;
 use crate::storage::{create, Directory, File};
 
 use super::recovered::Recovered;

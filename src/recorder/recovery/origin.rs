@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::directory::{
-    for_each_block, load_identity, open_active, read_header, ActiveDirectory, Identity, Inventory,
-};
+use crate::directory::{load_identity, open_active, ActiveDirectory, Ground, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
+use crate::segment::{for_each_block, read_header, HeaderState};
 use crate::storage::{Directory, DirectoryStatus, File, Open, Storage};
 
-use super::table::{decide, ActiveFound, Ground, IdentityFound, Origin, OriginFound, Row, ORIGIN};
+use super::table::{decide, ActiveFound, IdentityFound, Origin, OriginFound, Row, ORIGIN};
 
 /// The files of the active directory a process died with.
 #[derive(Debug, Clone)]
@@ -74,11 +73,7 @@ pub fn find_origin(
     };
     if let Some(record) = &identity {
         let here = wal.status()?;
-        found.ground = match (record.wal_dev == here.dev, record.wal_ino == here.ino) {
-            (true, true) => Ground::Same,
-            (false, true) => Ground::OtherDevice,
-            (_, false) => Ground::Other,
-        };
+        found.ground = Ground::of(record, &here);
         found.clean = record.clean;
         found.same_boot = record.boot_id == storage.boot_id()?;
         if found.ground != Ground::Other && found.same_boot && !found.clean {
@@ -117,7 +112,7 @@ fn find_active(
     for index in Inventory::of(&*directory)?.hot {
         let Some(file) = directory.open(&file_name::hot(index), Open::Read)? else { continue };
         // A header that is not valid states nothing: events decide.
-        if read_header(&*file)?.is_some_and(|header| header.segment_index != index) {
+        if HeaderState::of(read_header(&*file)?, index) == HeaderState::OtherIndex {
             misnamed = Some(index);
         }
         for_each_block(&*file, 0, |_, _| Ok(true))?;

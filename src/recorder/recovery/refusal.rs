@@ -1,10 +1,11 @@
 //! Recovery says no, in words: what cannot be proved, and where.
 
+use crate::directory::Ground;
 use crate::error::{Cause, Error, Result};
 use crate::storage::Directory;
 
 use super::scan::Survey;
-use super::table::{Break, Ending, Ground};
+use super::table::{Break, Ending};
 
 /// An error where the survey found what cannot be proved and loss is not accepted.
 pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) -> Result<()> {

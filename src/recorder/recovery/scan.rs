@@ -6,18 +6,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{
-    cold_header, durable_stamp, first_slot, load_meta, scan_segment, Inventory,
-};
+use crate::directory::{load_meta, Inventory};
 use crate::error::{Place, Result};
-use crate::format::{file_name, MetaState, Rule, SegmentHeader, MAX_EVENT_ID};
+use crate::format::{file_name, MetaState, Rule, MAX_EVENT_ID};
+use crate::segment::{
+    closed, closed_header, cold_header, durable_id, first_slot, scan_segment, HeaderState,
+};
 use crate::storage::{Directory, Storage};
 
 use super::origin::{find_origin, ActiveFiles, OriginSurvey};
 use super::pairs::{judge_pairs, Pairs};
 use super::table::{
-    decide, Action, Break, EndFound, Ending, HeaderFound, Origin, Row, SegmentFound, ENDING,
-    SEGMENT,
+    decide, Action, Break, EndFound, Ending, Origin, Row, SegmentFound, ENDING, SEGMENT,
 };
 use super::walk::{events_above, ActiveBeyond, TailSegment, Walk};
 
@@ -193,7 +193,8 @@ impl Look<'_> {
         active: Option<&ActiveFiles>,
     ) -> Result<(LogSurvey, Walk)> {
         let mut tail = self.open_tail(&inventory)?;
-        let durable_event_id = self.find_durable(&tail)?;
+        let disks = tail.iter().map(|segment| Ok(Some(Arc::clone(&segment.disk))));
+        let durable_event_id = durable_id(self.meta, disks)?;
         let mut cut = Inventory::default();
         let mut cut_by = None;
         let mut notes = Vec::new();
@@ -246,9 +247,9 @@ impl Look<'_> {
         let after_cold = inventory.cold.last().map_or(0, |last| last.saturating_add(1));
         for &index in inventory.hot.range(after_cold..).rev() {
             let Some(segment) = TailSegment::open(self.wal, index)? else { continue };
-            let closed = segment.header.is_some_and(|h| h.is_closed() && h.segment_index == index);
+            let is_closed = closed(segment.header, index).is_some();
             tail.push(segment);
-            if closed {
+            if is_closed {
                 break;
             }
         }
@@ -283,20 +284,11 @@ impl Look<'_> {
         Ok(middle)
     }
 
-    /// D: what meta and the stamps of valid block headers know to be durable.
-    fn find_durable(&self, tail: &[TailSegment]) -> Result<u64> {
-        let mut durable = self.meta.map_or(0, |state| state.last_event_id);
-        for segment in tail {
-            durable = durable.max(durable_stamp(&*segment.disk)?);
-        }
-        Ok(durable)
-    }
-
     /// The last event id before a segment, if the header before it can be read; 0 when it is the
     /// first.
     fn last_before(&self, inventory: &Inventory, index: u32) -> Result<Option<u64>> {
         let Some(&before) = inventory.indexes().range(..index).last() else { return Ok(Some(0)) };
-        let header = closed_header(self.wal, inventory, before)?;
+        let header = closed_header(self.wal, before, inventory.hot.contains(&before))?;
         let header = header.filter(|header| header.event_count > 0);
         Ok(header.map(|header| header.last_event_id))
     }
@@ -304,7 +296,7 @@ impl Look<'_> {
     /// Whether the newest hot segment before a cold one was never closed.
     fn is_unclosed_before(&self, inventory: &Inventory, index: u32) -> Result<bool> {
         let Some(&before) = inventory.hot.range(..index).last() else { return Ok(false) };
-        Ok(closed_header(self.wal, inventory, before)?.is_none())
+        Ok(closed_header(self.wal, before, inventory.hot.contains(&before))?.is_none())
     }
 
     /// The last event id before the tail, unless the log breaks there.
@@ -316,8 +308,7 @@ impl Look<'_> {
         notes: &mut Vec<String>,
     ) -> Result<Before> {
         let oldest = oldest(tail, inventory);
-        let closed = tail.first().and_then(|first| first.header);
-        let closed = closed.filter(|h| h.is_closed() && h.segment_index == oldest);
+        let closed = closed(tail.first().and_then(|first| first.header), oldest);
         let before = inventory.indexes().into_iter().filter(|&index| index < oldest);
         let joined = closed.map(|_| oldest);
         let indexes: Vec<u32> = before.chain(joined).collect();
@@ -335,14 +326,9 @@ impl Look<'_> {
             return Ok(Before::Floor(Some(0)));
         };
         let header = cold_header(self.wal, index)?;
-        let found = match header {
-            Some(header) if header.segment_index != index => HeaderFound::OtherIndex,
-            Some(header) if header.is_closed() => HeaderFound::Closed,
-            Some(_) => HeaderFound::Open,
-            None => HeaderFound::Invalid,
-        };
-        let row =
-            decide(&SEGMENT, &SegmentFound { is_cold: true, header: found, has_events: false })?;
+        let state = HeaderState::of(header, index);
+        let found = SegmentFound { is_cold: true, header: state, has_events: false };
+        let row = decide(&SEGMENT, &found)?;
         Ok(match (row.then, header) {
             (Action::Refuse, _) => Before::Broken(index, Break::Misnamed),
             (Action::Accept, Some(header)) if header.last_event_id <= MAX_EVENT_ID => {
@@ -360,20 +346,6 @@ impl Look<'_> {
             }
         })
     }
-}
-
-/// The header of a closed segment, hot or cold.
-pub fn closed_header(
-    wal: &dyn Directory,
-    inventory: &Inventory,
-    index: u32,
-) -> Result<Option<SegmentHeader>> {
-    let header = if inventory.hot.contains(&index) {
-        TailSegment::open(wal, index)?.and_then(|segment| segment.header)
-    } else {
-        cold_header(wal, index)?
-    };
-    Ok(header.filter(|header| header.is_closed() && header.segment_index == index))
 }
 
 /// Where the tail begins; without one, past every index.

@@ -5,7 +5,9 @@
 use std::cmp::Ordering;
 use std::fmt::Debug;
 
+use crate::directory::Ground;
 use crate::error::{Cause, Error, Result};
+use crate::segment::HeaderState;
 
 /// A row: what must have been found for it to hold, and what is done then.
 #[derive(Debug)]
@@ -31,17 +33,6 @@ pub enum IdentityFound {
     Missing,
     Damaged,
     Whole,
-}
-
-/// Where the directory is that the identity was given to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ground {
-    /// This is it.
-    Same,
-    /// This is the same inode of another device: the volume was mounted again, or is a snapshot.
-    OtherDevice,
-    /// This is another one.
-    Other,
 }
 
 /// The active directory that the identity names. Only looked for when the log was not shut down and
@@ -223,22 +214,11 @@ pub static PAIR: [Row<PairFound, Pair>; 3] = [
     },
 ];
 
-/// The header of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderFound {
-    /// Torn, zeroed, never written.
-    Invalid,
-    /// Whole, and of another index than the name.
-    OtherIndex,
-    Open,
-    Closed,
-}
-
 /// A segment where the log comes to it.
 #[derive(Debug, Clone, Copy)]
 pub struct SegmentFound {
     pub is_cold: bool,
-    pub header: HeaderFound,
+    pub header: HeaderState,
     /// Whether it has events above the last accepted one. A cold one is not asked.
     pub has_events: bool,
 }
@@ -262,17 +242,17 @@ pub enum Action {
 pub static SEGMENT: [Row<SegmentFound, Action>; 6] = [
     Row {
         label: "closed",
-        holds: |found| found.header == HeaderFound::Closed && (found.is_cold || found.has_events),
+        holds: |found| found.header == HeaderState::Closed && (found.is_cold || found.has_events),
         then: Action::Accept,
     },
     Row {
         label: "unclosed",
-        holds: |found| found.header == HeaderFound::Open && !found.is_cold && found.has_events,
+        holds: |found| found.header == HeaderState::Open && !found.is_cold && found.has_events,
         then: Action::Accept,
     },
     Row {
         label: "header-rebuilt",
-        holds: |found| found.header == HeaderFound::Invalid && !found.is_cold && found.has_events,
+        holds: |found| found.header == HeaderState::Invalid && !found.is_cold && found.has_events,
         then: Action::Rebuild,
     },
     Row {
@@ -283,14 +263,14 @@ pub static SEGMENT: [Row<SegmentFound, Action>; 6] = [
     Row {
         label: "cold-unreadable",
         holds: |found| {
-            found.is_cold && matches!(found.header, HeaderFound::Invalid | HeaderFound::Open)
+            found.is_cold && matches!(found.header, HeaderState::Invalid | HeaderState::Open)
         },
         then: Action::Note,
     },
     Row {
         label: "misnamed",
         holds: |found| {
-            found.header == HeaderFound::OtherIndex && (found.is_cold || found.has_events)
+            found.header == HeaderState::OtherIndex && (found.is_cold || found.has_events)
         },
         then: Action::Refuse,
     },

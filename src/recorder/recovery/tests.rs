@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+use crate::directory::Ground;
+
 use super::table::*;
 
 const BOTH: [bool; 2] = [false, true];
@@ -84,7 +86,7 @@ fn both_files_of_a_segment_hit_exactly_one_row() {
 
 #[test]
 fn every_segment_hits_exactly_one_row() {
-    use HeaderFound::{Closed, Invalid, Open, OtherIndex};
+    use crate::segment::HeaderState::{Closed, Invalid, Open, OtherIndex};
     let mut all = Vec::new();
     for is_cold in BOTH {
         for header in [Invalid, OtherIndex, Open, Closed] {

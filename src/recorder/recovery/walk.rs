@@ -4,13 +4,15 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::directory::{begins_among, first_slot, for_each_block, read_header, scan_segment};
 use crate::error::{Place, Result};
 use crate::format::{file_name, Layout, LogEnd, Rule, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::segment::{
+    begins_among, closed, first_slot, for_each_block, read_header, scan_segment, HeaderState,
+};
 use crate::storage::{Directory, File, Open};
 
-use super::table::{decide, Action, Break, EndFound, HeaderFound, SegmentFound, SEGMENT};
+use super::table::{decide, Action, Break, EndFound, SegmentFound, SEGMENT};
 
 /// A segment at the end of the log.
 #[derive(Debug)]
@@ -102,14 +104,14 @@ impl TailSegment {
 
     /// Events that its header counts and that are not in the log.
     fn uncounted(&self) -> u32 {
-        let closed = self.header.filter(|_| self.header_found() == HeaderFound::Closed);
+        let closed = closed(self.header, self.index);
         closed.map_or(0, |header| header.event_count.saturating_sub(self.end.event_count))
     }
 
     /// Whether it is another segment, closed, under a name that is not its own.
     pub fn is_renamed(&self) -> bool {
         let counts = self.header.is_some_and(|header| header.event_count > 0);
-        counts && self.header_found() == HeaderFound::OtherIndex
+        counts && self.header_state() == HeaderState::OtherIndex
     }
 
     /// Events in a file of which nothing is in the log, whatever their ids: they may be nowhere else.
@@ -121,13 +123,8 @@ impl TailSegment {
         events_above(&*self.disk, 0)
     }
 
-    fn header_found(&self) -> HeaderFound {
-        match self.header {
-            None => HeaderFound::Invalid,
-            Some(header) if header.segment_index != self.index => HeaderFound::OtherIndex,
-            Some(header) if header.is_closed() => HeaderFound::Closed,
-            Some(_) => HeaderFound::Open,
-        }
+    fn header_state(&self) -> HeaderState {
+        HeaderState::of(self.header, self.index)
     }
 }
 
@@ -228,7 +225,7 @@ impl Walk {
         }
         let beyond = segment.beyond.max(segment.active_beyond);
         self.events_beyond += u64::from(beyond);
-        self.closed_beyond |= beyond > 0 && segment.header_found() == HeaderFound::Closed;
+        self.closed_beyond |= beyond > 0 && segment.header_state() == HeaderState::Closed;
         Ok(())
     }
 
@@ -243,7 +240,7 @@ impl Walk {
             None => None,
         };
         let end = memory.unwrap_or(disk);
-        let header = segment.header_found();
+        let header = segment.header_state();
         let row = decide(
             &SEGMENT,
             &SegmentFound { is_cold: false, header, has_events: end.event_count > 0 },

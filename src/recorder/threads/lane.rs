@@ -1,8 +1,8 @@
-//! A lane: one thread that runs the steps of any number of tasks, in turn.
+//! A lane: one thread that steps any number of tasks, in turn.
 //!
-//! The thread alone owns the tasks. Others reach it by two notes, each left before the bell is
-//! rung: a raised signal, and a new task (or the end) in the inbox. So nobody ever waits for a step
-//! that is under way, and while nothing is to be done the thread sleeps.
+//! Only the thread touches the tasks. Others reach it by raising a signal, or by leaving a new task
+//! (or the request to end) in the inbox, and ring the bell after that. So nobody ever waits for a
+//! step that is under way, and the thread sleeps while there is nothing to do.
 
 #[cfg(all(test, loom))]
 use loom::sync::{Mutex, MutexGuard};
@@ -17,7 +17,7 @@ use crate::error::Result;
 use super::placement::Placement;
 use super::wake::{Bell, Signal};
 
-/// What a step came to.
+/// What a step did, and when the next one should come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Something was done, and there may be more.
@@ -27,25 +27,25 @@ pub enum Step {
     /// There is nothing to do until the signal is raised, or for this long.
     RestFor(Duration),
     /// There is nothing to do until the signal is raised, or until the next whole multiple of this
-    /// time on the clock of the thread: one wake-up then serves the workers of all logs.
+    /// time since the thread started: one wake-up then serves the workers of all logs.
     RestUntilTick(Duration),
-    /// Nothing should be done for this long, raised or not.
+    /// Nothing should be done for this long, even if the signal is raised.
     Pause(Duration),
-    /// Told to stop, and all is done.
+    /// The task has ended.
     Done,
 }
 
 /// What a lane runs.
 pub trait Task: Send + 'static {
-    /// What wakes it. It outlives the task, and says when that has ended.
+    /// What wakes it. The signal outlives the task, and says when the task has ended.
     fn signal(&self) -> &Arc<Signal>;
 
-    /// Does some of its work, without waiting for anybody. Whatever fails in it is its own affair:
-    /// after [`Step::Done`] it is dropped.
+    /// Does some of its work, without waiting for anybody. It must not panic, and handles its own
+    /// failures. After [`Step::Done`] it is dropped.
     fn step(&mut self, stopping: bool) -> Step;
 }
 
-/// A thread and how it is reached.
+/// A thread that steps tasks.
 #[derive(Debug)]
 pub struct Lane {
     inbox: Arc<Inbox>,
@@ -61,19 +61,19 @@ impl Lane {
         Ok(Lane { inbox, thread })
     }
 
-    /// Gives the lane another task. Its first step comes by itself.
+    /// Gives the lane another task, which it steps at once.
     pub fn add(&self, task: Box<dyn Task>) {
         self.inbox.add(task);
     }
 
-    /// Ends the thread, once every task it was given has ended.
+    /// Waits until every task of the lane has ended, and ends the thread.
     pub fn end(self) {
         self.inbox.end();
         let _ = self.thread.join();
     }
 }
 
-/// Where notes for a lane are left.
+/// How other threads reach a lane.
 #[derive(Default)]
 pub struct Inbox {
     bell: Arc<Bell>,
@@ -89,7 +89,10 @@ struct Notes {
 impl Inbox {
     pub fn add(&self, task: Box<dyn Task>) {
         task.signal().ring_at(&self.bell);
-        self.lock().arrived.push(task);
+        let mut notes = self.lock();
+        debug_assert!(!notes.ending, "a lane that ends takes no task");
+        notes.arrived.push(task);
+        drop(notes);
         self.bell.ring();
     }
 
@@ -109,8 +112,8 @@ impl std::fmt::Debug for Inbox {
     }
 }
 
-/// The lane's thread. Each round lets every task that is due do one step, so that none waits for
-/// more than one step of each other one.
+/// What the lane's thread does. In each round every task that is due does one step, so that none
+/// waits for more than one step of each of the others.
 pub fn run(inbox: &Inbox) {
     let begin = Instant::now();
     let mut tasks: Vec<Running> = Vec::new();
@@ -128,7 +131,7 @@ pub fn run(inbox: &Inbox) {
         for at in (0..tasks.len()).rev() {
             if tasks[at].is_due(now) {
                 stepped = true;
-                if !tasks[at].step(begin) {
+                if tasks[at].step(begin) == Step::Done {
                     tasks.swap_remove(at).end();
                 }
             }
@@ -139,26 +142,42 @@ pub fn run(inbox: &Inbox) {
     }
 }
 
-/// A task in its lane.
-struct Running {
+/// A task between its steps: in a lane, or in a test that steps it by hand.
+pub struct Running {
     task: Box<dyn Task>,
     due: Due,
-    /// What it was told at its last step.
+    /// Whether its last step was told to stop.
     stopping: bool,
 }
 
-/// When the next step of a task comes.
+/// When the next step of a task is due.
 enum Due {
     Now,
-    /// When its signal is raised, or then.
+    /// When its signal is raised, or at this time.
     Raised(Option<Instant>),
-    /// Then, raised or not; or when it is told to stop.
+    /// At this time, raised or not, or when it is told to stop.
     At(Instant),
 }
 
 impl Running {
-    fn new(task: Box<dyn Task>) -> Self {
+    /// A task that has not been stepped yet.
+    pub fn new(task: Box<dyn Task>) -> Self {
         Running { task, due: Due::Now, stopping: false }
+    }
+
+    /// The task itself, to be given to a lane.
+    pub fn into_task(self) -> Box<dyn Task> {
+        self.task
+    }
+
+    /// Whether it does nothing until its signal is raised.
+    pub fn is_asleep(&self) -> bool {
+        matches!(self.due, Due::Raised(None)) && !self.task.signal().is_raised()
+    }
+
+    /// Asks it to finish.
+    pub fn stop(&self) {
+        self.task.signal().stop();
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -178,24 +197,26 @@ impl Running {
         }
     }
 
-    /// Returns whether there will be another one.
-    fn step(&mut self, begin: Instant) -> bool {
-        self.stopping = self.task.signal().lower();
-        // What was handed over before the stop is seen, because that was asked before.
-        let step = self.task.step(self.stopping);
+    /// Does one step, on a thread that started at `begin`. None may follow [`Step::Done`].
+    pub fn step(&mut self, begin: Instant) -> Step {
+        // Lowered before the step, which so sees everything that was handed over until then.
+        let stopping = self.task.signal().lower();
+        debug_assert!(stopping || !self.stopping, "a stop is not taken back");
+        self.stopping = stopping;
+        let step = self.task.step(stopping);
         self.due = match step {
             Step::Busy => Due::Now,
             Step::Rest => Due::Raised(None),
             Step::RestFor(time) => Due::Raised(Instant::now().checked_add(time)),
             Step::RestUntilTick(tick) => Due::Raised(Some(next_tick(begin, tick))),
             Step::Pause(time) => Due::At(Instant::now() + time),
-            Step::Done => return false,
+            Step::Done => Due::Raised(None),
         };
-        true
+        step
     }
 
-    /// Says that the task has ended when nothing of it is left.
-    fn end(self) {
+    /// Drops the task, and only then says that it has ended.
+    pub fn end(self) {
         let signal = Arc::clone(self.task.signal());
         drop(self.task);
         signal.end();
@@ -204,6 +225,7 @@ impl Running {
 
 /// The next whole multiple of `tick` after `begin`.
 fn next_tick(begin: Instant, tick: Duration) -> Instant {
+    debug_assert!(!tick.is_zero());
     let ticks = begin.elapsed().as_nanos() / tick.as_nanos() + 1;
     begin + Duration::from_nanos((ticks * tick.as_nanos()) as u64)
 }

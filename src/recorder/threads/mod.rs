@@ -1,5 +1,6 @@
-//! Threads, whatever runs in them: a `lane` is one that steps tasks in turn, `wake` how it is woken,
-//! `pool` the lanes that logs share, `placement` where a thread runs. Nothing here knows a log.
+//! Threads, whatever runs on them: a `lane` is a thread that steps tasks in turn, `wake` is how it
+//! is woken, `pool` holds the lanes that logs share, `placement` says where a thread runs. Nothing
+//! here imports the log.
 
 mod lane;
 mod placement;
@@ -8,9 +9,9 @@ mod wake;
 
 #[cfg(all(test, loom))]
 pub use lane::{run, Inbox};
-pub use lane::{Lane, Step, Task};
+pub use lane::{Lane, Running, Step, Task};
 pub use placement::{check as check_placement, Placement};
-pub use pool::{join, lanes, Key, Kind, Lanes, Membership};
+pub use pool::{join, lanes, LaneKey, LaneKind, Lanes, Membership};
 #[cfg(all(test, loom))]
 pub use wake::Bell;
 pub use wake::{Signal, Waiters};

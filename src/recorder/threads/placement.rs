@@ -1,4 +1,4 @@
-//! Where and how a worker's thread runs: processors, priority, name.
+//! Where and how a thread runs: processors, priority, name.
 
 use std::thread::JoinHandle;
 
@@ -8,10 +8,10 @@ use rustix::thread::{gettid, sched_getaffinity, sched_setaffinity, CpuSet};
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 
-/// The least claim to the processor there is: compression gives way to everything else.
+/// The lowest priority there is: compression gives way to everything else.
 const LEAST: i32 = 19;
 
-/// What a thread is given before it begins. A zero leaves what it inherits from the one that opens.
+/// Processors and priority of a thread. A zero leaves what it inherits from the opening thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Placement {
     /// A bit for each processor it may run on.
@@ -21,7 +21,7 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Of a log's own thread.
+    /// Of the thread that a log has to itself.
     pub fn of_persister(config: &Config) -> Self {
         Placement { cpus: config.persister_cpus, nice: config.worker_nice }
     }
@@ -36,11 +36,11 @@ impl Placement {
         Placement { nice: LEAST, ..self }
     }
 
-    /// Starts a thread there.
+    /// Starts a thread with this placement.
     pub fn spawn(self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
         let body = move || {
-            // Tried at open, by `check`. Compression is refused its priority in some containers: it
-            // then merely competes more.
+            // `check` tried it at open. Some containers refuse compression its low priority, which
+            // only makes it compete more.
             let _ = self.take();
             body();
         };
@@ -50,11 +50,11 @@ impl Placement {
             .map_err(|error| Error::io(format_args!("start worker {name}"), &error))
     }
 
-    /// Puts the calling thread there. On an error says which of the two it is about.
+    /// Applies to the calling thread. An error says which of the two was refused.
     fn take(self) -> std::result::Result<(), (Part, rustix::io::Errno)> {
         if self.cpus != 0 {
             let wanted = cpu_set(self.cpus);
-            // The kernel takes a set if any of it exists, and makes of it what does.
+            // The kernel accepts a set of which only a part exists, and uses that part.
             sched_setaffinity(None, &wanted)
                 .and_then(|()| sched_getaffinity(None))
                 .and_then(|got| (got == wanted).then_some(()).ok_or(rustix::io::Errno::INVAL))
@@ -72,8 +72,8 @@ enum Part {
     Nice,
 }
 
-/// Refuses what the threads of a log could not be given, naming the field. Tried on a thread that
-/// ends with it: what is allowed depends on the machine, the container and the user.
+/// Refuses a placement that the threads of a log could not have, naming the field. It is tried on a
+/// thread of its own: what is allowed depends on the machine, the container and the user.
 pub fn check(config: &Config) -> Result<()> {
     let places = [
         ("persister_cpus", Placement::of_persister(config)),
@@ -106,6 +106,7 @@ pub fn check(config: &Config) -> Result<()> {
 }
 
 fn cpu_set(mask: u64) -> CpuSet {
+    const { assert!(CpuSet::MAX_CPU >= 64) };
     let mut set = CpuSet::new();
     (0..64).filter(|cpu| mask >> cpu & 1 == 1).for_each(|cpu| set.set(cpu));
     set

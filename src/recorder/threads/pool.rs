@@ -1,11 +1,10 @@
 //! The threads that the logs of a process share.
 //!
-//! There is a lane for each kind of work, on each pair of filesystems, with each placement. A disk
-//! that is slow, or hangs, so holds up no other logs than those that are on it, and what one log
-//! asks for its threads is never what another one gets. On one disk the tasks of a kind take turns,
-//! a step each: the disk would not do more at a time.
+//! There is a lane for each kind of work, each pair of filesystems and each placement. So a disk
+//! that is slow or hangs delays only the logs on it, and no log runs where another one asked to
+//! run. On one disk the tasks of a kind take turns, a step each: the disk does no more at once.
 //!
-//! A lane begins with the first task that needs it and ends with the last log that has one in it.
+//! A lane starts with the first task that needs it and ends when the last log has left it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,83 +15,86 @@ use super::placement::Placement;
 
 /// Kinds of work that must not wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum LaneKind {
     /// Making segments ready: the writer may be waiting.
     Prepare,
     /// Closing, expiring, meta: nobody waits.
     Maintain,
-    /// Compressing: takes long, and gives way to all else.
+    /// Compressing: takes long and has the least priority.
     Freeze,
-    /// Looking at idle logs for their persisters. Never touches a disk.
+    /// Watching idle logs for their persisters. Never touches a disk.
     Watch,
 }
 
-impl Kind {
-    /// Its thread's name.
+impl LaneKind {
+    /// Name of the thread.
     fn name(self) -> &'static str {
         match self {
-            Kind::Prepare => "wal-preparer",
-            Kind::Maintain => "wal-maintainer",
-            Kind::Freeze => "wal-freezer",
-            Kind::Watch => "wal-watcher",
+            LaneKind::Prepare => "wal-preparer",
+            LaneKind::Maintain => "wal-maintainer",
+            LaneKind::Freeze => "wal-freezer",
+            LaneKind::Watch => "wal-watcher",
         }
     }
 }
 
-/// What lanes are told apart by.
+/// What tells one lane from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    /// What is done in it.
-    pub kind: Kind,
-    /// Filesystems of the WAL directory and the active directory; 0 where none is touched.
+pub struct LaneKey {
+    /// The work done in it.
+    pub kind: LaneKind,
+    /// Devices of the WAL directory and the active directory; 0 where neither is touched.
     pub devices: [u64; 2],
     /// Where its thread runs.
     pub placement: Placement,
 }
 
 #[derive(Debug)]
-struct Shared {
-    key: Key,
+struct SharedLane {
+    key: LaneKey,
     lane: Lane,
+    /// Memberships that have not left.
     users: usize,
 }
 
-/// The lanes there are, locked.
-pub struct Lanes(MutexGuard<'static, Vec<Shared>>);
+/// All shared lanes, locked.
+pub struct Lanes(MutexGuard<'static, Vec<SharedLane>>);
 
-/// Locks the lanes. Held only while one is looked up or started, never while a thread is waited
-/// for, and across a fork by the thread that forks: the child finds the lock free.
+/// Locks the lanes. The lock is held while a lane is looked up or started, never while waiting for
+/// a thread. The thread that forks holds it across the fork, so the child finds it free.
 pub fn lanes() -> Lanes {
-    static LANES: Mutex<Vec<Shared>> = Mutex::new(Vec::new());
+    static LANES: Mutex<Vec<SharedLane>> = Mutex::new(Vec::new());
     Lanes(LANES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Lanes {
-    /// In a forked child: the threads are the parent's, and there are none here.
+    /// In a forked child: forgets the lanes, whose threads run in the parent only.
     pub fn forget_in_child(&mut self) {
         std::mem::forget(std::mem::take(&mut *self.0));
     }
 
-    fn place(&self, key: Key) -> Option<usize> {
+    fn position(&self, key: LaneKey) -> Option<usize> {
         self.0.iter().position(|shared| shared.key == key)
     }
 }
 
-/// A place in a shared lane. Dropped without leaving it, the thread stays.
+/// The use of a shared lane by one task. To be given back with [`Membership::leave`]: if it is
+/// dropped instead, the thread never ends.
 #[derive(Debug)]
-pub struct Membership(Key);
+pub struct Membership(LaneKey);
 
 /// Gives a task to the lane of this key.
-pub fn join(key: Key, task: Box<dyn Task>) -> Result<Membership> {
+pub fn join(key: LaneKey, task: Box<dyn Task>) -> Result<Membership> {
     let mut lanes = lanes();
-    let at = match lanes.place(key) {
+    let at = match lanes.position(key) {
         Some(at) => at,
         None => {
             let lane = Lane::start(key.kind.name(), key.placement)?;
-            lanes.0.push(Shared { key, lane, users: 0 });
+            lanes.0.push(SharedLane { key, lane, users: 0 });
             lanes.0.len() - 1
         }
     };
+    debug_assert!(lanes.0.iter().filter(|lane| lane.key == key).count() == 1);
     let shared = &mut lanes.0[at];
     shared.users += 1;
     shared.lane.add(task);
@@ -100,10 +102,12 @@ pub fn join(key: Key, task: Box<dyn Task>) -> Result<Membership> {
 }
 
 impl Membership {
-    /// When what runs there has ended. The last one to leave waits for the end of the thread.
+    /// Gives the place back, once the task has ended. The last to leave waits for the thread.
     pub fn leave(self) {
         let mut lanes = lanes();
-        let Some(at) = lanes.place(self.0) else { return };
+        // A forked child has forgotten the lanes.
+        let Some(at) = lanes.position(self.0) else { return };
+        debug_assert!(lanes.0[at].users > 0, "a lane with no users was removed");
         lanes.0[at].users -= 1;
         if lanes.0[at].users == 0 {
             let last = lanes.0.swap_remove(at);

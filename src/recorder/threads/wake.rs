@@ -1,6 +1,6 @@
-//! Waking threads up: workers that something is to be done, and callers that the durable watermark
-//! has moved. A worker that rests waits for ever, so no wake-up may be lost: the models
-//! (`wake_model`), where no wait ends by itself, show that none is.
+//! Waking threads: workers when there is work, and callers when the durable watermark has moved. A
+//! worker that rests sleeps until it is woken, so no wake-up may be lost. The loom models
+//! (`models`), in which no wait ends by itself, show that none is.
 
 #[cfg(all(test, loom))]
 use loom::sync::{
@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 #[cfg(all(test, loom))]
 pub use never_by_itself::Condvar;
 
-/// What a thread that runs workers sleeps by. Rung by whoever has something for one of them.
+/// Wakes the thread of a lane. Rung by whoever has something for one of its tasks.
 #[derive(Debug, Default)]
 pub struct Bell {
     rung: Mutex<bool>,
@@ -37,9 +37,9 @@ impl Bell {
 
     /// Waits until rung, or until the deadline (`None` = for ever).
     ///
-    /// Who rings has left a note before (a raised signal, a task in the inbox), and the thread
-    /// looks for notes only after a wait: one that is left during the look has rung for the next
-    /// wait, which then returns at once. No note stays unread.
+    /// Whoever rings has raised a signal or filled the inbox before, and the thread looks at both
+    /// after every wait. What comes during that look has rung, so the next wait returns at once.
+    /// Nothing is missed.
     pub fn wait(&self, deadline: Option<Instant>) {
         let mut rung = self.lock();
         while !*rung {
@@ -64,7 +64,8 @@ impl Bell {
     }
 }
 
-/// Tells one worker that there is something to do. Never used by the appending thread.
+/// Wakes one task when there is work, and says when the task has ended. Never used by the appending
+/// thread.
 #[derive(Debug, Default)]
 pub struct Signal {
     state: Mutex<SignalState>,
@@ -76,26 +77,26 @@ struct SignalState {
     raised: bool,
     stopping: bool,
     ended: bool,
-    /// Of the thread that runs the worker, if one does.
+    /// Of the lane that steps the task, if one does.
     bell: Option<Arc<Bell>>,
 }
 
 impl Signal {
-    /// Lets the worker look for work.
+    /// Lets the task look for work.
     pub fn raise(&self) {
         self.lock().raise();
     }
 
-    /// Tells the worker to finish.
+    /// Tells the task to finish.
     pub fn stop(&self) {
         let mut state = self.lock();
         state.stopping = true;
-        // Raised already, it may have been left for the end of a pause.
+        // A signal that is raised already rings no bell, and the task may be in a pause.
         state.raised = false;
         state.raise();
     }
 
-    /// Whether the worker is to finish.
+    /// Whether the task is to finish.
     pub fn is_stopping(&self) -> bool {
         self.lock().stopping
     }
@@ -105,28 +106,31 @@ impl Signal {
         self.lock().raised
     }
 
-    /// Before the worker looks for work: what it is raised for from now on is for the next look.
-    /// Returns whether the worker is to finish.
+    /// Called before the task looks for work: work that comes later raises the signal again.
+    /// Returns whether the task is to finish.
     pub fn lower(&self) -> bool {
         let mut state = self.lock();
         state.raised = false;
         state.stopping
     }
 
-    /// From now on, being raised rings this bell.
+    /// From now on, raising the signal rings this bell.
     pub fn ring_at(&self, bell: &Arc<Bell>) {
-        self.lock().bell = Some(Arc::clone(bell));
+        let mut state = self.lock();
+        debug_assert!(state.bell.is_none() && !state.ended, "a task joins one lane, once");
+        state.bell = Some(Arc::clone(bell));
     }
 
-    /// There is no worker any more.
+    /// The task has ended.
     pub fn end(&self) {
         let mut state = self.lock();
+        debug_assert!(!state.ended);
         state.ended = true;
         state.bell = None;
         self.ended.notify_all();
     }
 
-    /// Waits until the worker has ended.
+    /// Waits until the task has ended.
     pub fn wait_for_end(&self) {
         let mut state = self.lock();
         while !state.ended {
@@ -158,12 +162,11 @@ pub struct Waiters {
 }
 
 impl Waiters {
-    /// Lets every waiter look again; costs next to nothing when there is none.
+    /// Lets every waiter look again. Costs next to nothing when there is none.
     ///
-    /// A waiter counts itself before it looks, the caller moves what it looks at before reading
-    /// the count, and a full fence is between the two on both sides: either the waiter is seen
-    /// here, or it sees what was moved. The lock makes it impossible to fall between its look and
-    /// its wait.
+    /// A waiter counts itself and then looks; the caller moves the watermark and then reads the
+    /// count. Both have a full fence in between, so either the waiter is counted here or it sees
+    /// the new watermark. Taking the lock keeps this from happening between its look and its wait.
     pub fn wake(&self) {
         fence(Ordering::SeqCst);
         if self.count.load(Ordering::Relaxed) == 0 {
@@ -173,13 +176,13 @@ impl Waiters {
         self.changed.notify_all();
     }
 
-    /// Waits until `ready` answers, or until the deadline (`None` = for ever).
+    /// Waits until `ready` returns a result, or until the deadline (`None` = for ever).
     pub fn wait(
         &self,
         deadline: Option<Instant>,
         mut ready: impl FnMut() -> Option<Result<()>>,
     ) -> Result<()> {
-        /// A look now and then, should a clock or a wake-up ever fail.
+        /// Looks again after this time even if a clock or a wake-up should fail.
         const LONGEST: Duration = Duration::from_secs(1);
         self.count.fetch_add(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -198,7 +201,8 @@ impl Waiters {
             let waited = self.changed.wait_timeout(guard, left);
             guard = waited.unwrap_or_else(PoisonError::into_inner).0;
         };
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        let waiting = self.count.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(waiting > 0);
         result
     }
 }

@@ -1,8 +1,9 @@
-//! The workers of one log together: on threads, or stepped by hand in a simulation. Either way it is
-//! the same task that is stepped, so that what a test sees is what a log does.
+//! All workers of one log: on threads, or stepped by hand in a simulation. Both step the same tasks
+//! in the same way, so a simulated history tests what a log runs.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::error::Result;
 
@@ -14,14 +15,15 @@ use super::segment_preparer::SegmentPreparer;
 use super::watcher::Watcher;
 use super::worker::{LogTask, Worker};
 use crate::recorder::log::Log;
-use crate::recorder::threads::{join, Key, Kind, Lane, Membership, Placement, Signal, Step, Task};
+use crate::recorder::threads::{join, Lane, LaneKey, LaneKind, Membership, Placement};
+use crate::recorder::threads::{Running, Signal, Step, Task};
 
-/// A worker's part.
+/// Which worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Seals, writes, syncs, moves the watermark.
     Persister,
-    /// Makes segments ready.
+    /// Prepares segments.
     Preparer,
     /// Closes, expires, recycles.
     Maintainer,
@@ -29,26 +31,36 @@ pub enum Role {
     Freezer,
     /// Persists the watermark's MetaState.
     Coordinator,
+    /// Wakes the persister of an idle log.
+    Watcher,
 }
 
 impl Role {
-    /// Every one, in the order they are stopped in: what one hands on, the next still takes.
-    pub const ALL: [Role; 5] =
-        [Role::Persister, Role::Preparer, Role::Maintainer, Role::Freezer, Role::Coordinator];
+    /// All of them, in the order they are stopped in: what one hands on, a later one still takes.
+    pub const ALL: [Role; 6] = [
+        Role::Persister,
+        Role::Preparer,
+        Role::Maintainer,
+        Role::Freezer,
+        Role::Coordinator,
+        Role::Watcher,
+    ];
 }
 
-/// The workers of a log before they are given threads.
+/// The workers of a log while no thread runs them.
 pub struct Crew {
     log: Arc<Log>,
-    tasks: Vec<(Role, Box<dyn Task>)>,
+    /// Those that have not ended, in the order of [`Role::ALL`].
+    tasks: Vec<(Role, Running)>,
+    begin: Instant,
 }
 
-fn task<W: Worker>(log: &Arc<Log>, worker: W) -> Box<dyn Task> {
-    Box::new(LogTask::new(log, worker))
+fn task<W: Worker>(log: &Arc<Log>, worker: W) -> Running {
+    Running::new(Box::new(LogTask::new(log, worker)))
 }
 
 impl Crew {
-    /// Takes those that have state of their own already.
+    /// Takes the workers that begin with what recovery left, and makes the others.
     pub fn new(
         log: &Arc<Log>,
         persister: Persister,
@@ -61,48 +73,77 @@ impl Crew {
             (Role::Maintainer, task(log, maintainer)),
             (Role::Freezer, task(log, SegmentFreezer::new(Arc::clone(log)))),
             (Role::Coordinator, task(log, MetaCoordinator::new(Arc::clone(log)))),
+            (Role::Watcher, task(log, Watcher::new(Arc::clone(log)))),
         ];
-        Crew { log: Arc::clone(log), tasks }
+        debug_assert!(tasks.iter().map(|(role, _)| *role).eq(Role::ALL));
+        Crew { log: Arc::clone(log), tasks, begin: Instant::now() }
     }
 
-    /// Lets one worker do a step of its work. A failure poisons the log.
+    /// Lets one worker do a step, as a lane does. One that has ended does nothing. Returns the
+    /// error that the log has failed with, if it has.
     pub fn step(&mut self, role: Role) -> Result<Step> {
-        let found = self.tasks.iter_mut().find(|(other, _)| *other == role);
-        let step = found.map_or(Step::Done, |(_, task)| task.step(false));
+        let step = match self.position(role) {
+            Some(at) => self.step_at(at),
+            None => Step::Done,
+        };
         self.log.poison().check_failed().map(|()| step)
+    }
+
+    /// Whether a lane would not step this worker now, however much time passes.
+    pub fn is_asleep(&self, role: Role) -> bool {
+        self.position(role).is_none_or(|at| self.tasks[at].1.is_asleep())
+    }
+
+    fn position(&self, role: Role) -> Option<usize> {
+        self.tasks.iter().position(|(other, _)| *other == role)
+    }
+
+    fn step_at(&mut self, at: usize) -> Step {
+        let step = self.tasks[at].1.step(self.begin);
+        if step == Step::Done {
+            self.tasks.remove(at).1.end();
+        }
+        step
     }
 
     /// Lets all finish what there is to do, as [`Threads::stop`] does.
     pub fn finish(mut self) {
-        while let Some(&(first, _)) = self.tasks.first() {
-            self.tasks.retain_mut(|(role, task)| task.step(*role == first) != Step::Done);
+        while let Some((_, first)) = self.tasks.first() {
+            first.stop();
+            let mut at = 0;
+            while at < self.tasks.len() {
+                if self.step_at(at) != Step::Done {
+                    at += 1;
+                }
+            }
         }
     }
 
-    /// Gives every worker a thread: the persister one of its own, the others a share of the pool's.
+    /// Puts every worker on a thread: the persister on one of its own, the others on shared lanes.
     pub fn start(self) -> Result<Threads> {
-        let Crew { log, tasks } = self;
+        let Crew { log, tasks, .. } = self;
+        debug_assert_eq!(tasks.len(), Role::ALL.len(), "a worker has ended before it was started");
         let devices = [log.wal.status()?.dev, log.active.status()?.dev];
         let placement = Placement::of_workers(&log.config);
-        let shared = |kind| Key { kind, devices, placement };
-        let mut threads = Threads { running: Vec::new() };
-        let mut start = |key, task| threads.start(&log, key, task);
+        let shared = |kind| LaneKey { kind, devices, placement };
+        let mut threads = Threads { placed: Vec::new() };
         let mut started = Ok(());
         for (role, task) in tasks {
             let key = match role {
                 Role::Persister => None,
-                Role::Preparer => Some(shared(Kind::Prepare)),
-                Role::Maintainer | Role::Coordinator => Some(shared(Kind::Maintain)),
-                Role::Freezer => Some(Key { placement: placement.last(), ..shared(Kind::Freeze) }),
+                Role::Preparer => Some(shared(LaneKind::Prepare)),
+                Role::Maintainer | Role::Coordinator => Some(shared(LaneKind::Maintain)),
+                Role::Freezer => {
+                    Some(LaneKey { placement: placement.last(), ..shared(LaneKind::Freeze) })
+                }
+                Role::Watcher => Some(LaneKey { devices: [0; 2], ..shared(LaneKind::Watch) }),
             };
-            started = started.and_then(|()| start(key, task));
+            started = started.and_then(|()| threads.start(&log, key, task.into_task()));
         }
-        let watch = Key { devices: [0; 2], ..shared(Kind::Watch) };
-        let watcher = task(&log, Watcher::new(Arc::clone(&log)));
-        match started.and_then(|()| start(Some(watch), watcher)) {
+        match started {
             Ok(()) => Ok(threads),
             Err(error) => {
-                // Or those that run would wait for what the others were to do.
+                // Otherwise those that run would wait for the ones that do not.
                 log.fail(&error);
                 threads.stop();
                 Err(error)
@@ -115,10 +156,10 @@ impl Crew {
 #[derive(Debug)]
 pub struct Threads {
     /// In the order they are stopped in.
-    running: Vec<Placed>,
+    placed: Vec<Placed>,
 }
 
-/// A worker in its lane.
+/// A worker on its lane.
 #[derive(Debug)]
 struct Placed {
     signal: Arc<Signal>,
@@ -132,8 +173,8 @@ enum Place {
 }
 
 impl Threads {
-    /// On the lane of this key; `None` = on one of its own.
-    fn start(&mut self, log: &Log, key: Option<Key>, task: Box<dyn Task>) -> Result<()> {
+    /// Starts a task on the lane of this key; `None` = on one of its own.
+    fn start(&mut self, log: &Log, key: Option<LaneKey>, task: Box<dyn Task>) -> Result<()> {
         let signal = Arc::clone(task.signal());
         let place = match key {
             Some(key) => Place::Shared(join(key, task)?),
@@ -144,18 +185,18 @@ impl Threads {
                 Place::Own(lane)
             }
         };
-        self.running.push(Placed { signal, place });
+        self.placed.push(Placed { signal, place });
         Ok(())
     }
 
     /// Lets all finish what there is to do, one after the other, while those of other logs go on.
     /// Ends the threads that no other log needs.
     pub fn stop(self) {
-        for Placed { signal, .. } in &self.running {
+        for Placed { signal, .. } in &self.placed {
             signal.stop();
             signal.wait_for_end();
         }
-        for Placed { place, .. } in self.running {
+        for Placed { place, .. } in self.placed {
             match place {
                 Place::Own(lane) => lane.end(),
                 Place::Shared(membership) => membership.leave(),
@@ -163,12 +204,14 @@ impl Threads {
         }
     }
 }
-/// As much of the directory's name as the 15 bytes of a thread's name have room for.
+
+/// The thread's name: as much of the directory's name as fits into the kernel's 15 bytes.
 fn persister_name(directory: &Path) -> String {
     const ROOM: usize = 15;
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
     let mut full = format!("wal-p-{name}");
     let end = (0..=ROOM.min(full.len())).rev().find(|end| full.is_char_boundary(*end));
     full.truncate(end.unwrap_or_default());
+    debug_assert!(full.starts_with("wal-p-"));
     full
 }

@@ -11,11 +11,11 @@ use super::worker::Worker;
 use crate::recorder::log::{Log, Signals};
 use crate::recorder::threads::{Signal, Step};
 
-/// Replacing the file commits the file system's journal, which delays the persister's syncs: it is
-/// not done more often than this. Recovery has newer knowledge from the stamps in block headers.
+/// Replacing the file commits the file system's journal, which delays the persister's syncs. So it
+/// is done no more often than this. Recovery also reads durable ids from block headers, which are
+/// newer.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The coordinator's own state: no other thread touches it.
 #[derive(Debug)]
 pub struct MetaCoordinator {
     log: Arc<Log>,
@@ -29,16 +29,18 @@ impl Worker for MetaCoordinator {
         &signals.coordinator
     }
 
-    /// A shutdown writes the last state itself.
     fn step(&mut self, stopping: bool) -> Result<Step> {
         if stopping {
+            // The shutdown writes the last state itself.
             return Ok(Step::Done);
         }
         let state = self.log.durable();
+        debug_assert!(self.written.last_event_id <= state.last_event_id, "never ahead of durable");
         if state == self.written {
             return Ok(Step::Rest);
         }
-        // Failing to write it loses nothing: it is only ever behind. It is tried again.
+        debug_assert_eq!(MetaState::decode(&state.encode()), Some(state));
+        // A failure loses nothing, since the file may always be behind. It is tried again.
         let flushed = self.log.counters().meta_flush.of(|| {
             put_in_place(&*self.log.wal, file_name::META, &state.encode())?;
             self.log.sync_names()
@@ -51,7 +53,7 @@ impl Worker for MetaCoordinator {
 }
 
 impl MetaCoordinator {
-    /// Begins with what recovery has written.
+    /// Recovery has written the current state.
     pub fn new(log: Arc<Log>) -> Self {
         let written = log.durable();
         MetaCoordinator { log, written }

@@ -1,7 +1,7 @@
 //! The workers of a log, in the order of a segment's life: `segment_preparer`, `persister` and
 //! `sealer`, `segment_maintainer` and `retention`, `segment_freezer`; `meta_coordinator` and
 //! `watcher` beside them. `worker` is what they have in common, `crew` all of them together. They
-//! hand on through the log's queues: none imports another.
+//! hand on through the log's queues only: no worker knows another.
 
 mod crew;
 mod meta_coordinator;

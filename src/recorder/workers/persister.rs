@@ -14,14 +14,13 @@ use crate::recorder::log::{Log, Signals};
 use crate::recorder::segment::{Finished, Segment};
 use crate::recorder::threads::{Signal, Step};
 
-/// First and longest sleep between two looks for something new. After the longest one the persister
-/// parks, and the watcher looks in its place.
+/// First and longest sleep between two looks for new events. After the longest one the persister
+/// parks, and the watcher looks instead.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
 const LONGEST_SLEEP: Duration = Duration::from_millis(8);
-/// How long a full ring of segments to close is left alone.
+/// Time until a push to a full ring of segments to close is tried again.
 const CLOSE_RING_WAIT: Duration = Duration::from_millis(1);
 
-/// The persister's own state: no other thread touches it.
 #[derive(Debug)]
 pub struct Persister {
     log: Arc<Log>,
@@ -45,7 +44,6 @@ impl Worker for Persister {
         if !self.hand_to_maintainer() {
             return Ok(Step::RestFor(CLOSE_RING_WAIT));
         }
-        // Before looking for work: what is appended from now on is for the next look.
         let appended = self.log.appended();
         if self.persist(appended, stopping)? {
             self.sleep = SHORTEST_SLEEP;
@@ -63,7 +61,7 @@ impl Worker for Persister {
 }
 
 impl Persister {
-    /// Begins with the segment the recovered log goes on in, if it does.
+    /// Begins with the segment that the recovered log goes on in, and how many events it holds.
     pub fn new(log: Arc<Log>, current: Option<(Segment, u32)>) -> Result<Self> {
         let current = match current {
             Some((segment, n)) => Some(Sealer::new(Arc::clone(&log), segment, n)?),
@@ -74,13 +72,14 @@ impl Persister {
         Ok(Persister { log, current, staging, finished: None, sleep: SHORTEST_SLEEP, last_sync })
     }
 
-    /// Makes durable what is due in the current segment. Returns whether there was anything.
+    /// Makes durable what is due in the current segment. Returns whether something was done.
     fn persist(&mut self, appended: MetaState, stopping: bool) -> Result<bool> {
         let Some(sealer) = &mut self.current else {
             self.current = self.enter_next()?;
             return Ok(self.current.is_some());
         };
         let upto = sealer.appended(appended);
+        debug_assert!(sealer.persisted() <= upto, "what is durable was appended");
         let full = upto == sealer.segment().layout.capacity();
         if upto > sealer.persisted() {
             let due = stopping || full || is_due(&self.log, self.last_sync);
@@ -90,7 +89,7 @@ impl Persister {
             let is_first = sealer.persisted() == 0;
             sealer.persist(upto, &mut self.staging)?;
             if is_first {
-                // The segment counts as hot from its first event on: one may be in excess now.
+                // The segment counts as hot from its first durable event on: one may expire now.
                 self.log.signals.maintainer.raise();
             }
             self.last_sync = Instant::now();
@@ -105,7 +104,7 @@ impl Persister {
         Ok(true)
     }
 
-    /// Looks again soon, then less often, then not before something is appended after `seen_id`.
+    /// Looks again soon, then less often, then only when the watcher sees an event after `seen_id`.
     fn rest(&mut self, seen_id: u64) -> Step {
         let sleep = self.sleep;
         let longest = longest_sleep(&self.log);
@@ -118,35 +117,44 @@ impl Persister {
         Step::Rest
     }
 
-    /// Whether the interval will bring a sync with nothing new being appended.
+    /// Whether events wait for the end of the sync interval.
     fn waits_for_its_time(&self, seen_id: u64) -> bool {
         matches!(self.log.config.sync_mode, SyncMode::Interval(_))
             && seen_id > self.log.durable().last_event_id
     }
 
-    /// The segment the writer has gone on to, if it has.
     fn enter_next(&mut self) -> Result<Option<Sealer>> {
         let Some(segment) = self.log.queues.to_persist.pop() else { return Ok(None) };
-        // A place in the ring of prepared segments has just become free.
+        let durable = self.log.durable();
+        debug_assert!(
+            segment.index > durable.last_segment_index || durable.last_event_id == 0,
+            "indexes rise"
+        );
+        // The writer has taken a prepared segment: there is room for another one.
         self.log.signals.preparer.raise();
         Sealer::new(Arc::clone(&self.log), segment, 0).map(Some)
     }
 
-    /// Hands the full segment on: the file to be closed, the memory to be used again.
+    /// Hands the full segment on: its file to be closed, its memory to be reused.
     fn leave(&mut self) -> Result<()> {
         let Some(sealer) = self.current.take() else { return Ok(()) };
         debug_assert!(sealer.is_complete());
         let (finished, segment) = sealer.finish()?;
+        debug_assert!(self.finished.is_none(), "the maintainer has the one before");
         self.finished = Some(finished);
-        // The ring has room for every mapped file there is.
-        let _ = self.log.queues.active_to_reuse.push(segment.active);
+        let handed_on = self.log.queues.active_to_reuse.push(segment.active);
+        debug_assert!(handed_on.is_ok(), "the ring has room for every mapped file there is");
         Ok(())
     }
 
-    /// At the end of the log: the last segment is closed as far as it was filled. One that was
-    /// never written to is given back: its file is not needed.
+    /// At the end of the log: hands on the last segment as far as it was filled. One that was never
+    /// written to is put back into the ring, for the shutdown to remove its file.
     fn finish_last(&mut self) -> Result<Step> {
-        let Some(sealer) = self.current.take() else { return Ok(Step::Done) };
+        debug_assert!(self.log.appended() == self.log.durable(), "all is durable at the end");
+        let Some(sealer) = self.current.take() else {
+            debug_assert!(self.log.queues.to_persist.is_empty());
+            return Ok(Step::Done);
+        };
         if sealer.persisted() == 0 {
             self.log.hand_to_persister(sealer.segment().clone())?;
             return Ok(Step::Done);
@@ -156,7 +164,7 @@ impl Persister {
     }
 
     /// Whether the maintainer has every full segment. While its ring is full the disk is behind,
-    /// and the writer will feel it when the prepared segments are used up.
+    /// and the writer has to wait once the prepared segments are used up.
     fn hand_to_maintainer(&mut self) -> bool {
         if let Some(finished) = self.finished.take() {
             self.finished = self.log.queues.to_close.push(finished).err();
@@ -165,7 +173,7 @@ impl Persister {
     }
 }
 
-/// An interval is kept to a quarter of itself.
+/// A sync interval is kept to within a quarter of it.
 fn longest_sleep(log: &Log) -> Duration {
     match log.config.sync_mode {
         SyncMode::Interval(interval) => (interval / 4).clamp(SHORTEST_SLEEP, LONGEST_SLEEP),
@@ -173,7 +181,7 @@ fn longest_sleep(log: &Log) -> Duration {
     }
 }
 
-/// Whether new events in a segment that is not full are to be made durable now.
+/// Whether new events in a segment that is not full must be made durable now.
 fn is_due(log: &Log, last_sync: Instant) -> bool {
     let wanted = log.durability.is_wanted();
     match log.config.sync_mode {

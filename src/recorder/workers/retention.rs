@@ -1,10 +1,9 @@
-//! Retention as a pure function: what is there and the policy, to what is to be done.
+//! Retention as a pure function: from the segments there are and the policy to what expires.
 
 use std::collections::BTreeSet;
 
 use crate::config::Keep;
 
-/// How much is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     /// Hot segments, the active one included.
@@ -18,36 +17,30 @@ pub struct Policy {
 /// The segments there are, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
-    /// Closed hot segments.
     pub hot: BTreeSet<u32>,
-    /// Those of them that the freezer has.
+    /// Those of them that were handed to the freezer.
     pub freezing: BTreeSet<u32>,
-    /// Cold segments.
     pub cold: BTreeSet<u32>,
-    /// Whether there is an active segment besides.
+    /// Whether there is an active segment as well.
     pub active: bool,
 }
 
 impl Kept {
-    /// Whether a segment is closed, hot or cold.
     pub fn contains(&self, index: u32) -> bool {
         self.hot.contains(&index) || self.cold.contains(&index)
     }
 }
 
-/// One thing to do.
+/// What happens to a segment that has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Compress this hot segment.
+pub enum Expiry {
     Freeze(u32),
-    /// Delete this hot segment.
     DeleteHot(u32),
-    /// Delete this cold segment.
     DeleteCold(u32),
 }
 
-/// What is to be done now, oldest first. `last_event_id` is asked only when there is a floor, and
-/// may not know: then nothing is deleted.
+/// What expires now, oldest first. `last_event_id` is asked only when there is a floor; a segment
+/// whose last id it does not know is not deleted.
 ///
 /// Segments are deleted from the old end only, so that the log never gets a hole: a hot segment is
 /// deleted only when no cold one is left.
@@ -55,31 +48,33 @@ pub fn plan(
     kept: &Kept,
     policy: Policy,
     mut last_event_id: impl FnMut(u32) -> Option<u64>,
-) -> Vec<Action> {
+) -> Vec<Expiry> {
+    debug_assert!(policy.max_hot != Keep::AtMost(0), "the active segment is hot");
+    debug_assert!(kept.freezing.is_subset(&kept.hot) && kept.hot.is_disjoint(&kept.cold));
     let mut actions = Vec::new();
     let mut deletable = |index: u32| is_below(policy.floor, || last_event_id(index));
     let cold_excess = excess(kept.cold.len(), policy.max_cold);
-    // A hot segment that could not be frozen stays, and so does every cold one behind it.
+    // A hot segment that could not be frozen stays, and so do all cold ones after it.
     let oldest_hot = kept.hot.first().copied().unwrap_or(u32::MAX);
     let expired = kept.cold.iter().take(cold_excess).copied();
     let expired = expired.take_while(|&index| index < oldest_hot && deletable(index));
-    actions.extend(expired.map(Action::DeleteCold));
+    actions.extend(expired.map(Expiry::DeleteCold));
     let colds_left = kept.cold.len() > actions.len();
     let hot_excess = excess(kept.hot.len() + usize::from(kept.active), policy.max_hot);
     let expired = kept.hot.iter().take(hot_excess).copied();
     if policy.max_cold == Keep::AtMost(0) {
         if !colds_left {
-            actions.extend(expired.take_while(|&index| deletable(index)).map(Action::DeleteHot));
+            actions.extend(expired.take_while(|&index| deletable(index)).map(Expiry::DeleteHot));
         }
     } else {
         let waiting = expired.filter(|index| !kept.freezing.contains(index));
-        actions.extend(waiting.map(Action::Freeze));
+        actions.extend(waiting.map(Expiry::Freeze));
     }
     actions
 }
 
-/// Whether a segment is below the floor as a whole. Of one whose last event is not known that cannot
-/// be said, unless there is no floor.
+/// Whether all of a segment is below the floor. False if its last event is not known and there is a
+/// floor.
 pub fn is_below(floor: u64, last_event_id: impl FnOnce() -> Option<u64>) -> bool {
     floor == 0 || last_event_id().is_some_and(|last| last < floor)
 }
@@ -94,7 +89,7 @@ fn excess(count: usize, keep: Keep) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Action::{DeleteCold, DeleteHot, Freeze};
+    use Expiry::{DeleteCold, DeleteHot, Freeze};
 
     fn kept(hot: &[u32], freezing: &[u32], cold: &[u32]) -> Kept {
         let set = |indexes: &[u32]| indexes.iter().copied().collect();

@@ -1,5 +1,5 @@
 //! Seals one segment behind the writer and writes it to its disk file: events, then their block
-//! headers, then the sync. Nothing counts as durable before that sync has succeeded.
+//! headers, then the sync. Nothing is durable before that sync has succeeded.
 
 use std::sync::Arc;
 
@@ -8,26 +8,24 @@ use crate::format::{BlockHeader, Layout, MetaState};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::FOLIO;
 
-use crate::recorder::log::meta_store::pack;
-use crate::recorder::log::Log;
+use crate::recorder::log::{pack, Log};
 use crate::recorder::segment::{Finished, Segment};
 
-/// Blocks written with one call: 256 KiB. With less the kernel copies at half the speed, with more
-/// it does not copy faster (docs/performance.md).
+/// Blocks written with one call: 256 KiB. With fewer the kernel copies at half the speed, with more
+/// it copies no faster (docs/performance.md).
 const BLOCKS_PER_WRITE: u32 = 16;
 const PER_BLOCK: u32 = EVENTS_PER_BLOCK as u32;
-/// Events to be made durable at once from which on the disk begins with the first of them while the
-/// rest is being sealed: half of what is written with one call. The sustained rate is nearly twice
-/// what it is without (docs/performance.md).
-const BEHIND: u32 = BLOCKS_PER_WRITE * PER_BLOCK / 2;
+/// Backlog, in events, above which write-back starts while we are still sealing: half of one call.
+/// It nearly doubles the sustained rate (docs/performance.md).
+const WRITEBACK_BACKLOG: u32 = BLOCKS_PER_WRITE * PER_BLOCK / 2;
 
-/// What is on its way from memory to the disk. Kept from segment to segment: memory that comes and
-/// goes would interrupt the appending thread.
+/// Buffers between memory and disk. Kept from segment to segment: allocating and freeing memory
+/// would interrupt the appending thread.
 #[derive(Debug)]
 pub struct Staging {
-    /// Blocks as the disk has them, with zeros for headers: those are written after the events.
+    /// Blocks as they are on disk, but with zeros for headers, which are written after the events.
     blocks: Vec<u8>,
-    /// Their headers.
+    /// Block numbers and headers.
     headers: Vec<(u32, BlockHeader)>,
 }
 
@@ -43,13 +41,14 @@ pub struct Sealer {
     log: Arc<Log>,
     segment: Segment,
     persisted: u32,
-    /// Chained checksum of the last block that was sealed full.
+    /// Chained checksum of the last full block that was sealed.
     chained: u64,
 }
 
 impl Sealer {
     /// A segment whose first `persisted` events are on disk and sealed.
     pub fn new(log: Arc<Log>, segment: Segment, persisted: u32) -> Result<Self> {
+        debug_assert!(persisted <= segment.layout.capacity());
         let full_blocks = persisted / PER_BLOCK;
         let chained = match full_blocks.checked_sub(1) {
             Some(block) => segment.block_header(block)?.chained_checksum,
@@ -58,17 +57,15 @@ impl Sealer {
         Ok(Sealer { log, segment, persisted, chained })
     }
 
-    /// The segment.
     pub fn segment(&self) -> &Segment {
         &self.segment
     }
 
-    /// Events of it that are durable.
     pub fn persisted(&self) -> u32 {
         self.persisted
     }
 
-    /// How many events of the segment have been appended, seen from a snapshot of the progress.
+    /// How many events of the segment were appended, according to a snapshot of the progress.
     pub fn appended(&self, appended: MetaState) -> u32 {
         if appended.last_segment_index > self.segment.index {
             self.segment.layout.capacity()
@@ -79,12 +76,12 @@ impl Sealer {
         }
     }
 
-    /// Whether all the segment can hold is durable.
+    /// Whether the segment is full and all of it is durable.
     pub fn is_complete(&self) -> bool {
         self.persisted == self.segment.layout.capacity()
     }
 
-    /// Has the memory at hand that the writer comes to next.
+    /// Touches the pages that the writer needs next.
     pub fn look_ahead(&self) {
         let offset = Layout::end_offset(self.persisted);
         self.segment.active.mapping.look_ahead(offset as usize);
@@ -93,8 +90,11 @@ impl Sealer {
     /// Makes the first `upto` events durable and moves the watermark.
     pub fn persist(&mut self, upto: u32, staging: &mut Staging) -> Result<()> {
         let log = Arc::clone(&self.log);
+        debug_assert!(self.persisted < upto);
+        debug_assert!(upto <= self.appended(log.appended()), "only what was appended is sealed");
         let last_event_id = log.counters().persist.of(|| self.write(upto, staging))?;
         log.counters().sync.of(|| self.segment.disk.sync())?;
+        debug_assert_eq!(last_event_id, self.segment.event_id(upto - 1));
         let position = pack(self.segment.index, Layout::end_offset(upto));
         log.durability.move_watermark(position, last_event_id)?;
         log.counters().durable_events.add(u64::from(upto - self.persisted));
@@ -102,11 +102,11 @@ impl Sealer {
         Ok(())
     }
 
-    /// Writes events `persisted..upto`, as many blocks at a time as one call takes, each time with
-    /// their headers behind them. Returns the last id.
+    /// Writes events `persisted..upto`, in groups of as many blocks as one call takes: the events
+    /// of a group, then its headers. Returns the last id.
     fn write(&mut self, upto: u32, staging: &mut Staging) -> Result<u64> {
         let durable_event_id = self.log.durable().last_event_id;
-        let behind = upto - self.persisted >= BEHIND;
+        let behind = upto - self.persisted >= WRITEBACK_BACKLOG;
         let (mut from, mut last_event_id) = (self.persisted, 0);
         while from < upto {
             let to = upto.min((from / PER_BLOCK + BLOCKS_PER_WRITE) * PER_BLOCK);
@@ -117,11 +117,12 @@ impl Sealer {
             self.log.counters().bytes_written.add((events + headers) as u64);
             from = to;
         }
+        debug_assert!(durable_event_id < last_event_id);
         Ok(last_event_id)
     }
 
-    /// Writes the events `from..to`, of no more blocks than one call takes, and makes their headers.
-    /// `from` begins a block, or is the first that is not on disk.
+    /// Writes the events `from..to`, of no more blocks than one call takes, and makes the headers.
+    /// `from` begins a block, or is the first event that is not on disk.
     fn write_events(
         &mut self,
         from: u32,
@@ -130,6 +131,8 @@ impl Sealer {
         staging: &mut Staging,
     ) -> Result<()> {
         let first_block = from / PER_BLOCK;
+        debug_assert!(from < to && to.div_ceil(PER_BLOCK) - first_block <= BLOCKS_PER_WRITE);
+        debug_assert!(from % PER_BLOCK == 0 || from == self.persisted);
         staging.headers.clear();
         for block in first_block..to.div_ceil(PER_BLOCK) {
             let count = (to - block * PER_BLOCK).min(PER_BLOCK) as usize;
@@ -137,29 +140,35 @@ impl Sealer {
             let events = &mut staging.blocks[at..at + count * EVENT_SIZE];
             self.segment.load_events(block, count, events);
             let header = BlockHeader::seal(block, events, self.chained, durable_event_id);
+            debug_assert!(header.first_event_id <= header.last_event_id);
+            debug_assert!(durable_event_id < header.last_event_id, "every block has a new event");
+            debug_assert!(count == EVENTS_PER_BLOCK || block == to / PER_BLOCK, "only the last");
             if count == EVENTS_PER_BLOCK {
                 self.chained = header.chained_checksum;
             }
             staging.headers.push((block, header));
         }
-        // From an event to an event: the header before the first may stand for others on disk.
+        // Not the header before the first event: on disk it may seal earlier events of its block.
         let first = Layout::block_offset(first_block);
         let (begin, end) = (Layout::event_offset(from), u64::from(Layout::end_offset(to)));
         let bytes = &staging.blocks[(begin - first) as usize..(end - first) as usize];
+        debug_assert!(begin % EVENT_SIZE as u64 == 0 && bytes.len() % EVENT_SIZE == 0);
         self.segment.disk.write_at(bytes, begin)
     }
 
-    /// Writes headers whose events are written. Returns the last id of theirs. If the persister is
-    /// `behind`, the disk begins with each folio that is complete: with the last header in it.
+    /// Writes headers whose events are written. Returns the last id in them. If the persister is
+    /// `behind`, the last header in each folio starts the write-back of that folio.
     fn write_headers(&self, headers: &[(u32, BlockHeader)], behind: bool) -> Result<u64> {
         let Segment { active, disk, .. } = &self.segment;
         let mut last_event_id = 0;
         for (block, header) in headers {
             let at = Layout::block_offset(*block);
             let bytes = header.encode();
+            debug_assert!(BlockHeader::decode(&bytes).is_some_and(|read| read.encode() == bytes));
+            debug_assert!(last_event_id < header.first_event_id, "ids rise from block to block");
             active.mapping.store(at as usize, &bytes);
             if behind && at / FOLIO != (at + BLOCK_SIZE as u64) / FOLIO {
-                disk.write_at_and_begin(&bytes, at)?;
+                disk.write_at_and_start_writeback(&bytes, at)?;
             } else {
                 disk.write_at(&bytes, at)?;
             }
@@ -168,9 +177,10 @@ impl Sealer {
         Ok(last_event_id)
     }
 
-    /// The segment for the maintainer to close; its memory is given back for another life.
+    /// What the maintainer closes, and the segment, whose memory can be reused.
     pub fn finish(self) -> Result<(Finished, Segment)> {
         let header = self.segment.final_header(self.persisted)?;
+        debug_assert!(header.last_event_id <= self.log.durable().last_event_id);
         Ok((Finished { header, disk: Arc::clone(&self.segment.disk) }, self.segment))
     }
 }

@@ -1,13 +1,13 @@
-//! Worker: compresses expired hot segments. A cold file counts only once it has been synced,
-//! renamed, read back and compared with the hot one.
+//! Worker: compresses expired hot segments. A cold file replaces the hot one only after it was
+//! synced, renamed, read back and compared with it.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::directory::{as_io, read_header, FileStream};
 use crate::error::{Cause, Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader};
+use crate::segment::{as_io, closed, read_header, FileStream};
 use crate::storage::{create, Directory, File, Open};
 
 use super::worker::Worker;
@@ -15,21 +15,21 @@ use crate::recorder::log::{Log, Signals};
 use crate::recorder::segment::Frozen;
 use crate::recorder::threads::{Signal, Step};
 
-/// Bytes of a cold file between two syncs. With fewer a thread of low priority, which has to wait for
-/// the processor after each, comes to nothing on a busy machine.
-const PACE: u64 = 512 * 1024;
-/// Bytes of a hot file between two pauses: what LZ4 compresses at once, in about half a millisecond.
-const BREATH: u64 = 256 * 1024;
-/// Just long enough to give the processor away. To yield it costs a thread of low priority its whole
-/// turn: on a busy machine compression came to a standstill.
+/// Bytes of a cold file between two syncs. A thread of low priority waits for the processor after
+/// each; with more of them it hardly gets on when the machine is busy.
+const COLD_BYTES_PER_SYNC: u64 = 512 * 1024;
+/// Bytes of a hot file between two pauses: LZ4 compresses them in about half a millisecond.
+const HOT_BYTES_PER_PAUSE: u64 = 256 * 1024;
+/// Just long enough to give the processor to others. Yielding instead costs a thread of low
+/// priority its whole turn, and compression came to a standstill on a busy machine.
 const PAUSE: Duration = Duration::from_micros(1);
+/// Time until a push to a full ring is tried again.
 const FULL_RING_WAIT: Duration = Duration::from_millis(1);
 
-/// The freezer's own state: no other thread touches it.
 #[derive(Debug)]
 pub struct SegmentFreezer {
     log: Arc<Log>,
-    /// What the maintainer has not taken yet.
+    /// A result for which the ring to the maintainer had no room.
     frozen: Option<Frozen>,
 }
 
@@ -46,6 +46,7 @@ impl Worker for SegmentFreezer {
         }
         match self.log.queues.to_freeze.pop() {
             Some(index) => {
+                debug_assert!(self.frozen.is_none());
                 let done = freeze_one(&self.log, index);
                 self.frozen = Some(Frozen { index, done });
                 Ok(Step::Busy)
@@ -57,12 +58,11 @@ impl Worker for SegmentFreezer {
 }
 
 impl SegmentFreezer {
-    /// Freezes what the log's maintainer asks for.
     pub fn new(log: Arc<Log>) -> Self {
         SegmentFreezer { log, frozen: None }
     }
 
-    /// Whether the maintainer knows of everything that was done.
+    /// Hands the last result to the maintainer. Returns whether there was room for it.
     fn report(&mut self) -> bool {
         if let Some(frozen) = self.frozen.take() {
             self.frozen = self.log.queues.to_free.push(frozen).err();
@@ -71,7 +71,8 @@ impl SegmentFreezer {
     }
 }
 
-/// A failure costs nothing but the room: the hot segment stays, and it is tried again.
+/// Returns whether the segment is cold now. After a failure the hot file stays, and the maintainer
+/// asks again later.
 fn freeze_one(log: &Log, index: u32) -> bool {
     let result = log.counters().compression.of(|| freeze(log, index));
     match result {
@@ -91,7 +92,8 @@ fn freeze_one(log: &Log, index: u32) -> bool {
     }
 }
 
-/// Makes the cold file of a closed hot segment and proves it. Returns its bytes before and after.
+/// Makes the cold file of a closed hot segment and compares it with that. Returns the bytes before
+/// and after.
 fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     let wal = &*log.wal;
     let (hot, size) = open_hot(wal, index)?;
@@ -99,8 +101,8 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     let temporary = file_name::temporary(&cold_name);
     wal.remove(&temporary)?;
     let file = create(wal, &temporary)?;
-    let mut out = Paced::new(&file);
-    cold_frame::compress(&mut Breathing::new(log, hot), size, &mut out)
+    let mut out = SyncedWriter::new(&file);
+    cold_frame::compress(&mut PausingReader::new(log, hot), size, &mut out)
         .map_err(|error| at(wal, &temporary, &error))?;
     file.sync()?;
     wal.rename(&temporary, &cold_name)?;
@@ -110,6 +112,7 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
         let message = format!("{cold_name}: reads back different from what was compressed");
         return Err(Error::new(Cause::Io, message));
     }
+    debug_assert!(out.stream.offset() > 0, "even an empty frame has a header");
     Ok((size, out.stream.offset()))
 }
 
@@ -118,26 +121,24 @@ fn is_frozen(log: &Log, index: u32) -> Result<bool> {
     let wal = &*log.wal;
     let (hot, size) = open_hot(wal, index)?;
     let Some(cold) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(false) };
-    let mut hot = Read::take(Breathing::new(log, hot), size);
+    let mut hot = Read::take(PausingReader::new(log, hot), size);
     match cold_frame::holds(FileStream::new(cold), &mut hot) {
         Ok(same) => Ok(same),
-        // What is not the disk's error is the decoder's: not a whole frame.
+        // An error that is not the system's is the decoder's: the file is not a whole frame.
         Err(error) if error.raw_os_error().is_none() => Ok(false),
         Err(error) => Err(at(wal, &file_name::cold(index), &error)),
     }
 }
 
-/// A closed hot segment and how many bytes of it are in use.
+/// Opens a closed hot segment. Returns also how many bytes of it are in use.
 fn open_hot(wal: &dyn Directory, index: u32) -> Result<(Arc<dyn File>, u64)> {
     let name = file_name::hot(index);
     let damaged = |what: &str| {
         Error::new(Cause::Corrupt, format!("{}: {what}", wal.path_of(&name).display()))
     };
     let file = wal.open(&name, Open::Read)?.ok_or_else(|| damaged("the file is gone"))?;
-    let header = read_header(&*file)?.ok_or_else(|| damaged("the header is not valid"))?;
-    if header.segment_index != index || !header.is_closed() {
-        return Err(damaged("not a closed segment of that index"));
-    }
+    let header = closed(read_header(&*file)?, index)
+        .ok_or_else(|| damaged("the header is not that of a closed segment of this index"))?;
     Ok((file, used_bytes(&header)))
 }
 
@@ -146,25 +147,28 @@ fn used_bytes(header: &SegmentHeader) -> u64 {
     Layout { blocks: header.block_count }.file_size()
 }
 
-/// A cold file while it is written: synced in pieces, so that the persister's syncs do not wait for
-/// all of it.
-struct Paced {
+/// Writes a cold file and syncs it piece by piece, so that the persister never waits for all of it.
+struct SyncedWriter {
     file: Arc<dyn File>,
     stream: FileStream,
-    /// Bytes written and synced.
     synced: u64,
 }
 
-impl Paced {
+impl SyncedWriter {
     fn new(file: &Arc<dyn File>) -> Self {
-        Paced { file: Arc::clone(file), stream: FileStream::new(Arc::clone(file)), synced: 0 }
+        SyncedWriter {
+            file: Arc::clone(file),
+            stream: FileStream::new(Arc::clone(file)),
+            synced: 0,
+        }
     }
 }
 
-impl Write for Paced {
+impl Write for SyncedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.stream.write(bytes)?;
-        if self.stream.offset() - self.synced >= PACE {
+        debug_assert!(self.synced <= self.stream.offset());
+        if self.stream.offset() - self.synced >= COLD_BYTES_PER_SYNC {
             self.file.sync().map_err(|error| as_io(&error))?;
             self.synced = self.stream.offset();
         }
@@ -176,25 +180,24 @@ impl Write for Paced {
     }
 }
 
-/// A hot file while it is read: the persister, woken by the disk, does not wait for more than a piece of
-/// it to be done with the processor, which this scheduler would not take away from us for 3 ms. Not
-/// while more segments wait: then compression is behind, and the disk would fill up.
-struct Breathing<'a> {
+/// Reads a hot file with pauses: otherwise a persister that the disk has just woken waits up to
+/// 3 ms for the scheduler to stop us. No pauses while more segments wait: the disk would fill up.
+struct PausingReader<'a> {
     log: &'a Log,
     stream: FileStream,
     /// Bytes read at the last pause.
     paused: u64,
 }
 
-impl<'a> Breathing<'a> {
+impl<'a> PausingReader<'a> {
     fn new(log: &'a Log, file: Arc<dyn File>) -> Self {
-        Breathing { log, stream: FileStream::new(file), paused: 0 }
+        PausingReader { log, stream: FileStream::new(file), paused: 0 }
     }
 }
 
-impl Read for Breathing<'_> {
+impl Read for PausingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stream.offset() - self.paused >= BREATH {
+        if self.stream.offset() - self.paused >= HOT_BYTES_PER_PAUSE {
             if self.log.queues.to_freeze.is_empty() {
                 std::thread::sleep(PAUSE);
             }

@@ -1,25 +1,25 @@
-//! Worker: closes full segments, has the oldest ones compressed, and removes or reuses what
-//! retention lets go.
+//! Worker: closes full segments, hands expired ones to the freezer, and deletes or reuses what
+//! retention gives up.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::directory::{cold_header, read_header, Inventory};
+use crate::directory::Inventory;
 use crate::error::Result;
 use crate::format::{file_name, Layout, SegmentHeader};
-use crate::storage::{Directory, Open};
+use crate::segment::closed_header;
+use crate::storage::Open;
 
-use super::retention::{self, Action, Kept, Policy};
+use super::retention::{self, Expiry, Kept, Policy};
 use super::worker::Worker;
 use crate::recorder::clock::now_ns;
 use crate::recorder::log::{Log, Signals};
 use crate::recorder::segment::{Finished, Frozen, SpareFile};
 use crate::recorder::threads::{Signal, Step};
 
-/// How long a failed freeze or removal is left alone.
+/// Time until a failed freeze or removal is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The maintainer's own state: no other thread touches it.
 #[derive(Debug)]
 pub struct SegmentMaintainer {
     log: Arc<Log>,
@@ -47,10 +47,11 @@ impl Worker for SegmentMaintainer {
             return Ok(Step::Busy);
         }
         if stopping && self.kept.freezing.is_empty() {
+            debug_assert!(self.log.queues.to_close.is_empty(), "the persister has ended before");
             return Ok(Step::Done);
         }
-        // Everything else that there could be to do comes with the signal: a full segment, one that
-        // counts as hot now, one that is frozen, another floor.
+        // All other work raises the signal: a full segment, one that counts as hot now, one that is
+        // frozen, a new retention floor.
         Ok(self
             .retry_at
             .map_or(Step::Rest, |at| Step::RestFor(at.saturating_duration_since(Instant::now()))))
@@ -58,7 +59,7 @@ impl Worker for SegmentMaintainer {
 }
 
 impl SegmentMaintainer {
-    /// Begins with the segments recovery left, `active` among them still open.
+    /// Begins with the segments that recovery left; `active` is still open.
     pub fn new(log: Arc<Log>, inventory: &Inventory, active: Option<u32>) -> Self {
         let config = &log.config;
         let policy = Policy {
@@ -77,22 +78,26 @@ impl SegmentMaintainer {
     fn close_finished(&mut self) -> Result<bool> {
         let mut busy = false;
         while let Some(finished) = self.log.queues.to_close.pop() {
+            let header = &finished.header;
+            debug_assert!(header.last_event_id <= self.log.durable().last_event_id);
+            debug_assert!(self.kept.hot.last().is_none_or(|last| *last < header.segment_index));
             self.log.counters().close.of(|| close(&finished))?;
-            self.kept.hot.insert(finished.header.segment_index);
+            self.kept.hot.insert(header.segment_index);
             busy = true;
         }
         Ok(busy)
     }
 
-    /// Takes note of what the freezer has done, and lets go of hot files that are cold now.
+    /// Records what the freezer has done, and removes the hot files that have a cold one now.
     fn free_frozen(&mut self) -> Result<bool> {
         let mut busy = false;
         while let Some(Frozen { index, done }) = self.log.queues.to_free.pop() {
             busy = true;
-            self.kept.freezing.remove(&index);
+            let asked_for = self.kept.freezing.remove(&index);
+            debug_assert!(asked_for && self.kept.hot.contains(&index));
             if done {
                 self.kept.cold.insert(index);
-                self.let_go_of_hot(index)?;
+                self.remove_frozen_hot(index)?;
             } else {
                 self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
             }
@@ -100,10 +105,9 @@ impl SegmentMaintainer {
         Ok(busy)
     }
 
-    /// Does what retention asks for.
     fn retain(&mut self) -> Result<bool> {
-        // The segment being filled counts besides, unless it is closed already, from its first
-        // durable event on: before that a power cut would leave nothing but the older ones.
+        // The segment being filled counts as hot from its first durable event until it is closed:
+        // before that event a power cut would leave only the older segments.
         let durable = self.log.durable();
         self.kept.active =
             durable.last_event_id > 0 && !self.kept.contains(durable.last_segment_index);
@@ -112,12 +116,12 @@ impl SegmentMaintainer {
         let mut busy = false;
         for action in actions {
             match action {
-                Action::Freeze(index) => {
+                Expiry::Freeze(index) => {
                     if !self.start_freezing(index) {
                         break;
                     }
                 }
-                Action::DeleteCold(index) | Action::DeleteHot(index) => {
+                Expiry::DeleteCold(index) | Expiry::DeleteHot(index) => {
                     if !self.delete(index)? {
                         break;
                     }
@@ -128,8 +132,8 @@ impl SegmentMaintainer {
         Ok(busy)
     }
 
-    /// Deletes a segment for good. Not if the floor has come down to it since that was planned: the
-    /// floor stays where it is while the name is removed.
+    /// Deletes a segment, unless the floor was lowered to it since this was planned. The floor
+    /// cannot change while the name is removed.
     fn delete(&mut self, index: u32) -> Result<bool> {
         if self.retry_at.is_some() {
             return Ok(false);
@@ -140,6 +144,9 @@ impl SegmentMaintainer {
             return Ok(false);
         }
         let is_cold = self.kept.cold.contains(&index);
+        debug_assert!(is_cold || self.kept.cold.is_empty(), "the log would get a hole");
+        debug_assert!(is_cold || self.kept.hot.first() == Some(&index), "the oldest goes first");
+        debug_assert!(!self.kept.freezing.contains(&index));
         let removed = if is_cold {
             log.wal.remove(&file_name::cold(index)).map(|_| None)
         } else {
@@ -149,7 +156,7 @@ impl SegmentMaintainer {
         let kind = if is_cold { "cold" } else { "hot" };
         let spare = match removed {
             Ok(spare) => spare,
-            // The segment is kept for longer than it must be: nothing is lost.
+            // The segment is only kept longer than it has to be.
             Err(error) => {
                 let message = format!("the {kind} segment {index} cannot be deleted yet: {error}");
                 log.sink().warn(&message);
@@ -166,14 +173,15 @@ impl SegmentMaintainer {
         Ok(true)
     }
 
-    /// The last event id of a closed segment, if it can be read.
     fn last_event_id(&self, index: u32) -> Option<u64> {
-        let hot = self.kept.hot.contains(&index);
-        last_event_id(&*self.log.wal, index, hot).ok().flatten()
+        let is_hot = self.kept.hot.contains(&index);
+        let header = closed_header(&*self.log.wal, index, is_hot).ok().flatten();
+        header.map(|header| header.last_event_id)
     }
 
-    /// Hands a segment to the freezer, unless its ring is full or the last failure is too fresh.
+    /// Hands a segment to the freezer, unless its ring is full or something has just failed.
     fn start_freezing(&mut self, index: u32) -> bool {
+        debug_assert!(self.kept.hot.contains(&index) && !self.kept.freezing.contains(&index));
         if self.retry_at.is_some() {
             return false;
         }
@@ -184,16 +192,16 @@ impl SegmentMaintainer {
         true
     }
 
-    /// A hot file that is cold by now.
-    fn let_go_of_hot(&mut self, index: u32) -> Result<()> {
+    /// Removes the hot file of a segment that has a cold one now.
+    fn remove_frozen_hot(&mut self, index: u32) -> Result<()> {
+        debug_assert!(self.kept.cold.contains(&index));
         let spare = self.remove_hot(index)?;
         self.make_removal_durable(spare)?;
         self.kept.hot.remove(&index);
         Ok(())
     }
 
-    /// Takes the name of a hot file that is not needed any more, and the file too, unless somebody
-    /// can use it for another life.
+    /// Removes a hot file that is not needed any more, or renames it if it can be reused.
     fn remove_hot(&self, index: u32) -> Result<Option<SpareFile>> {
         let wal = &self.log.wal;
         let name = file_name::hot(index);
@@ -205,8 +213,8 @@ impl SegmentMaintainer {
         Ok(spare)
     }
 
-    /// After a power cut the old name must not stand for new content: only then is the file given
-    /// to be used again.
+    /// Makes the removal durable, and only then offers the file for reuse: after a power cut the
+    /// old name must not lead to new content.
     fn make_removal_durable(&self, spare: Option<SpareFile>) -> Result<()> {
         let log = &self.log;
         log.sync_names()?;
@@ -218,7 +226,7 @@ impl SegmentMaintainer {
         Ok(())
     }
 
-    /// The file locked for another life, if it has the right size and no reader has it open.
+    /// The file, locked for reuse, if it has the right size and no reader has it open.
     fn reusable(&self, name: &str) -> Result<Option<SpareFile>> {
         if self.stopping || self.log.queues.spare_files.is_full() {
             return Ok(None);
@@ -239,19 +247,8 @@ impl SegmentMaintainer {
 /// Writes the final header of a segment whose events and block headers are durable.
 pub fn close(finished: &Finished) -> Result<()> {
     let header = SegmentHeader { closed_ts_ns: now_ns(), ..finished.header };
+    debug_assert!(!finished.header.is_closed() && header.is_consistent());
+    debug_assert!(header.block_count > 0, "an empty segment is removed, not closed");
     finished.disk.write_at(&header.encode(), 0)?;
     finished.disk.sync()
-}
-
-/// The last event id of a closed segment, from its header.
-fn last_event_id(wal: &dyn Directory, index: u32, hot: bool) -> Result<Option<u64>> {
-    let header = if hot {
-        match wal.open(&file_name::hot(index), Open::Read)? {
-            Some(file) => read_header(&*file)?,
-            None => None,
-        }
-    } else {
-        cold_header(wal, index)?
-    };
-    Ok(header.filter(SegmentHeader::is_closed).map(|header| header.last_event_id))
 }

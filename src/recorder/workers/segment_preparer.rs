@@ -16,29 +16,28 @@ use crate::recorder::log::{Log, Signals};
 use crate::recorder::segment::{ActiveFile, Segment, SpareFile};
 use crate::recorder::threads::{Signal, Step};
 
+/// Time until preparing is tried again when there was no space.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
-/// How often the link to the active directory is looked at when there is nothing else to do: nobody
-/// says when it goes. Nor does the writer say when it leaves a mapped file for good, which it may
-/// do after the persister has given that back.
+/// How often an idle preparer looks for what raises no signal: the active directory was removed, or
+/// the writer has left a mapped file that the persister had given back before.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Bytes of a new file that are written before they are synced while there is time. The disk does one
-/// request after the other, and what the persister syncs is behind this: with 4 MiB at once behind
-/// 3 ms of it (docs/performance.md).
-const PACE: u64 = 128 * 1024;
-/// Header, first block's header, first slot: what makes a file begin without events.
+/// Bytes of a new file written between syncs when the writer is not waiting. The disk does one
+/// request after the other, and the persister's syncs wait behind these: 3 ms behind 4 MiB
+/// (docs/performance.md).
+const PRE_WRITE_CHUNK: u64 = 128 * 1024;
+/// Segment header, first block header, first slot: when they are cleared, a file has no events.
 const CLEARED_SIZE: usize = SEGMENT_HEADER_SIZE + BLOCK_HEADER_SIZE + EVENT_SIZE;
 
-/// The preparer's own state: no other thread touches it.
 #[derive(Debug)]
 pub struct SegmentPreparer {
     log: Arc<Log>,
     /// Index of the next segment; `None` when they are used up.
     next_index: Option<u32>,
-    /// Mapped files that exist.
+    /// How many mapped files exist.
     mapped: usize,
-    /// Persisted files to be used again. One that the writer still stands in waits here.
+    /// Persisted mapped files. One that the writer has not left yet waits here.
     reusable: Vec<Arc<ActiveFile>>,
-    /// A mapped file that is ready for the next index while its disk file is not.
+    /// A mapped file for the next index whose disk file is not ready yet.
     half: Option<ActiveFile>,
 }
 
@@ -72,7 +71,7 @@ impl Worker for SegmentPreparer {
 }
 
 impl SegmentPreparer {
-    /// Begins with this index. `mapped` files exist already.
+    /// Begins with this index, when `mapped` files exist already.
     pub fn new(log: Arc<Log>, next_index: Option<u32>, mapped: usize) -> Self {
         SegmentPreparer { log, next_index, mapped, reusable: Vec::new(), half: None }
     }
@@ -91,7 +90,15 @@ impl SegmentPreparer {
         let index = self.next_index.ok_or_else(|| {
             Error::new(Cause::NoSpace, "segment indexes are used up: 4294967295 was the last")
         })?;
+        let appended = self.log.appended();
+        debug_assert!(
+            index > appended.last_segment_index || appended.last_event_id == 0,
+            "an index is used once"
+        );
         let Some(active) = self.ready_active(index)? else { return Ok(false) };
+        debug_assert!(self.mapped <= self.log.config.active_set());
+        debug_assert_eq!(active.name, file_name::hot(index));
+        debug_assert_eq!(active.mapping.size() as u64, self.layout().file_size());
         // Kept until the disk file is ready too, which may take several tries.
         self.half = Some(active);
         let log = Arc::clone(&self.log);
@@ -100,21 +107,20 @@ impl SegmentPreparer {
         Ok(true)
     }
 
-    /// Gives the mapped file its disk file and the writer both.
+    /// Makes the disk file that goes with the mapped file, and hands both to the writer.
     fn complete(&mut self, index: u32) -> Result<()> {
         let created_ts_ns = now_ns();
         let disk = self.ready_disk(index, created_ts_ns)?;
         let Some(active) = self.half.take() else { return Ok(()) };
         let segment =
             Segment { index, layout: self.layout(), created_ts_ns, active: Arc::new(active), disk };
-        // The ring has room: nobody else fills it.
+        // There is room: nobody else fills the ring.
         self.log.queues.prepared.push(segment).map_err(|_| {
             Error::new(Cause::Internal, "defect: the ring prepared_segments overflowed")
         })
     }
 
-    /// A mapped file that begins without events, named for `index`. `None` when all that may exist
-    /// are in use.
+    /// A mapped file without events, named for `index`. `None` when all that may exist are in use.
     fn ready_active(&mut self, index: u32) -> Result<Option<ActiveFile>> {
         if let Some(half) = self.half.take() {
             return Ok(Some(half));
@@ -135,6 +141,7 @@ impl SegmentPreparer {
             }
             // Of another size, or a reader has it open.
             directory.remove(&active.name)?;
+            debug_assert!(self.mapped > 0);
             self.mapped -= 1;
         }
         if self.mapped >= self.log.config.active_set() {
@@ -146,7 +153,7 @@ impl SegmentPreparer {
         };
         let made = create_active(&*directory, index, self.layout(), &self.log.config, clear);
         let active = match made {
-            // Full, but one of those in use is on its way back.
+            // There is no space, but one of those in use will come back.
             Err(error) if error.cause() == Some(Cause::NoSpace) && self.mapped > 1 => {
                 return Ok(None)
             }
@@ -157,13 +164,16 @@ impl SegmentPreparer {
         Ok(Some(active))
     }
 
-    /// A persisted mapped file that nobody else refers to any more.
+    /// A persisted mapped file to which nobody else has a reference any more.
     fn take_reusable(&mut self) -> Option<ActiveFile> {
         while let Some(active) = self.log.queues.active_to_reuse.pop() {
             self.reusable.push(active);
         }
+        debug_assert!(self.reusable.len() <= self.mapped);
         let free = self.reusable.iter().position(|active| Arc::strong_count(active) == 1)?;
-        Arc::into_inner(self.reusable.swap_remove(free))
+        let active = Arc::into_inner(self.reusable.swap_remove(free));
+        debug_assert!(active.is_some(), "nobody can take a reference from here");
+        active
     }
 
     /// A disk file of full size, named for `index`, with everything about it durable.
@@ -180,13 +190,13 @@ impl SegmentPreparer {
             None => {
                 wal.remove(&temporary)?;
                 let file = create(&*wal, &temporary)?;
-                // The writer that has no other segment ready waits for this one.
-                let pace = if !self.log.queues.prepared.is_empty() {
-                    PACE
+                // With no other segment prepared, the writer may be waiting for this one.
+                let chunk = if !self.log.queues.prepared.is_empty() {
+                    PRE_WRITE_CHUNK
                 } else {
                     self.layout().file_size()
                 };
-                if let Err(error) = pre_write(&*file, self.layout(), pace) {
+                if let Err(error) = pre_write(&*file, self.layout(), chunk) {
                     let _ = wal.remove(&temporary);
                     return Err(error);
                 }
@@ -196,7 +206,7 @@ impl SegmentPreparer {
         };
         file.write_at(&cleared(index, created_ts_ns), 0)?;
         file.sync()?;
-        // Before it has its name: whoever opens that finds the lock free.
+        // Before it gets its name, under which others expect it unlocked.
         file.unlock()?;
         wal.rename(&temporary, &name)?;
         self.log.sync_names()?;
@@ -207,7 +217,7 @@ impl SegmentPreparer {
         Layout { blocks: self.log.config.num_blocks }
     }
 
-    /// Somebody who removes the active directory takes the events after a crash with it.
+    /// Fails if somebody has removed the active directory: a crash would now lose events.
     fn watch_active_directory(&self) -> Result<()> {
         let gone = match self.log.active.status() {
             Ok(status) => status.links == 0,
@@ -222,23 +232,25 @@ impl SegmentPreparer {
     }
 }
 
-/// The beginning of a file without events. A recycled file's old first event is cleared so that
-/// the file cannot be taken for one in use.
+/// The beginning of a file without events. The first event of a recycled file is cleared, so that
+/// the file is not taken for one in use.
 fn cleared(index: u32, created_ts_ns: u64) -> [u8; CLEARED_SIZE] {
     let mut bytes = [0; CLEARED_SIZE];
     let header = SegmentHeader::open(index, created_ts_ns).encode();
+    debug_assert!(SegmentHeader::decode(&header).is_some_and(|read| read.segment_index == index));
     bytes[..SEGMENT_HEADER_SIZE].copy_from_slice(&header);
     bytes
 }
 
-/// Allocates a file and writes all of it, so that a later sync is one flush of data; in pieces of
-/// `pace` bytes, between which processor and disk are the persister's.
-fn pre_write(file: &dyn File, layout: Layout, pace: u64) -> Result<()> {
+/// Allocates a file and writes all of it, so that later syncs write data only. Syncs after every
+/// `chunk` bytes, so that the persister's syncs get their turn.
+fn pre_write(file: &dyn File, layout: Layout, chunk: u64) -> Result<()> {
+    debug_assert!(chunk > 0);
     let size = layout.file_size();
     file.allocate(size)?;
     let mut from = 0;
     while from < size {
-        let to = size.min(from + pace);
+        let to = size.min(from + chunk);
         write_zeros(file, from, to)?;
         file.sync()?;
         from = to;
@@ -246,8 +258,8 @@ fn pre_write(file: &dyn File, layout: Layout, pace: u64) -> Result<()> {
     Ok(())
 }
 
-/// Makes a mapped file, allocated and every page present, and has it filled before it gets its
-/// name: recovery never sees one that is half filled.
+/// Makes a mapped file with every page present. It is filled before it gets its name, so recovery
+/// never sees one that is half filled.
 pub fn create_active(
     directory: &dyn Directory,
     index: u32,
@@ -265,12 +277,13 @@ pub fn create_active(
         let _ = directory.remove(&temporary);
         explain_active(error, directory, config.active_set_size())
     })?;
+    debug_assert_eq!(mapping.size() as u64, size);
     fill(&mapping)?;
     directory.rename(&temporary, &name)?;
     Ok(ActiveFile { mapping, file, name })
 }
 
-/// A full active directory is a matter of configuration more often than not: says which field.
+/// When the active directory is full, the configuration is mostly the reason: names the field.
 fn explain_active(error: Error, directory: &dyn Directory, needed: u64) -> Error {
     if error.cause() != Some(Cause::NoSpace) {
         return error;

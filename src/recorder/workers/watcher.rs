@@ -1,10 +1,10 @@
-//! Worker: looks for new events in an idle log. `append` wakes nobody, so somebody has to look; the
-//! watchers of all logs share a thread and a tick, so that an idle log costs no wake-up of its own.
+//! Worker: looks for new events in an idle log. `append` wakes nobody, so somebody has to look. The
+//! watchers of all logs share a thread and a tick, so an idle log costs no wake-up of its own.
 //!
-//! The persister, when it has found nothing for a while, parks: it leaves the last id it has seen,
-//! raises the watcher and rests. The watcher compares that id with the last one appended, at every
-//! tick, until they differ, and then raises the persister. Nothing can be lost between the two: an
-//! event that was appended stays appended, and is found by the next look, whenever that is.
+//! A persister that has found nothing for a while parks: it leaves the last id it has seen, raises
+//! the watcher and rests. At every tick the watcher compares that id with the last one appended,
+//! and raises the persister when they differ. No event can be missed between the two: it stays
+//! appended, so the next tick finds it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +12,19 @@ use std::time::Duration;
 use crate::error::Result;
 
 use super::worker::Worker;
-use crate::recorder::log::parking::Look;
-use crate::recorder::log::{Log, Signals};
+use crate::recorder::log::{Log, ParkState, Signals};
 use crate::recorder::threads::{Signal, Step};
 
-/// How late the first event after an idle spell may be noticed. A wake-up costs up to 65 µs of a
-/// processor on a virtual machine: all that an idle process pays is then 0.4 % of one.
+/// Longest time until the first event after an idle spell is noticed. A wake-up costs up to 65 µs
+/// on a virtual machine, so an idle process uses at most 0.4 % of a processor.
 const TICK: Duration = Duration::from_millis(15);
 
-/// Has no state of its own.
 #[derive(Debug)]
 pub struct Watcher {
     log: Arc<Log>,
 }
 
 impl Watcher {
-    /// Watches this log.
     pub fn new(log: Arc<Log>) -> Self {
         Watcher { log }
     }
@@ -45,11 +42,11 @@ impl Worker for Watcher {
             return Ok(Step::Done);
         }
         let log = &self.log;
-        match log.parking.look(log.appended().last_event_id) {
+        match log.parking.check(log.appended().last_event_id) {
             // It raises the watcher when it parks again.
-            Look::Awake => Ok(Step::Rest),
-            Look::Same => Ok(Step::RestUntilTick(TICK)),
-            Look::Moved => {
+            ParkState::Awake => Ok(Step::Rest),
+            ParkState::NothingNew => Ok(Step::RestUntilTick(TICK)),
+            ParkState::NewEvents => {
                 log.signals.persister.raise();
                 Ok(Step::Rest)
             }

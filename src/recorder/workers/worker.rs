@@ -1,5 +1,5 @@
-//! Workers: each does its work in steps that never wait, so that whoever runs them decides when
-//! and where. In a real log that is a [`Lane`](crate::recorder::threads::Lane); in a simulation, the test.
+//! What workers have in common: each works in steps that never wait, so that whoever steps them
+//! decides when and where. That is a [`Lane`](crate::recorder::threads::Lane), or a simulation.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
@@ -9,20 +9,18 @@ use crate::error::{Cause, Error, Result};
 use crate::recorder::log::{Log, Signals};
 use crate::recorder::threads::{Signal, Step, Task};
 
-/// A worker of one log.
 pub trait Worker: Send + 'static {
-    /// What it is called.
+    /// Its name in messages.
     const NAME: &'static str;
 
-    /// What wakes it.
     fn signal(signals: &Signals) -> &Arc<Signal>;
 
-    /// Does some of what there is to do, without waiting for anybody. `stopping`: no more will
-    /// come, so that it can be [`Step::Done`]. An error poisons the log.
+    /// Does some of what there is to do, without waiting for anybody. Only when `stopping`, after
+    /// the last of it, the step is [`Step::Done`]. An error poisons the log.
     fn step(&mut self, stopping: bool) -> Result<Step>;
 }
 
-/// A worker as a thread runs it: a failure or a panic in it poisons its log, and ends it alone.
+/// A worker as a task: an error or a panic in it poisons its log and ends the task, nothing else.
 #[derive(Debug)]
 pub struct LogTask<W> {
     log: Arc<Log>,
@@ -31,7 +29,6 @@ pub struct LogTask<W> {
 }
 
 impl<W: Worker> LogTask<W> {
-    /// A worker of this log.
     pub fn new(log: &Arc<Log>, worker: W) -> Self {
         let signal = Arc::clone(W::signal(&log.signals));
         LogTask { log: Arc::clone(log), signal, worker }
@@ -40,7 +37,8 @@ impl<W: Worker> LogTask<W> {
     fn try_step(&mut self, stopping: bool) -> Result<Step> {
         self.log.poison().check_failed()?;
         let step = self.worker.step(stopping)?;
-        // Also what failed without being an error of the step: it is told at once.
+        debug_assert!(stopping || step != Step::Done, "nobody asked {} to end", W::NAME);
+        // The log may have failed in a step that went on, or in another thread.
         self.log.poison().check_failed()?;
         Ok(step)
     }
@@ -62,16 +60,15 @@ impl<W: Worker> Task for LogTask<W> {
             }
         };
         self.log.fail(&error);
-        // Those that rest, maybe for something that this one was to do, find out and end too.
+        // Wakes the others, which may be waiting for this one, so that they end too.
         self.log.signals.raise_all();
-        // A failure ends the workers, whoever met it: the first to end says why. A panic in who is
-        // told would end the other logs' tasks with the thread.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.log.tell_failure()));
+        // The first worker to end reports why, wherever the log failed. A panic in the function
+        // that receives the report must not reach the thread: other logs' tasks run on it.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.log.report_failure()));
         Step::Done
     }
 }
 
-/// What a panic said.
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()

@@ -1,4 +1,4 @@
-//! The names in a directory: as they are, and as the device knows them.
+//! The names in a directory: as calls see them, and as the device has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::inode::Survival;
 use super::Random;
 
-/// A change of names that was not synced.
+/// A change of names that is not synced yet.
 #[derive(Debug, Clone)]
 enum Change {
     Link(String, u64),
@@ -14,44 +14,41 @@ enum Change {
     Unlink(String),
 }
 
-/// A directory.
 #[derive(Debug)]
 pub struct SimulatedDirectory {
-    /// Where it is.
     pub path: PathBuf,
-    /// Permission bits.
     pub mode: u32,
-    /// In memory: no power cut leaves anything of it.
+    /// In memory: a power cut leaves nothing of it.
     pub in_memory: bool,
-    /// No name leads to it any more.
     pub removed: bool,
-    /// Files by name, as they are.
+    /// Inodes by name, as calls see them.
     pub now: BTreeMap<String, u64>,
-    /// As the device has them.
+    /// Inodes by name, as the device has them.
     pub stable: BTreeMap<String, u64>,
     pending: Vec<Change>,
 }
 
 impl SimulatedDirectory {
-    /// An empty one.
     pub fn new(path: PathBuf, mode: u32, in_memory: bool) -> Self {
         let (now, stable) = (BTreeMap::new(), BTreeMap::new());
         let pending = Vec::new();
         SimulatedDirectory { path, mode, in_memory, removed: false, now, stable, pending }
     }
 
-    /// Gives a new file a name.
     pub fn link(&mut self, name: &str, inode: u64) {
+        debug_assert!(!self.removed && !self.now.contains_key(name));
         self.change(Change::Link(name.to_owned(), inode));
     }
 
-    /// Renames a file that is there over whatever has the new name.
+    /// Renames an existing file, replacing one that has the new name.
     pub fn rename(&mut self, from: &str, to: &str) {
+        debug_assert!(self.now.contains_key(from));
         self.change(Change::Rename(from.to_owned(), to.to_owned()));
     }
 
-    /// Takes a name away.
+    /// Removes an existing name.
     pub fn unlink(&mut self, name: &str) {
+        debug_assert!(self.now.contains_key(name));
         self.change(Change::Unlink(name.to_owned()));
     }
 
@@ -60,14 +57,14 @@ impl SimulatedDirectory {
         self.pending.push(change);
     }
 
-    /// The names are on the device now.
+    /// Brings all names to the device.
     pub fn sync(&mut self) {
         self.stable.clone_from(&self.now);
         self.pending.clear();
     }
 
-    /// The power fails. Of changes to different names any may survive; of changes that build on
-    /// each other, a later one only if the earlier ones do.
+    /// The power fails. Any change may survive; one that builds on an earlier one, only if that
+    /// survives too.
     pub fn cut_power(&mut self, survival: Survival, random: &mut Random) {
         let mut lost = BTreeSet::new();
         for change in std::mem::take(&mut self.pending) {

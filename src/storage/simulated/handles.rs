@@ -1,4 +1,4 @@
-//! The storage traits over the simulated state.
+//! The storage traits, on the simulated state.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ const EXT4: u64 = 0xEF53;
 const TMPFS: u64 = 0x0102_1994;
 
 impl SimulatedStorage {
-    /// Whether its process still runs.
+    /// Whether its process is still alive.
     pub fn is_alive(&self) -> bool {
         self.state().process == self.process
     }
@@ -91,7 +91,7 @@ struct DirectoryHandle {
     process: u64,
 }
 
-/// The state, for a call of a process that is not dead.
+/// Locks the state for a call, which fails if its process is dead or a fault is planned.
 fn enter<'a>(
     shared: &'a Mutex<State>,
     process: u64,
@@ -242,7 +242,6 @@ impl FileHandle {
         free
     }
 
-    /// The content. It is there as long as the process that opened it lives.
     fn content<'a>(&self, state: &'a mut State, call: Call) -> Result<&'a mut Inode> {
         state.inodes.get_mut(&self.inode).ok_or_else(|| failed(call, &self.path, libc::EBADF))
     }
@@ -330,8 +329,7 @@ impl File for FileHandle {
 }
 
 impl FileHandle {
-    /// A write that fails may have got some way, within what the file has room for; what lies in
-    /// one sector was written or not.
+    /// A write that fails may have written a part: whole sectors, within the size of the file.
     fn write_a_part(&self, bytes: &[u8], offset: usize) {
         let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if state.process != self.process {

@@ -1,5 +1,4 @@
-//! What a file consists of: on disk what was synced and what was written since, in memory just
-//! what it is.
+//! The content of a file: on disk, what was synced and what was written since; in memory, bytes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,24 +7,20 @@ use std::ops::Range;
 use super::super::Mapping;
 use super::Random;
 
-/// What a disk writes whole or not at all.
+/// Bytes that a disk writes all or none of.
 pub const SECTOR_SIZE: usize = 512;
 
-/// What of a file's unsynced writes a power cut leaves.
+/// Which unsynced writes survive a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Survival {
-    /// Nothing.
     None,
-    /// Everything.
     All,
     /// Of each sector, any state it was in since the last sync.
     Sectors,
 }
 
-/// Content of a file.
 #[derive(Debug)]
 pub enum Inode {
-    /// On disk.
     Disk(DiskFile),
     /// In memory, never mapped.
     Bytes(Vec<u8>),
@@ -33,19 +28,17 @@ pub enum Inode {
     Mapped(Mapping),
 }
 
-/// A file on disk.
 #[derive(Debug, Default)]
 pub struct DiskFile {
-    /// What reads see: the page cache.
+    /// The page cache: what reads see.
     now: Vec<u8>,
-    /// What the device has.
+    /// The content of the device.
     stable: Vec<u8>,
-    /// Written since the last sync, in order. An empty write makes the file longer.
+    /// Writes since the last sync, in order. An empty one makes the file longer.
     pending: Vec<(usize, Vec<u8>)>,
 }
 
 impl Inode {
-    /// Bytes of it.
     pub fn size(&self) -> usize {
         match self {
             Inode::Disk(file) => file.now.len(),
@@ -54,7 +47,7 @@ impl Inode {
         }
     }
 
-    /// Reads what there is; returns how much that was.
+    /// Reads until the buffer is full or the file ends. Returns how many bytes were read.
     pub fn read(&self, buffer: &mut [u8], offset: usize) -> usize {
         let len = self.size().saturating_sub(offset).min(buffer.len());
         if len == 0 {
@@ -69,8 +62,9 @@ impl Inode {
         len
     }
 
-    /// Writes, and makes the file longer if need be. A mapped one must be long enough.
+    /// Writes, and makes the file longer if necessary. A mapped one must be long enough.
     pub fn write(&mut self, bytes: &[u8], offset: usize) {
+        debug_assert!(!matches!(self, Inode::Mapped(map) if offset + bytes.len() > map.size()));
         match self {
             Inode::Disk(file) => file.write(bytes, offset),
             Inode::Bytes(content) => put(content, bytes, offset),
@@ -85,7 +79,7 @@ impl Inode {
         }
     }
 
-    /// The first `size` bytes of a file in memory, mapped.
+    /// Maps the first `size` bytes of a file in memory.
     pub fn map(&mut self, size: u64, writable: bool) -> io::Result<Mapping> {
         if let Inode::Bytes(bytes) = self {
             let mapping = Mapping::anonymous(size)?;
@@ -102,10 +96,11 @@ impl Inode {
 impl DiskFile {
     fn write(&mut self, bytes: &[u8], offset: usize) {
         put(&mut self.now, bytes, offset);
+        debug_assert!(self.stable.len() <= self.now.len());
         self.pending.push((offset, bytes.to_vec()));
     }
 
-    /// Everything written is on the device now.
+    /// Brings everything that was written to the device.
     pub fn sync(&mut self) {
         self.stable.resize(self.now.len(), 0);
         for (offset, bytes) in self.pending.drain(..) {
@@ -114,8 +109,8 @@ impl DiskFile {
         }
     }
 
-    /// A sync that fails: some of it is on the device, and the rest never will be, though reads go
-    /// on seeing it. The next sync knows of nothing.
+    /// A sync that fails: a part is on the device now, and the rest never will be, although reads
+    /// still see it. The next sync does not write it again.
     pub fn fail_sync(&mut self, random: &mut Random) {
         self.settle(Survival::Sectors, random);
     }
@@ -126,7 +121,7 @@ impl DiskFile {
         self.now.clone_from(&self.stable);
     }
 
-    /// Lets chance decide what of the pending writes is on the device, and forgets them.
+    /// Brings the pending writes to the device that chance decides on, and forgets the others.
     fn settle(&mut self, survival: Survival, random: &mut Random) {
         if survival == Survival::All {
             return self.sync();
@@ -136,11 +131,12 @@ impl DiskFile {
             return;
         }
         for (sector, writes) in by_sector(&pending) {
-            // The device has the sector as it was after this many of the writes to it.
+            // The device has the sector as it was after this many writes to it.
             let kept = random.below(writes.len() as u64 + 1) as usize;
             for &write in &writes[..kept] {
                 let (offset, bytes) = &pending[write];
                 let range = overlap(sector, *offset, bytes.len());
+                debug_assert!(!range.is_empty());
                 put(
                     &mut self.stable,
                     &bytes[range.start - offset..range.end - offset],
@@ -175,7 +171,7 @@ fn overlap(sector: usize, offset: usize, len: usize) -> Range<usize> {
     offset.max(start)..(offset + len).min(start + SECTOR_SIZE)
 }
 
-/// Puts bytes into a file's content, which gets longer if need be.
+/// Copies bytes into a file's content, which gets longer if necessary.
 fn put(content: &mut Vec<u8>, bytes: &[u8], offset: usize) {
     let end = offset + bytes.len();
     if content.len() < end {

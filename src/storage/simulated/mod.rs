@@ -1,11 +1,11 @@
-//! A file system in memory that a power cut can hit, and whose calls can be made to fail: for
-//! tests of everything above the storage trait, thousands of cases a second.
+//! A simulated file system, with power cuts and failing calls: it tests everything above the
+//! storage traits in thousands of cases a second.
 //!
-//! Two roots exist: [`DISK`] and, as `/dev/shm` would be, [`MEMORY`]. What is written to the disk
-//! and not synced may survive a power cut or not: every write, in any order, torn into 512-byte
-//! sectors; so may names that were made, changed or removed. What is in memory survives the death
-//! of a process and never a power cut. Reading downward: `handles` (the traits), `state` (what all
-//! handles share), `directory` (names), `inode` (content).
+//! There are two roots: [`DISK`], and [`MEMORY`] in place of `/dev/shm`. What was written to the
+//! disk and not synced may survive a power cut or not: every write, in any order, torn into
+//! 512-byte sectors, and every change of a name. What is in memory survives the death of a process
+//! and never a power cut. From top to bottom: `handles` (the traits), `state` (what all handles
+//! share), `directory` (names), `inode` (content).
 
 mod directory;
 mod handles;
@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use state::State;
 
-/// Root of what is on disk.
+/// The root on disk.
 pub const DISK: &str = "/disk";
-/// Root of what is in memory.
+/// The root in memory.
 pub const MEMORY: &str = "/memory";
 
 /// Calls that can be made to fail, as the traits name them.
@@ -33,7 +33,7 @@ pub enum Call {
     RemoveDirectory,
     /// `Directory::list`
     List,
-    /// `Directory::open` of what there is
+    /// `Directory::open` of an existing file
     Open,
     /// `Directory::open` of a new file
     Create,
@@ -84,43 +84,43 @@ impl Call {
     ];
 }
 
-/// A call that is going to fail.
+/// A call that will fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// Which kind.
     pub call: Call,
     /// Which one of that kind from now on, counted from 1.
     pub nth: u64,
-    /// With what.
+    /// The error it fails with.
     pub errno: i32,
 }
 
 /// What ends a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
-    /// It is killed: its locks are gone, and the handles it had do nothing any more.
+    /// It is killed: its locks are gone, and its handles fail from now on.
     Kill,
-    /// The power fails, and comes back: memory is empty, and of what was not synced on the disk
-    /// the seed decides what is there.
+    /// The power fails and comes back: memory is empty, and the disk has what was synced and what
+    /// the seed chooses of the rest.
     PowerCut {
-        /// Decides.
+        /// Chooses what survives.
         seed: u64,
     },
 }
 
-/// A machine with a file system. Clones are the same one.
+/// A machine with a file system. Clones are the same machine.
 #[derive(Debug, Clone)]
 pub struct Machine {
     shared: Arc<Mutex<State>>,
 }
 
 impl Machine {
-    /// An empty one. All that is left to chance follows from `seed`.
+    /// An empty machine. Everything left to chance follows from `seed`.
     pub fn new(seed: u64) -> Self {
         Machine { shared: Arc::new(Mutex::new(State::new(seed))) }
     }
 
-    /// The file system as the process sees it that runs now. After its end every call fails.
+    /// The file system as the current process sees it. After the end of that, every call fails.
     pub fn process(&self) -> SimulatedStorage {
         SimulatedStorage { shared: Arc::clone(&self.shared), process: self.state().process }
     }
@@ -132,15 +132,17 @@ impl Machine {
 
     /// Ends the process at the `nth` call from now on, counted from 1, before it does anything.
     pub fn crash_at(&self, nth: u64, crash: Crash) {
+        debug_assert!(nth > 0);
         self.state().crash_at = Some((nth, crash));
     }
 
-    /// Makes a call fail. Many may be planned at once; two that come up together come one by one.
+    /// Makes a call fail. Many may be planned; of two that are due at the same call, the second
+    /// fails the next one.
     pub fn plan(&self, fault: Fault) {
         self.state().faults.push(fault);
     }
 
-    /// Nothing that was planned will come up any more. Returns whether something was left.
+    /// Cancels all faults and crashes that were planned. Returns whether there were any.
     pub fn forgive(&self) -> bool {
         let mut state = self.state();
         let left = !state.faults.is_empty() || state.crash_at.is_some();
@@ -149,14 +151,14 @@ impl Machine {
         left
     }
 
-    /// Bytes the disk and memory have room for; `None` = no end.
+    /// Limits the bytes on disk and in memory; `None` = no limit.
     pub fn limit(&self, disk: Option<u64>, memory: Option<u64>) {
         let mut state = self.state();
         state.disk_limit = disk;
         state.memory_limit = memory;
     }
 
-    /// Bytes in use below a root.
+    /// Bytes in use under a root.
     pub fn used(&self, root: &str) -> u64 {
         self.state().used(Path::new(root))
     }
@@ -173,14 +175,14 @@ pub struct SimulatedStorage {
     process: u64,
 }
 
-/// A small generator of random numbers (xorshift): the same ones for the same seed.
+/// A small random number generator (xorshift): the same seed gives the same numbers.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
     /// The sequence of a seed.
     pub fn new(seed: u64) -> Self {
-        // Seeds that follow each other must not have similar sequences, and 0 would stay 0.
+        // Mixed, or neighbouring seeds would give similar sequences. Never 0, which would stay 0.
         let mixed = (seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         Random((mixed ^ mixed >> 31) | 1)
     }
@@ -193,7 +195,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// A number below `limit`, which is not 0.
+    /// A number below `limit`, which must not be 0.
     pub fn below(&mut self, limit: u64) -> u64 {
         (self.number() >> 16) % limit
     }

@@ -1,5 +1,4 @@
-//! What all handles share: directories, files, locks, faults, and time in the sense of boots and
-//! processes.
+//! What all handles share: directories, files, locks, faults, and which boot and process it is.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,13 +9,12 @@ use super::inode::{DiskFile, Inode, Survival};
 use super::{Call, Crash, Fault, Random, DISK, MEMORY};
 use crate::error::{Error, Result};
 
-/// The whole file system.
 #[derive(Debug)]
 pub struct State {
     pub random: Random,
     /// Counts boots.
     pub boot: u64,
-    /// Counts processes: handles of a former one do nothing.
+    /// Counts processes: handles of earlier ones fail.
     pub process: u64,
     pub directories: Vec<SimulatedDirectory>,
     pub inodes: BTreeMap<u64, Inode>,
@@ -88,12 +86,14 @@ impl State {
         }
     }
 
-    /// A call of a process, which must be alive. It fails, or ends the process, if that is planned.
+    /// Begins a call. It fails if its process is dead or a fault is planned, and ends the process
+    /// if a crash is planned.
     pub fn call(&mut self, process: u64, call: Call, path: &Path) -> Result<()> {
         if process != self.process {
             return Err(failed(call, path, libc::EBADF));
         }
         if let Some((nth, crash)) = &mut self.crash_at {
+            debug_assert!(*nth > 0);
             *nth -= 1;
             if *nth == 0 {
                 let crash = *crash;
@@ -116,6 +116,7 @@ impl State {
     }
 
     pub fn make_directory(&mut self, path: PathBuf, mode: u32) {
+        debug_assert!(self.find(&path).is_none());
         let in_memory = path.starts_with(MEMORY);
         self.directories.push(SimulatedDirectory::new(path, mode, in_memory));
     }
@@ -139,14 +140,13 @@ impl State {
         inodes.filter_map(|inode| self.inodes.get(inode)).map(|inode| inode.size() as u64).sum()
     }
 
-    /// Bytes free where an inode, or a directory, is.
     pub fn available(&self, in_memory: bool) -> u64 {
         let (limit, root) =
             if in_memory { (self.memory_limit, MEMORY) } else { (self.disk_limit, DISK) };
         limit.map_or(u64::MAX >> 1, |limit| limit.saturating_sub(self.used(Path::new(root))))
     }
 
-    /// Makes room for a file that is to be `size` bytes long.
+    /// Fails if there is no room for a file to become `size` bytes long.
     pub fn reserve(&mut self, inode: u64, size: usize) -> io::Result<()> {
         let Some(content) = self.inodes.get(&inode) else {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
@@ -159,7 +159,7 @@ impl State {
     }
 }
 
-/// How a file or directory fares, when not all fare the same.
+/// What survives of one file or directory, when that is decided for each.
 fn survival(random: &mut Random) -> Survival {
     match random.below(4) {
         0 => Survival::None,

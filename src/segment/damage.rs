@@ -7,7 +7,7 @@ use crate::error::{Cause, Error, Place};
 /// Damages that a report lists; more are only counted.
 pub const MAX_DAMAGES: usize = 16;
 
-/// Kinds of damage, in the order in which they are told at one place.
+/// Kinds of damage, in the order in which those of one place are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DamageKind {
     /// A file or a part of one cannot be read; the error number says why.
@@ -80,13 +80,24 @@ impl Damage {
         }
     }
 
+    /// Damage of a segment's file, of none of its events.
+    pub fn of_segment(kind: DamageKind, index: u32, path: &Path, what: &str) -> Self {
+        Damage { segment_index: Some(index), ..Self::of_file(kind, path, what) }
+    }
+
+    /// Damage at an offset of a segment, and the events that cannot be read because of it.
+    pub fn at(site: &Site, kind: DamageKind, offset: u64, ids: (u64, u64), what: &str) -> Self {
+        let damage = Self::of_segment(kind, site.index, Path::new(&site.name), what);
+        Damage { offset, file_offset: offset, event_ids: ids, ..damage }
+    }
+
     /// The file's name without its directory.
     pub fn file_name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 
-    /// Where it is told among the damages of a log that is read from front to back.
-    pub(super) fn order(&self) -> (u32, u64, DamageKind) {
+    /// Its rank among the damages of a log that is read from front to back.
+    pub fn order(&self) -> (u32, u64, DamageKind) {
         (self.segment_index.unwrap_or(0), self.offset, self.kind)
     }
 
@@ -98,15 +109,16 @@ impl Damage {
         }
         message += &self.what;
         let (first, last) = self.event_ids;
+        let names_events = first != 0 && (last == 0 || first <= last);
         match (first, last) {
-            (0, _) => {}
+            _ if !names_events => {}
             (_, 0) => message += &format!(" (events from id {first} on)"),
             _ => message += &format!(" (event ids {first} to {last})"),
         }
         let place = Place {
             segment_index: self.segment_index,
             offset: self.segment_index.map(|_| self.offset),
-            event_ids: (first != 0).then_some((first, last)),
+            event_ids: names_events.then_some((first, last)),
         };
         match &self.error {
             Some(error) => {
@@ -117,6 +129,13 @@ impl Damage {
             None => Error::new(Cause::Corrupt, message).at(place),
         }
     }
+}
+
+/// A segment's number, and the name of its file for messages.
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub index: u32,
+    pub name: String,
 }
 
 impl PartialEq for Damage {

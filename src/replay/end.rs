@@ -3,9 +3,9 @@
 use crate::error::{Cause, Error, Place, Result};
 use crate::format::MAX_EVENT_ID;
 
-use super::{look_again, Reader};
+use super::reader::{look_again, Reader};
 
-/// Looks for the oldest event behind a gap: a writer that hurries may have taken it again each time.
+/// How often the oldest event behind a gap is looked for: retention may have deleted it meanwhile.
 const GAP_LOOKS: u32 = 200;
 
 impl Reader {
@@ -17,15 +17,15 @@ impl Reader {
         };
         let mut overlap = None;
         if let Some(segment) = &self.segment {
-            if durable_id <= end && segment.is_on_disk() {
+            if durable_id <= end && segment.cursor.is_open_on_disk() && !self.salvages {
                 overlap = self.files.overlap(segment.index, self.floor, end)?;
             }
-            let as_seen = self.files.is_as_seen(segment)?;
-            if !as_seen || !segment.is_live() {
-                // Found anew by the next call; what was read of it is passed over then.
+            let unchanged = self.files.is_unchanged(segment)?;
+            if !unchanged || !segment.cursor.is_live() {
+                // The next call finds it again, and passes over what was read of it.
                 self.segment = None;
             }
-            if !as_seen && self.look_again(looks) {
+            if !unchanged && self.look_again(looks) {
                 return Ok(());
             }
         }
@@ -54,20 +54,20 @@ impl Reader {
         look_again(&self.files, looks)
     }
 
-    /// Retention was faster: goes on at the oldest event there is, and says what is gone.
+    /// Retention was faster: goes on at the oldest event there is, and reports what is gone.
     pub(super) fn pass_gap(&mut self, index: u32) -> Result<()> {
         let mut looks = 0;
         let (mut next_index, mut first) = (self.next_index, 0);
         while let Some(&oldest) = self.files.indexes()?.first() {
             next_index = Some(oldest);
             if let Ok(Some(segment)) = self.files.open_segment(oldest, self.floor) {
-                first = segment.first_event_id().unwrap_or(0);
+                first = segment.cursor.first_event_id().unwrap_or(0);
                 if first != 0 {
                     self.segment = Some(segment);
                     break;
                 }
             }
-            // Gone as well, or something is wrong with it, which is for the next read to say.
+            // It is gone as well, or damaged, which the next read reports.
             looks += 1;
             if looks == GAP_LOOKS {
                 break;

@@ -1,66 +1,45 @@
-//! Reading segment files, block by block, with `pread`: a bad sector is then an error that can be
-//! reported, and not a signal.
+//! Segment files, read with `pread`: a bad sector is then an error that can be reported, and not a
+//! signal.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::{cold_frame, file_name};
-use crate::format::{BlockHeader, Layout, LogEnd, Rule, SegmentHeader, SegmentScan};
-use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
+use crate::format::BLOCK_SIZE;
+use crate::format::{Layout, LogEnd, MetaState, Rule, SegmentHeader, SegmentScan};
 use crate::storage::{Directory, File, Open};
+
+use super::header::{read_block_header, HeaderState};
 
 /// Blocks read at a time: 1 MB.
 const BLOCKS_PER_READ: usize = 64;
 
-/// The header of a hot segment, or `None` when it is not valid.
-pub fn read_header(file: &dyn File) -> Result<Option<SegmentHeader>> {
-    let mut bytes = [0; SEGMENT_HEADER_SIZE];
-    let read = file.read_at(&mut bytes, 0)?;
-    Ok(if read == bytes.len() { SegmentHeader::decode(&bytes) } else { None })
-}
-
-/// The header of a cold segment, or `None` when it is not there or not valid. What the disk cannot
-/// read is an error, and no judgement on the file.
-pub fn cold_header(wal: &dyn Directory, index: u32) -> Result<Option<SegmentHeader>> {
-    let name = file_name::cold(index);
-    let Some(file) = wal.open(&name, Open::Read)? else { return Ok(None) };
-    let mut bytes = [0; SEGMENT_HEADER_SIZE];
-    let read = cold_frame::decompress(FileStream::new(file))
-        .and_then(|mut stream| cold_frame::read_full(&mut stream, &mut bytes));
-    match read {
-        Ok(SEGMENT_HEADER_SIZE) => Ok(SegmentHeader::decode(&bytes)),
-        Err(error) if error.raw_os_error().is_some() => {
-            Err(Error::io(format_args!("read {}", wal.path_of(&name).display()), &error))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// What stands as an id in the first slot of a segment; 0 = no events: a file that is used again has
-/// it cleared before it gets its name.
+/// What stands as an id in the first slot of a segment; 0 = no events: the slot of a recycled file
+/// is cleared before the file gets its name.
 pub fn first_slot(file: &dyn File) -> Result<u64> {
     let mut id = [0; 8];
     let read = file.read_at(&mut id, Layout::event_offset(0))?;
     Ok(if read == id.len() { u64::from_le_bytes(id) } else { 0 })
 }
 
-/// The first event of a segment under its own name, if that is above `floor` and not above `end`:
-/// among the events of an earlier one, of which then a block is another segment's.
+/// The first event of a segment under its own name, if it is above `floor` and not above `end`.
+/// Then it lies among the events of an earlier segment, and a block of that one is another
+/// segment's.
 pub fn begins_among(
     file: &dyn File,
     header: Option<SegmentHeader>,
     index: u32,
     (floor, end): (u64, u64),
 ) -> Result<Option<u64>> {
-    if header.is_none_or(|header| header.segment_index != index) {
+    if !HeaderState::of(header, index).is_own() {
         return Ok(None);
     }
     let first = first_slot(file)?;
     Ok((first > floor && first <= end).then_some(first))
 }
 
-/// Gives every whole block from `first` on to `each`, with its number, until `each` says `false`.
+/// Calls `each` with every whole block from `first` on and its number, until `each` returns
+/// `false`.
 pub fn for_each_block(
     file: &dyn File,
     first: u32,
@@ -94,19 +73,41 @@ pub fn scan_segment(file: &dyn File, rule: Rule, floor: u64) -> Result<LogEnd> {
     Ok(scan.end())
 }
 
-/// The highest durable id that valid block headers of a segment state.
-pub fn durable_stamp(file: &dyn File) -> Result<u64> {
+/// D, the highest event id that is known to be durable: by meta, or by the stamps of valid block
+/// headers in the hot segments `files`.
+pub fn durable_id(
+    meta: Option<MetaState>,
+    files: impl Iterator<Item = Result<Option<Arc<dyn File>>>>,
+) -> Result<u64> {
+    let mut durable = meta.map_or(0, |state| state.last_event_id);
+    for file in files {
+        if let Some(file) = file? {
+            durable = durable.max(highest_stamp(&*file)?);
+        }
+    }
+    Ok(durable)
+}
+
+fn highest_stamp(file: &dyn File) -> Result<u64> {
     let layout = Layout::of_file(file.size()?);
     let mut stamp = 0;
     for block in 0..layout.blocks {
-        let mut bytes = [0; BLOCK_HEADER_SIZE];
-        let read = file.read_at(&mut bytes, Layout::block_offset(block))?;
-        if read < bytes.len() {
-            break;
-        }
-        stamp = BlockHeader::decode(&bytes).map_or(stamp, |h| stamp.max(h.durable_event_id));
+        let header = read_block_header(file, block)?;
+        stamp = header.map_or(stamp, |header| stamp.max(header.durable_event_id));
     }
     Ok(stamp)
+}
+
+/// Takes a reader's shared lock on a file. `false` when the writer has it, or when the name does
+/// not stand for the file any more: then the file may be about to become another segment.
+pub fn hold(directory: &dyn Directory, name: &str, file: &dyn File) -> Result<bool> {
+    if !file.try_lock_shared()? {
+        return Ok(false);
+    }
+    match directory.open(name, Open::Read)? {
+        Some(now) => Ok(now.inode()? == file.inode()?),
+        None => Ok(false),
+    }
 }
 
 /// A file read or written from its beginning on.
@@ -128,8 +129,8 @@ impl FileStream {
     }
 }
 
-/// The storage's error with its number, so that a full disk is still known as one; without a
-/// number, itself, so that it is not taken for the decoder's.
+/// A storage error as one of the standard library: with its number, so that a full disk is still
+/// known as one; without a number, wrapped, so that it is not taken for the decoder's.
 pub fn as_io(error: &Error) -> io::Error {
     match error.errno() {
         0 => io::Error::other(error.clone()),

@@ -1,10 +1,9 @@
-//! What a walk through a segment has found to be wrong, in the order in which it is told.
+//! What a salvaging walk has found to be wrong, in the order in which it is reported.
 
 use std::collections::VecDeque;
 
-use super::damage::{Damage, DamageKind};
+use super::damage::{Damage, DamageKind, Site};
 use super::frame::Fault;
-use super::Site;
 
 /// Damage that was found, and damage whose end is not known yet.
 #[derive(Debug, Default)]
@@ -14,13 +13,12 @@ pub struct Findings {
     pending: Vec<Damage>,
     /// Some of that looks like events, and not like the unused end of a file.
     pending_looks_used: bool,
-    /// What is wrong with the frame around here, and whether it was told.
+    /// What is wrong with the frame around here, and whether it was reported.
     faults: VecDeque<(Fault, bool)>,
     any: bool,
 }
 
 impl Findings {
-    /// Whether anything is wrong.
     pub fn any(&self) -> bool {
         self.any
     }
@@ -30,23 +28,22 @@ impl Findings {
         !self.found.is_empty()
     }
 
-    /// Whether the end of some damage is still open.
+    /// Whether there is damage whose end is not known yet.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// The next damage that was found.
     pub fn take(&mut self) -> Option<Damage> {
         self.found.pop_front()
     }
 
-    /// Damage with its events.
-    pub fn tell(&mut self, damage: Damage) {
+    /// Damage whose events are known.
+    pub fn report(&mut self, damage: Damage) {
         self.any = true;
         self.found.push_back(damage);
     }
 
-    /// Damage from its first event on. More of the kind in a row is one.
+    /// Damage of which only the first event is known. More of the same kind in a row is one damage.
     pub fn pend(&mut self, damage: Damage, looks_used: bool) {
         self.any = true;
         self.pending_looks_used |= looks_used;
@@ -55,15 +52,14 @@ impl Findings {
         }
     }
 
-    /// A block within a fault of the frame is not right: that is what has cost its events. `false`
-    /// when there is no such fault.
+    /// Blames a bad block on a fault of the frame around it. `false` when there is none.
     pub fn blame_frame(&mut self, site: &Site, offset: u64, len: u64, from: u64) -> bool {
         let around = |(fault, _): &&mut (Fault, bool)| {
             fault.content.start < offset + len && offset < fault.content.end
         };
-        let Some((fault, told)) = self.faults.iter_mut().find(around) else { return false };
-        if !*told || self.pending.is_empty() {
-            *told = true;
+        let Some((fault, reported)) = self.faults.iter_mut().find(around) else { return false };
+        if !*reported || self.pending.is_empty() {
+            *reported = true;
             let damage = of_frame(site, fault);
             self.pending.push(Damage { offset, event_ids: (from, 0), ..damage });
         }
@@ -71,8 +67,8 @@ impl Findings {
         true
     }
 
-    /// What is pending ends with the event `last` at the latest. Returns the last event that may
-    /// be lost, 0 = none.
+    /// What is pending ends with the event `last` at the latest. Returns the last event that may be
+    /// lost, 0 = none.
     pub fn close(&mut self, last: u64) -> u64 {
         self.pending_looks_used = false;
         let mut lost = 0;
@@ -85,8 +81,8 @@ impl Findings {
         lost
     }
 
-    /// At the end of a file whose events nothing counts: what is pending ends nobody knows where,
-    /// or is no damage but the unused end of the file.
+    /// At the end of a file whose events nothing counts. What is pending has no known end, or it
+    /// is no damage but the unused end of the file.
     pub fn end_of_file(&mut self) {
         let used = self.pending_looks_used;
         self.pending.retain(|damage| used || damage.kind == DamageKind::Frame);
@@ -98,30 +94,23 @@ impl Findings {
         self.faults.push_back((fault, false));
     }
 
-    /// Tells what is wrong with the frame before `end` and has cost no event.
-    pub fn pass_faults(&mut self, site: &Site, end: u64) {
+    /// Reports what is wrong with the frame before `end` and has cost no event.
+    pub fn report_faults(&mut self, site: &Site, end: u64) {
         while self.faults.front().is_some_and(|(fault, _)| fault.content.end <= end) {
             if let Some((fault, false)) = self.faults.pop_front() {
-                self.tell(of_frame(site, &fault));
+                self.report(of_frame(site, &fault));
             }
         }
     }
 }
 
-fn of_frame(site: &Site, fault: &Fault) -> Damage {
+/// What is wrong with a frame, as damage.
+pub fn of_frame(site: &Site, fault: &Fault) -> Damage {
     let kind = match fault {
         Fault { error: Some(_), .. } => DamageKind::Unreadable,
         Fault { trailing: true, .. } => DamageKind::Trailing,
         _ => DamageKind::Frame,
     };
-    Damage {
-        kind,
-        segment_index: Some(site.index),
-        path: site.name.clone(),
-        offset: fault.content.start,
-        file_offset: fault.file_offset,
-        event_ids: (0, 0),
-        what: fault.what.clone(),
-        error: fault.error.clone(),
-    }
+    let damage = Damage::at(site, kind, fault.content.start, (0, 0), &fault.what);
+    Damage { file_offset: fault.file_offset, error: fault.error.clone(), ..damage }
 }

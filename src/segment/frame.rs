@@ -1,10 +1,10 @@
-//! The content of a cold segment's frame as far as it can be had: a damaged LZ4 block costs what it
-//! holds, and reading goes on behind it.
+//! The content of a cold segment's LZ4 frame. A damaged LZ4 block costs what it holds; decoding
+//! goes on with the next one, and what is wrong is reported as a [`Fault`].
 //!
 //! The blocks of a frame are a chain of lengths, so a wrong length hides everything behind it. In
 //! the frames of this library every block has a checksum; there the next block is where a length
-//! and a checksum fit together. The checksums of the events decide about what is decoded; those of
-//! the frame only tell that something is wrong.
+//! and a checksum fit together. The checksums of the events decide what of the content is good; the
+//! checksums of the frame only show that something is wrong.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh32::{xxh32, Xxh32};
 
 use crate::error::{Error, Result};
-use crate::format::{FrameHeader, MAX_FRAME_HEADER_SIZE};
+use crate::format::{FrameHeader, SegmentHeader, MAX_FRAME_HEADER_SIZE};
 use crate::format::{BLOCK_SIZE, MAX_BLOCKS, SEGMENT_HEADER_SIZE};
 use crate::storage::File;
 
@@ -30,15 +30,13 @@ const MAX_CONTENT: u64 = SEGMENT_HEADER_SIZE as u64 + MAX_BLOCKS as u64 * BLOCK_
 /// Something wrong with a frame.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// Where in the file.
     pub file_offset: u64,
     /// What of the content may be wrong for it.
     pub content: Range<u64>,
-    /// In words.
     pub what: String,
     /// Whether it is bytes behind the frame, which harm nothing in it.
     pub trailing: bool,
-    /// The error, when it could not be read.
+    /// Why it could not be read.
     pub error: Option<Error>,
 }
 
@@ -54,8 +52,10 @@ pub struct FrameContent {
     /// Nothing was lost so far: the content's size and checksum mean something.
     whole: bool,
     ended: bool,
-    /// The newest content, up to `produced`.
+    /// Its first `filled` bytes are the newest content, up to `produced`. Never shrinks, so that it
+    /// is not zeroed again for every block.
     window: Vec<u8>,
+    filled: usize,
     packed: Vec<u8>,
     /// Bytes hashed so far in search of blocks.
     searched: usize,
@@ -73,8 +73,18 @@ struct Packed {
 }
 
 impl FrameContent {
-    /// The frame in a file.
+    /// The frame in a file. A valid frame header is believed.
     pub fn open(file: Arc<dyn File>) -> Result<Self> {
+        Self::open_with(file, FrameHeader::decode)
+    }
+
+    /// The frame in a file that may be damaged: also doubts a header that is a single bit away from
+    /// this library's.
+    pub fn open_doubting(file: Arc<dyn File>) -> Result<Self> {
+        Self::open_with(file, FrameHeader::decode_doubting)
+    }
+
+    fn open_with(file: Arc<dyn File>, decode: fn(&[u8]) -> Option<FrameHeader>) -> Result<Self> {
         let file_size = file.size()?;
         let mut bytes = [0; MAX_FRAME_HEADER_SIZE];
         let read = file.read_at(&mut bytes, 0)?;
@@ -88,12 +98,13 @@ impl FrameContent {
             whole: true,
             ended: false,
             window: Vec::new(),
+            filled: 0,
             packed: Vec::new(),
             searched: 0,
             places: VecDeque::new(),
             faults: VecDeque::new(),
         };
-        match FrameHeader::decode(&bytes[..read]) {
+        match decode(&bytes[..read]) {
             Some(header) => frame.header = header,
             None => {
                 frame.fault(0, 0, "the frame's header is not valid", None);
@@ -105,7 +116,23 @@ impl FrameContent {
         Ok(frame)
     }
 
-    /// Bytes of the file.
+    /// The segment header that the content begins with, to be read first. `None` when it or the
+    /// frame around it is damaged; what the disk cannot read is an error.
+    pub fn segment_header(&mut self) -> Result<Option<SegmentHeader>> {
+        let header = self.header_despite_faults();
+        match self.faults.iter().find_map(|fault| fault.error.clone()) {
+            Some(error) => Err(error),
+            None => Ok(header.filter(|_| self.faults.is_empty())),
+        }
+    }
+
+    /// The same, if it is valid whatever is wrong with the frame.
+    pub fn header_despite_faults(&mut self) -> Option<SegmentHeader> {
+        let mut bytes = [0; SEGMENT_HEADER_SIZE];
+        let read = self.read_at(&mut bytes, 0);
+        SegmentHeader::decode(&bytes).filter(|_| read == bytes.len())
+    }
+
     pub fn file_size(&self) -> u64 {
         self.file_size
     }
@@ -115,18 +142,17 @@ impl FrameContent {
         self.faults.pop_front()
     }
 
-    /// Reads content at `offset`, which never lies before that of the call before. Returns the bytes
-    /// read: fewer only where the content ends. What could not be decoded reads as anything.
+    /// Reads content at `offset`, which never lies before that of the call before. Returns the
+    /// bytes read: fewer only where the content ends. What could not be decoded reads as anything.
     pub fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> usize {
+        debug_assert!(self.window_start() <= offset, "content is read front to back");
         let end = offset + buffer.len() as u64;
         while !self.ended && self.produced < end {
-            let keep_from = offset.min(self.produced.saturating_sub(HISTORY as u64));
-            let gone = keep_from.saturating_sub(self.window_start()) as usize;
-            self.window.drain(..gone.min(self.window.len()));
+            self.forget_before(offset);
             self.next_block();
         }
         let start = offset.saturating_sub(self.window_start()) as usize;
-        let there = self.window.get(start..).unwrap_or_default();
+        let there = self.window[..self.filled].get(start..).unwrap_or_default();
         let read = there.len().min(buffer.len());
         buffer[..read].copy_from_slice(&there[..read]);
         read
@@ -135,10 +161,18 @@ impl FrameContent {
     /// Reads what is left, for the checksums' sake.
     pub fn read_rest(&mut self) {
         while !self.ended {
-            let gone = self.window.len().saturating_sub(HISTORY);
-            self.window.drain(..gone);
+            self.forget_before(self.produced);
             self.next_block();
         }
+    }
+
+    /// Drops the content before `offset` that no later block can refer to.
+    fn forget_before(&mut self, offset: u64) {
+        let keep_from = offset.min(self.produced.saturating_sub(HISTORY as u64));
+        let gone = keep_from.saturating_sub(self.window_start()) as usize;
+        let gone = gone.min(self.filled);
+        self.window.copy_within(gone..self.filled, 0);
+        self.filled -= gone;
     }
 
     /// Where in the file the LZ4 block begins that holds this content, of what was read last.
@@ -148,7 +182,7 @@ impl FrameContent {
     }
 
     fn window_start(&self) -> u64 {
-        self.produced - self.window.len() as u64
+        self.produced - self.filled as u64
     }
 
     fn fault(&mut self, file_offset: u64, len: u64, what: &str, error: Option<Error>) {
@@ -180,7 +214,7 @@ impl FrameContent {
         }
         let Some(packed) = self.load(word) else { return };
         let expected = self.expected_len();
-        let start = self.window.len();
+        let start = self.filled;
         let mut fault = packed.fault;
         let readings = if self.header.block_checksums {
             &[packed.raw, !packed.raw][..]
@@ -188,30 +222,31 @@ impl FrameContent {
             &[packed.raw][..]
         };
         let right = readings.iter().position(|&raw| {
-            self.window.truncate(start);
-            let decoded = self.decode(raw);
+            self.filled = start;
+            let decoded = self.decode(raw, fault.is_none());
             decoded.is_some_and(|len| expected.is_none_or(|expected| len == expected))
         });
         match right {
             Some(0) => {}
             Some(_) => fault = fault.or(Some(("the frame's block is marked wrongly", None))),
             None => {
-                self.window.truncate(start);
-                let decoded = self.decode(packed.raw);
+                self.filled = start;
+                self.window[start..].fill(0);
+                let decoded = self.decode(packed.raw, false);
                 if decoded.is_none() || fault.is_some() {
-                    let len = expected.unwrap_or(self.header.block_limit);
-                    self.window.resize(start + len, 0);
+                    self.filled = start + expected.unwrap_or(self.header.block_limit);
+                    self.window.resize(self.window.len().max(self.filled), 0);
                 }
                 fault = fault.or(Some(("a block of the frame cannot be decoded", None)));
             }
         }
-        let len = (self.window.len() - start) as u64;
-        self.checksum.update(&self.window[start..]);
+        let len = (self.filled - start) as u64;
+        self.checksum.update(&self.window[start..self.filled]);
         if let Some((what, error)) = fault {
             self.whole = false;
             self.fault(self.at, len, what, error);
         }
-        let oldest = (self.produced + len) - self.window.len() as u64;
+        let oldest = (self.produced + len) - self.filled as u64;
         while self.places.get(1).is_some_and(|(start, _)| *start <= oldest) {
             self.places.pop_front();
         }
@@ -227,25 +262,31 @@ impl FrameContent {
         Some(size.saturating_sub(self.produced).min(limit) as usize)
     }
 
-    /// Adds what `packed` holds to the window; `None` when it is no LZ4 block, and then as much of
-    /// it as there was.
-    fn decode(&mut self, raw: bool) -> Option<usize> {
+    /// Adds what `packed` holds to the window. Returns its length; `None` when it is no LZ4 block,
+    /// and then as much of it as could be decoded has been added. `good`: nothing is known to be
+    /// wrong with it.
+    fn decode(&mut self, raw: bool, good: bool) -> Option<usize> {
+        let start = self.filled;
+        let room = if raw { self.packed.len() } else { self.header.block_limit };
+        if self.window.len() < start + room {
+            self.window.resize(start + room, 0);
+        }
         if raw {
-            self.window.extend_from_slice(&self.packed);
-            return Some(self.packed.len());
+            self.window[start..start + room].copy_from_slice(&self.packed);
+            self.filled += room;
+            return Some(room);
         }
-        let start = self.window.len();
-        self.window.resize(start + self.header.block_limit, 0);
         let (before, to) = self.window.split_at_mut(start);
-        let history = if self.header.independent {
-            &[][..]
+        let to = &mut to[..room];
+        let decoded = if self.header.independent && good {
+            // The C library is a third faster; the Rust one never writes past what it has decoded.
+            lz4::block::decompress_to_buffer(&self.packed, Some(room as i32), to).ok()
         } else {
-            &before[start.saturating_sub(HISTORY)..]
+            let history =
+                if self.header.independent { 0..0 } else { start.saturating_sub(HISTORY)..start };
+            lz4_flex::block::decompress_into_with_dict(&self.packed, to, &before[history]).ok()
         };
-        let decoded = lz4_flex::block::decompress_into_with_dict(&self.packed, to, history).ok();
-        if let Some(len) = decoded {
-            self.window.truncate(start + len);
-        }
+        self.filled += decoded.unwrap_or(room);
         decoded
     }
 

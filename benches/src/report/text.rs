@@ -1,11 +1,12 @@
-//! The report as text: one table for each part of an aim, subjects down, figures across.
+//! The report as text. Each table has a line per subject and a column per figure.
 
-use super::{Report, Row};
+use super::document::{Report, Row};
 
 pub fn print(report: &Report) {
     let taken = &report.machine.taken;
     println!(
-        "\nOf memory left alone for a second, {} % of the pages took over 20 µs at the next store ({} µs)",
+        "\nOf memory left alone for a second, {} % of the pages took over 20 µs at the next store \
+         ({} µs)",
         short(taken.percent),
         short(taken.wait_us)
     );
@@ -45,7 +46,7 @@ fn print_table(rows: &[Row]) {
     print_aligned(&lines);
 }
 
-/// Median, range, and the ratio to what it is compared with.
+/// The median, the range, and the ratio if the row is compared with something.
 fn cell(row: &Row) -> String {
     let (low, high) = (shown(row, row.spread.min), shown(row, row.spread.max));
     let mut text = shown(row, row.spread.median);
@@ -58,7 +59,7 @@ fn cell(row: &Row) -> String {
     text
 }
 
-/// Nanoseconds grow into microseconds and milliseconds; other numbers stay in their unit.
+/// Large times are shown in µs, ms or s. Other numbers keep their unit.
 fn shown(row: &Row, value: f64) -> String {
     match value {
         ns if row.unit != "ns" => number(ns),
@@ -69,7 +70,7 @@ fn shown(row: &Row, value: f64) -> String {
     }
 }
 
-/// Some three digits.
+/// Rounds to about three digits.
 fn short(value: f64) -> String {
     let decimals = match value {
         value if value < 10.0 => 2,
@@ -79,8 +80,8 @@ fn short(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Three digits that matter; thousands apart.
-pub fn number(value: f64) -> String {
+/// A number with about three digits, or with commas between thousands.
+fn number(value: f64) -> String {
     if value != 0.0 && value.abs() < 10.0 && value.fract() != 0.0 {
         return if value.abs() < 0.1 { format!("{value:.3}") } else { format!("{value:.2}") };
     }

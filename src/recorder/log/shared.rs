@@ -1,0 +1,176 @@
+//! The log itself: its parts, and what every thread of it may ask for.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::error::{Cause, Error, Result};
+use crate::format::MetaState;
+use crate::log_sink::LogSink;
+use crate::poison::Poison;
+use crate::storage::{Directory, Storage};
+use crate::telemetry::{Metrics, MetricsSnapshot};
+
+use crate::recorder::report::RecoveryReport;
+use crate::recorder::segment::Segment;
+
+use super::counts::Counts;
+use super::durability::Durability;
+use super::notices::Notices;
+use super::parking::Parking;
+use super::queues::Queues;
+use super::signals::Signals;
+
+/// A log, as all its threads share it.
+#[derive(Debug)]
+pub struct Log {
+    pub(in crate::recorder) durability: Durability,
+    pub(in crate::recorder) queues: Queues,
+    pub(in crate::recorder) notices: Notices,
+    pub(in crate::recorder) counts: Counts,
+    pub(in crate::recorder) signals: Signals,
+    pub(in crate::recorder) parking: Parking,
+    pub(in crate::recorder) config: Config,
+    pub(in crate::recorder) wal: Arc<dyn Directory>,
+    /// The active directory of this generation.
+    pub(in crate::recorder) active: Arc<dyn Directory>,
+    pub(in crate::recorder) storage: Arc<dyn Storage>,
+    report: RecoveryReport,
+    retention_floor: Mutex<u64>,
+}
+
+#[derive(Debug)]
+pub struct LogParts {
+    pub config: Config,
+    pub report: RecoveryReport,
+    /// End of the recovered log.
+    pub end: MetaState,
+    pub storage: Arc<dyn Storage>,
+    pub wal: Arc<dyn Directory>,
+    pub active: Arc<dyn Directory>,
+}
+
+impl Log {
+    pub(in crate::recorder) fn new(parts: LogParts) -> Self {
+        let LogParts { config, report, end, storage, wal, active } = parts;
+        debug_assert!(config.validate().is_ok());
+        debug_assert!(config.active_parent.is_absolute(), "the next open must find it too");
+        debug_assert_eq!(report.last_event_id, end.last_event_id);
+        let signals = Signals::default();
+        Log {
+            durability: Durability::new(end, Arc::clone(&signals.persister)),
+            queues: Queues::new(&config, &signals),
+            notices: Notices::new(config.log.clone()),
+            counts: Counts::new(end),
+            signals,
+            parking: Parking::default(),
+            retention_floor: Mutex::new(config.retention_floor),
+            config,
+            wal,
+            active,
+            storage,
+            report,
+        }
+    }
+
+    /// The last appended event.
+    pub fn appended(&self) -> MetaState {
+        self.durability.appended()
+    }
+
+    /// The last durable event: the watermark.
+    pub fn durable(&self) -> MetaState {
+        self.durability.durable()
+    }
+
+    /// Makes everything appended so far durable.
+    pub fn sync(&self) -> Result<()> {
+        // Checked even with nothing left to sync: success would claim that earlier events are safe.
+        self.poison().check()?;
+        self.durability.wait(self.appended().last_event_id, None)
+    }
+
+    /// Waits until an event is durable.
+    pub fn wait_durable(&self, event_id: u64, timeout: Duration) -> Result<()> {
+        self.durability.wait(event_id, Instant::now().checked_add(timeout))
+    }
+
+    /// Once this has returned, nothing at or above `event_id` is deleted; 0 = no floor.
+    pub fn set_retention_floor(&self, event_id: u64) -> Result<()> {
+        self.poison().check()?;
+        *self.retention_floor() = event_id;
+        // A higher floor may let retention go on.
+        self.signals.maintainer.raise();
+        Ok(())
+    }
+
+    /// The retention floor, which cannot change while the guard lives. Whoever deletes a segment
+    /// holds it from checking the floor until the name is gone, and no longer.
+    pub(in crate::recorder) fn retention_floor(&self) -> MutexGuard<'_, u64> {
+        self.retention_floor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What recovery found and did when the log was opened.
+    pub fn recovery_report(&self) -> RecoveryReport {
+        let memory_locked = self.notices.is_memory_locked();
+        RecoveryReport { memory_locked, ..self.report.clone() }
+    }
+
+    /// The counters at this moment.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        let durable_event_id = self.durable().last_event_id;
+        let appended = self.appended();
+        debug_assert!(durable_event_id <= appended.last_event_id);
+        MetricsSnapshot {
+            memory_locked: u32::from(self.notices.is_memory_locked()),
+            durable_event_id,
+            prepared_segments: self.queues.prepared.snapshot(),
+            segments_to_persist: self.queues.to_persist.snapshot(),
+            segments_to_close: self.queues.to_close.snapshot(),
+            segments_to_freeze: self.queues.to_freeze.snapshot(),
+            segments_to_free: self.queues.to_free.snapshot(),
+            ..self.counts.snapshot(appended)
+        }
+    }
+
+    /// Whether the log takes calls, and if not, why.
+    #[inline(always)]
+    pub fn poison(&self) -> &Poison {
+        self.durability.poison()
+    }
+
+    /// Poisons the log and wakes everybody who waits for durability.
+    pub fn fail(&self, error: &Error) {
+        self.durability.fail(error);
+    }
+
+    /// Makes the names in the WAL directory durable. A failure is final, whoever asked: the kernel
+    /// reports it once, and the next sync would say that all is well.
+    pub(in crate::recorder) fn sync_names(&self) -> Result<()> {
+        self.wal.sync().inspect_err(|error| self.fail(error))
+    }
+
+    /// Gives the persister the segment that the writer is about to enter. There is room: the ring
+    /// holds more segments than are ever mapped.
+    pub(in crate::recorder) fn hand_to_persister(&self, segment: Segment) -> Result<()> {
+        self.queues.to_persist.push(segment).map_err(|_| {
+            let message = "defect: the ring segments_to_persist overflowed";
+            let error = Error::new(Cause::Internal, message);
+            self.fail(&error);
+            error
+        })
+    }
+
+    pub(in crate::recorder) fn counters(&self) -> &Metrics {
+        self.counts.counters()
+    }
+
+    pub(in crate::recorder) fn sink(&self) -> &LogSink {
+        self.notices.sink()
+    }
+
+    /// Reports why the log has failed, unless it has not or that was reported before.
+    pub(in crate::recorder) fn report_failure(&self) {
+        self.notices.failure(self.poison());
+    }
+}

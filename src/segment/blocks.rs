@@ -1,0 +1,103 @@
+//! The blocks of a segment, wherever they come from: a file, or the LZ4 frame of a cold segment.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::format::{Layout, BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
+use crate::storage::File;
+
+use super::file::first_slot;
+use super::frame::FrameContent;
+use super::memory::Memory;
+
+/// Blocks read at a time from a closed segment: they are still in the cache when they are hashed.
+const BLOCKS_PER_READ: u32 = 16;
+
+/// Where blocks come from: a hot, a cold, or an active segment.
+pub enum Source {
+    File(Arc<dyn File>),
+    Frame(Box<FrameContent>),
+    Memory(Memory),
+}
+
+/// The block that a walk stands at.
+pub struct Blocks {
+    pub source: Source,
+    /// `loaded` bytes from block `start` on.
+    buffer: Vec<u8>,
+    start: u32,
+    loaded: usize,
+    /// Offset of the current block in the buffer.
+    at: usize,
+}
+
+impl Blocks {
+    /// The blocks of a source, none of them loaded.
+    pub fn new(source: Source) -> Self {
+        Blocks { source, buffer: Vec::new(), start: 0, loaded: 0, at: 0 }
+    }
+
+    /// Makes `block` the current one. Returns its bytes in the source: fewer than a block's at the
+    /// end. Reads ahead, but not past `ahead_to`.
+    pub fn load(&mut self, block: u32, ahead_to: u32) -> Result<usize> {
+        debug_assert!(block < ahead_to, "block {block} of {ahead_to}");
+        let loaded_to = self.start + (self.loaded / BLOCK_SIZE) as u32;
+        if (self.start..loaded_to).contains(&block) {
+            self.at = (block - self.start) as usize * BLOCK_SIZE;
+            return Ok(BLOCK_SIZE);
+        }
+        (self.start, self.loaded, self.at) = (block, 0, 0);
+        let blocks = match &self.source {
+            Source::File(_) => BLOCKS_PER_READ.min(ahead_to - block) as usize,
+            Source::Frame(_) | Source::Memory(_) => 1,
+        };
+        self.buffer.resize(self.buffer.len().max(blocks * BLOCK_SIZE), 0);
+        let offset = Layout::block_offset(block);
+        let read = match &mut self.source {
+            Source::File(file) => {
+                // A bad sector further on must not hide the block that comes next.
+                file.read_at(&mut self.buffer[..blocks * BLOCK_SIZE], offset)
+                    .or_else(|_| file.read_at(&mut self.buffer[..BLOCK_SIZE], offset))
+            }
+            Source::Frame(content) => Ok(content.read_at(&mut self.buffer[..BLOCK_SIZE], offset)),
+            // Its events are read one by one, while they are written.
+            Source::Memory(_) => Ok(0),
+        };
+        self.loaded = *read.as_ref().unwrap_or(&0);
+        let whole = self.loaded.min(BLOCK_SIZE);
+        self.buffer[whole..BLOCK_SIZE].fill(0);
+        read.map(|_| whole)
+    }
+
+    /// The bytes of the current block, zeros behind the end of the source.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.at..self.at + BLOCK_SIZE]
+    }
+
+    /// What stands as an id in the first slot; 0 = no events, and so it is for a cold segment.
+    pub fn first_slot(&self) -> Result<u64> {
+        match &self.source {
+            Source::File(file) => first_slot(&**file),
+            Source::Frame(_) => Ok(0),
+            Source::Memory(memory) => Ok(memory.first_slot()),
+        }
+    }
+
+    /// Where in the file the bytes at `offset` of the segment are.
+    pub fn file_offset(&self, offset: u64) -> u64 {
+        match &self.source {
+            Source::File(_) | Source::Memory(_) => offset,
+            Source::Frame(content) => content.file_offset_of(offset),
+        }
+    }
+}
+
+/// The first `count` events of a block.
+pub fn events_of(block: &[u8], count: usize) -> &[u8] {
+    &block[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + count * EVENT_SIZE]
+}
+
+/// What stands as an id in the first slot of a block.
+pub fn first_id_of(block: &[u8]) -> u64 {
+    block[BLOCK_HEADER_SIZE..].first_chunk().map_or(0, |id| u64::from_le_bytes(*id))
+}

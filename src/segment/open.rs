@@ -1,0 +1,214 @@
+//! The part of a walk that is for open segments. On disk their events are found by the rules of
+//! `format::log_end`; in the active directory ids rise, and the first one that does not is the end.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::{xxh64, EVENTS_PER_BLOCK, MAX_EVENT_ID};
+use crate::format::{BlockHeader, Layout, RequestEvent, Rule, SegmentScan};
+use crate::storage::File;
+
+use super::blocks::{events_of, first_id_of, Source};
+use super::cursor::{Authority, Cursor, Step, WRONG_CHAIN};
+use super::damage::{Damage, DamageKind, Site};
+use super::memory::Memory;
+
+const WRONG_CHECKSUM: &str = "the block checksum does not match";
+const DURABLE_GONE: &str = "events that were durable are gone";
+
+impl Cursor {
+    /// A strict walk through an open segment on disk, of a log of which everything up to
+    /// `durable_id` is known durable.
+    pub fn open(site: Site, file: Arc<dyn File>, durable_id: u64, floor: u64) -> Result<Self> {
+        let mut walk = Self::salvage_open(site, file, durable_id, false, floor)?;
+        walk.strict = true;
+        Ok(walk)
+    }
+
+    /// A salvaging walk through the same. `goes_on`: later segments hold events that are known
+    /// durable.
+    pub fn salvage_open(
+        site: Site,
+        file: Arc<dyn File>,
+        durable_id: u64,
+        goes_on: bool,
+        floor: u64,
+    ) -> Result<Self> {
+        let size = file.size()?;
+        let layout = Layout::of_file(size);
+        let authority = Authority::Events { durable_id, goes_on };
+        let mut walk = Self::new(site, Source::File(file), authority, floor);
+        walk.block_limit = layout.blocks;
+        walk.is_exact = layout.is_exact(size);
+        Ok(walk)
+    }
+
+    /// A walk through an active segment, in a file that the caller has locked.
+    pub fn memory(site: Site, file: Arc<dyn File>, floor: u64) -> Result<Self> {
+        let memory = Memory::new(file)?;
+        let layout = memory.layout();
+        let source = Source::Memory(memory);
+        let authority = Authority::Events { durable_id: 0, goes_on: false };
+        Ok(Cursor { block_limit: layout.blocks, ..Self::new(site, source, authority, floor) })
+    }
+
+    /// Reads what is committed in the current block and adds its events from the id `from` on.
+    pub(super) fn memory_block(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Step {
+        let Source::Memory(memory) = &self.blocks.source else { return Step::End };
+        let begin = self.seen.events as u32;
+        if begin == memory.layout().capacity() {
+            return Step::Complete;
+        }
+        let end = (begin / EVENTS_PER_BLOCK as u32 + 1) * EVENTS_PER_BLOCK as u32;
+        debug_assert!(end <= memory.layout().capacity());
+        let mut slot = begin;
+        while let Some(event) = memory.event(slot, self.last_event_id) {
+            self.last_event_id = event.event_id;
+            if event.event_id >= from {
+                events.push(event);
+            }
+            slot += 1;
+            if slot == end {
+                break;
+            }
+        }
+        self.seen.events = u64::from(slot);
+        if slot > begin {
+            Step::Block
+        } else {
+            Step::End
+        }
+    }
+
+    /// Looks at the current block.
+    pub(super) fn open_block(
+        &mut self,
+        read: Result<usize>,
+        durable_id: u64,
+        from: u64,
+        events: &mut Vec<RequestEvent>,
+    ) -> Result<()> {
+        let offset = Layout::block_offset(self.block);
+        if let Err(error) = read {
+            return self.miss_block(offset, error);
+        }
+        // A salvaging walk reports a break of the chain by itself: it costs no event.
+        let chained = self.chained.filter(|_| self.strict);
+        let rule = Rule::Disk { durable_id };
+        let mut scan = SegmentScan::from_block(rule, self.last_event_id, self.block, chained);
+        let accepted = scan.block(self.blocks.bytes());
+        let header = self.blocks.bytes().first_chunk().and_then(BlockHeader::decode);
+        if let Some(ids) = scan.damaged() {
+            debug_assert_eq!(accepted, 0, "nothing of a damaged block counts");
+            self.close_pending(ids.0 - 1);
+            self.report(self.damage(DamageKind::Block, offset, ids, WRONG_CHECKSUM))?;
+            self.last_event_id = ids.1.min(MAX_EVENT_ID);
+            self.chained = header.map(|header| header.chained_checksum);
+            return Ok(());
+        }
+        let first_id = first_id_of(self.blocks.bytes());
+        let ids = (first_id, scan.end().last_event_id);
+        if self.strict {
+            self.chained = scan.chained();
+        } else {
+            self.report_seal(header, accepted, ids, durable_id, from)?;
+        }
+        if accepted > 0 {
+            self.give(accepted, ids, from, events);
+        }
+        if scan.has_ended() {
+            self.end_in_block(accepted, durable_id);
+        }
+        Ok(())
+    }
+
+    /// The block cannot be read.
+    fn miss_block(&mut self, offset: u64, error: Error) -> Result<()> {
+        let ids = (self.last_event_id + 1, 0);
+        let damage = self.damage(DamageKind::Unreadable, offset, ids, "cannot be read");
+        let damage = Damage { error: Some(error), ..damage };
+        if self.strict {
+            return Err(damage.to_error());
+        }
+        self.findings.pend(damage, true);
+        self.chained = None;
+        Ok(())
+    }
+
+    /// Reports what is wrong with the seal of a block of which `accepted` events count, with these
+    /// first and last ids.
+    fn report_seal(
+        &mut self,
+        header: Option<BlockHeader>,
+        accepted: usize,
+        ids: (u64, u64),
+        durable_id: u64,
+        from: u64,
+    ) -> Result<()> {
+        let block = self.blocks.bytes();
+        let sealed = header.filter(|h| h.first_event_id == ids.0 && h.covers(block));
+        let continues = match (sealed, self.chained) {
+            (Some(h), Some(before)) if h.last_event_id >= from => {
+                let events = events_of(block, usize::from(h.event_count));
+                xxh64(events, before) == h.chained_checksum
+            }
+            _ => true,
+        };
+        if accepted > 0 {
+            let offset = Layout::block_offset(self.block);
+            self.close_pending(ids.0 - 1);
+            if ids.0 <= durable_id && header.is_none() {
+                // It is written and synced before its events count as durable.
+                let what = "the block header is not valid, though its events were durable";
+                self.report(self.damage(DamageKind::BlockHeader, offset, (0, 0), what))?;
+            }
+            if let (false, Some(sealed)) = (continues, sealed) {
+                let ids = (sealed.first_event_id, sealed.last_event_id);
+                self.report(self.damage(DamageKind::Chain, offset, ids, WRONG_CHAIN))?;
+            }
+        }
+        self.chained = sealed.map(|header| header.chained_checksum);
+        Ok(())
+    }
+
+    /// The log, or what counts of it in this segment, ends behind the first `accepted` events of
+    /// the block.
+    fn end_in_block(&mut self, accepted: usize, durable_id: u64) {
+        if self.strict || (!self.findings.has_pending() && self.last_event_id >= durable_id) {
+            self.block_limit = self.block + 1;
+        } else if !self.findings.has_pending() {
+            let n = self.block * EVENTS_PER_BLOCK as u32 + accepted as u32;
+            let (at, ids) = (Layout::event_offset(n), (self.last_event_id + 1, 0));
+            self.findings.pend(self.damage(DamageKind::DurableLost, at, ids, DURABLE_GONE), true);
+        }
+    }
+
+    /// Behind the last block of an open segment: nothing may follow one that is not full.
+    pub(super) fn finish_open(&mut self, durable_id: u64, goes_on: bool) -> Result<Step> {
+        let is_whole = self.is_exact && self.is_full();
+        if self.strict {
+            // Behind a cut nothing can be told to follow.
+            if is_whole {
+                return Ok(Step::Complete);
+            }
+            if self.last_event_id >= durable_id {
+                return Ok(Step::End);
+            }
+            let offset = Layout::event_offset(self.seen.events as u32);
+            let ids = (self.last_event_id + 1, durable_id);
+            let damage = self.damage(DamageKind::DurableLost, offset, ids, DURABLE_GONE);
+            return Err(damage.to_error());
+        }
+        if !self.is_exact {
+            let lost = (self.last_event_id + 1, durable_id);
+            let ids = if lost.0 <= lost.1 && goes_on { lost } else { (0, 0) };
+            let what = "the file is not of whole blocks";
+            let offset = Layout::block_offset(self.block);
+            self.report(self.damage(DamageKind::Truncated, offset, ids, what))?;
+        } else if goes_on && !self.is_full() && !self.findings.any() {
+            self.doubt_header("not that of a closed segment, though the log goes on behind it");
+        }
+        self.close_pending(durable_id);
+        Ok(if goes_on || self.is_full() { Step::Complete } else { Step::End })
+    }
+}

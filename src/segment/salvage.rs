@@ -1,0 +1,140 @@
+//! The part of a walk that goes on behind damage, and reports it.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::{Layout, SegmentHeader, BLOCK_SIZE, MAX_BLOCKS, MAX_EVENT_ID};
+use crate::storage::File;
+
+use super::blocks::{first_id_of, Source};
+use super::check::BadBlock;
+use super::cursor::{Authority, Cursor, Step};
+use super::damage::{Damage, DamageKind, Site};
+use super::frame::FrameContent;
+use super::header::{misnamed, HeaderState};
+
+impl Cursor {
+    /// A salvaging walk through a hot segment that is closed, or was.
+    pub fn salvage_hot(
+        site: Site,
+        file: Arc<dyn File>,
+        header: Result<Option<SegmentHeader>>,
+        floor: u64,
+    ) -> Result<Self> {
+        let layout = Layout::of_file(file.size()?);
+        let mut walk = Self::new(site, Source::File(file), Authority::Header, floor);
+        walk.block_limit = layout.blocks;
+        walk.has_room = matches!(&header, Ok(Some(h)) if h.event_count < layout.capacity());
+        match header {
+            // One that says that it is open is not right either.
+            Ok(header) => walk.take_header(header.filter(|header| header.is_closed())),
+            Err(error) => walk.miss_header(error),
+        }
+        Ok(walk)
+    }
+
+    /// A salvaging walk through a cold segment.
+    pub fn salvage_cold(site: Site, file: Arc<dyn File>, floor: u64) -> Result<Self> {
+        let mut content = Box::new(FrameContent::open_doubting(file)?);
+        let header = content.header_despite_faults();
+        let mut walk = Self::new(site, Source::Frame(content), Authority::Header, floor);
+        walk.report_faults_before(0);
+        walk.take_header(header.filter(SegmentHeader::is_closed));
+        Ok(walk)
+    }
+
+    /// Trusts the header of a closed segment, if that is possible.
+    fn take_header(&mut self, header: Option<SegmentHeader>) {
+        let Some(header) = header else { return self.doubt_header("the header is not valid") };
+        if HeaderState::of(Some(header), self.site.index) == HeaderState::OtherIndex {
+            self.findings.report(misnamed(&self.site, &header));
+            self.end = Some(Step::Complete);
+        } else if !header.is_consistent() {
+            self.doubt_header("the header's counts and event ids do not fit together");
+        } else {
+            self.block_limit = header.block_count;
+            self.header = Some(header);
+        }
+    }
+
+    /// Reports that the segment's header is wrong; the blocks speak for themselves.
+    pub fn doubt_header(&mut self, what: &str) {
+        self.findings.report(self.damage(DamageKind::SegmentHeader, 0, (0, 0), what));
+        self.header = None;
+    }
+
+    /// Reports that the segment's header cannot be read.
+    pub fn miss_header(&mut self, error: Error) {
+        let damage = self.damage(DamageKind::Unreadable, 0, (0, 0), "cannot be read");
+        self.findings.report(Damage { error: Some(error), ..damage });
+    }
+
+    pub(super) fn bad_block(&mut self, bad: BadBlock) {
+        let offset = Layout::block_offset(self.block);
+        let from = self.last_event_id + 1;
+        let known = bad.header.filter(|header| header.first_event_id >= from);
+        if !self.findings.blame_frame(&self.site, offset, BLOCK_SIZE as u64, from) {
+            if let Some(header) = known {
+                self.close_pending(header.first_event_id - 1);
+            }
+            if let Some(header) = bad.header {
+                let ids = (header.first_event_id, header.last_event_id);
+                self.findings.report(self.damage(bad.kind, offset, ids, bad.what));
+            } else {
+                let first_id = first_id_of(self.blocks.bytes());
+                let looks_used = first_id >= from && first_id <= MAX_EVENT_ID;
+                let damage = self.damage(bad.kind, offset, (from, 0), bad.what);
+                self.findings.pend(Damage { error: bad.error, ..damage }, looks_used);
+            }
+        }
+        self.chained = bad.header.map(|header| header.chained_checksum);
+        if let Some(header) = known {
+            self.last_event_id = header.last_event_id.min(MAX_EVENT_ID);
+        }
+    }
+
+    /// Whether this is the end of a closed segment. It is not when its header turns out to be
+    /// wrong.
+    pub(super) fn finish_closed(&mut self) -> bool {
+        if self.strict {
+            return true;
+        }
+        let Some(header) = self.header else {
+            self.findings.end_of_file();
+            return true;
+        };
+        self.close_pending(header.last_event_id);
+        if !self.findings.any() && !self.agrees_with(&header) {
+            self.doubt_header("the header does not say what its blocks do");
+            self.block_limit = match &self.blocks.source {
+                Source::File(file) => {
+                    file.size().map_or(self.block, |size| Layout::of_file(size).blocks)
+                }
+                Source::Frame(_) | Source::Memory(_) => MAX_BLOCKS,
+            };
+            return false;
+        }
+        self.last_event_id = self.last_event_id.max(header.last_event_id);
+        true
+    }
+
+    fn agrees_with(&self, header: &SegmentHeader) -> bool {
+        self.seen.events == u64::from(header.event_count)
+            && self.seen.first_event_id == header.first_event_id
+            && (self.last_event_id == header.last_event_id || header.event_count == 0)
+            && self.chained == Some(header.last_chained_checksum)
+    }
+
+    pub(super) fn close_pending(&mut self, last: u64) {
+        self.last_event_id = self.last_event_id.max(self.findings.close(last));
+    }
+
+    /// Reports what is wrong with the frame before `end` and has cost no event.
+    pub(super) fn report_faults_before(&mut self, end: u64) {
+        if !self.strict {
+            let pulled = self.pull_faults((0, 0));
+            debug_assert!(pulled.is_ok(), "only a strict walk fails");
+            self.findings.report_faults(&self.site, end);
+        }
+    }
+}
