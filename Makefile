@@ -1,11 +1,12 @@
 # make test    Rust, C, C++ and Python tests (tests/README.md)
 # make demo    record order flow, kill the engine, restart it, compare
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
-# make torture faults of every kind, for an hour or two; their table is printed (docs/durability.md)
-# make fuzz    look for new inputs with libFuzzer, FUZZ_SECONDS a target (fuzz/README.md: needs nightly Rust)
-# make bench   measure the library, the floors of the machine and other logs, in a quarter of an hour
-#              (QUICK=1: in a minute and a half; BENCH_DIR=directory on the disk to be measured;
-#              benches/README.md)
+# make torture faults of every kind, for an hour or two; prints their table (docs/durability.md)
+# make fuzz    look for new inputs with libFuzzer, FUZZ_SECONDS a target
+#              (fuzz/README.md: needs nightly Rust)
+# make bench   measure the library, the floors of the machine and other logs, in a quarter of an
+#              hour (QUICK=1: in a minute and a half; BENCH_DIR=directory on the disk to be
+#              measured; benches/README.md)
 # make header  generate include/flashstrike_wal.h anew
 # make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py)
 #              (a test compares the header with the generated one: tests/published/header.rs)
@@ -33,7 +34,8 @@ PYTHON_TOOLS := python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-p
 BUILD := build
 
 # One build directory for all: what `make test` built, `make demo` runs.
-CONFIGURE = cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DCMAKE_COMPILE_WARNING_AS_ERROR=$(1) \
+CONFIGURE = cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_COMPILE_WARNING_AS_ERROR=$(1) \
     -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)
 BUILD_ALL = cmake --build $(BUILD) --parallel $$(nproc)
 
@@ -42,9 +44,10 @@ test: test-rust
 	tools/require.sh $(C_TOOLS) $(PYTHON_TOOLS)
 	$(MAKE) --jobs=2 --output-sync=target test-c test-python
 
-# The test profile is optimised and has debug assertions and overflow checks on; the release library, which has
-# neither, is what the C, C++ and Python tests run. The second run checks the hand-offs between threads with loom:
-# every interleaving, and every order of memory accesses that the code allows.
+# The test profile is optimised and has debug assertions and overflow checks on; the release
+# library, which has neither, is what the C, C++ and Python tests run. The second run checks the
+# hand-offs between threads with loom: every interleaving, and every order of memory accesses that
+# the code allows.
 test-rust:
 	tools/require.sh cargo gcc strace lz4 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
 	rm -rf target/durability
@@ -98,7 +101,8 @@ bench:
 # The test that checks the header can write it too.
 header:
 	tools/require.sh cargo gcc
-	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked -p flashstrike-wal-tests --test published the_committed_header
+	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked -p flashstrike-wal-tests --test published \
+	    the_committed_header
 
 lint:
 	tools/require.sh cargo gcc python3

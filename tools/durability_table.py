@@ -2,7 +2,7 @@
 """The table of docs/durability.md, from what the tests of a run wrote down.
 
     durability_table.py            print the table of the last run
-    durability_table.py --check    the same, and fail if a row is missing or too small, or not all 0
+    durability_table.py --check    the same, and fail if a row is missing, too small, or not all 0
     durability_table.py --write    put the table into docs/durability.md
 """
 
@@ -36,7 +36,8 @@ LOSSES = ("lost", "invented", "undetected")
 
 def rows():
     """The rows of the last run, by name, in order."""
-    found = {path.stem: json.loads(path.read_text()) for path in (ROOT / "target" / "durability").glob("*.json")}
+    files = (ROOT / "target" / "durability").glob("*.json")
+    found = {path.stem: json.loads(path.read_text()) for path in files}
     order = list(LEAST) + sorted(set(found) - set(LEAST))
     return {name: found[name] for name in order if name in found}
 

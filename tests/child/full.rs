@@ -1,5 +1,5 @@
-//! G7 and G8: a log whose disk, or memory, is full for a while. Whoever starts this has mounted a small
-//! tmpfs.
+//! G7 and G8: a log whose disk, or memory, is full for a while. Whoever starts this has mounted a
+//! small tmpfs.
 
 use std::fs;
 use std::path::{Path, PathBuf};

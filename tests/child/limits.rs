@@ -1,5 +1,5 @@
-//! What the operating system refuses to a process: descriptors, threads, locked memory, access. The
-//! limits are this process's own.
+//! What the operating system refuses to a process: descriptors, threads, locked memory, access.
+//! The limits are this process's own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,6 @@
-//! The program that tests kill, trace, refuse, limit, or run as another user: it plays one role, with
-//! the arguments on its command line. A role that has nothing else to say ends with 0, or panics.
+//! The program that tests kill, trace, refuse, limit, or run as another user: it plays one role,
+//! with the arguments on its command line. A role that has nothing else to say ends with 0, or
+//! panics.
 
 mod arguments;
 mod crash;
@@ -9,10 +10,12 @@ mod hot_path;
 mod kill_storm;
 mod limits;
 mod locks;
+mod long_run;
 mod power_cut;
 mod reading;
 mod recording;
 mod recovery;
+mod threads;
 mod users;
 mod victim;
 
@@ -49,7 +52,14 @@ const ROLES: &[Role] = &[
     ("refused-as-unreadable", "LOG MEMORY FILE", recovery::refused_as_unreadable),
     ("stay-small", "LOG MEMORY LAST", reading::stay_small),
     ("sync-batches", "LOG MEMORY BATCHES", recording::sync_batches),
+    ("ten-hours-of-flow", "", long_run::ten_hours),
     ("threads-at-open", "LOG MEMORY", limits::threads_at_open),
+    ("threads-of-64-logs", "", threads::of_64_logs),
+    ("threads-of-failing-logs", "", threads::of_failing_logs),
+    ("threads-of-idle-logs", "", threads::of_idle_logs),
+    ("threads-of-logs-that-come-and-go", "", threads::of_logs_that_come_and_go),
+    ("threads-on-a-hung-filesystem", "", threads::on_a_hung_filesystem),
+    ("threads-on-chosen-processors", "", threads::on_chosen_processors),
     ("user-crashes", "LOG MEMORY", users::crash),
     ("user-is-refused", "LOG MEMORY WORD", users::is_refused),
     ("user-records", "LOG MEMORY", users::record),

@@ -1,5 +1,5 @@
-//! The power is cut while a process records: the harness, and the process. `tests/faults/power_cut.rs`
-//! says what is tested.
+//! The power is cut while a process records: the harness, and the process.
+//! `tests/faults/power_cut.rs` says what is tested.
 
 use std::fmt::Display;
 use std::fs;
@@ -188,8 +188,8 @@ impl Harness {
         child::spawn("append-until-cut", &arguments)
     }
 
-    /// Mostly until it is in flow, at times less: then it is cut in the middle of recovery. Returns
-    /// whether it has ended by itself.
+    /// Mostly until it is in flow, at times less: then it is cut in the middle of recovery.
+    /// Returns whether it has ended by itself.
     fn let_it_write(&mut self, child: &mut Child) -> bool {
         if self.random.one_in(5) {
             std::thread::sleep(Duration::from_micros(self.random.below(20_000)));

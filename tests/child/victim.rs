@@ -1,6 +1,6 @@
 //! The process that faults are injected into: it opens a log, appends through several rotations,
-//! lets the workers freeze and expire, and shuts down. Whatever goes wrong, it holds the log to its
-//! contract, and says in its exit code what became of it.
+//! lets the workers freeze and expire, and shuts down. Whatever goes wrong, it holds the log to
+//! its contract, and says in its exit code what became of it.
 
 use std::path::Path;
 use std::sync::atomic::Ordering::Release;

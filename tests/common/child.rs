@@ -75,4 +75,8 @@ pub fn play_under(wrapper: &[&str], role: &str, arguments: &[&dyn Display]) {
 pub fn assert_succeeded(role: &str, output: &Output) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "child {role}: {}: {said}", output.status);
+    let why = said.lines().find_map(|line| line.split_once("skipped: "));
+    if let Some((_, why)) = why {
+        super::skipped(why);
+    }
 }

@@ -61,8 +61,8 @@ pub enum Cut {
 /// A filesystem in a file, mounted.
 pub struct Disk {
     kind: Kind,
-    /// Nobody holds it open while nothing is mounted: with that goes what the kernel keeps of it in
-    /// memory, which would outlive the power cut.
+    /// Nobody holds it open while nothing is mounted: with that goes what the kernel keeps of it
+    /// in memory, which would outlive the power cut.
     device: PathBuf,
     mount_point: PathBuf,
     /// What the kernel says its boot id is.

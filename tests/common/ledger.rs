@@ -26,8 +26,8 @@ pub struct Row<'a> {
     pub planted: &'a [&'a str],
 }
 
-/// Writes the row where the table's maker finds it; not when one seed was chosen, which is no run of
-/// the harness.
+/// Writes the row where the table's maker finds it; not when one seed was chosen, which is no run
+/// of the harness.
 pub fn record(row: Row<'_>) {
     if seed::chosen().is_some() {
         return;

@@ -1,4 +1,5 @@
-// The order book of the examples: priority, partial fills, what each request does to an order's place in the queue.
+// The order book of the examples: priority, partial fills, what each request does to an order's
+// place in the queue.
 
 #include "order_flow.hpp"
 

@@ -1,5 +1,5 @@
-// Where the examples' requests come from: the generator repeats itself exactly, and LOBSTER messages become the
-// requests they tell of, malformed lines being found by number.
+// Where the examples' requests come from: the generator repeats itself exactly, and LOBSTER
+// messages become the requests they tell of, malformed lines being found by number.
 
 #include "flow_options.hpp"
 
@@ -30,7 +30,8 @@ void the_generator_repeats_itself() {
         book.apply(request);
     }
     CHECK(differs);
-    // Realistic flow: every kind of request, and a book that trades but mostly takes what it is given.
+    // Realistic flow: every kind of request, and a book that trades but mostly takes what it is
+    // given.
     for (const std::uint64_t count : of_type) CHECK(count > 1'000);
     CHECK(market > 1'000 && book.trades() > 1'000 && book.orders() > 1'000);
     CHECK(book.rejected() < 100'000 / 5);

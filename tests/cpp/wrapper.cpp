@@ -1,4 +1,5 @@
-// The C++ wrapper: what it adds to the C library is ownership and exceptions, so that is what is tested.
+// The C++ wrapper: what it adds to the C library is ownership and exceptions, so that is what is
+// tested.
 
 #include <flashstrike_wal.hpp>
 

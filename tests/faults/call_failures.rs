@@ -1,7 +1,7 @@
 //! G5, G7: any call that reads or changes files fails, once, with any error it can give, in any
-//! thread. A failed write or sync of the log's own data is final; a full disk is waited for; a cold
-//! file is made again. Whatever was hit, nothing that was acknowledged is lost, and the next open
-//! says honestly what it found.
+//! thread. A failed write or sync of the log's own data is final; a full disk is waited for; a
+//! cold file is made again. Whatever was hit, nothing that was acknowledged is lost, and the next
+//! open says honestly what it found.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,8 +38,8 @@ const ENOSYS: (&str, i32) = ("error=ENOSYS", libc::ENOSYS);
 
 const OPENAT: Call = ("openat", "open", &[EIO, EACCES, EMFILE, ENFILE, ENOSPC, EROFS, EINTR]);
 const PWRITE: Call = ("pwrite64", "write", &[EIO, ENOSPC, EDQUOT, EINTR]);
-/// The same, of a block header with which the disk is to begin; where that is not known it is written
-/// as the others are.
+/// The same, of a block header with which the disk is to begin; where that is not known it is
+/// written as the others are.
 const PWRITEV2: Call = ("pwritev2", "write", &[EIO, ENOSPC, EDQUOT, EINTR, EPERM, ENOSYS]);
 const PREAD: Call = ("pread64", "read", &[EIO, EINTR]);
 const FDATASYNC: Call = ("fdatasync", "fdatasync", &[EIO, ENOSPC, EDQUOT]);
@@ -87,8 +87,8 @@ impl Failures {
         Failures { bench: Bench::new(), failed: 0, ended: BTreeMap::new() }
     }
 
-    /// Makes each of these calls of a thread fail with each of its errors: every one where they are
-    /// few, and ever fewer of them the more there are.
+    /// Makes each of these calls of a thread fail with each of its errors: every one where they
+    /// are few, and ever fewer of them the more there are.
     fn sweep(
         &mut self,
         whose: Whose,

@@ -1,5 +1,5 @@
-//! Arbitrary bytes, a million and more of them, into everything that decodes: no panic, no read out
-//! of bounds, nothing endless, and what is decoded means what its bytes say.
+//! Arbitrary bytes, a million and more of them, into everything that decodes: no panic, no read
+//! out of bounds, nothing endless, and what is decoded means what its bytes say.
 
 use std::io::Read;
 

@@ -17,8 +17,8 @@ use common::{child, seed, Place};
 const ROUNDS_PER_LOG: u32 = 12;
 /// The one of the planted bugs that no power cut is needed for.
 const PLANTED: Bug = Bug::SkippedBlock;
-/// It must be caught within as many kills. On a slow machine many of them come before the write that
-/// the bug leaves out.
+/// It must be caught within as many kills. On a slow machine many of them come before the write
+/// that the bug leaves out.
 const ROUNDS_TO_CATCH: u32 = 100;
 
 /// Where the log goes: mostly into memory, which is faster. A kill takes nothing from either.

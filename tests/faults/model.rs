@@ -1,8 +1,8 @@
 //! G2, G3, G5, G6, G7 on a simulated machine: thousands of random histories of appends, work,
 //! restarts, kills, power cuts and failing calls, against a model of what may and must be there.
 //!
-//! A failure prints its seed and the shortest history found that still fails. `FLASHSTRIKE_TEST_SEED`
-//! runs one seed.
+//! A failure prints its seed and the shortest history found that still fails.
+//! `FLASHSTRIKE_TEST_SEED` runs one seed.
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,12 +1,13 @@
 //! G3, G4: the power is cut while a process records, hundreds of times, on ext4 and on xfs. What
-//! the disk was not made to keep is gone, and so is the memory with the active segments. Everything
-//! at or below the watermark is there afterwards, whole, once, in order; nothing that was not
-//! appended is; and what was once cut never comes back.
+//! the disk was not made to keep is gone, and so is the memory with the active segments.
+//! Everything at or below the watermark is there afterwards, whole, once, in order; nothing that
+//! was not appended is; and what was once cut never comes back.
 
 use common::child;
 use common::disk::{can_make, Kind};
 
-/// The harness plays in the child (`tests/child/power_cut.rs`): it needs a mount namespace of its own.
+/// The harness plays in the child (`tests/child/power_cut.rs`): it needs a mount namespace of its
+/// own.
 fn power_cuts(kind: Kind) {
     if can_make(kind) {
         let output = child::output_under(&["unshare", "-m"], "cut-power", &[&kind.name()]);

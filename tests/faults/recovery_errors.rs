@@ -1,5 +1,5 @@
-//! Recovery never judges what it could not read: an error of the system at any of its reads is that
-//! error, with the path, and no event is lost by it. The next open finds everything.
+//! Recovery never judges what it could not read: an error of the system at any of its reads is
+//! that error, with the path, and no event is lost by it. The next open finds everything.
 
 use std::fmt::Display;
 use std::fs;

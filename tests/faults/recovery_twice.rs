@@ -50,8 +50,8 @@ fn recover_killed(place: &Place, crashed: &Crashed, call: &str, n: u64) -> bool 
     killed
 }
 
-/// After a recovery was killed, a reader must find the log as it was, and the next recovery must end
-/// as one that was not.
+/// After a recovery was killed, a reader must find the log as it was, and the next recovery must
+/// end as one that was not.
 fn check(place: &Place, crashed: &Crashed, when: &str) {
     let last = crashed.last;
     if !crashed.accept_loss {
@@ -84,8 +84,8 @@ fn planted(place: &Place, crashed: &Crashed) {
 
 static KILLS: Mutex<u64> = Mutex::new(0);
 
-/// Kills a recovery at every call there is. Calls that come in great numbers, those that write a new
-/// file full, are tried in part, more of them in torture.
+/// Kills a recovery at every call there is. Calls that come in great numbers, those that write a
+/// new file full, are tried in part, more of them in torture.
 fn sweep(place: &Place, crashed: &Crashed) {
     let snapshot = Snapshot::take(place);
     assert!(!recover_killed(place, crashed, "renameat", 10_000), "so many calls there are not");

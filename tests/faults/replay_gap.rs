@@ -117,7 +117,8 @@ struct Told {
     wrong: u64,
 }
 
-/// Reads on until it is told of so many gaps; `silent`: as a reader would that says nothing of them.
+/// Reads on until it is told of so many gaps; `silent`: as a reader would that says nothing of
+/// them.
 fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut Told) {
     let mut next = 1;
     let mut batches = 0;
@@ -163,7 +164,8 @@ fn follow_hurrying(cold: u32, gaps: u64, silent: bool, told: &mut Told) {
 #[test]
 fn g11_every_event_is_given_or_named_beside_a_writer_that_hurries() {
     let mut told = Told::default();
-    // A log each: beside two threads that hurry, more is written than deleted, and disks have an end.
+    // A log each: beside two threads that hurry, more is written than deleted, and disks have an
+    // end.
     for so_far in (0..ledger::times(1, 34)).map(|round| 60 * round) {
         for (cold, gaps) in [(0, so_far + 30), (1, so_far + 60)] {
             follow_hurrying(cold, gaps, false, &mut told);

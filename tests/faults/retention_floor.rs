@@ -96,9 +96,9 @@ fn g11_the_floor_of_the_config_is_not_remembered_and_a_closed_log_takes_none() {
     assert_eq!(segments(&place), (4..=5).collect());
 }
 
-/// Lets retention loose on everything, and a moment later lowers the floor again: what is there when
-/// that call returns must still be there when the log has gone on. Returns how many segments that
-/// were to stay have gone. Not `is_lowered`: as a recorder does that does not obey that call.
+/// Lets retention loose on everything, and a moment later lowers the floor again: what is there
+/// when that call returns must still be there when the log has gone on. Returns how many segments
+/// that were to stay have gone. Not `is_lowered`: as a recorder does that does not obey that call.
 fn let_loose_and_hold(place: &Place, log: &Log, round: u64, is_lowered: bool) -> u64 {
     let newest = u64::from(log.appended().last_segment_index);
     log.set_retention_floor(newest * SEGMENT + 1).unwrap();

@@ -1,5 +1,5 @@
-//! Directories that no recorder leaves behind: what is foreign in them is not touched, and a log that
-//! was tampered with is whole, or refused in words that name the place, and then unchanged.
+//! Directories that no recorder leaves behind: what is foreign in them is not touched, and a log
+//! that was tampered with is whole, or refused in words that name the place, and then unchanged.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{symlink, FileExt, MetadataExt};

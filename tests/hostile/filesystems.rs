@@ -1,5 +1,5 @@
-//! G12 on real filesystems, mounted for a process of its own: that the log lives on them, and what it
-//! says of them. (That btrfs is refused: `tests/python/test_errors_system.py`.)
+//! G12 on real filesystems, mounted for a process of its own: that the log lives on them, and what
+//! it says of them. (That btrfs is refused: `tests/python/test_errors_system.py`.)
 
 use std::fs;
 use std::process::Command;
@@ -9,8 +9,8 @@ use common::{child, Place};
 /// The mount did not work: this kernel does not have the filesystem.
 const NO_MOUNT: i32 = 99;
 
-/// Plays a role with something mounted: `mount` is a shell command in which `$base` is a directory on
-/// disk, `$log` the WAL directory, and `$memory` the parent of the active one.
+/// Plays a role with something mounted: `mount` is a shell command in which `$base` is a directory
+/// on disk, `$log` the WAL directory, and `$memory` the parent of the active one.
 fn play_with(role: &str, program: &str, mount: &str) {
     if !common::may_mount() {
         return;

@@ -40,8 +40,8 @@ fn limits_descriptors_while_running() {
     play("descriptors-while-running", &[], &Place::new());
 }
 
-/// Plays a role as the user nobody, to whom the directories are given. The child program is copied to
-/// where that user may run it.
+/// Plays a role as the user nobody, to whom the directories are given. The child program is copied
+/// to where that user may run it.
 fn play_as_nobody(role: &str, wrapper: &[&str], place: &Place) {
     if !rustix::process::geteuid().is_root() {
         common::skipped("changing the user needs root");

@@ -1,5 +1,5 @@
-//! G9 under adverse conditions: whatever path leads to a log, and whatever its lock file holds, one
-//! process has it, and the others are told which.
+//! G9 under adverse conditions: whatever path leads to a log, and whatever its lock file holds,
+//! one process has it, and the others are told which.
 
 use std::fmt::Display;
 use std::fs;

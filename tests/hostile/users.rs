@@ -1,6 +1,6 @@
 //! G13 between users: what another user plants where a log is, or was, is neither followed nor
-//! trusted, and what a log makes is for nobody else. The other user is `nobody`; changing to him takes
-//! root.
+//! trusted, and what a log makes is for nobody else. The other user is `nobody`; changing to him
+//! takes root.
 
 use std::fmt::Display;
 use std::fs;
@@ -187,8 +187,8 @@ fn g13_a_hard_link_into_the_active_directory_is_not_written_through() {
     assert_holds(&place.log(), 5000);
 }
 
-/// The names are random, but suppose that one is guessed, or that everything in the shared directory
-/// that looks like ours is not.
+/// The names are random, but suppose that one is guessed, or that everything in the shared
+/// directory that looks like ours is not.
 #[test]
 fn g13_what_looks_like_ours_in_a_shared_directory_is_left_alone() {
     let place = Place::new();

@@ -27,7 +27,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts or
 def seed(usual):
     """What random choices begin with: FLASHSTRIKE_TEST_SEED, or what is usual for the test."""
     chosen = os.environ.get("FLASHSTRIKE_TEST_SEED", usual)
-    print(f"run it again with FLASHSTRIKE_TEST_SEED={chosen}")  # pytest shows it when the test fails
+    # pytest shows it when the test fails.
+    print(f"run it again with FLASHSTRIKE_TEST_SEED={chosen}")
     return str(chosen)
 
 

@@ -9,8 +9,8 @@ use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use rustix::fs::{flock, FlockOperation};
 
-/// Three segments with gaps in the ids: one full of blocks, one ending in a partial block, one of a
-/// single event.
+/// Three segments with gaps in the ids: one full of blocks, one ending in a partial block, one of
+/// a single event.
 fn three() -> [Image; 3] {
     [
         Image::closed(0, (1..=512).map(|n| n * 3)),

@@ -108,8 +108,8 @@ fn headers_that_contradict_the_blocks() {
     }
 }
 
-/// Every block is whole, and may be the first of its segment: only what the other segment begins with
-/// tells that events are missing.
+/// Every block is whole, and may be the first of its segment: only what the other segment begins
+/// with tells that events are missing.
 #[test]
 fn first_blocks_exchanged_between_open_segments() {
     let log = Log::of(&[

@@ -1,5 +1,6 @@
-//! A bad sector under the reader: an I/O error where it is, everything before it, and on from there
-//! when it can be read again. And a file that is recycled between being opened and being locked.
+//! A bad sector under the reader: an I/O error where it is, everything before it, and on from
+//! there when it can be read again. And a file that is recycled between being opened and being
+//! locked.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;

@@ -215,8 +215,8 @@ fn a_claimed_slot_is_not_an_event() {
     assert!(matches!(reader.next(), Err(Error::End)));
 }
 
-/// What a recovery leaves that is killed while it removes prepared segments: the last of them behind
-/// others that are gone. There is nothing in it that could be missing.
+/// What a recovery leaves that is killed while it removes prepared segments: the last of them
+/// behind others that are gone. There is nothing in it that could be missing.
 #[test]
 fn an_unused_segment_behind_missing_ones_hides_nothing() {
     let unused = Image::open(3, []);

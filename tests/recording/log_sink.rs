@@ -1,4 +1,5 @@
-//! What a log tells: once for every change, on the threads it says, and the recovery report beside.
+//! What a log tells: once for every change, on the threads it says, and the recovery report
+//! beside.
 
 use std::collections::HashSet;
 use std::fs;
@@ -118,7 +119,8 @@ fn retention_is_told_by_a_worker_and_so_is_nothing_by_the_writer() {
     manager.shutdown(writer).unwrap();
 }
 
-/// A failure is told once, with its cause, by a worker, though the writer meets it again and again.
+/// A failure is told once, with its cause, by a worker, though the writer meets it again and
+/// again.
 #[test]
 fn a_failure_is_told_once_with_its_cause() {
     let (place, told) = (Place::new(), Told::default());

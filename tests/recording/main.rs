@@ -3,5 +3,7 @@
 mod guarantees;
 mod lifecycle;
 mod log_sink;
+mod long_run;
 mod persist_order;
 mod retention;
+mod threads;

@@ -1,5 +1,6 @@
-//! The order in which a segment is made durable, seen in the persister's system calls: events, then
-//! the headers of their blocks, then the sync. With much to do at once the disk begins before that.
+//! The order in which a segment is made durable, seen in the persister's system calls: events,
+//! then the headers of their blocks, then the sync. With much to do at once the disk begins before
+//! that.
 
 use std::collections::BTreeMap;
 use std::fs;

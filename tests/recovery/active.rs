@@ -15,8 +15,8 @@ use common::{append, assert_holds, child, contents, decision, expect_cause, open
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::recorder::Manager;
 
-/// Goes on without the active directory: the log ends at event 50, and what is at `active` stays as
-/// it is, now and at later opens.
+/// Goes on without the active directory: the log ends at event 50, and what is at `active` stays
+/// as it is, now and at later opens.
 fn accept_without(place: &Place, active: &Path, label: &str) {
     let old_id = identity(&place.log()).id;
     let before = contents(active);
@@ -75,7 +75,8 @@ fn row_active_directory_unreadable_by_its_mode_or_owner_is_a_matter_of_permissio
     accept_without(&place, &active, "active-directory-unreadable");
 }
 
-/// Memory that cannot be read is the system's error, not damage; it goes away, and nothing is lost.
+/// Memory that cannot be read is the system's error, not damage; it goes away, and nothing is
+/// lost.
 #[test]
 fn row_active_directory_unreadable_by_the_system_is_an_io_error() {
     if !common::has_strace() {

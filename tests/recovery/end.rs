@@ -1,5 +1,5 @@
-//! The rows of the recovery table that say where the log ends: breaks above and below what is known
-//! durable, missing and misnamed segments, torn headers.
+//! The rows of the recovery table that say where the log ends: breaks above and below what is
+//! known durable, missing and misnamed segments, torn headers.
 
 use std::fs;
 use std::os::unix::fs::FileExt;

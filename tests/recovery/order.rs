@@ -1,5 +1,6 @@
-//! The order in which a recovery makes things durable, seen in its system calls: what is kept above
-//! D is written and synced before D moves, and what is cut is copied and synced before it goes.
+//! The order in which a recovery makes things durable, seen in its system calls: what is kept
+//! above D is written and synced before D moves, and what is cut is copied and synced before it
+//! goes.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,6 @@
 //! Rows of the recovery table for a segment that has both its files, hot and cold: what they hold
-//! decides which of them stays, whatever their headers say, at the end of the log and in its middle.
+//! decides which of them stays, whatever their headers say, at the end of the log and in its
+//! middle.
 
 use std::fs;
 use std::os::unix::fs::FileExt;

@@ -18,26 +18,27 @@
     } while (0)
 
 /* The call's status, and on a surprise the library's words for it. */
-#define CHECK_STATUS(call, wanted)                                                                         \
-    do {                                                                                                   \
-        const fs_wal_status seen_ = (call), wanted_ = (wanted);                                            \
-        if (seen_ != wanted_) {                                                                            \
-            fprintf(stderr, "%s:%d: %s gave %s, not %s; last error: %s\n", __FILE__, __LINE__, #call,      \
-                    fs_wal_status_string(seen_), fs_wal_status_string(wanted_), fs_wal_last_error());      \
-            exit(1);                                                                                       \
-        }                                                                                                  \
+#define CHECK_STATUS(call, wanted)                                                                \
+    do {                                                                                          \
+        const fs_wal_status seen_ = (call), wanted_ = (wanted);                                   \
+        if (seen_ != wanted_) {                                                                   \
+            fprintf(stderr, "%s:%d: %s gave %s, not %s; last error: %s\n", __FILE__, __LINE__,    \
+                    #call, fs_wal_status_string(seen_), fs_wal_status_string(wanted_),            \
+                    fs_wal_last_error());                                                         \
+            exit(1);                                                                              \
+        }                                                                                         \
     } while (0)
 
 #define CHECK_OK(call) CHECK_STATUS(call, FS_WAL_OK)
 
 /* The last failure's words must name the culprit. */
-#define CHECK_ERROR_NAMES(name)                                                                            \
-    do {                                                                                                   \
-        if (!strstr(fs_wal_last_error(), (name))) {                                                        \
-            fprintf(stderr, "%s:%d: last error does not name %s: %s\n", __FILE__, __LINE__, (name),        \
-                    fs_wal_last_error());                                                                  \
-            exit(1);                                                                                       \
-        }                                                                                                  \
+#define CHECK_ERROR_NAMES(name)                                                                   \
+    do {                                                                                          \
+        if (!strstr(fs_wal_last_error(), (name))) {                                               \
+            fprintf(stderr, "%s:%d: last error does not name %s: %s\n", __FILE__, __LINE__,       \
+                    (name), fs_wal_last_error());                                                 \
+            exit(1);                                                                              \
+        }                                                                                         \
     } while (0)
 
 /* An event whose every byte depends on its id. */

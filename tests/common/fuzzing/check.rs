@@ -1,8 +1,8 @@
 //! A damaged directory is read and opened in every way there is, and what must hold is checked.
 //!
-//! No panic, no endless reading; ids rise; an event that is given out is the one that was appended;
-//! the log has no hole; whoever is refused finds everything as it was; accepting loss deletes
-//! nothing; opened again, the log is the same.
+//! No panic, no endless reading; ids rise; an event that is given out is the one that was
+//! appended; the log has no hole; whoever is refused finds everything as it was; accepting loss
+//! deletes nothing; opened again, the log is the same.
 
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::{file_name, file_name::FileName, RequestEvent};
@@ -123,9 +123,9 @@ impl Case<'_> {
         Ok(unprovable)
     }
 
-    /// Whether these bytes lie in files only where a seal contradicts them. Nothing does in memory,
-    /// where the header is missing, and where it was written ahead of its events: those below D were
-    /// proved by an older header once.
+    /// Whether these bytes lie in files only where a seal contradicts them. Nothing does in
+    /// memory, where the header is missing, and where it was written ahead of its events: those
+    /// below D were proved by an older header once.
     fn is_proved(&self, bytes: &[u8; EVENT_SIZE]) -> bool {
         let durable = self.files.iter().map(|(name, bytes)| stated_durable(name, bytes)).max();
         let unproved = |name: &str, block: &[u8]| {
@@ -139,8 +139,8 @@ impl Case<'_> {
         })
     }
 
-    /// After a single change nothing that is known durable may be missing without a word, neither at
-    /// the end nor in the middle.
+    /// After a single change nothing that is known durable may be missing without a word, neither
+    /// at the end nor in the middle.
     fn check_losses(&self, reading: &Reading) -> Result<(), String> {
         let [mutation] = self.mutations else { return Ok(()) };
         if !reading.is_whole() || is_beyond_proof(mutation) {
@@ -190,8 +190,8 @@ impl Case<'_> {
         }
     }
 
-    /// A salvaging reader comes to an end, gives all that a plain one gives, and changes none of it;
-    /// and verify, which goes the same way, does too.
+    /// A salvaging reader comes to an end, gives all that a plain one gives, and changes none of
+    /// it; and verify, which goes the same way, does too.
     fn check_salvage(&self, reading: &Reading) -> Result<(), String> {
         /// Events, and ranges that are told, of a log of this size.
         const MOST: usize = 1 << 16;
@@ -226,8 +226,8 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Whether both files of a segment, hot and cold, are there and were changed: a reader takes the
-    /// one, salvage the one of which more is proved.
+    /// Whether both files of a segment, hot and cold, are there and were changed: a reader takes
+    /// the one, salvage the one of which more is proved.
     fn has_damaged_twins(&self) -> bool {
         let changed = |name: &String| self.start.files.get(name) != self.files.get(name);
         (0..8).any(|index| {
@@ -236,9 +236,9 @@ impl Case<'_> {
         })
     }
 
-    /// Whether a block was exchanged with one in the disk file of a segment that is carried over from
-    /// memory, behind what is durable there: what lies there is free to be overwritten, and looks
-    /// like a block of the file's former life. The hole it leaves is told.
+    /// Whether a block was exchanged with one in the disk file of a segment that is carried over
+    /// from memory, behind what is durable there: what lies there is free to be overwritten, and
+    /// looks like a block of the file's former life. The hole it leaves is told.
     fn is_put_into_free_space(&self, mutation: &Mutation) -> bool {
         let carried_over = |name: &String| self.files.contains_key(&format!("{ACTIVE}{name}"));
         matches!(mutation, Mutation::SwapBlocks { a, b, .. } if carried_over(a) || carried_over(b))

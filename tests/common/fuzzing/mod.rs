@@ -1,5 +1,5 @@
-//! Fuzzing without a fuzzer: what `tests/faults/fuzz_*.rs` run from seeds, and `fuzz/` from the bytes that
-//! libFuzzer finds.
+//! Fuzzing without a fuzzer: what `tests/faults/fuzz_*.rs` run from seeds, and `fuzz/` from the
+//! bytes that libFuzzer finds.
 
 pub mod bench;
 pub mod check;

@@ -1,7 +1,7 @@
 //! Arbitrary bytes given to the code that turns bytes into meaning. Nothing here touches a file.
 //!
-//! Every target makes its own input out of a source: partly noise, partly what passes the checksum,
-//! so that the code behind the checksum is reached too.
+//! Every target makes its own input out of a source: partly noise, partly what passes the
+//! checksum, so that the code behind the checksum is reached too.
 
 use std::io::{self, Read};
 

@@ -1,4 +1,5 @@
-// An engine's own project, outside this repository: linked against the package, it records and reads back.
+// An engine's own project, outside this repository: linked against the package, it records and
+// reads back.
 
 #include <flashstrike_wal.hpp>
 

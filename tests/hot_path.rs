@@ -102,8 +102,9 @@ fn memory_ahead_of_the_writer_is_used_before_it_comes() {
     manager.log().sync().unwrap();
     // What was accessed until now, by whoever prepared the segment, is forgotten.
     std::fs::write("/proc/self/clear_refs", "1").unwrap();
-    // A processor that still has the translation of a page does not note that it is accessed again.
-    // When as many pages as this are unmapped, every processor forgets all it has of the process.
+    // A processor that still has the translation of a page does not note that it is accessed
+    // again. When as many pages as this are unmapped, every processor forgets all it has of the
+    // process.
     let mut many = memmap2::MmapMut::map_anon(1 << 20).unwrap();
     many.fill(1);
     drop(many);

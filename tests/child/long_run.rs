@@ -7,6 +7,8 @@ use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Error;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 
+use crate::arguments::Arguments;
+
 const EVENTS: u64 = 30_000_000;
 const SAMPLES: u64 = 60;
 const BLOCKS: u64 = 64;
@@ -28,8 +30,7 @@ fn open_files() -> usize {
     names("/proc/self/fd".as_ref()).len()
 }
 
-#[test]
-fn ten_hours_of_flow_leave_what_retention_allows() {
+pub fn ten_hours(_: &Arguments) {
     let place = Place::new();
     let config = Config {
         num_blocks: BLOCKS as u32,
@@ -50,7 +51,7 @@ fn ten_hours_of_flow_leave_what_retention_allows() {
     let fifth = SAMPLES as usize / 5;
     let settled = *resident[..fifth].iter().max().unwrap();
     let largest = *resident[fifth..].iter().max().unwrap();
-    println!("resident: {settled} KB after a fifth, {largest} KB at most later");
+    eprintln!("resident: {settled} KB after a fifth, {largest} KB at most later");
     assert!(largest <= settled + MAY_GROW_KB, "{resident:?}");
     let (few, many) = (files[..fifth].iter().max().unwrap(), files[fifth..].iter().max().unwrap());
     assert!(*many <= few + HOT as usize, "open files: {files:?}");
@@ -58,7 +59,7 @@ fn ten_hours_of_flow_leave_what_retention_allows() {
     let metrics = manager.log().metrics();
     assert_eq!(metrics.appended_events, EVENTS);
     assert_eq!(metrics.compression_failures, 0);
-    println!("{} segments made, {} recycled", metrics.segments_created, metrics.segments_recycled);
+    eprintln!("{} segments made, {} recycled", metrics.segments_created, metrics.segments_recycled);
     manager.shutdown(writer).unwrap();
 
     let last = (EVENTS - 1) / SEGMENT;

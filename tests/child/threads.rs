@@ -1,0 +1,302 @@
+//! Many logs in one process: the threads they share, what an idle log costs, and that what happens
+//! to one log is not the others' affair. Each role counts the threads of its process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{append, assert_holds, event, eventually, expect_cause, open, Place};
+use flashstrike_wal::config::{Config, Keep, SyncMode};
+use flashstrike_wal::error::Cause;
+use flashstrike_wal::log_sink::LogSink;
+use flashstrike_wal::recorder::{Manager, Writer};
+
+use crate::arguments::Arguments;
+
+/// Events of a segment of 16 blocks.
+const SEGMENT: u64 = 16 * 256;
+
+/// A thread of the library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Thread {
+    name: String,
+    /// How often it slept, or was made to wait.
+    switches: u64,
+    cpus: String,
+    nice: i32,
+}
+
+fn threads() -> BTreeMap<PathBuf, Thread> {
+    let mut found = BTreeMap::new();
+    for task in common::paths("/proc/self/task".as_ref()) {
+        let read = |name: &str| fs::read_to_string(task.join(name)).unwrap_or_default();
+        let (status, stat) = (read("status"), read("stat"));
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_default().trim().to_owned()
+        };
+        let name = field("Name:");
+        // One that has just ended has nothing to say.
+        if !name.starts_with("wal-") || stat.is_empty() {
+            continue;
+        }
+        let nice = stat.rsplit(") ").next().unwrap().split(' ').nth(16).unwrap();
+        let thread = Thread {
+            switches: field("voluntary_ctxt_switches:").parse().unwrap(),
+            cpus: field("Cpus_allowed:"),
+            nice: nice.parse().unwrap(),
+            name,
+        };
+        found.insert(task, thread);
+    }
+    found
+}
+
+fn names() -> Vec<String> {
+    let mut names: Vec<_> = threads().into_values().map(|thread| thread.name).collect();
+    names.sort();
+    names
+}
+
+fn named(name: &str) -> Thread {
+    let found: Vec<_> = threads().into_values().filter(|thread| thread.name == name).collect();
+    assert_eq!(found.len(), 1, "{name}: {found:?}");
+    found[0].clone()
+}
+
+const SHARED: [&str; 4] = ["wal-freezer", "wal-maintainer", "wal-preparer", "wal-watcher"];
+
+fn expect_threads(logs: &[String]) {
+    let own = logs.iter().map(|log| format!("wal-p-{log}"));
+    let mut expected: Vec<_> = SHARED.map(str::to_owned).into_iter().chain(own).collect();
+    expected.sort();
+    // A new thread takes a moment to give itself its name.
+    eventually("they have their names", || names() == expected);
+}
+
+fn config(place: &Place) -> Config {
+    Config { prepared_segments: 1, ..place.small() }
+}
+
+/// Opens as many logs, each in a directory of its number.
+fn open_many(place: &Place, count: u64, config: &Config) -> Vec<(Manager, Writer)> {
+    (0..count).map(|n| open(&place.base().join(n.to_string()), config.clone())).collect()
+}
+
+fn shut_down(logs: Vec<(Manager, Writer)>) {
+    for (manager, writer) in logs {
+        manager.shutdown(writer).unwrap();
+    }
+    expect_none();
+}
+
+/// With the last log the last thread ends. The kernel may list it a little longer.
+fn expect_none() {
+    eventually("no thread is left", || names().is_empty());
+}
+
+pub fn of_64_logs(_: &Arguments) {
+    let place = &Place::new();
+    const LOGS: u64 = 64;
+    let mut logs = open_many(place, LOGS, &config(place));
+    expect_threads(&(0..LOGS).map(|n| n.to_string()).collect::<Vec<_>>());
+    for (n, (_, writer)) in logs.iter_mut().enumerate() {
+        append(writer, 1..=SEGMENT + n as u64);
+    }
+    for (manager, _) in &logs {
+        manager.log().sync().unwrap();
+    }
+    expect_threads(&(0..LOGS).map(|n| n.to_string()).collect::<Vec<_>>());
+    shut_down(logs);
+    for n in 0..LOGS {
+        assert_holds(&place.base().join(n.to_string()), SEGMENT + n);
+    }
+}
+
+/// While the watcher has looked so often, no thread of any log has woken up, and the preparer once
+/// a second for all. Were they not to share their ticks, 64 watchers would have looked as often in
+/// a tenth of a second, and 64 preparers 64 times as often.
+pub fn of_idle_logs(_: &Arguments) {
+    let place = &Place::new();
+    const LOOKS: u64 = 300;
+    let modes =
+        [SyncMode::Continuous, SyncMode::Interval(Duration::from_millis(20)), SyncMode::Rotation];
+    let mut logs = Vec::new();
+    for n in 0..64 {
+        let config = Config { sync_mode: modes[n % 3], ..config(place) };
+        let (manager, mut writer) = open(&place.base().join(n.to_string()), config);
+        append(&mut writer, 1..=SEGMENT + 1);
+        logs.push((manager, writer));
+    }
+    let parked = |threads: &BTreeMap<PathBuf, Thread>| {
+        let ticking = ["wal-watcher", "wal-preparer"];
+        let mut rest = threads.clone();
+        rest.retain(|_, thread| !ticking.contains(&thread.name.as_str()));
+        rest
+    };
+    let mut before = threads();
+    let mut watched = named("wal-watcher").switches;
+    eventually("they come to rest", || {
+        let now = threads();
+        if parked(&now) != parked(&before) {
+            (before, watched) = (now, named("wal-watcher").switches);
+        }
+        named("wal-watcher").switches > watched + 40
+    });
+    let (watched, prepared) = (named("wal-watcher"), named("wal-preparer"));
+    eventually("it looks", || named("wal-watcher").switches >= watched.switches + LOOKS);
+    assert_eq!(parked(&threads()), parked(&before));
+    let prepared = named("wal-preparer").switches - prepared.switches;
+    assert!((1..=LOOKS / 10).contains(&prepared), "{prepared} wake-ups of the preparer");
+
+    for (n, (manager, writer)) in logs.iter_mut().enumerate() {
+        append(writer, [SEGMENT + 2]);
+        let durable = || manager.log().durable().last_event_id == SEGMENT + 2;
+        if modes[n % 3] != SyncMode::Rotation {
+            eventually("a new event is noticed, though nobody was told", durable);
+        }
+    }
+    shut_down(logs);
+}
+
+/// A log fails by an error, another by a panic in a worker; both are the logs' own affair.
+pub fn of_failing_logs(_: &Arguments) {
+    let place = &Place::new();
+    let mut others = open_many(place, 4, &config(place));
+    let (failing, failing_writer) = open(&place.base().join("failing"), config(place));
+    let active = common::text(&failing.log().recovery_report().active_path);
+    let panicking = LogSink::new(|_, message| {
+        assert!(!message.contains("retention has deleted"), "planted");
+        let told = message.contains("planted") && !message.starts_with("shut down");
+        assert!(!told, "planted again");
+    });
+    let few = Config {
+        log: panicking,
+        max_segments: Keep::AtMost(1),
+        no_compression: true,
+        ..config(place)
+    };
+    let (defect, mut defect_writer) = open(&place.base().join("defect"), few);
+    // It may be met before the last of them.
+    let _ = (1..=2 * SEGMENT + 1).try_for_each(|id| defect_writer.append(&event(id)));
+    eventually("the panic is met", || defect.log().poison().check().is_err());
+    let said = expect_cause(defect.log().sync(), Cause::Poisoned);
+    assert!(said.contains("wal-maintainer panicked: planted"), "{said}");
+
+    fs::remove_dir_all(active).unwrap();
+    eventually("the removal is met", || failing.log().poison().check().is_err());
+
+    for (_, writer) in &mut others {
+        append(writer, 1..=12 * SEGMENT);
+    }
+    let frozen = |manager: &Manager| manager.log().metrics().cold_segments >= 8;
+    eventually("they go on", || others.iter().all(|(manager, _)| frozen(manager)));
+    defect.shutdown(defect_writer).unwrap_err();
+    failing.shutdown(failing_writer).unwrap_err();
+    for (_, writer) in &mut others {
+        append(writer, 12 * SEGMENT + 1..=14 * SEGMENT);
+    }
+    shut_down(others);
+    for n in 0..4 {
+        assert_holds(&place.base().join(n.to_string()), 14 * SEGMENT);
+    }
+}
+
+/// Whatever holds a log up on one filesystem, the logs on another do not wait for it.
+pub fn on_a_hung_filesystem(_: &Arguments) {
+    let place = &Place::new();
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    if device(place.base()) == device(place.memory()) {
+        common::skipped("there is but one filesystem");
+        return;
+    }
+    let (hung, freed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (tell, wait) = (Arc::clone(&hung), Arc::clone(&freed));
+    // A worker that does not come back, as from a call to a disk that hangs.
+    let sink = LogSink::new(move |_, message| {
+        if message.contains("retention has deleted") {
+            tell.store(true, Ordering::Release);
+            while !wait.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    let few = Config { max_segments: Keep::AtMost(1), no_compression: true, ..config(place) };
+    let hanging = Config { log: sink, ..few.clone() };
+    let (stuck, mut stuck_writer) = open(&place.memory().join("log"), hanging);
+    append(&mut stuck_writer, 1..=2 * SEGMENT + 1);
+    eventually("it hangs", || hung.load(Ordering::Acquire));
+
+    let (manager, mut writer) = open(&place.log(), few);
+    append(&mut writer, 1..=4 * SEGMENT + 1);
+    eventually("the other one expires", || manager.log().metrics().segments_deleted >= 3);
+    manager.shutdown(writer).unwrap();
+    freed.store(true, Ordering::Release);
+    stuck.shutdown(stuck_writer).unwrap();
+    expect_none();
+}
+
+pub fn of_logs_that_come_and_go(_: &Arguments) {
+    let place = &Place::new();
+    const THREADS: u64 = 8;
+    const CYCLES: u64 = 12;
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                let directory = place.base().join(format!("log-{thread}"));
+                for cycle in 0..CYCLES {
+                    let (manager, mut writer) = open(&directory, config(place));
+                    append(&mut writer, cycle * 1000 + 1..=(cycle + 1) * 1000);
+                    if thread % 2 == 0 {
+                        manager.log().sync().unwrap();
+                    }
+                    manager.shutdown(writer).unwrap();
+                }
+            });
+        }
+    });
+    expect_none();
+    for thread in 0..THREADS {
+        assert_holds(&place.base().join(format!("log-{thread}")), CYCLES * 1000);
+    }
+}
+
+/// What /proc says of a mask: groups of 8 digits, the highest first, as many as the kernel likes.
+fn mask(cpus: &str) -> u128 {
+    u128::from_str_radix(&cpus.replace(',', ""), 16).unwrap()
+}
+
+pub fn on_chosen_processors(_: &Arguments) {
+    let place = &Place::new();
+    let (manager, writer) = open(&place.base().join("default"), config(place));
+    expect_threads(&["default".to_owned()]);
+    let default = named("wal-preparer");
+    let freezer = || threads().into_values().filter(|thread| thread.name == "wal-freezer");
+    eventually("compression comes last", || freezer().all(|thread| thread.nice == 19));
+    let inherited = rustix::process::getpriority_process(None).unwrap();
+    assert_eq!(default.nice, inherited);
+    let available = mask(&default.cpus) as u64;
+    let (low, high) = (1 << available.trailing_zeros(), 1 << available.ilog2());
+
+    let placed =
+        Config { persister_cpus: high, worker_cpus: low, worker_nice: 15, ..config(place) };
+    let (other, other_writer) = open(&place.base().join("pläcedxyz"), placed);
+    // As much of the name as there is room for, and no half letters.
+    let placed_so = |name: &str, cpus, nice| {
+        let mut found = threads().into_values().filter(|thread| thread.name == name);
+        found.any(|thread| mask(&thread.cpus) as u64 == cpus && thread.nice == nice)
+    };
+    eventually("its own", || placed_so("wal-p-pläcedxy", high, 15));
+    for (name, nice) in SHARED.into_iter().zip([19, 15, 15, 15]) {
+        eventually(name, || placed_so(name, low, nice));
+    }
+    assert_eq!(names().len(), 2 * 5, "neither log gets what the other one asked for");
+    manager.shutdown(writer).unwrap();
+    eventually("its threads end", || names().len() == 5);
+    other.shutdown(other_writer).unwrap();
+    expect_none();
+}

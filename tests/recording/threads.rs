@@ -1,0 +1,73 @@
+//! Many logs in one process: the threads they share, what an idle log costs, and that what happens
+//! to one log is not the others' affair. The child counts the threads of its own process
+//! (`tests/child/threads.rs`).
+
+use common::{child, event, expect_cause, open, Place};
+use flashstrike_wal::config::Config;
+use flashstrike_wal::error::Cause;
+use flashstrike_wal::recorder::Manager;
+
+#[test]
+fn p8_64_logs_have_a_thread_each_and_four_together() {
+    child::play("threads-of-64-logs", &[]);
+}
+
+/// While the watcher has looked so often, no thread of any log has woken up, and the preparer once
+/// a second for all. Were they not to share their ticks, 64 watchers would have looked as often in
+/// a tenth of a second, and 64 preparers 64 times as often.
+#[test]
+fn p8_idle_logs_cost_no_wake_up_of_their_own() {
+    child::play("threads-of-idle-logs", &[]);
+}
+
+/// A log fails by an error, another by a panic in a worker; both are the logs' own affair.
+#[test]
+fn g5_a_log_that_fails_takes_no_other_with_it() {
+    child::play("threads-of-failing-logs", &[]);
+}
+
+/// Whatever holds a log up on one filesystem, the logs on another do not wait for it.
+#[test]
+fn a_filesystem_that_hangs_holds_up_only_its_own_logs() {
+    child::play("threads-on-a-hung-filesystem", &[]);
+}
+
+#[test]
+fn logs_come_and_go_from_many_threads() {
+    child::play("threads-of-logs-that-come-and-go", &[]);
+}
+
+#[test]
+fn threads_run_where_they_are_told() {
+    child::play("threads-on-chosen-processors", &[]);
+}
+
+fn config(place: &Place) -> Config {
+    Config { prepared_segments: 1, ..place.small() }
+}
+
+#[test]
+fn a_place_that_is_not_there_is_refused_and_nothing_is_changed() {
+    let place = Place::new();
+    let mut set = rustix::thread::sched_getaffinity(None).unwrap();
+    let Some(missing) = (0..64).find(|cpu| !set.is_set(*cpu)) else {
+        common::skipped("all processors that have a bit are there");
+        return;
+    };
+    set.set(missing);
+    let present = (0..64).find(|cpu| set.is_set(*cpu) && *cpu != missing).unwrap();
+    let cpus = 1 << missing | 1 << present;
+    let refusals = [
+        ("config.persister_cpus", Config { persister_cpus: cpus, ..config(&place) }),
+        ("config.worker_cpus", Config { worker_cpus: cpus, ..config(&place) }),
+        ("config.worker_nice", Config { worker_nice: -21, ..config(&place) }),
+    ];
+    for (field, config) in refusals {
+        let message = expect_cause(Manager::open(&place.log(), config), Cause::InvalidArgument);
+        assert!(message.contains(field), "{message}");
+        assert!(!place.log().exists(), "{field}");
+    }
+    let (manager, mut writer) = open(&place.log(), config(&place));
+    writer.append(&event(1)).unwrap();
+    manager.shutdown(writer).unwrap();
+}
