@@ -119,7 +119,7 @@ const char *fs_wal_version(void);
  * the numbers.
  *
  * The common statuses are FS_WAL_OK, FS_WAL_ERR_INVALID_ARGUMENT (the error text names the argument
- * or field), FS_WAL_ERR_INTERNAL, and from a call on a fs_wal also FS_WAL_ERR_CLOSED. The comment of
+ * or field), FS_WAL_ERR_INTERNAL, and for calls on a fs_wal also FS_WAL_ERR_CLOSED. The comment of
  * each function says which others it returns.
  *
  * FS_WAL_ERR_WOULD_BLOCK, FS_WAL_ERR_TIMEOUT and FS_WAL_END are normal flow: they are no failures
@@ -620,9 +620,9 @@ fs_wal_status fs_wal_set_retention_floor(struct fs_wal *wal, uint64_t event_id);
 /**
  * @defgroup wal_reading 8. Reading
  *
- * A reader is a place in a log. It gives the events in order, from cold, hot and active segments,
- * from the oldest that is kept, and may be used while this process or another writes the log. It
- * changes nothing in the log. Every block is verified before its events are given.
+ * A reader is a place in a log. It gives the events of cold, hot and active segments in order, from
+ * the oldest that is kept, and may be used while this process or another writes the log. It changes
+ * nothing in the log. Every block is verified before its events are given.
  *
  * Damage is not passed over: the read fails with FS_WAL_ERR_CORRUPT and so does the next one. With
  * FS_WAL_READER_SALVAGE a read that meets damage fails once, with FS_WAL_ERR_CORRUPT,

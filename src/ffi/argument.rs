@@ -83,8 +83,8 @@ pub(super) unsafe fn slice<'a, T>(pointer: *const T, count: usize, name: &str) -
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
 }
 
-/// Sets an out-parameter, which is checked first, to what `make` gives, on success only. What was
-/// there before is not dropped: for Rust it is uninitialised.
+/// Checks an out-parameter, calls `make`, and if that succeeds stores what it made. What was there
+/// before is not dropped: for Rust it is uninitialised.
 ///
 /// # Safety
 /// A pointer that is not NULL and is aligned must be valid for writing a `T`.

@@ -90,8 +90,8 @@ pub unsafe extern "C" fn fs_wal_append_batch(
     count: usize,
     appended: *mut usize,
 ) -> Status {
-    let mut unasked = 0;
-    let appended = if appended.is_null() { &raw mut unasked } else { appended };
+    let mut ignored = 0;
+    let appended = if appended.is_null() { &raw mut ignored } else { appended };
     // SAFETY: the header asks for an open handle, for the writer's thread, for `count` events that
     // can be read, and for NULL or a number that can be written.
     unsafe {
