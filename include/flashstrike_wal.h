@@ -66,14 +66,16 @@
  *   unless a comment says that it is allowed. Paths are NUL-terminated bytes in no particular
  *   encoding. Arguments are copied: of the caller's pointers, the library keeps only
  *   fs_wal_config.log_user. Out-parameters are written on success only, unless a comment says
- *   otherwise.
+ *   otherwise. A handle or reader that a call made is the caller's, who gives it to the call that
+ *   frees it.
  *
  * STRUCTS THAT GROW
  *
  *   A struct that begins with struct_size gets more fields at its end in later versions. Set
  *   struct_size to the sizeof that you compiled with. Options that you do not know yet then have
  *   their defaults, and reports give you the fields that you know. Options that the library does
- *   not know yet must be 0, or the call returns FS_WAL_ERR_UNSUPPORTED.
+ *   not know yet must be 0, or the call returns FS_WAL_ERR_UNSUPPORTED. Set struct_size before
+ *   every call, also in a report that is only written to.
  */
 
 #ifndef FLASHSTRIKE_WAL_H
@@ -104,9 +106,7 @@ extern "C" {
 #define FS_WAL_VERSION_PATCH 0
 
 /// The version of the library at run time, as text: "0.1.0". Never NULL. The text is static and
-/// belongs to the library.
-///
-/// Threads: any.
+/// belongs to the library. Threads: any.
 const char *fs_wal_version(void);
 
 /** @} */
@@ -117,6 +117,10 @@ const char *fs_wal_version(void);
  * A call that can fail returns a fs_wal_status. FS_WAL_OK is 0. After a failure, on the same
  * thread, fs_wal_last_error says in words what failed and why, and fs_wal_last_error_detail gives
  * the numbers.
+ *
+ * The common statuses are FS_WAL_OK, FS_WAL_ERR_INVALID_ARGUMENT (the error text names the argument
+ * or field), FS_WAL_ERR_INTERNAL, and for calls on a fs_wal also FS_WAL_ERR_CLOSED. The comment of
+ * each function says which others it returns.
  *
  * FS_WAL_ERR_WOULD_BLOCK, FS_WAL_ERR_TIMEOUT and FS_WAL_END are normal flow: they are no failures
  * and leave the last error as it is.
@@ -188,19 +192,13 @@ typedef int32_t fs_wal_status;
 #define FS_WAL_END 15
 
 /// The name of a status as this header spells it: "FS_WAL_ERR_IO". Never NULL; for a number that
-/// is no status, a text that says so. The text is static and belongs to the library.
-///
-/// Threads: any.
+/// is no status, a text that says so. The text is static and belongs to the library. Threads: any.
 const char *fs_wal_status_string(fs_wal_status status);
 
 /// The last failure on the calling thread in words: what failed, on which path, and why. Never
-/// NULL; empty while no call has failed on this thread. A later success does not clear it, and
-/// `FS_WAL_ERR_WOULD_BLOCK`, `FS_WAL_ERR_TIMEOUT` and `FS_WAL_END` leave it as it is.
-///
-/// The text belongs to the library. It is valid until the next failure on this thread, or the
-/// thread's end.
-///
-/// Threads: any; each has its own last failure.
+/// NULL; empty while no call has failed on this thread. A later success does not clear it. The
+/// text belongs to the library. It is valid until the next failure on this thread, or the thread's
+/// end. Threads: any.
 const char *fs_wal_last_error(void);
 
 /// The last failure on a thread as data: what the call returned, and where the failure happened.
@@ -227,11 +225,8 @@ typedef struct fs_wal_error_detail {
 } fs_wal_error_detail;
 
 /// The last failure on the calling thread as data, the same failure that `fs_wal_last_error`
-/// describes. Set `out->struct_size` to `sizeof *out` first.
-///
-/// Threads: any; each has its own last failure.
-///
-/// Returns `FS_WAL_OK`, or `FS_WAL_ERR_INVALID_ARGUMENT` (which then is the last failure).
+/// describes. Threads: any. Returns a common status; what it returns other than `FS_WAL_OK` is
+/// then the last failure.
 fs_wal_status fs_wal_last_error_detail(struct fs_wal_error_detail *out);
 
 /** @} */
@@ -289,14 +284,18 @@ typedef struct fs_request_event {
  * being written lies in memory that outlives the process (the active directory, on tmpfs) and is
  * copied to the disk from there. Full segments stay as plain files (hot), are compressed later
  * (cold), and are deleted in the end (see "Retention").
+ *
+ * The log function, fs_wal_config.log, receives what happens to the log: opening and what recovery
+ * decided and noticed, unsuitable filesystems and memory, the failure that poisons the log, a full
+ * disk and its end, compression that fails, segments that retention deletes, shutdown. The threads
+ * in fs_wal_open and fs_wal_shutdown call it, and threads of the library in between; append,
+ * append_batch, claim and commit never do. There is one call at a time for each log. A slow
+ * function delays the disk work of the log, and of the logs that share its threads. It must not
+ * throw, and must not call into any log except with fs_wal_meta, fs_wal_durable and fs_wal_metrics.
  * @{
  */
 
 /// A log open for writing. `fs_wal_open` makes the handle and `fs_wal_shutdown` frees it.
-///
-/// One thread, the writer, calls append, append_batch, claim and commit. Another thread may become
-/// the writer later, if something (a join, a mutex) orders the two. All other calls may come from
-/// any thread at any time, also while the writer appends.
 typedef struct fs_wal fs_wal;
 
 /// Fewest blocks in a segment.
@@ -353,9 +352,8 @@ typedef struct fs_wal fs_wal;
 
 /// Options of `fs_wal_open`. A field that is 0 (or NULL) has its default.
 ///
-/// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million
-/// events: 3 hours at 1,000 events a second, 10 seconds at a million a second. Set `max_segments`
-/// and `max_compressed_segments` to what you need.
+/// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million events.
+/// Set `max_segments` and `max_compressed_segments` to what you need.
 typedef struct fs_wal_config {
     /// Set it to `sizeof(fs_wal_config)`; `fs_wal_config_init` does. Fields beyond it have their
     /// defaults.
@@ -385,18 +383,9 @@ typedef struct fs_wal_config {
     /// Path of the directory, best on tmpfs, in which the library makes the active directory. NULL
     /// = /dev/shm. It is copied, and may be freed once `fs_wal_open` has returned.
     const char *active_dir;
-    /// Function that receives what happens to the log, or NULL: opening and what recovery decided
-    /// and noticed, unsuitable filesystems and memory, the failure that poisons the log, a full
-    /// disk and its end, compression that fails, segments that retention deletes, shutdown.
-    ///
+    /// Function that receives what happens to the log, or NULL; see "The log function" above.
     /// `user` is `log_user`. `level` is one of `FS_WAL_LOG_`. `message` is one line, valid during
     /// the call.
-    ///
-    /// Threads: those in `fs_wal_open` and `fs_wal_shutdown`, and threads of the library in
-    /// between; never from append, append_batch, claim or commit. One call at a time for each log.
-    /// A slow function delays the disk work of the log, and of the logs that share its threads. It
-    /// must not throw, and must not call into any log except with `fs_wal_meta`, `fs_wal_durable`
-    /// and `fs_wal_metrics`.
     void (*log)(void *user, int32_t level, const char *message);
     /// Passed to `log` as `user`; may be NULL. It must be usable from other threads, and stay
     /// valid until `fs_wal_shutdown` has returned or `fs_wal_open` has failed.
@@ -419,28 +408,21 @@ typedef struct fs_wal_config {
 /// Fills `*config` with the defaults, spelt out as numbers (`active_dir` and `log` are NULL), and
 /// sets its `struct_size`. Pass `sizeof(fs_wal_config)` as `struct_size`: no more bytes than that
 /// are written, and those that this version of the library does not know are zeroed. A config of
-/// zeros with `struct_size` set has the same meaning.
-///
-/// When `config` is NULL or `struct_size` is above 4096, nothing is written, and
-/// `fs_wal_last_error` says so.
-///
-/// Threads: any.
+/// zeros with `struct_size` set has the same meaning. When `config` is NULL or `struct_size` is
+/// above 4096, nothing is written, and `fs_wal_last_error` says so. Threads: any.
 void fs_wal_config_init(struct fs_wal_config *config, uint32_t struct_size);
 
 /// Opens the log in directory `dir` for writing: creates the directory if it does not exist, locks
 /// it, recovers what an earlier process left, prepares segments and starts the worker threads.
-///
-/// `config` may be NULL: all defaults. `dir` and `config` are copied. On success `*out` is a
-/// handle that the caller owns and gives to `fs_wal_shutdown`. On failure `*out` is not touched.
 /// Where recovery cannot prove what belongs to the log it refuses to open, and changes nothing.
 ///
-/// Threads: any.
+/// `config` may be NULL: all defaults. On success `*out` is a handle that the caller owns and gives
+/// to `fs_wal_shutdown`.
 ///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (the error text names the field),
-/// `FS_WAL_ERR_UNSUPPORTED` (a field or filesystem that this version does not support),
-/// `FS_WAL_ERR_LOCKED` (the error text gives the owner's process id), `FS_WAL_ERR_CORRUPT` (the
-/// error text says where; see `FS_WAL_FLAG_ACCEPT_LOSS`), `FS_WAL_ERR_NO_SPACE`,
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. Returns a common status, `FS_WAL_ERR_UNSUPPORTED` (a field or filesystem that this
+/// version does not support), `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_CORRUPT` (see
+/// `FS_WAL_FLAG_ACCEPT_LOSS`), `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`,
+/// `FS_WAL_ERR_NOT_FOUND` or `FS_WAL_ERR_IO`.
 fs_wal_status fs_wal_open(const char *dir, const struct fs_wal_config *config, struct fs_wal **out);
 
 /// What `fs_wal_open` found and did, as `fs_wal_recovery_report` returns it. Texts are
@@ -488,13 +470,7 @@ typedef struct fs_wal_recovery_report_t {
     char active_filesystem_name[16];
 } fs_wal_recovery_report_t;
 
-/// Says what `fs_wal_open` found and did. Set `out->struct_size` to `sizeof *out` first; when the
-/// library's report is longer, you get its beginning.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`, or `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`,
-/// `FS_WAL_ERR_INTERNAL`.
+/// Says what `fs_wal_open` found and did. Threads: any. Returns a common status.
 fs_wal_status fs_wal_recovery_report(const struct fs_wal *wal,
                                      struct fs_wal_recovery_report_t *out);
 
@@ -509,11 +485,9 @@ fs_wal_status fs_wal_recovery_report(const struct fs_wal *wal,
 /// handle) and `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is
 /// returned and nothing is done.
 ///
-/// Threads: the writer; or any, once the writer has stopped for good.
-///
-/// Returns `FS_WAL_OK` when everything appended is on stable storage. Otherwise what went wrong:
-/// `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`,
-/// `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: the writer; or any, once the writer has stopped for good. Returns `FS_WAL_OK` when
+/// everything appended is on stable storage. Otherwise what went wrong: `FS_WAL_ERR_POISONED`,
+/// `FS_WAL_ERR_IO`, `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION` or a common status.
 fs_wal_status fs_wal_shutdown(struct fs_wal *wal);
 
 /** @} */
@@ -522,25 +496,22 @@ fs_wal_status fs_wal_shutdown(struct fs_wal *wal);
  * @defgroup wal_appending 5. Appending
  *
  * Three ways to append, all by the writer's thread: one event that is copied, a batch of events
- * that is copied, or one event that is filled in place (claim, fill, commit). Each event is in the
- * log when its call has returned FS_WAL_OK, and survives the death of the process from then on.
+ * that is copied, or one event that is filled in place (claim, fill, commit). When the call has
+ * returned FS_WAL_OK, the event is in the log and survives the death of the process at any later
+ * instruction; once the durable watermark has passed it, also a power cut.
+ *
+ * fs_wal_append is the hot path: while a prepared segment is ready it makes no system call,
+ * allocates nothing, takes no lock and no page fault.
  * @{
  */
 
-/// Appends one event. When it has returned `FS_WAL_OK`, the event survives the death of the
-/// process at any later instruction; once the durable watermark has passed it, also a power cut.
+/// Appends one event. `event` is copied, all 64 bytes. Its `event_id` must be above that of the
+/// last event.
 ///
-/// `event` is copied, all 64 bytes. Its `event_id` must be above that of the last event.
-///
-/// This is the hot path: while a prepared segment is ready it makes no system call, allocates
-/// nothing, takes no lock and no page fault.
-///
-/// Threads: the writer.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_OUT_OF_ORDER`, `FS_WAL_ERR_WOULD_BLOCK` (only with
-/// `FS_WAL_BACKPRESSURE_FAIL_FAST`), `FS_WAL_ERR_NO_SPACE` (try again when there is space),
-/// `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_INTERNAL`. Unless it returns `FS_WAL_OK`, nothing was appended.
+/// Threads: the writer. Returns a common status, `FS_WAL_ERR_OUT_OF_ORDER`,
+/// `FS_WAL_ERR_WOULD_BLOCK` (only with `FS_WAL_BACKPRESSURE_FAIL_FAST`), `FS_WAL_ERR_NO_SPACE` (try
+/// again when there is space) or `FS_WAL_ERR_POISONED`. Unless it returns `FS_WAL_OK`, nothing was
+/// appended.
 fs_wal_status fs_wal_append(struct fs_wal *wal, const struct fs_request_event *event);
 
 /// Appends the `count` events at `events` in order, as `count` calls of `fs_wal_append` would, in
@@ -549,9 +520,8 @@ fs_wal_status fs_wal_append(struct fs_wal *wal, const struct fs_request_event *e
 /// `appended` may be NULL. Otherwise `*appended` is set, also on failure, to the number of events
 /// that were appended: the first ones of the batch, which are in the log for good.
 ///
-/// Threads: the writer.
-///
-/// Returns what `fs_wal_append` returns, for the first event that was not appended.
+/// Threads: the writer. Returns what `fs_wal_append` returns, for the first event that was not
+/// appended.
 fs_wal_status fs_wal_append_batch(struct fs_wal *wal,
                                   const struct fs_request_event *events,
                                   size_t count,
@@ -565,18 +535,14 @@ fs_wal_status fs_wal_append_batch(struct fs_wal *wal,
 /// The slot belongs to the library. It is valid until the next append, append_batch, claim, commit
 /// or shutdown. A claim that is not committed leaves no trace.
 ///
-/// Threads: the writer.
-///
-/// Returns what `fs_wal_append` returns, except `FS_WAL_ERR_OUT_OF_ORDER`.
+/// Threads: the writer. Returns what `fs_wal_append` returns, except `FS_WAL_ERR_OUT_OF_ORDER`.
 fs_wal_status fs_wal_claim(struct fs_wal *wal, struct fs_request_event **slot);
 
 /// Makes the event in the claimed slot exist, with this id. It then survives as an event of
 /// `fs_wal_append` does. After `FS_WAL_ERR_OUT_OF_ORDER` the claim still holds.
 ///
-/// Threads: the writer.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (nothing is claimed),
-/// `FS_WAL_ERR_OUT_OF_ORDER`, `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: the writer. Returns a common status (`FS_WAL_ERR_INVALID_ARGUMENT` when nothing is
+/// claimed), `FS_WAL_ERR_OUT_OF_ORDER` or `FS_WAL_ERR_POISONED`.
 fs_wal_status fs_wal_commit(struct fs_wal *wal, uint64_t event_id);
 
 /** @} */
@@ -602,38 +568,27 @@ typedef struct fs_wal_meta_state {
 } fs_wal_meta_state;
 
 /// The last event appended: its segment, the offset just past it, and its id, all of the same
-/// moment. All 0 while the log is empty. Never waits.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// moment. All 0 while the log is empty. Never waits. Threads: any. Returns a common status.
 fs_wal_status fs_wal_meta(const struct fs_wal *wal, struct fs_wal_meta_state *out);
 
 /// The durable watermark: the last event on stable storage, given as `fs_wal_meta` gives the last
-/// event appended. It and every event before it survive a power cut. Never waits.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// event appended. It and every event before it survive a power cut. Never waits. Threads: any.
+/// Returns a common status.
 fs_wal_status fs_wal_durable(const struct fs_wal *wal, struct fs_wal_meta_state *out);
 
 /// Makes everything that was appended before this call durable, and returns when it is.
 ///
-/// Threads: any. When the writer calls it, the writer waits.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_POISONED` (a write or sync has failed: what is above the
-/// watermark may never survive a power cut), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. When the writer calls it, the writer waits. Returns a common status or
+/// `FS_WAL_ERR_POISONED` (a write or sync has failed: what is above the watermark may never survive
+/// a power cut).
 fs_wal_status fs_wal_sync(struct fs_wal *wal);
 
 /// Waits until the event `event_id` is durable, at most `timeout_ns` nanoseconds (`UINT64_MAX`:
 /// without limit; 0: only looks). When the sync mode would not soon bring a sync, it asks for one.
 /// The event need not be appended yet.
 ///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_TIMEOUT`, `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED` (another
-/// thread shut the log down meanwhile), `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. Returns a common status (`FS_WAL_ERR_CLOSED` when another thread shut the log down
+/// meanwhile), `FS_WAL_ERR_TIMEOUT` or `FS_WAL_ERR_POISONED`.
 fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_t timeout_ns);
 
 /** @} */
@@ -642,8 +597,12 @@ fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_
  * @defgroup wal_retention 7. Retention
  *
  * Old segments are deleted: fs_wal_config.max_segments and max_compressed_segments say how many
- * are kept. The retention floor, an event id, protects events from this: none at or above it is
- * deleted, whatever the limits say. Raise it as you take snapshots of your state.
+ * are kept. The defaults keep 3 hours at 1,000 events a second, 10 seconds at a million a second.
+ *
+ * The retention floor, an event id, protects events from this: none at or above it is deleted,
+ * whatever the limits say. Raise it as you take snapshots of your state. It is not stored: give it
+ * to the next fs_wal_open in the config. What is kept because of it takes disk space beyond the
+ * limits.
  * @{
  */
 
@@ -652,15 +611,8 @@ fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_
 /// lets retention go on at once. A lower one protects, from now on, what is still there. The
 /// segment that holds `event_id` is kept whole.
 ///
-/// The floor is not stored: give it to the next `fs_wal_open` in the config. What is kept because
-/// of it takes disk space beyond `max_segments` and `max_compressed_segments`.
-///
-/// May wait for the removal of one file, but not for a sync. Never delays the writer.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_POISONED` (nothing is deleted any more), `FS_WAL_ERR_CLOSED`,
-/// `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// May wait for the removal of one file, but not for a sync. Never delays the writer. Threads: any.
+/// Returns a common status or `FS_WAL_ERR_POISONED` (nothing is deleted any more).
 fs_wal_status fs_wal_set_retention_floor(struct fs_wal *wal, uint64_t event_id);
 
 /** @} */
@@ -668,25 +620,31 @@ fs_wal_status fs_wal_set_retention_floor(struct fs_wal *wal, uint64_t event_id);
 /**
  * @defgroup wal_reading 8. Reading
  *
- * A reader is a place in a log. It gives the events in order, from the oldest that is kept, and
- * may be used while this process or another writes the log. Every block is verified before its
- * events are given.
+ * A reader is a place in a log. It gives the events of cold, hot and active segments in order, from
+ * the oldest that is kept, and may be used while this process or another writes the log. It changes
+ * nothing in the log. Every block is verified before its events are given.
+ *
+ * Damage is not passed over: the read fails with FS_WAL_ERR_CORRUPT and so does the next one. With
+ * FS_WAL_READER_SALVAGE a read that meets damage fails once, with FS_WAL_ERR_CORRUPT,
+ * FS_WAL_ERR_IO, FS_WAL_ERR_PERMISSION or FS_WAL_ERR_GAP, and fs_wal_last_error_detail has the
+ * range that is lost; the next read goes on behind it.
+ *
+ * Retention does not take away the segment that a reader is in, but may remove later ones before
+ * they are read. The next read then returns FS_WAL_ERR_GAP, once; the one after it gives the oldest
+ * event there is. fs_wal_last_error_detail has the first segment that is gone, and the ids from the
+ * one after the last event given to the one before the next.
  * @{
  */
 
 /// A place in a log. `fs_wal_reader_open` makes it and `fs_wal_reader_close` frees it.
 ///
-/// It gives the events in order, from cold, hot and active segments, also while another thread or
-/// process appends. It writes nothing and never delays the writer. One thread at a time.
+/// It writes nothing and never delays the writer. One thread at a time.
 typedef struct fs_wal_reader fs_wal_reader;
 
 /// Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
 #define FS_WAL_READER_FOLLOW 1
 
-/// Read around damage. A call that meets damage fails once, with `FS_WAL_ERR_CORRUPT`,
-/// `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_GAP`, and `fs_wal_last_error_detail`
-/// has the range that is lost; the next call goes on behind it. Not together with
-/// `FS_WAL_READER_NO_VERIFY`.
+/// Read around damage; see "Damage" above. Not together with `FS_WAL_READER_NO_VERIFY`.
 #define FS_WAL_READER_SALVAGE 2
 
 /// Do not verify the checksums of sealed blocks.
@@ -704,20 +662,15 @@ typedef struct fs_wal_reader_config {
 } fs_wal_reader_config;
 
 /// Opens the log in directory `dir` for reading, at its oldest event. The log may be open for
-/// writing, in this process or another, or not at all; the reader changes nothing in it. Retention
-/// does not take away the segment that the reader is in.
+/// writing, in this process or another, or not at all. What is wrong with the log's files is
+/// reported by the first read, not here.
 ///
-/// `config` may be NULL: all defaults, every block is verified. `dir` and `config` are copied. On
-/// success `*out` is a reader that the caller owns and gives to `fs_wal_reader_close`. On failure
-/// `*out` is not touched. What is wrong with the log's files is reported by the first read, not
-/// here.
+/// `config` may be NULL: all defaults, every block is verified. On success `*out` is a reader that
+/// the caller owns and gives to `fs_wal_reader_close`.
 ///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_UNSUPPORTED` (a flag or field that this version does not support),
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_UNSUPPORTED` (a flag
+/// or field that this version does not support), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE`
+/// (descriptors or memory) or `FS_WAL_ERR_IO`.
 fs_wal_status fs_wal_reader_open(const char *dir,
                                  const struct fs_wal_reader_config *config,
                                  struct fs_wal_reader **out);
@@ -725,29 +678,14 @@ fs_wal_status fs_wal_reader_open(const char *dir,
 /// Copies the next event to `*out`. At the end of the log it returns `FS_WAL_END`. A later call
 /// goes on from there, if events have been appended since.
 ///
-/// Damage is not passed over: the call fails with `FS_WAL_ERR_CORRUPT` and so does the next one,
-/// unless the reader was opened with `FS_WAL_READER_SALVAGE`.
-///
-/// `FS_WAL_ERR_GAP` means that retention removed events before they were read. It is returned
-/// once; the next call gives the oldest event there is. `fs_wal_last_error_detail` has the first
-/// segment that is gone, and the ids from the one after the last event given to the one before the
-/// next.
-///
-/// Threads: one at a time.
-///
-/// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (the error text says where),
-/// `FS_WAL_ERR_GAP`, `FS_WAL_ERR_LOCKED` (a program that is not this library holds a segment
-/// locked), `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
-/// `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: one at a time. Returns a common status, `FS_WAL_END`, `FS_WAL_ERR_CORRUPT`,
+/// `FS_WAL_ERR_GAP`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory),
+/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
 fs_wal_status fs_wal_reader_next(struct fs_wal_reader *reader, struct fs_request_event *out);
 
 /// Gives some of the next events, at least one, without copying them: `*events` points at the
 /// first and `*count` is their number. They belong to the reader and are valid until the next call
-/// on it.
-///
-/// Threads: one at a time.
-///
-/// Returns what `fs_wal_reader_next` returns.
+/// on it. Threads: one at a time. Returns what `fs_wal_reader_next` returns.
 fs_wal_status fs_wal_reader_next_batch(struct fs_wal_reader *reader,
                                        const struct fs_request_event **events,
                                        size_t *count);
@@ -757,16 +695,12 @@ fs_wal_status fs_wal_reader_next_batch(struct fs_wal_reader *reader,
 /// of the event that comes next. When there is no such event yet, the next call returns
 /// `FS_WAL_END`. On failure the reader stays where it was.
 ///
-/// Threads: one at a time.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE`,
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
+/// `FS_WAL_ERR_GAP`.
 fs_wal_status fs_wal_reader_seek(struct fs_wal_reader *reader, uint64_t event_id);
 
 /// Closes and frees the reader, and with it the events that `fs_wal_reader_next_batch` gave.
-/// `reader` may be NULL.
-///
-/// Threads: one at a time. It is the last call on the reader.
+/// `reader` may be NULL. Threads: one at a time; it is the last call on the reader.
 void fs_wal_reader_close(struct fs_wal_reader *reader);
 
 /** @} */
@@ -776,6 +710,11 @@ void fs_wal_reader_close(struct fs_wal_reader *reader);
  *
  * Checks a whole log and lists what is wrong with it, without changing anything: before a backup
  * is trusted, after a disk has failed, or from a monitoring job.
+ *
+ * Checked are headers, both checksums of every block, the order of ids, counts, the frames of cold
+ * segments to their last byte, the record files, and that what was durable is still there. It
+ * creates no file and delays no writer. The log may be open for writing, crashed, on a read-only
+ * filesystem, or another user's; of the active directory it reads what this user may read.
  * @{
  */
 
@@ -885,26 +824,17 @@ typedef struct fs_wal_verify_report_t {
     struct fs_wal_damage damages[FS_WAL_VERIFY_MAX_DAMAGES];
 } fs_wal_verify_report_t;
 
-/// Checks every byte of the log in directory `dir`: headers, both checksums of every block, the
-/// order of ids, counts, the frames of cold segments to their last byte, the record files, and
-/// that what was durable is still there. It goes on behind whatever is wrong. It changes nothing,
-/// creates no file and delays no writer. The log may be open for writing, crashed, on a read-only
-/// filesystem, or another user's; of the active directory it reads what this user may read.
+/// Checks every byte of the log in directory `dir`, and goes on behind whatever is wrong. It takes
+/// as long as reading the directory does, and some megabytes of memory however large the log is.
 ///
-/// Set `out->struct_size` to `sizeof *out` first. Unlike other out-parameters, `*out` is also
-/// written when the call fails because of a file, with `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE`: then `damage_count` is not 0, and
-/// `fs_wal_last_error` and `fs_wal_last_error_detail` have the first damage.
+/// Unlike other out-parameters, `*out` is also written when the call fails because of a file, with
+/// `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE`: then
+/// `damage_count` is not 0, and `fs_wal_last_error` and `fs_wal_last_error_detail` have the first
+/// damage.
 ///
-/// It takes as long as reading the directory does, and some megabytes of memory however large the
-/// log is.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK` when all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE` (descriptors or memory) when what could be
-/// read is not damaged; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. Returns `FS_WAL_OK` when all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`,
+/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE` (descriptors or memory) when what could be read
+/// is not damaged; `FS_WAL_ERR_NOT_FOUND`; or a common status.
 fs_wal_status fs_wal_verify(const char *dir, struct fs_wal_verify_report_t *out);
 
 /** @} */
@@ -1004,26 +934,17 @@ typedef struct fs_wal_metrics_t {
     struct fs_wal_ring segments_to_free;
 } fs_wal_metrics_t;
 
-/// The counters of the log now. Set `out->struct_size` to `sizeof *out` first; when the library
-/// has more counters, you get the first ones. Each counter is right by itself; they are not all
-/// read at the same instant.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// The counters of the log now. Each counter is right by itself; they are not all read at the same
+/// instant. Threads: any. Returns a common status.
 fs_wal_status fs_wal_metrics(const struct fs_wal *wal, struct fs_wal_metrics_t *out);
 
 /// Writes the counters in the Prometheus text format, NUL-terminated, into the `len` bytes at
-/// `buf`.
+/// `buf`. When the text does not fit, `buf` is not written and the call returns
+/// `FS_WAL_ERR_INVALID_ARGUMENT`.
 ///
 /// `needed` may be NULL. Otherwise `*needed` is set to the size of the text with its NUL, also
 /// when it does not fit. To ask for the size alone, give `buf` NULL and `len` 0. Numbers grow: the
-/// next call may need a few bytes more.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (also when the text does not fit: then `buf`
-/// is not written), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// next call may need a few bytes more. Threads: any. Returns a common status.
 fs_wal_status fs_wal_metrics_prometheus(const struct fs_wal *wal,
                                         char *buf,
                                         size_t len,

@@ -1,7 +1,7 @@
 //! Makes the text of `include/flashstrike_wal.h`. cbindgen reads the Rust code and gives the
 //! declarations; the template `include/flashstrike_wal.h.in` gives their order and the text
-//! between them. A part of `tests/published/header.rs`, which checks the committed header, and writes it
-//! when asked to (`make header`).
+//! between them. A part of `tests/published/header.rs`, which checks the committed header, and
+//! writes it when asked to (`make header`).
 //!
 //! In the template, a line `@NAME` stands for the declaration of that name and a line `@PREFIX*`
 //! for all that begin so and have no line of their own, in the order of the Rust code. Every other

@@ -31,11 +31,16 @@ fn bad_pointer(name: &str, address: usize, alignment: usize) -> Error {
 }
 
 #[inline(always)]
-fn check<T>(pointer: *const T, name: &str) -> Result<()> {
-    if pointer.is_null() || !pointer.is_aligned() {
-        return Err(bad_pointer(name, pointer as usize, align_of::<T>()));
+pub(super) fn is_usable<T>(pointer: *const T) -> bool {
+    !pointer.is_null() && pointer.is_aligned()
+}
+
+#[inline(always)]
+pub(super) fn check<T>(pointer: *const T, name: &str) -> Result<()> {
+    match is_usable(pointer) {
+        true => Ok(()),
+        false => Err(bad_pointer(name, pointer as usize, align_of::<T>())),
     }
-    Ok(())
 }
 
 /// Borrows what an argument points at.
@@ -56,11 +61,8 @@ pub(super) unsafe fn borrow<'a, T>(pointer: *const T, name: &str) -> Result<&'a 
 /// As for [`borrow`].
 #[inline(always)]
 pub(super) unsafe fn try_borrow<'a, T>(pointer: *const T) -> Option<&'a T> {
-    if pointer.is_null() || !pointer.is_aligned() {
-        return None;
-    }
-    // SAFETY: checked to be neither NULL nor misaligned; the rest is the caller's promise.
-    Some(unsafe { &*pointer })
+    // SAFETY: as in `borrow`.
+    is_usable(pointer).then(|| unsafe { &*pointer })
 }
 
 /// Borrows the `count` values an argument points at. With `count` 0 the pointer does not matter.
@@ -81,35 +83,21 @@ pub(super) unsafe fn slice<'a, T>(pointer: *const T, count: usize, name: &str) -
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
 }
 
-/// An out-parameter. It is written on success only.
-#[derive(Debug)]
-pub(super) struct Out<T>(*mut T);
-
-/// Takes an out-parameter.
+/// Checks an out-parameter, calls `make`, and if that succeeds stores what it made. What was there
+/// before is not dropped: for Rust it is uninitialised.
 ///
 /// # Safety
-/// A pointer that is not NULL and is aligned must be valid for writing a `T` until it is set.
-pub(super) unsafe fn out<T>(pointer: *mut T, name: &str) -> Result<Out<T>> {
+/// A pointer that is not NULL and is aligned must be valid for writing a `T`.
+pub(super) unsafe fn set<T>(
+    pointer: *mut T,
+    name: &str,
+    make: impl FnOnce() -> Result<T>,
+) -> Result<()> {
     check(pointer, name)?;
-    Ok(Out(pointer))
-}
-
-/// Like [`out`], without saying what is wrong.
-///
-/// # Safety
-/// As for [`out`].
-#[inline(always)]
-pub(super) unsafe fn try_out<T>(pointer: *mut T) -> Option<Out<T>> {
-    (!pointer.is_null() && pointer.is_aligned()).then_some(Out(pointer))
-}
-
-impl<T> Out<T> {
-    /// Stores the result. What was there before is not dropped: for Rust it is uninitialised.
-    pub(super) fn set(self, value: T) {
-        // SAFETY: an `Out` is made by `out` alone, which checked the pointer and whose caller
-        // promised that it can be written through.
-        unsafe { self.0.write(value) }
-    }
+    let value = make()?;
+    // SAFETY: checked to be neither NULL nor misaligned; the rest is the caller's promise.
+    unsafe { pointer.write(value) };
+    Ok(())
 }
 
 /// Borrows a path: any bytes up to the NUL, but at least one.

@@ -1,7 +1,6 @@
 //! Options as C gives them, made into a checked [`Config`] or refused by name.
 
 use std::ffi::{c_char, c_void};
-use std::fmt::Display;
 use std::time::Duration;
 
 use crate::config::{self, Backpressure, Config, Keep, SyncMode};
@@ -43,9 +42,8 @@ pub const FS_WAL_SYNC_ROTATION: u32 = 2;
 
 /// Options of `fs_wal_open`. A field that is 0 (or NULL) has its default.
 ///
-/// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million
-/// events: 3 hours at 1,000 events a second, 10 seconds at a million a second. Set `max_segments`
-/// and `max_compressed_segments` to what you need.
+/// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million events.
+/// Set `max_segments` and `max_compressed_segments` to what you need.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct WalConfig {
@@ -77,18 +75,9 @@ pub struct WalConfig {
     /// Path of the directory, best on tmpfs, in which the library makes the active directory. NULL
     /// = /dev/shm. It is copied, and may be freed once `fs_wal_open` has returned.
     pub active_dir: *const c_char,
-    /// Function that receives what happens to the log, or NULL: opening and what recovery decided
-    /// and noticed, unsuitable filesystems and memory, the failure that poisons the log, a full
-    /// disk and its end, compression that fails, segments that retention deletes, shutdown.
-    ///
+    /// Function that receives what happens to the log, or NULL; see "The log function" above.
     /// `user` is `log_user`. `level` is one of `FS_WAL_LOG_`. `message` is one line, valid during
     /// the call.
-    ///
-    /// Threads: those in `fs_wal_open` and `fs_wal_shutdown`, and threads of the library in
-    /// between; never from append, append_batch, claim or commit. One call at a time for each log.
-    /// A slow function delays the disk work of the log, and of the logs that share its threads. It
-    /// must not throw, and must not call into any log except with `fs_wal_meta`, `fs_wal_durable`
-    /// and `fs_wal_metrics`.
     pub log: Option<unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char)>,
     /// Passed to `log` as `user`; may be NULL. It must be usable from other threads, and stay
     /// valid until `fs_wal_shutdown` has returned or `fs_wal_open` has failed.
@@ -110,14 +99,11 @@ pub struct WalConfig {
 
 // SAFETY: repr(C), `struct_size` first; integers, pointers that are checked before they are used,
 // and a pointer to a function, which may have any value but is called only as C means it.
-unsafe impl CStruct for WalConfig {}
+unsafe impl CStruct for WalConfig {
+    const MIN_SIZE: u32 = 56;
+}
 
-/// Bytes of the struct in its first version: nobody has a shorter one.
-const FIRST_CONFIG_SIZE: usize = 56;
-
-const _: () = assert!(size_of::<WalConfig>() >= FIRST_CONFIG_SIZE);
-
-/// The defaults, spelt out.
+/// The defaults, spelt out where they are not 0.
 fn defaults(struct_size: u32) -> WalConfig {
     WalConfig {
         struct_size,
@@ -125,58 +111,35 @@ fn defaults(struct_size: u32) -> WalConfig {
         max_segments: config::DEFAULT_MAX_SEGMENTS,
         max_compressed_segments: config::DEFAULT_MAX_COMPRESSED_SEGMENTS,
         prepared_segments: config::DEFAULT_PREPARED_SEGMENTS,
-        flags: 0,
-        backpressure: FS_WAL_BACKPRESSURE_BLOCK,
-        sync_mode: FS_WAL_SYNC_CONTINUOUS,
         sync_interval_ns: config::DEFAULT_SYNC_INTERVAL.as_nanos() as u64,
-        retention_floor: 0,
-        active_dir: std::ptr::null(),
-        log: None,
-        log_user: std::ptr::null_mut(),
-        persister_cpus: 0,
-        worker_cpus: 0,
-        worker_nice: 0,
-        reserved: 0,
+        ..CStruct::zeroed()
     }
 }
 
 /// Fills `*config` with the defaults, spelt out as numbers (`active_dir` and `log` are NULL), and
 /// sets its `struct_size`. Pass `sizeof(fs_wal_config)` as `struct_size`: no more bytes than that
 /// are written, and those that this version of the library does not know are zeroed. A config of
-/// zeros with `struct_size` set has the same meaning.
-///
-/// When `config` is NULL or `struct_size` is above 4096, nothing is written, and
-/// `fs_wal_last_error` says so.
-///
-/// Threads: any.
+/// zeros with `struct_size` set has the same meaning. When `config` is NULL or `struct_size` is
+/// above 4096, nothing is written, and `fs_wal_last_error` says so. Threads: any.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_config_init(config: *mut WalConfig, struct_size: u32) {
-    guard(
-        || {
-            if config.is_null() {
-                return Err(refused("config is NULL".to_owned()));
-            }
-            if struct_size > sized::MAX_SIZE {
-                let message = format!("struct_size is {struct_size}: give sizeof(fs_wal_config)");
-                return Err(refused(message));
-            }
-            let defaults = defaults(struct_size);
-            let (size, known) = (struct_size as usize, size_of::<WalConfig>());
-            // SAFETY: the header asks for `struct_size` bytes that can be written at `config`. Of
-            // them the first are copied from a whole `WalConfig`, no more than it has, and the
-            // others zeroed.
-            unsafe {
-                let from = std::ptr::from_ref(&defaults).cast::<u8>();
-                let to = config.cast::<u8>();
-                std::ptr::copy_nonoverlapping(from, to, size.min(known));
-                if size > known {
-                    std::ptr::write_bytes(to.add(known), 0, size - known);
-                }
-            }
-            Ok(())
-        },
-        |_panic| (),
-    );
+    guard(|| {
+        let config = config.cast::<u8>();
+        argument::check(config, "config")?;
+        if struct_size > sized::MAX_SIZE {
+            let message = format!("struct_size is {struct_size}: give sizeof(fs_wal_config)");
+            return Err(refused(message));
+        }
+        let (defaults, size) = (defaults(struct_size), struct_size as usize);
+        let from = std::ptr::from_ref(&defaults).cast();
+        // SAFETY: the header asks for `struct_size` bytes that can be written at `config`; no more
+        // are copied than those and than a `WalConfig` has.
+        unsafe {
+            config.write_bytes(0, size);
+            config.copy_from_nonoverlapping(from, size.min(size_of::<WalConfig>()));
+        }
+        Ok(())
+    });
 }
 
 /// The options of a log; NULL is all defaults. [`Config::validate`] checks ranges.
@@ -186,19 +149,21 @@ pub unsafe extern "C" fn fs_wal_config_init(config: *mut WalConfig, struct_size:
 /// and its `log` NULL or a function that may be called with `log_user` on any thread, until the
 /// log is shut down.
 pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
-    if config.is_null() {
-        return Ok(Config::default());
-    }
     // SAFETY: the caller's promise.
-    let given = unsafe { sized::read(config, "config", FIRST_CONFIG_SIZE) }?;
+    let given = unsafe { sized::read(config, "config") }?;
     refuse_unknown_flags("config.flags", given.flags, KNOWN_FLAGS)?;
     if given.reserved != 0 {
         return Err(refused(format!("config.reserved is {}: it must be 0", given.reserved)));
     }
+    if given.max_segments == FS_WAL_KEEP_NONE {
+        let message = "config.max_segments is FS_WAL_KEEP_NONE: that is for cold segments only";
+        return Err(refused(message.to_owned()));
+    }
+    let cold = or_default(given.max_compressed_segments, config::DEFAULT_MAX_COMPRESSED_SEGMENTS);
     let mut options = Config {
         num_blocks: or_default(given.num_blocks, config::DEFAULT_NUM_BLOCKS),
-        max_segments: keep_hot(given.max_segments)?,
-        max_compressed_segments: keep_cold(given.max_compressed_segments),
+        max_segments: keep(or_default(given.max_segments, config::DEFAULT_MAX_SEGMENTS)),
+        max_compressed_segments: keep(cold),
         prepared_segments: or_default(given.prepared_segments, config::DEFAULT_PREPARED_SEGMENTS),
         accept_loss: given.flags & FS_WAL_FLAG_ACCEPT_LOSS != 0,
         allow_any_filesystem: given.flags & FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM != 0,
@@ -230,27 +195,14 @@ const KNOWN_FLAGS: u32 = FS_WAL_FLAG_ACCEPT_LOSS
     | FS_WAL_FLAG_SPIN;
 
 fn or_default(value: u32, default: u32) -> u32 {
-    if value == 0 {
-        default
-    } else {
-        value
+    match value {
+        0 => default,
+        _ => value,
     }
 }
 
-fn keep_hot(value: u32) -> Result<Keep> {
+fn keep(value: u32) -> Keep {
     match value {
-        0 => Ok(Keep::AtMost(config::DEFAULT_MAX_SEGMENTS)),
-        FS_WAL_KEEP_ALL => Ok(Keep::All),
-        FS_WAL_KEEP_NONE => Err(refused(
-            "config.max_segments is FS_WAL_KEEP_NONE: that is for cold segments only".to_owned(),
-        )),
-        count => Ok(Keep::AtMost(count)),
-    }
-}
-
-fn keep_cold(value: u32) -> Keep {
-    match value {
-        0 => Keep::AtMost(config::DEFAULT_MAX_COMPRESSED_SEGMENTS),
         FS_WAL_KEEP_ALL => Keep::All,
         FS_WAL_KEEP_NONE => Keep::AtMost(0),
         count => Keep::AtMost(count),
@@ -277,7 +229,7 @@ fn sync_mode(value: u32, interval_ns: u64) -> Result<SyncMode> {
     }
 }
 
-fn not_one_of(field: &str, value: impl Display, prefix: &str) -> Error {
+fn not_one_of(field: &str, value: u32, prefix: &str) -> Error {
     refused(format!("config.{field} is {value}: it must be one of {prefix}"))
 }
 

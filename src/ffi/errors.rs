@@ -11,34 +11,22 @@ use super::status::Status;
 unsafe impl CStruct for ErrorDetail {}
 
 /// The last failure on the calling thread in words: what failed, on which path, and why. Never
-/// NULL; empty while no call has failed on this thread. A later success does not clear it, and
-/// `FS_WAL_ERR_WOULD_BLOCK`, `FS_WAL_ERR_TIMEOUT` and `FS_WAL_END` leave it as it is.
-///
-/// The text belongs to the library. It is valid until the next failure on this thread, or the
-/// thread's end.
-///
-/// Threads: any; each has its own last failure.
+/// NULL; empty while no call has failed on this thread. A later success does not clear it. The
+/// text belongs to the library. It is valid until the next failure on this thread, or the thread's
+/// end. Threads: any.
 #[no_mangle]
 pub extern "C" fn fs_wal_last_error() -> *const c_char {
-    with_last(|last| last.text.as_ptr()).unwrap_or(c"".as_ptr())
+    with_last(|(text, _detail)| text.as_ptr()).unwrap_or(c"".as_ptr())
 }
 
 /// The last failure on the calling thread as data, the same failure that `fs_wal_last_error`
-/// describes. Set `out->struct_size` to `sizeof *out` first.
-///
-/// Threads: any; each has its own last failure.
-///
-/// Returns `FS_WAL_OK`, or `FS_WAL_ERR_INVALID_ARGUMENT` (which then is the last failure).
+/// describes. Threads: any. Returns a common status; what it returns other than `FS_WAL_OK` is
+/// then the last failure.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_last_error_detail(out: *mut ErrorDetail) -> Status {
-    guard(
-        || {
-            let detail = with_last(|last| last.detail).unwrap_or_default();
-            // SAFETY: the header requires `out` to be NULL or a struct as long as it says.
-            unsafe { sized::write(out, "out", detail) }
-        },
-        |_panic| (),
-    )
+    let detail = with_last(|(_text, detail)| *detail).unwrap_or_default();
+    // SAFETY: the header requires `out` to be NULL or a struct as long as it says.
+    guard(|| unsafe { sized::write(out, "out", detail) })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::status::{Status, FS_WAL_OK};
 /// Without a failure this costs an inlined call and a test of its result. The tables that catch a
 /// panic are read only when there is one.
 #[inline(always)]
-pub(super) fn guard(body: impl FnOnce() -> Result<()>, on_panic: impl FnOnce(&Error)) -> Status {
+pub(super) fn guard_or(body: impl FnOnce() -> Result<()>, on_panic: impl FnOnce(&Error)) -> Status {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => FS_WAL_OK,
         Ok(Err(error)) => last_error::record(&error),
@@ -25,21 +25,20 @@ pub(super) fn guard(body: impl FnOnce() -> Result<()>, on_panic: impl FnOnce(&Er
     }
 }
 
+/// [`guard_or`], of a body that leaves nothing half done.
+pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> Status {
+    guard_or(body, |_panic| ())
+}
+
 #[cold]
 #[inline(never)]
 fn panicked(payload: Box<dyn Any + Send>, on_panic: impl FnOnce(&Error)) -> Status {
-    let words = match payload.downcast::<String>() {
-        Ok(words) => *words,
-        Err(payload) => match payload.downcast::<&'static str>() {
-            Ok(words) => (*words).to_owned(),
-            Err(payload) => {
-                // Dropping a value of unknown type could panic again, outside of any guard.
-                std::mem::forget(payload);
-                "a panic without a message".to_owned()
-            }
-        },
-    };
+    let words = payload.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| payload.downcast_ref::<&'static str>().copied());
+    let words = words.unwrap_or("a panic without a message");
     let error = Error::new(Cause::Internal, format!("defect in the library: {words}"));
+    // Dropping a value of unknown type could panic again, outside of any guard.
+    std::mem::forget(payload);
     on_panic(&error);
     last_error::record(&error)
 }
@@ -51,7 +50,7 @@ mod tests {
 
     fn after_panic(body: impl FnOnce() -> Result<()>) -> (Status, String) {
         let mut seen = String::new();
-        let status = guard(body, |panic| seen = panic.to_string());
+        let status = guard_or(body, |panic| seen = panic.to_string());
         (status, seen)
     }
 

@@ -14,15 +14,11 @@ use crate::error::{Error, Result};
 use crate::recorder::{Log, Manager, Writer};
 
 use super::argument::{self, refused};
-use super::guard::guard;
-use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_OK};
+use super::guard::guard_or;
+use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_ERR_INVALID_ARGUMENT, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
 /// A log open for writing. `fs_wal_open` makes the handle and `fs_wal_shutdown` frees it.
-///
-/// One thread, the writer, calls append, append_batch, claim and commit. Another thread may become
-/// the writer later, if something (a join, a mutex) orders the two. All other calls may come from
-/// any thread at any time, also while the writer appends.
 pub struct Wal {
     writing: Writing,
     shared: Shared,
@@ -39,8 +35,8 @@ struct Writing {
 }
 
 /// What calls from other threads read. It is not beside the writer's half, because each such call
-/// would take that cache line from the writer: with a thread that polled the watermark, appends took
-/// 140 ns longer at p99.
+/// would take that cache line from the writer: with a thread that polled the watermark, appends
+/// took 140 ns longer at p99.
 #[repr(align(128))]
 struct Shared {
     magic: AtomicU32,
@@ -74,18 +70,23 @@ impl Wal {
         }))
     }
 
-    /// The handle behind a pointer.
+    /// The handle behind a pointer. `None` when there is none: this thread's last error says why,
+    /// and the call returns `FS_WAL_ERR_INVALID_ARGUMENT`.
     ///
     /// # Safety
     /// `wal` is NULL or comes from [`Wal::into_raw`] and is not freed while the reference is used.
     #[inline(always)]
-    unsafe fn borrow<'a>(wal: *const Wal) -> Result<&'a Wal> {
+    unsafe fn borrow<'a>(wal: *const Wal) -> Option<&'a Wal> {
         // SAFETY: the caller's promise. Nothing in a handle is written to but through cells.
-        let handle = unsafe { argument::borrow(wal, "wal") }?;
-        if handle.shared.magic.load(Ordering::Relaxed) != LIVE {
-            return Err(not_a_handle());
-        }
-        Ok(handle)
+        let error = match unsafe { argument::borrow(wal, "wal") } {
+            Ok(handle) if handle.shared.magic.load(Ordering::Relaxed) == LIVE => {
+                return Some(handle)
+            }
+            Ok(_other) => not_a_handle(),
+            Err(error) => error,
+        };
+        last_error::record(&error);
+        None
     }
 
     /// The error that a call returns. In a forked child it is always that the log is the parent's.
@@ -133,12 +134,9 @@ impl Drop for Inside<'_> {
 /// another thread, this call began before.
 pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result<()>) -> Status {
     // SAFETY: the caller's promise; shutting down waits for `_inside` before it frees the handle.
-    let handle = match unsafe { Wal::borrow(wal) } {
-        Ok(handle) => handle,
-        Err(error) => return last_error::record(&error),
-    };
+    let Some(handle) = (unsafe { Wal::borrow(wal) }) else { return FS_WAL_ERR_INVALID_ARGUMENT };
     let _inside = Inside::enter(handle);
-    guard(
+    guard_or(
         || {
             handle.check_not_forked()?;
             call(&handle.shared.log)
@@ -176,14 +174,11 @@ pub(super) unsafe fn with_writer(
     call: impl FnOnce(&mut Writer) -> Result<()>,
 ) -> Status {
     // SAFETY: the caller's promise.
-    let handle = match unsafe { Wal::borrow(wal) } {
-        Ok(handle) => handle,
-        Err(error) => return last_error::record(&error),
-    };
+    let Some(handle) = (unsafe { Wal::borrow(wal) }) else { return FS_WAL_ERR_INVALID_ARGUMENT };
     // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises
     // that there is no other one of them now. The reference does not outlive this call.
     let writer = unsafe { &mut *handle.writing.writer.get() };
-    guard(
+    guard_or(
         || call(writer).map_err(|error| handle.refusal(error)),
         |panic| handle.shared.log.fail(panic),
     )
@@ -203,11 +198,8 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
         return FS_WAL_OK;
     }
     // SAFETY: the caller's promise; it is this function that frees the handle, at its end.
-    let handle = match unsafe { Wal::borrow(wal) } {
-        Ok(handle) => handle,
-        Err(error) => return last_error::record(&error),
-    };
-    let status = guard(
+    let Some(handle) = (unsafe { Wal::borrow(wal) }) else { return FS_WAL_ERR_INVALID_ARGUMENT };
+    let status = guard_or(
         || {
             // The workers are threads of the parent: a child would wait for them for ever, so it
             // leaves everything as it is. Its descriptors are closed already.

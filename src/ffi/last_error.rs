@@ -33,14 +33,9 @@ pub struct ErrorDetail {
     pub has_offset: u32,
 }
 
-/// A failure as it is kept.
-pub(super) struct LastError {
-    pub(super) text: CString,
-    pub(super) detail: ErrorDetail,
-}
-
 thread_local! {
-    static LAST: RefCell<Option<LastError>> = const { RefCell::new(None) };
+    /// In words and as data.
+    static LAST: RefCell<Option<(CString, ErrorDetail)>> = const { RefCell::new(None) };
 }
 
 /// Keeps a failure as this thread's last one and gives its code. What is normal flow has no words:
@@ -50,7 +45,7 @@ thread_local! {
 pub(super) fn record(error: &Error) -> Status {
     let status = status::of(error);
     if let Error::Failure(failure) = error {
-        let last = LastError { text: c_text(&failure.message), detail: detail(status, failure) };
+        let last = (c_text(&failure.message), detail(status, failure));
         // A thread that is ending keeps no last error any more. The caller still gets the code.
         let _ = LAST.try_with(|slot| slot.replace(Some(last)));
     }
@@ -58,7 +53,7 @@ pub(super) fn record(error: &Error) -> Status {
 }
 
 /// Reads this thread's last failure. `None` when nothing has failed on it yet.
-pub(super) fn with_last<T>(read: impl FnOnce(&LastError) -> T) -> Option<T> {
+pub(super) fn with_last<T>(read: impl FnOnce(&(CString, ErrorDetail)) -> T) -> Option<T> {
     LAST.try_with(|slot| slot.borrow().as_ref().map(read)).ok().flatten()
 }
 

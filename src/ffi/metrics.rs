@@ -13,13 +13,8 @@ use super::status::Status;
 // SAFETY: repr(C), integers only, in nested structs too, `struct_size` first.
 unsafe impl CStruct for MetricsSnapshot {}
 
-/// The counters of the log now. Set `out->struct_size` to `sizeof *out` first; when the library
-/// has more counters, you get the first ones. Each counter is right by itself; they are not all
-/// read at the same instant.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// The counters of the log now. Each counter is right by itself; they are not all read at the same
+/// instant. Threads: any. Returns a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_metrics(wal: *const Wal, out: *mut MetricsSnapshot) -> Status {
     // SAFETY: the header asks for an open handle and for NULL or a struct as long as it says.
@@ -27,16 +22,12 @@ pub unsafe extern "C" fn fs_wal_metrics(wal: *const Wal, out: *mut MetricsSnapsh
 }
 
 /// Writes the counters in the Prometheus text format, NUL-terminated, into the `len` bytes at
-/// `buf`.
+/// `buf`. When the text does not fit, `buf` is not written and the call returns
+/// `FS_WAL_ERR_INVALID_ARGUMENT`.
 ///
 /// `needed` may be NULL. Otherwise `*needed` is set to the size of the text with its NUL, also
 /// when it does not fit. To ask for the size alone, give `buf` NULL and `len` 0. Numbers grow: the
-/// next call may need a few bytes more.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (also when the text does not fit: then `buf`
-/// is not written), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// next call may need a few bytes more. Threads: any. Returns a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_metrics_prometheus(
     wal: *const Wal,
@@ -56,13 +47,12 @@ unsafe fn write_text(text: &str, buf: *mut c_char, len: usize, needed: *mut usiz
     let asks_for_size = buf.is_null() && len == 0;
     if asks_for_size || !needed.is_null() {
         // SAFETY: the caller's promise.
-        unsafe { argument::out(needed, "needed") }?.set(size);
+        unsafe { argument::set(needed, "needed", || Ok(size)) }?;
     }
     if asks_for_size {
         return Ok(());
     }
-    // SAFETY: the caller's promise; nothing is written unless all of it fits.
-    unsafe { argument::out(buf, "buf") }?;
+    argument::check(buf, "buf")?;
     if len < size {
         return Err(refused(format!("len is {len}: the text needs {size} bytes")));
     }

@@ -9,17 +9,14 @@ use crate::format::RequestEvent;
 use crate::replay::{Reader, ReaderOptions};
 
 use super::argument::{self, refuse_unknown_flags, refused};
-use super::guard::guard;
+use super::guard::{guard, guard_or};
 use super::last_error;
 use super::sized::{self, CStruct};
 use super::status::Status;
 
 /// Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
 pub const FS_WAL_READER_FOLLOW: u32 = 1;
-/// Read around damage. A call that meets damage fails once, with `FS_WAL_ERR_CORRUPT`,
-/// `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_GAP`, and `fs_wal_last_error_detail`
-/// has the range that is lost; the next call goes on behind it. Not together with
-/// `FS_WAL_READER_NO_VERIFY`.
+/// Read around damage; see "Damage" above. Not together with `FS_WAL_READER_NO_VERIFY`.
 pub const FS_WAL_READER_SALVAGE: u32 = 2;
 /// Do not verify the checksums of sealed blocks.
 pub const FS_WAL_READER_NO_VERIFY: u32 = 4;
@@ -39,27 +36,17 @@ pub struct ReaderConfig {
 // SAFETY: repr(C), `struct_size` first, integers only.
 unsafe impl CStruct for ReaderConfig {}
 
-/// Bytes of the struct in its first version: nobody has a shorter one.
-const FIRST_READER_CONFIG_SIZE: usize = 8;
-
-const _: () = assert!(size_of::<ReaderConfig>() >= FIRST_READER_CONFIG_SIZE);
-
 /// A place in a log. `fs_wal_reader_open` makes it and `fs_wal_reader_close` frees it.
 ///
-/// It gives the events in order, from cold, hot and active segments, also while another thread or
-/// process appends. It writes nothing and never delays the writer. One thread at a time.
+/// It writes nothing and never delays the writer. One thread at a time.
 pub struct WalReader {
-    magic: AtomicU32,
-    inner: UnsafeCell<Inner>,
+    state: AtomicU32,
+    reader: UnsafeCell<Reader>,
 }
 
-struct Inner {
-    reader: Reader,
-    /// A panic has left the reader in an unknown state.
-    broken: bool,
-}
-
-const LIVE: u32 = 0x4c52_5346;
+const OPEN: u32 = 0x4c52_5346;
+/// Open, but a panic has left the reader in an unknown state.
+const BROKEN: u32 = 0x7852_5346;
 
 /// A call on a reader.
 ///
@@ -71,29 +58,29 @@ unsafe fn with_reader(
     call: impl FnOnce(&mut Reader) -> Result<()>,
 ) -> Status {
     // SAFETY: the caller's promise.
-    let inner = match unsafe { borrow(reader) } {
-        Ok(inner) => inner,
+    let handle = match unsafe { borrow(reader) } {
+        Ok(handle) => handle,
         Err(error) => return last_error::record(&error),
     };
-    let Inner { reader, broken } = inner;
-    if *broken {
+    if handle.state.load(Ordering::Relaxed) == BROKEN {
         let message = "the reader has met a defect of the library before: close it";
         return last_error::record(&Error::new(Cause::Internal, message));
     }
-    guard(|| call(reader), |_panic| *broken = true)
+    // SAFETY: the caller promises that no other call uses the reader now.
+    let call = || call(unsafe { &mut *handle.reader.get() });
+    guard_or(call, |_panic| handle.state.store(BROKEN, Ordering::Relaxed))
 }
 
 /// # Safety
 /// As for [`with_reader`].
 #[inline]
-unsafe fn borrow<'a>(reader: *mut WalReader) -> Result<&'a mut Inner> {
+unsafe fn borrow<'a>(reader: *const WalReader) -> Result<&'a WalReader> {
     // SAFETY: the caller's promise.
-    let handle = unsafe { argument::borrow(reader.cast_const(), "reader") }?;
-    if handle.magic.load(Ordering::Relaxed) != LIVE {
-        return Err(refused("reader is not open: it was closed, or never was one".to_owned()));
+    let handle = unsafe { argument::borrow(reader, "reader") }?;
+    match handle.state.load(Ordering::Relaxed) {
+        OPEN | BROKEN => Ok(handle),
+        _ => Err(refused("reader is not open: it was closed, or never was one".to_owned())),
     }
-    // SAFETY: the caller promises that no other call uses the reader now.
-    Ok(unsafe { &mut *handle.inner.get() })
 }
 
 /// What a reader does at damage: stop, or read around it.
@@ -108,11 +95,8 @@ enum ReaderKind {
 /// # Safety
 /// `config` is NULL or a struct as long as it says.
 unsafe fn reader_kind(config: *const ReaderConfig) -> Result<ReaderKind> {
-    if config.is_null() {
-        return Ok(ReaderKind::Plain(ReaderOptions { verify: true }));
-    }
     // SAFETY: the caller's promise.
-    let given = unsafe { sized::read(config, "config", FIRST_READER_CONFIG_SIZE) }?;
+    let given = unsafe { sized::read(config, "config") }?;
     refuse_unknown_flags("config.flags", given.flags, KNOWN_READER_FLAGS)?;
     let later = [
         (FS_WAL_READER_FOLLOW, "FS_WAL_READER_FOLLOW"),
@@ -141,63 +125,42 @@ const KNOWN_READER_FLAGS: u32 = FS_WAL_READER_FOLLOW
     | FS_WAL_READER_DURABLE_ONLY;
 
 /// Opens the log in directory `dir` for reading, at its oldest event. The log may be open for
-/// writing, in this process or another, or not at all; the reader changes nothing in it. Retention
-/// does not take away the segment that the reader is in.
+/// writing, in this process or another, or not at all. What is wrong with the log's files is
+/// reported by the first read, not here.
 ///
-/// `config` may be NULL: all defaults, every block is verified. `dir` and `config` are copied. On
-/// success `*out` is a reader that the caller owns and gives to `fs_wal_reader_close`. On failure
-/// `*out` is not touched. What is wrong with the log's files is reported by the first read, not
-/// here.
+/// `config` may be NULL: all defaults, every block is verified. On success `*out` is a reader that
+/// the caller owns and gives to `fs_wal_reader_close`.
 ///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_UNSUPPORTED` (a flag or field that this version does not support),
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_UNSUPPORTED` (a flag
+/// or field that this version does not support), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE`
+/// (descriptors or memory) or `FS_WAL_ERR_IO`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_open(
     dir: *const c_char,
     config: *const ReaderConfig,
     out: *mut *mut WalReader,
 ) -> Status {
-    guard(
-        || {
-            // SAFETY: the header asks for a C string, for NULL or a config as long as it says, and
-            // for a pointer that can be written.
-            let (dir, kind, out) = unsafe {
-                (argument::path(dir, "dir")?, reader_kind(config)?, argument::out(out, "out")?)
-            };
+    // SAFETY: the header asks for a C string, for NULL or a config as long as it says, and for a
+    // pointer that can be written.
+    guard(|| unsafe {
+        let (dir, kind) = (argument::path(dir, "dir")?, reader_kind(config)?);
+        argument::set(out, "out", || {
             let reader = match kind {
                 ReaderKind::Plain(options) => Reader::open(dir, options)?,
                 ReaderKind::Salvaging => Reader::open_salvaging(dir)?,
             };
-            let inner = Inner { reader, broken: false };
-            let handle = WalReader { magic: AtomicU32::new(LIVE), inner: UnsafeCell::new(inner) };
-            out.set(Box::into_raw(Box::new(handle)));
-            Ok(())
-        },
-        |_panic| (),
-    )
+            let (state, reader) = (AtomicU32::new(OPEN), UnsafeCell::new(reader));
+            Ok(Box::into_raw(Box::new(WalReader { state, reader })))
+        })
+    })
 }
 
 /// Copies the next event to `*out`. At the end of the log it returns `FS_WAL_END`. A later call
 /// goes on from there, if events have been appended since.
 ///
-/// Damage is not passed over: the call fails with `FS_WAL_ERR_CORRUPT` and so does the next one,
-/// unless the reader was opened with `FS_WAL_READER_SALVAGE`.
-///
-/// `FS_WAL_ERR_GAP` means that retention removed events before they were read. It is returned
-/// once; the next call gives the oldest event there is. `fs_wal_last_error_detail` has the first
-/// segment that is gone, and the ids from the one after the last event given to the one before the
-/// next.
-///
-/// Threads: one at a time.
-///
-/// Returns `FS_WAL_OK`, `FS_WAL_END`; `FS_WAL_ERR_CORRUPT` (the error text says where),
-/// `FS_WAL_ERR_GAP`, `FS_WAL_ERR_LOCKED` (a program that is not this library holds a segment
-/// locked), `FS_WAL_ERR_NO_SPACE` (descriptors or memory), `FS_WAL_ERR_PERMISSION`,
-/// `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: one at a time. Returns a common status, `FS_WAL_END`, `FS_WAL_ERR_CORRUPT`,
+/// `FS_WAL_ERR_GAP`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory),
+/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_next(
     reader: *mut WalReader,
@@ -205,22 +168,12 @@ pub unsafe extern "C" fn fs_wal_reader_next(
 ) -> Status {
     // SAFETY: the header asks for an open reader, for one thread at a time, and for a pointer that
     // can be written.
-    unsafe {
-        with_reader(reader, |reader| {
-            let out = argument::out(out, "out")?;
-            out.set(reader.next()?);
-            Ok(())
-        })
-    }
+    unsafe { with_reader(reader, |reader| argument::set(out, "out", || reader.next())) }
 }
 
 /// Gives some of the next events, at least one, without copying them: `*events` points at the
 /// first and `*count` is their number. They belong to the reader and are valid until the next call
-/// on it.
-///
-/// Threads: one at a time.
-///
-/// Returns what `fs_wal_reader_next` returns.
+/// on it. Threads: one at a time. Returns what `fs_wal_reader_next` returns.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_next_batch(
     reader: *mut WalReader,
@@ -231,11 +184,11 @@ pub unsafe extern "C" fn fs_wal_reader_next_batch(
     // can be written.
     unsafe {
         with_reader(reader, |reader| {
-            let (events, count) =
-                (argument::out(events, "events")?, argument::out(count, "count")?);
+            argument::check(events, "events")?;
+            argument::check(count, "count")?;
             let batch = reader.next_batch()?;
-            events.set(batch.as_ptr());
-            count.set(batch.len());
+            events.write(batch.as_ptr());
+            count.write(batch.len());
             Ok(())
         })
     }
@@ -246,10 +199,8 @@ pub unsafe extern "C" fn fs_wal_reader_next_batch(
 /// of the event that comes next. When there is no such event yet, the next call returns
 /// `FS_WAL_END`. On failure the reader stays where it was.
 ///
-/// Threads: one at a time.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE`,
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
+/// `FS_WAL_ERR_GAP`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u64) -> Status {
     // SAFETY: the header asks for an open reader and for one thread at a time.
@@ -257,28 +208,23 @@ pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u6
 }
 
 /// Closes and frees the reader, and with it the events that `fs_wal_reader_next_batch` gave.
-/// `reader` may be NULL.
-///
-/// Threads: one at a time. It is the last call on the reader.
+/// `reader` may be NULL. Threads: one at a time; it is the last call on the reader.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_close(reader: *mut WalReader) {
     if reader.is_null() {
         return;
     }
-    guard(
-        || {
-            // SAFETY: the header asks for an open reader that is not used any more. It is borrowed
-            // to look at its magic number only, and then freed as the box it came from.
-            let handle = unsafe {
-                borrow(reader)?;
-                Box::from_raw(reader)
-            };
-            handle.magic.store(0, Ordering::Relaxed);
-            drop(handle);
-            Ok(())
-        },
-        |_panic| (),
-    );
+    guard(|| {
+        // SAFETY: the header asks for an open reader that is not used any more. It is borrowed to
+        // look at its state only, and then freed as the box it came from.
+        let handle = unsafe {
+            borrow(reader)?;
+            Box::from_raw(reader)
+        };
+        handle.state.store(0, Ordering::Relaxed);
+        drop(handle);
+        Ok(())
+    });
 }
 
 #[cfg(test)]

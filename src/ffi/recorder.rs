@@ -5,9 +5,9 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use crate::format::{MetaState, RequestEvent};
-use crate::recorder::{Manager, Writer};
+use crate::recorder::Manager;
 
-use super::argument::{self, refused};
+use super::argument;
 use super::config::{log_options, WalConfig};
 use super::guard::guard;
 use super::handle::{self, try_with_writer, with_log, with_writer, Wal};
@@ -16,66 +16,50 @@ use super::{fork, last_error, signals};
 
 /// Opens the log in directory `dir` for writing: creates the directory if it does not exist, locks
 /// it, recovers what an earlier process left, prepares segments and starts the worker threads.
-///
-/// `config` may be NULL: all defaults. `dir` and `config` are copied. On success `*out` is a
-/// handle that the caller owns and gives to `fs_wal_shutdown`. On failure `*out` is not touched.
 /// Where recovery cannot prove what belongs to the log it refuses to open, and changes nothing.
 ///
-/// Threads: any.
+/// `config` may be NULL: all defaults. On success `*out` is a handle that the caller owns and gives
+/// to `fs_wal_shutdown`.
 ///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (the error text names the field),
-/// `FS_WAL_ERR_UNSUPPORTED` (a field or filesystem that this version does not support),
-/// `FS_WAL_ERR_LOCKED` (the error text gives the owner's process id), `FS_WAL_ERR_CORRUPT` (the
-/// error text says where; see `FS_WAL_FLAG_ACCEPT_LOSS`), `FS_WAL_ERR_NO_SPACE`,
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. Returns a common status, `FS_WAL_ERR_UNSUPPORTED` (a field or filesystem that this
+/// version does not support), `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_CORRUPT` (see
+/// `FS_WAL_FLAG_ACCEPT_LOSS`), `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`,
+/// `FS_WAL_ERR_NOT_FOUND` or `FS_WAL_ERR_IO`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_open(
     dir: *const c_char,
     config: *const WalConfig,
     out: *mut *mut Wal,
 ) -> Status {
-    guard(
-        || {
-            // SAFETY: the header asks for a C string, for NULL or a config as long as it says, and
-            // for a pointer that can be written.
-            let (dir, options, out) = unsafe {
-                (argument::path(dir, "dir")?, log_options(config)?, argument::out(out, "out")?)
-            };
+    // SAFETY: the header asks for a C string, for NULL or a config as long as it says, and for a
+    // pointer that can be written.
+    guard(|| unsafe {
+        let (dir, options) = (argument::path(dir, "dir")?, log_options(config)?);
+        argument::set(out, "out", || {
             fork::install()?;
             let _blocked = signals::Blocked::new();
             let (manager, writer) = Manager::open(dir, options)?;
-            out.set(Wal::into_raw(manager, writer));
-            Ok(())
-        },
-        |_panic| (),
-    )
+            Ok(Wal::into_raw(manager, writer))
+        })
+    })
 }
 
-/// Appends one event. When it has returned `FS_WAL_OK`, the event survives the death of the
-/// process at any later instruction; once the durable watermark has passed it, also a power cut.
+/// Appends one event. `event` is copied, all 64 bytes. Its `event_id` must be above that of the
+/// last event.
 ///
-/// `event` is copied, all 64 bytes. Its `event_id` must be above that of the last event.
-///
-/// This is the hot path: while a prepared segment is ready it makes no system call, allocates
-/// nothing, takes no lock and no page fault.
-///
-/// Threads: the writer.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_OUT_OF_ORDER`, `FS_WAL_ERR_WOULD_BLOCK` (only with
-/// `FS_WAL_BACKPRESSURE_FAIL_FAST`), `FS_WAL_ERR_NO_SPACE` (try again when there is space),
-/// `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_INTERNAL`. Unless it returns `FS_WAL_OK`, nothing was appended.
+/// Threads: the writer. Returns a common status, `FS_WAL_ERR_OUT_OF_ORDER`,
+/// `FS_WAL_ERR_WOULD_BLOCK` (only with `FS_WAL_BACKPRESSURE_FAIL_FAST`), `FS_WAL_ERR_NO_SPACE` (try
+/// again when there is space) or `FS_WAL_ERR_POISONED`. Unless it returns `FS_WAL_OK`, nothing was
+/// appended.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_append(wal: *mut Wal, event: *const RequestEvent) -> Status {
     // SAFETY: the header asks for an open handle, for the writer's thread, and for an event that
     // can be read.
     unsafe {
-        let fast =
-            |writer: &mut Writer| writer.try_append(argument::try_borrow(event)?).then_some(());
-        match try_with_writer(wal, fast) {
-            Some(()) => FS_WAL_OK,
-            None => append_slowly(wal, event),
-        }
+        try_with_writer(wal, |writer| {
+            writer.try_append(argument::try_borrow(event)?).then_some(FS_WAL_OK)
+        })
+        .unwrap_or_else(|| append_slowly(wal, event))
     }
 }
 
@@ -97,9 +81,8 @@ unsafe extern "C" fn append_slowly(wal: *mut Wal, event: *const RequestEvent) ->
 /// `appended` may be NULL. Otherwise `*appended` is set, also on failure, to the number of events
 /// that were appended: the first ones of the batch, which are in the log for good.
 ///
-/// Threads: the writer.
-///
-/// Returns what `fs_wal_append` returns, for the first event that was not appended.
+/// Threads: the writer. Returns what `fs_wal_append` returns, for the first event that was not
+/// appended.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_append_batch(
     wal: *mut Wal,
@@ -107,22 +90,18 @@ pub unsafe extern "C" fn fs_wal_append_batch(
     count: usize,
     appended: *mut usize,
 ) -> Status {
-    if !appended.is_null() && !appended.is_aligned() {
-        return last_error::record(&refused("appended is not aligned".to_owned()));
-    }
-    let mut went_in = 0;
-    // SAFETY: the header asks for an open handle, for the writer's thread, and for `count` events
-    // that can be read.
-    let status = unsafe {
+    let mut ignored = 0;
+    let appended = if appended.is_null() { &raw mut ignored } else { appended };
+    // SAFETY: the header asks for an open handle, for the writer's thread, for `count` events that
+    // can be read, and for NULL or a number that can be written.
+    unsafe {
+        if let Err(error) = argument::set(appended, "appended", || Ok(0)) {
+            return last_error::record(&error);
+        }
         with_writer(wal, |writer| {
-            writer.append_batch(argument::slice(events, count, "events")?, &mut went_in)
+            writer.append_batch(argument::slice(events, count, "events")?, &mut *appended)
         })
-    };
-    if !appended.is_null() {
-        // SAFETY: aligned, as was checked, and writable, as the header asks.
-        unsafe { appended.write(went_in) };
     }
-    status
 }
 
 /// Claims the next event's place in the log, to be filled without a copy. `*slot` then points at
@@ -133,23 +112,18 @@ pub unsafe extern "C" fn fs_wal_append_batch(
 /// The slot belongs to the library. It is valid until the next append, append_batch, claim, commit
 /// or shutdown. A claim that is not committed leaves no trace.
 ///
-/// Threads: the writer.
-///
-/// Returns what `fs_wal_append` returns, except `FS_WAL_ERR_OUT_OF_ORDER`.
+/// Threads: the writer. Returns what `fs_wal_append` returns, except `FS_WAL_ERR_OUT_OF_ORDER`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_claim(wal: *mut Wal, slot: *mut *mut RequestEvent) -> Status {
     // SAFETY: the header asks for an open handle, for the writer's thread, and for a pointer that
     // can be written.
     unsafe {
-        let fast = |writer: &mut Writer| {
-            let slot = argument::try_out(slot)?;
-            slot.set(writer.try_claim()?);
-            Some(())
-        };
-        match try_with_writer(wal, fast) {
-            Some(()) => FS_WAL_OK,
-            None => claim_slowly(wal, slot),
-        }
+        try_with_writer(wal, |writer| {
+            let claimed = if argument::is_usable(slot) { writer.try_claim() } else { None };
+            slot.write(claimed?);
+            Some(FS_WAL_OK)
+        })
+        .unwrap_or_else(|| claim_slowly(wal, slot))
     }
 }
 
@@ -161,30 +135,20 @@ pub unsafe extern "C" fn fs_wal_claim(wal: *mut Wal, slot: *mut *mut RequestEven
 #[inline(never)]
 unsafe extern "C" fn claim_slowly(wal: *mut Wal, slot: *mut *mut RequestEvent) -> Status {
     // SAFETY: the caller's promise.
-    unsafe {
-        with_writer(wal, |writer| {
-            let slot = argument::out(slot, "slot")?;
-            slot.set(writer.claim()?);
-            Ok(())
-        })
-    }
+    unsafe { with_writer(wal, |writer| argument::set(slot, "slot", || writer.claim())) }
 }
 
 /// Makes the event in the claimed slot exist, with this id. It then survives as an event of
 /// `fs_wal_append` does. After `FS_WAL_ERR_OUT_OF_ORDER` the claim still holds.
 ///
-/// Threads: the writer.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT` (nothing is claimed),
-/// `FS_WAL_ERR_OUT_OF_ORDER`, `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: the writer. Returns a common status (`FS_WAL_ERR_INVALID_ARGUMENT` when nothing is
+/// claimed), `FS_WAL_ERR_OUT_OF_ORDER` or `FS_WAL_ERR_POISONED`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_commit(wal: *mut Wal, event_id: u64) -> Status {
     // SAFETY: the header asks for an open handle and for the writer's thread.
     unsafe {
-        match try_with_writer(wal, |writer| writer.try_commit(event_id).then_some(())) {
-            Some(()) => FS_WAL_OK,
-            None => commit_slowly(wal, event_id),
-        }
+        try_with_writer(wal, |writer| writer.try_commit(event_id).then_some(FS_WAL_OK))
+            .unwrap_or_else(|| commit_slowly(wal, event_id))
     }
 }
 
@@ -200,46 +164,27 @@ unsafe extern "C" fn commit_slowly(wal: *mut Wal, event_id: u64) -> Status {
 }
 
 /// The last event appended: its segment, the offset just past it, and its id, all of the same
-/// moment. All 0 while the log is empty. Never waits.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// moment. All 0 while the log is empty. Never waits. Threads: any. Returns a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_meta(wal: *const Wal, out: *mut MetaState) -> Status {
     // SAFETY: the header asks for an open handle and for a pointer that can be written.
-    unsafe {
-        with_log(wal, |log| {
-            argument::out(out, "out")?.set(log.appended());
-            Ok(())
-        })
-    }
+    unsafe { with_log(wal, |log| argument::set(out, "out", || Ok(log.appended()))) }
 }
 
 /// The durable watermark: the last event on stable storage, given as `fs_wal_meta` gives the last
-/// event appended. It and every event before it survive a power cut. Never waits.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INTERNAL`.
+/// event appended. It and every event before it survive a power cut. Never waits. Threads: any.
+/// Returns a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_durable(wal: *const Wal, out: *mut MetaState) -> Status {
     // SAFETY: the header asks for an open handle and for a pointer that can be written.
-    unsafe {
-        with_log(wal, |log| {
-            argument::out(out, "out")?.set(log.durable());
-            Ok(())
-        })
-    }
+    unsafe { with_log(wal, |log| argument::set(out, "out", || Ok(log.durable()))) }
 }
 
 /// Makes everything that was appended before this call durable, and returns when it is.
 ///
-/// Threads: any. When the writer calls it, the writer waits.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_POISONED` (a write or sync has failed: what is above the
-/// watermark may never survive a power cut), `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. When the writer calls it, the writer waits. Returns a common status or
+/// `FS_WAL_ERR_POISONED` (a write or sync has failed: what is above the watermark may never survive
+/// a power cut).
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_sync(wal: *mut Wal) -> Status {
     // SAFETY: the header asks for an open handle.
@@ -250,10 +195,8 @@ pub unsafe extern "C" fn fs_wal_sync(wal: *mut Wal) -> Status {
 /// without limit; 0: only looks). When the sync mode would not soon bring a sync, it asks for one.
 /// The event need not be appended yet.
 ///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_TIMEOUT`, `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_CLOSED` (another
-/// thread shut the log down meanwhile), `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. Returns a common status (`FS_WAL_ERR_CLOSED` when another thread shut the log down
+/// meanwhile), `FS_WAL_ERR_TIMEOUT` or `FS_WAL_ERR_POISONED`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_wait_durable(
     wal: *mut Wal,
@@ -269,15 +212,8 @@ pub unsafe extern "C" fn fs_wal_wait_durable(
 /// lets retention go on at once. A lower one protects, from now on, what is still there. The
 /// segment that holds `event_id` is kept whole.
 ///
-/// The floor is not stored: give it to the next `fs_wal_open` in the config. What is kept because
-/// of it takes disk space beyond `max_segments` and `max_compressed_segments`.
-///
-/// May wait for the removal of one file, but not for a sync. Never delays the writer.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`; `FS_WAL_ERR_POISONED` (nothing is deleted any more), `FS_WAL_ERR_CLOSED`,
-/// `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// May wait for the removal of one file, but not for a sync. Never delays the writer. Threads: any.
+/// Returns a common status or `FS_WAL_ERR_POISONED` (nothing is deleted any more).
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64) -> Status {
     // SAFETY: the header asks for an open handle.
@@ -295,11 +231,9 @@ pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64
 /// handle) and `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is
 /// returned and nothing is done.
 ///
-/// Threads: the writer; or any, once the writer has stopped for good.
-///
-/// Returns `FS_WAL_OK` when everything appended is on stable storage. Otherwise what went wrong:
-/// `FS_WAL_ERR_POISONED`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`,
-/// `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_INTERNAL`.
+/// Threads: the writer; or any, once the writer has stopped for good. Returns `FS_WAL_OK` when
+/// everything appended is on stable storage. Otherwise what went wrong: `FS_WAL_ERR_POISONED`,
+/// `FS_WAL_ERR_IO`, `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION` or a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_shutdown(wal: *mut Wal) -> Status {
     // SAFETY: the header asks for NULL or an open handle that no call is begun on any more, and

@@ -59,13 +59,7 @@ pub struct WalRecoveryReport {
 // SAFETY: repr(C), integers and arrays of bytes only, `struct_size` first.
 unsafe impl CStruct for WalRecoveryReport {}
 
-/// Says what `fs_wal_open` found and did. Set `out->struct_size` to `sizeof *out` first; when the
-/// library's report is longer, you get its beginning.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK`, or `FS_WAL_ERR_INVALID_ARGUMENT`, `FS_WAL_ERR_CLOSED`,
-/// `FS_WAL_ERR_INTERNAL`.
+/// Says what `fs_wal_open` found and did. Threads: any. Returns a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_recovery_report(
     wal: *const Wal,
@@ -78,12 +72,10 @@ pub unsafe extern "C" fn fs_wal_recovery_report(
 
 fn as_c(report: &RecoveryReport) -> WalRecoveryReport {
     WalRecoveryReport {
-        struct_size: size_of::<WalRecoveryReport>() as u32,
         clean: u32::from(report.clean),
         memory_locked: u32::from(report.memory_locked),
         hot_segments: report.hot_segments,
         cold_segments: report.cold_segments,
-        reserved: 0,
         generation: report.generation,
         last_event_id: report.last_event_id,
         durable_event_id: report.durable_event_id,
@@ -97,6 +89,7 @@ fn as_c(report: &RecoveryReport) -> WalRecoveryReport {
         active_path: fixed_text(&report.active_path),
         wal_filesystem_name: fixed_text(report.wal_filesystem_name),
         active_filesystem_name: fixed_text(report.active_filesystem_name),
+        ..CStruct::zeroed()
     }
 }
 

@@ -4,59 +4,50 @@
 //! run on them. A write past `RLIMIT_FSIZE` raises SIGXFSZ on the thread that writes, which by
 //! default ends the process. When the signal is blocked, the write fails with an error instead.
 
-use std::mem::MaybeUninit;
+use std::mem::zeroed;
 use std::ptr;
+
+use libc::{sigset_t, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGPROF, SIGSEGV, SIGSYS, SIGTRAP};
 
 /// Never blocked: a blocked fault would end the process without running its handler, and a
 /// profiler must see the workers too.
-const LET_THROUGH: [libc::c_int; 8] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGILL,
-    libc::SIGTRAP,
-    libc::SIGABRT,
-    libc::SIGSYS,
-    libc::SIGPROF,
-];
+const LET_THROUGH: [libc::c_int; 8] =
+    [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF];
 
 /// All other signals are blocked on this thread, until dropped.
 pub(super) struct Blocked {
-    before: libc::sigset_t,
+    before: sigset_t,
 }
 
 impl Blocked {
     /// Blocks them.
     pub(super) fn new() -> Self {
-        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: `sigfillset` makes a whole set of the first, from which signals that exist are
-        // taken; `pthread_sigmask` changes this thread's mask alone and fills the second. None can
-        // fail with arguments like these.
-        let before = unsafe {
-            libc::sigfillset(all.as_mut_ptr());
+        // SAFETY: any bytes are a signal set. `sigfillset` puts all signals into the first, from
+        // which signals that exist are taken; `pthread_sigmask` changes this thread's mask alone
+        // and fills the second. None can fail with arguments like these.
+        unsafe {
+            let (mut all, mut before): (sigset_t, sigset_t) = zeroed();
+            libc::sigfillset(&mut all);
             for signal in LET_THROUGH {
-                libc::sigdelset(all.as_mut_ptr(), signal);
+                libc::sigdelset(&mut all, signal);
             }
-            libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
-            before.assume_init()
-        };
-        Blocked { before }
+            libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+            Blocked { before }
+        }
     }
 }
 
 impl Drop for Blocked {
     /// Takes away a pending SIGXFSZ first: the write that raised it has already returned an error.
     fn drop(&mut self) {
-        let mut own = MaybeUninit::<libc::sigset_t>::uninit();
-        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `sigemptyset` makes a whole set of `own`; `sigtimedwait` with no time takes a
-        // pending signal of that set, if there is one; the mask put back is the one found.
+        // SAFETY: any bytes are a signal set, and a time of zeros is no time: `sigtimedwait` takes
+        // a pending signal of its set, if there is one. The mask put back is the one found.
         unsafe {
             if libc::sigismember(&self.before, libc::SIGXFSZ) == 0 {
-                libc::sigemptyset(own.as_mut_ptr());
-                libc::sigaddset(own.as_mut_ptr(), libc::SIGXFSZ);
-                libc::sigtimedwait(own.as_ptr(), ptr::null_mut(), &at_once);
+                let mut own = zeroed();
+                libc::sigemptyset(&mut own);
+                libc::sigaddset(&mut own, libc::SIGXFSZ);
+                libc::sigtimedwait(&own, ptr::null_mut(), &zeroed());
             }
             libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, ptr::null_mut());
         }
@@ -68,11 +59,11 @@ mod tests {
     use super::*;
 
     fn is_blocked(signal: libc::c_int) -> bool {
-        let mut now = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: with no new mask the call only fills `now`.
+        // SAFETY: any bytes are a signal set; with no new mask the call only fills `now`.
         unsafe {
-            libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), now.as_mut_ptr());
-            libc::sigismember(now.as_ptr(), signal) == 1
+            let mut now = zeroed();
+            libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &mut now);
+            libc::sigismember(&now, signal) == 1
         }
     }
 

@@ -7,62 +7,70 @@ use crate::error::{Cause, Error, Result};
 
 use super::argument::{borrow, refused};
 
-/// Longest struct that is accepted: anything above is a `struct_size` that was never set.
+/// Longest options that are accepted: anything above is a `struct_size` that was never set.
 pub(super) const MAX_SIZE: u32 = 4096;
-/// Shortest report that is accepted: `struct_size` and one field.
-const MIN_REPORT_SIZE: u32 = 8;
 
 /// A struct whose first field is its length.
 ///
 /// # Safety
 /// The type is `repr(C)`, its first field is `struct_size: u32`, and any bytes are a value of it.
-pub(super) unsafe trait CStruct: Copy {}
+pub(super) unsafe trait CStruct: Copy {
+    /// Shortest that is accepted. Options: as long as in their first version, because nobody has
+    /// shorter ones. Reports: `struct_size` and one field.
+    const MIN_SIZE: u32 = 8;
 
-/// Reads the struct an argument points at. Fields that the caller's version lacks are zero, and
-/// those that ours lacks must be zero.
+    /// All fields 0.
+    fn zeroed() -> Self {
+        // SAFETY: any bytes are a value of it.
+        unsafe { MaybeUninit::zeroed().assume_init() }
+    }
+}
+
+/// Reads the options an argument points at; NULL is all zeros. Fields that the caller's version
+/// lacks are zero, and those that ours lacks must be zero.
 ///
 /// # Safety
-/// A pointer that is not NULL must point at a `u32` and, if that is from `first_size` to
+/// A pointer that is not NULL must point at a `u32` and, if that is from `T::MIN_SIZE` to
 /// [`MAX_SIZE`], at as many bytes, the `u32` included.
-pub(super) unsafe fn read<T: CStruct>(
-    pointer: *const T,
-    name: &str,
-    first_size: usize,
-) -> Result<T> {
-    // SAFETY: a `T` begins with a u32 and is aligned at least as it is; see above.
-    let size = unsafe { *borrow(pointer.cast::<u32>(), name)? };
-    if (size as usize) < first_size || size > MAX_SIZE {
-        let size_of = format!("set it to sizeof *{name}, {}", size_of::<T>());
-        return Err(refused(format!("{name}.struct_size is {size}: {size_of}")));
+pub(super) unsafe fn read<T: CStruct>(pointer: *const T, name: &str) -> Result<T> {
+    let mut value = T::zeroed();
+    if pointer.is_null() {
+        return Ok(value);
     }
-    // SAFETY: the caller's struct has `size` bytes.
-    let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size as usize) };
+    // SAFETY: the caller's promise; its struct has `size` bytes.
+    let bytes = unsafe {
+        let size = check_size(pointer, name, MAX_SIZE)?;
+        std::slice::from_raw_parts(pointer.cast::<u8>(), size as usize)
+    };
     let (known, unknown) = bytes.split_at(bytes.len().min(size_of::<T>()));
     if unknown.iter().any(|byte| *byte != 0) {
         let message = format!(
-            "{name}.struct_size is {size}, and a field beyond the {} bytes this version ({}) \
-             knows is not zero",
+            "{name}.struct_size is {}, and a field beyond the {} bytes this version ({}) knows is \
+             not zero",
+            bytes.len(),
             size_of::<T>(),
             env!("CARGO_PKG_VERSION"),
         );
         return Err(Error::new(Cause::Unsupported, message));
     }
-    let mut value = MaybeUninit::<T>::zeroed();
+    let to = std::ptr::from_mut(&mut value).cast::<u8>();
     // SAFETY: `known` is at most a `T` long, and any bytes are a `T`.
-    unsafe {
-        std::ptr::copy_nonoverlapping(known.as_ptr(), value.as_mut_ptr().cast(), known.len());
-        Ok(value.assume_init())
-    }
+    unsafe { to.copy_from_nonoverlapping(known.as_ptr(), known.len()) };
+    Ok(value)
 }
 
-/// The size of the caller's report, unless it makes no sense.
+/// The size of the caller's struct, unless it makes no sense.
 ///
 /// # Safety
 /// A pointer that is not NULL must point at a `u32`.
-pub(super) unsafe fn check_report<T: CStruct>(pointer: *mut T, name: &str) -> Result<u32> {
+pub(super) unsafe fn check_size<T: CStruct>(
+    pointer: *const T,
+    name: &str,
+    max_size: u32,
+) -> Result<u32> {
     // SAFETY: a `T` begins with a u32 and is aligned at least as it is; see above.
-    let size = unsafe { *borrow(pointer.cast::<u32>().cast_const(), name)? };
-    if size < MIN_REPORT_SIZE {
+    let size = unsafe { *borrow(pointer.cast::<u32>(), name)? };
+    if !(T::MIN_SIZE..=max_size).contains(&size) {
         let size_of = format!("set it to sizeof *{name}, {}", size_of::<T>());
         return Err(refused(format!("{name}.struct_size is {size}: {size_of}")));
     }
@@ -72,17 +80,17 @@ pub(super) unsafe fn check_report<T: CStruct>(pointer: *mut T, name: &str) -> Re
 /// Writes a report: as much of it as the caller's struct holds, and how much that was.
 ///
 /// # Safety
-/// A pointer that is not NULL must point at a `u32`, and if that is at least
-/// [`MIN_REPORT_SIZE`], at as many bytes that can be written, the `u32` included.
+/// A pointer that is not NULL must point at a `u32`, and if that is at least `T::MIN_SIZE`, at as
+/// many bytes that can be written, the `u32` included.
 pub(super) unsafe fn write<T: CStruct>(pointer: *mut T, name: &str, value: T) -> Result<()> {
     // SAFETY: the caller's promise. No reference is left when something is written.
-    let size = unsafe { check_report(pointer, name) }?;
+    let size = unsafe { check_size(pointer, name, u32::MAX) }?;
     let written = size.min(size_of::<T>() as u32);
+    let from = std::ptr::from_ref(&value).cast::<u8>();
     // SAFETY: the caller's struct has `size` bytes and `value` size_of::<T>(); neither is
     // exceeded.
     unsafe {
-        let from = std::ptr::from_ref(&value).cast::<u8>();
-        std::ptr::copy_nonoverlapping(from, pointer.cast::<u8>(), written as usize);
+        pointer.cast::<u8>().copy_from_nonoverlapping(from, written as usize);
         pointer.cast::<u32>().write(written);
     }
     Ok(())
@@ -113,7 +121,7 @@ mod tests {
 
     fn read_from(caller: &[u64; 4]) -> Result<Known> {
         // SAFETY: the array is longer than any size the tests give it.
-        unsafe { read(caller.as_ptr().cast(), "config", 8) }
+        unsafe { read(caller.as_ptr().cast(), "config") }
     }
 
     #[test]

@@ -54,32 +54,26 @@ pub(super) fn of(error: &Error) -> Status {
         Error::WouldBlock => FS_WAL_ERR_WOULD_BLOCK,
         Error::Timeout => FS_WAL_ERR_TIMEOUT,
         Error::End => FS_WAL_END,
-        Error::Failure(failure) => of_cause(failure.cause),
-    }
-}
-
-fn of_cause(cause: Cause) -> Status {
-    match cause {
-        Cause::InvalidArgument => FS_WAL_ERR_INVALID_ARGUMENT,
-        Cause::NotFound => FS_WAL_ERR_NOT_FOUND,
-        Cause::Locked => FS_WAL_ERR_LOCKED,
-        Cause::Permission => FS_WAL_ERR_PERMISSION,
-        Cause::NoSpace => FS_WAL_ERR_NO_SPACE,
-        Cause::Io => FS_WAL_ERR_IO,
-        Cause::Corrupt => FS_WAL_ERR_CORRUPT,
-        Cause::OutOfOrder => FS_WAL_ERR_OUT_OF_ORDER,
-        Cause::Poisoned => FS_WAL_ERR_POISONED,
-        Cause::Gap => FS_WAL_ERR_GAP,
-        Cause::Unsupported => FS_WAL_ERR_UNSUPPORTED,
-        Cause::Internal => FS_WAL_ERR_INTERNAL,
-        Cause::Closed => FS_WAL_ERR_CLOSED,
+        Error::Failure(failure) => match failure.cause {
+            Cause::InvalidArgument => FS_WAL_ERR_INVALID_ARGUMENT,
+            Cause::NotFound => FS_WAL_ERR_NOT_FOUND,
+            Cause::Locked => FS_WAL_ERR_LOCKED,
+            Cause::Permission => FS_WAL_ERR_PERMISSION,
+            Cause::NoSpace => FS_WAL_ERR_NO_SPACE,
+            Cause::Io => FS_WAL_ERR_IO,
+            Cause::Corrupt => FS_WAL_ERR_CORRUPT,
+            Cause::OutOfOrder => FS_WAL_ERR_OUT_OF_ORDER,
+            Cause::Poisoned => FS_WAL_ERR_POISONED,
+            Cause::Gap => FS_WAL_ERR_GAP,
+            Cause::Unsupported => FS_WAL_ERR_UNSUPPORTED,
+            Cause::Internal => FS_WAL_ERR_INTERNAL,
+            Cause::Closed => FS_WAL_ERR_CLOSED,
+        },
     }
 }
 
 /// The name of a status as this header spells it: "FS_WAL_ERR_IO". Never NULL; for a number that
-/// is no status, a text that says so. The text is static and belongs to the library.
-///
-/// Threads: any.
+/// is no status, a text that says so. The text is static and belongs to the library. Threads: any.
 #[no_mangle]
 pub extern "C" fn fs_wal_status_string(status: Status) -> *const c_char {
     name(status).as_ptr()

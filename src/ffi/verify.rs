@@ -105,63 +105,34 @@ pub struct WalVerifyReport {
 // SAFETY: repr(C), integers only, `struct_size` first.
 unsafe impl CStruct for WalVerifyReport {}
 
-const NO_DAMAGE: WalDamage = WalDamage {
-    kind: 0,
-    segment_index: 0,
-    offset: 0,
-    file_offset: 0,
-    first_event_id: 0,
-    last_event_id: 0,
-    os_errno: 0,
-    has_segment_index: 0,
-    file: [0; 64],
-};
-
-/// Checks every byte of the log in directory `dir`: headers, both checksums of every block, the
-/// order of ids, counts, the frames of cold segments to their last byte, the record files, and
-/// that what was durable is still there. It goes on behind whatever is wrong. It changes nothing,
-/// creates no file and delays no writer. The log may be open for writing, crashed, on a read-only
-/// filesystem, or another user's; of the active directory it reads what this user may read.
+/// Checks every byte of the log in directory `dir`, and goes on behind whatever is wrong. It takes
+/// as long as reading the directory does, and some megabytes of memory however large the log is.
 ///
-/// Set `out->struct_size` to `sizeof *out` first. Unlike other out-parameters, `*out` is also
-/// written when the call fails because of a file, with `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE`: then `damage_count` is not 0, and
-/// `fs_wal_last_error` and `fs_wal_last_error_detail` have the first damage.
+/// Unlike other out-parameters, `*out` is also written when the call fails because of a file, with
+/// `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE`: then
+/// `damage_count` is not 0, and `fs_wal_last_error` and `fs_wal_last_error_detail` have the first
+/// damage.
 ///
-/// It takes as long as reading the directory does, and some megabytes of memory however large the
-/// log is.
-///
-/// Threads: any.
-///
-/// Returns `FS_WAL_OK` when all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`,
-/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE` (descriptors or memory) when what could be
-/// read is not damaged; `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_INVALID_ARGUMENT`,
-/// `FS_WAL_ERR_INTERNAL`.
+/// Threads: any. Returns `FS_WAL_OK` when all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`,
+/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE` (descriptors or memory) when what could be read
+/// is not damaged; `FS_WAL_ERR_NOT_FOUND`; or a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_verify(dir: *const c_char, out: *mut WalVerifyReport) -> Status {
-    guard(
-        || {
-            // SAFETY: the header asks for a C string, and for a struct as long as it says.
-            let dir = unsafe { argument::path(dir, "dir") }?;
-            // SAFETY: as above. Before the work begins: a report that cannot be written is
-            // refused.
-            unsafe { sized::check_report(out, "out") }?;
-            let report = verify(dir)?;
-            // SAFETY: as above.
-            unsafe { sized::write(out, "out", as_c(&report)) }?;
-            report.result()
-        },
-        |_panic| (),
-    )
+    guard(|| {
+        // SAFETY: the header asks for a C string.
+        let dir = unsafe { argument::path(dir, "dir") }?;
+        // Before the work begins: a report that cannot be written is refused.
+        // SAFETY: the header asks for NULL or a struct as long as it says.
+        unsafe { sized::check_size(out, "out", u32::MAX) }?;
+        let report = verify(dir)?;
+        // SAFETY: as above.
+        unsafe { sized::write(out, "out", as_c(&report)) }?;
+        report.result()
+    })
 }
 
 fn as_c(report: &VerifyReport) -> WalVerifyReport {
-    let mut damages = [NO_DAMAGE; MAX_DAMAGES];
-    for (to, from) in damages.iter_mut().zip(&report.damages) {
-        *to = damage(from);
-    }
-    WalVerifyReport {
-        struct_size: size_of::<WalVerifyReport>() as u32,
+    let mut out = WalVerifyReport {
         hot_segments: report.hot_segments,
         cold_segments: report.cold_segments,
         open_segments: report.open_segments,
@@ -174,8 +145,12 @@ fn as_c(report: &VerifyReport) -> WalVerifyReport {
         last_event_id: report.last_event_id,
         durable_event_id: report.durable_event_id,
         damage_count: report.damage_count,
-        damages,
+        ..CStruct::zeroed()
+    };
+    for (to, from) in out.damages.iter_mut().zip(&report.damages) {
+        *to = damage(from);
     }
+    out
 }
 
 fn damage(damage: &Damage) -> WalDamage {
@@ -223,7 +198,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
 
     fn report(size: u32) -> WalVerifyReport {
-        WalVerifyReport { struct_size: size, ..as_c(&VerifyReport::default()) }
+        WalVerifyReport { struct_size: size, ..CStruct::zeroed() }
     }
 
     #[test]

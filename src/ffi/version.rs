@@ -1,6 +1,6 @@
 //! The version, in the header and at run time.
 
-use std::ffi::{c_char, CStr};
+use std::ffi::c_char;
 
 /// Major version of this header. A different major version of the library is not compatible.
 pub const FS_WAL_VERSION_MAJOR: u32 = 0;
@@ -18,17 +18,9 @@ const fn is(digits: &str, number: u32) -> bool {
     matches!(u32::from_str_radix(digits, 10), Ok(value) if value == number)
 }
 
-const VERSION: &CStr =
-    match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-        Ok(version) => version,
-        Err(_) => panic!("a version has no NUL in it"),
-    };
-
 /// The version of the library at run time, as text: "0.1.0". Never NULL. The text is static and
-/// belongs to the library.
-///
-/// Threads: any.
+/// belongs to the library. Threads: any.
 #[no_mangle]
 pub extern "C" fn fs_wal_version() -> *const c_char {
-    VERSION.as_ptr()
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
