@@ -2,7 +2,7 @@
 //!
 //! The way of an event, and the reading order: `ffi` takes it in. [`recorder`] stores it in memory
 //! that outlives the process, persists it in the background, and recovers it after a crash.
-//! [`replay`] reads it back. Below them, [`telemetry`] counts, [`directory`] knows which files make
+//! [`replay`] reads it back. Below them, `telemetry` counts, [`directory`] knows which files make
 //! up a log, [`mod@format`] knows the bytes, and [`storage`] is the file system behind traits.
 //! Imports point downward only. `docs/architecture.md` describes threads, rings and the order of
 //! syncs.
@@ -21,4 +21,4 @@ pub mod recorder;
 pub mod replay;
 pub mod segment;
 pub mod storage;
-pub mod telemetry;
+mod telemetry;
