@@ -15,7 +15,7 @@ use crate::format::{file_name, IdentityRecord};
 use crate::log_sink::LogSink;
 use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storage};
 
-use super::log::{Log, LogParts};
+use super::log::Log;
 use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovered, Survey};
 use super::report::RecoveryReport;
 use super::segment::Segment;
@@ -77,16 +77,10 @@ impl Manager {
     ) -> Result<(Manager, Writer)> {
         let (mut manager, writer, crew) = Self::open_by_hand(storage, directory, config)?;
         match crew.start() {
-            Ok(threads) => {
-                manager.threads = Some(threads);
-                Ok((manager, writer))
-            }
-            Err(error) => {
-                // The caller gets the first error.
-                let _ = manager.end(writer, || {});
-                Err(error)
-            }
+            Ok(threads) => manager.threads = Some(threads),
+            Err(error) => return Err(manager.give_up(writer, error)),
         }
+        Ok((manager, writer))
     }
 
     /// The same, but the workers get no threads: the caller steps them, and so decides what happens
@@ -97,20 +91,8 @@ impl Manager {
         config: Config,
     ) -> Result<(Manager, Writer, Crew)> {
         let begin = Instant::now();
-        config.validate()?;
-        check_placement(&config)?;
-        // The next open may have another working directory, and must find it.
-        let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
-            let message = format!("active_dir {}: {error}", config.active_parent.display());
-            Error::new(Cause::InvalidArgument, message)
-        })?;
-        let config = Config { active_parent, ..config };
-        storage.create_directories(directory)?;
-        let wal = storage.open_directory(directory, Links::Follow)?.ok_or_else(|| {
-            let message = format!("{}: vanished as it was opened", directory.display());
-            Error::new(Cause::NotFound, message)
-        })?;
-        check_filesystem(&*wal, config.allow_any_filesystem)?;
+        let config = check_config(config)?;
+        let wal = open_wal(&*storage, directory, config.allow_any_filesystem)?;
         let lock = DirectoryLock(wal.lock(file_name::LOCK)?);
         let mut survey = survey(&*storage, &*wal, config.accept_loss)?;
         survey.notes.extend(filesystem_note(&*wal, Use::Wal)?);
@@ -143,19 +125,13 @@ impl Manager {
         }
         remove_older_generations(&*storage, &config.active_parent, &identity);
 
-        let report = RecoveryReport {
-            clean: survey.is_clean(),
-            durable_event_id: survey.durable_event_id,
-            decision: survey.label(),
-            ..report_of(&recovered, &identity, &*wal, &*active)?
-        };
+        let report = report_of(&survey, &recovered, &identity, &*wal, &*active)?;
         debug_assert!(
             config.accept_loss || report.durable_event_id <= report.last_event_id,
             "recovery does not lose durable events silently"
         );
-        log_recovery(&config.log, &survey.label(), &report, &recovered.notes);
-        let parts = LogParts { config, report, end: recovered.end, storage, wal, active };
-        let log = Arc::new(Log::new(parts));
+        log_recovery(&config.log, &report, &recovered.notes);
+        let log = Arc::new(Log::new(config, report, recovered.end, storage, wal, active));
         let manager = Manager { log: Arc::clone(&log), identity, _lock: lock, threads: None };
         let at = last.as_ref().map(|(segment, count)| (segment, *count));
         let writer = Writer::new(Arc::clone(&log), recovered.end.last_event_id, at);
@@ -164,11 +140,7 @@ impl Manager {
                 log.counters().open.add(begin.elapsed());
                 Ok((manager, writer, crew))
             }
-            Err(error) => {
-                // The caller gets the first error.
-                let _ = manager.end(writer, || {});
-                Err(error)
-            }
+            Err(error) => Err(manager.give_up(writer, error)),
         }
     }
 
@@ -204,7 +176,7 @@ impl Manager {
         let threads = self.threads.take();
         let log = Arc::clone(&self.log);
         let ended = self.end(writer, || threads.map_or((), Threads::stop));
-        log.report_failure();
+        log.notices.failure(log.poison());
         match &ended {
             Ok(()) => {
                 let last = log.durable().last_event_id;
@@ -218,6 +190,12 @@ impl Manager {
     /// The same, for a log whose workers are stepped by hand.
     pub fn shutdown_by_hand(self, writer: Writer, crew: Crew) -> Result<()> {
         self.end(writer, || crew.finish())
+    }
+
+    /// Ends a log whose workers could not be started, and returns why.
+    fn give_up(self, writer: Writer, error: Error) -> Error {
+        let _ = self.end(writer, || {});
+        error
     }
 
     fn end(mut self, writer: Writer, finish_work: impl FnOnce()) -> Result<()> {
@@ -256,6 +234,33 @@ impl Manager {
         }
         log.wal.sync()
     }
+}
+
+/// The options, checked, with an active parent that the next open finds from another working
+/// directory too.
+fn check_config(config: Config) -> Result<Config> {
+    config.validate()?;
+    check_placement(&config)?;
+    let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
+        let message = format!("active_dir {}: {error}", config.active_parent.display());
+        Error::new(Cause::InvalidArgument, message)
+    })?;
+    Ok(Config { active_parent, ..config })
+}
+
+/// Opens the WAL directory, and makes it if it does not exist.
+fn open_wal(
+    storage: &dyn Storage,
+    path: &Path,
+    allow_any_filesystem: bool,
+) -> Result<Arc<dyn Directory>> {
+    storage.create_directories(path)?;
+    let wal = storage.open_directory(path, Links::Follow)?.ok_or_else(|| {
+        let message = format!("{}: vanished as it was opened", path.display());
+        Error::new(Cause::NotFound, message)
+    })?;
+    check_filesystem(&*wal, allow_any_filesystem)?;
+    Ok(wal)
 }
 
 /// The identity of the new generation.
@@ -305,10 +310,8 @@ fn enter_active(
     identity: &IdentityRecord,
     config: &Config,
 ) -> Result<Option<(Segment, u32)>> {
-    let last = match &recovered.last {
-        Some(last) => Some(load_last(wal, active, last, config)?),
-        None => None,
-    };
+    let load = |last| load_last(wal, active, last, config);
+    let last = recovered.last.as_ref().map(load).transpose()?;
     replace_small(wal, file_name::IDENTITY, identity.encode().as_bytes())?;
     Ok(last)
 }
@@ -351,11 +354,12 @@ fn load_last(
 }
 
 /// Writes to the log sink what recovery did and noticed.
-fn log_recovery(sink: &LogSink, decision: &str, report: &RecoveryReport, notes: &[String]) {
+fn log_recovery(sink: &LogSink, report: &RecoveryReport, notes: &[String]) {
     notes.iter().for_each(|note| sink.warn(note));
     sink.info(&format!(
-        "recovered as {decision}: generation {}, last event {}, known durable {}; {} \
-         events carried over, {} accepted, {} kept aside",
+        "recovered as {}: generation {}, last event {}, known durable {}; {} events carried over, \
+         {} accepted, {} kept aside",
+        report.decision,
         report.generation,
         report.last_event_id,
         report.durable_event_id,
@@ -365,8 +369,9 @@ fn log_recovery(sink: &LogSink, decision: &str, report: &RecoveryReport, notes: 
     ));
 }
 
-/// The report, without what only the survey knows.
+/// What the opening found and did. Whether memory is locked is not known yet.
 fn report_of(
+    survey: &Survey,
     recovered: &Recovered,
     identity: &IdentityRecord,
     wal: &dyn Directory,
@@ -375,19 +380,22 @@ fn report_of(
     let wal_filesystem = wal.status()?.filesystem;
     let active_filesystem = active.status()?.filesystem;
     Ok(RecoveryReport {
+        clean: survey.is_clean(),
+        memory_locked: false,
         hot_segments: recovered.inventory.hot.len() as u32,
         cold_segments: recovered.inventory.cold.len() as u32,
         generation: identity.generation,
         last_event_id: recovered.end.last_event_id,
+        durable_event_id: survey.durable_event_id,
         events_carried_over: recovered.carried_over,
         events_accepted: recovered.accepted,
         events_kept_aside: recovered.kept_aside,
         wal_filesystem,
         active_filesystem,
+        decision: survey.label(),
         notes: recovered.notes.join("; "),
         active_path: identity.active_path.clone(),
         wal_filesystem_name: filesystem_name(wal_filesystem),
         active_filesystem_name: filesystem_name(active_filesystem),
-        ..RecoveryReport::default()
     })
 }

@@ -9,7 +9,7 @@ use crate::telemetry::{Metrics, MetricsSnapshot, TimingSnapshot};
 
 #[derive(Debug)]
 pub struct Counts {
-    counters: Metrics,
+    pub counters: Metrics,
     hot_segments: AtomicU64,
     cold_segments: AtomicU64,
     full_segment_events: AtomicU64,
@@ -31,10 +31,6 @@ impl Counts {
             begin_ticks: ticks(),
             begin_instant: Instant::now(),
         }
-    }
-
-    pub fn counters(&self) -> &Metrics {
-        &self.counters
     }
 
     /// How many segments there are, as the maintainer counts them.

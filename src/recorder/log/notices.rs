@@ -8,7 +8,7 @@ use crate::log_sink::LogSink;
 use crate::poison::Poison;
 
 /// Reports the lasting conditions of a log, each once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Notices {
     sink: LogSink,
     blocked: AtomicBool,
@@ -20,19 +20,7 @@ pub struct Notices {
 
 impl Notices {
     pub fn new(sink: LogSink) -> Self {
-        Notices {
-            sink,
-            blocked: AtomicBool::new(false),
-            blocked_by: Mutex::new(None),
-            memory_unlocked: AtomicBool::new(false),
-            failure_reported: AtomicBool::new(false),
-            compression_failing: AtomicBool::new(false),
-        }
-    }
-
-    /// Where messages go. Never used by the appending thread.
-    pub fn sink(&self) -> &LogSink {
-        &self.sink
+        Notices { sink, ..Notices::default() }
     }
 
     /// Reports once why the log has failed, if it has. Not called where the failure happens,

@@ -10,9 +10,9 @@ use crate::format::MetaState;
 
 use super::sealer::{Sealer, Staging};
 use super::worker::Worker;
-use crate::recorder::log::{Log, Signals};
+use crate::recorder::log::Log;
 use crate::recorder::segment::{Finished, Segment};
-use crate::recorder::threads::{Signal, Step};
+use crate::recorder::threads::Step;
 
 /// First and longest sleep between two looks for new events. After the longest one the persister
 /// parks, and the watcher looks instead.
@@ -33,12 +33,6 @@ pub struct Persister {
 }
 
 impl Worker for Persister {
-    const NAME: &'static str = "wal-persister";
-
-    fn signal(signals: &Signals) -> &Arc<Signal> {
-        &signals.persister
-    }
-
     fn step(&mut self, stopping: bool) -> Result<Step> {
         self.log.parking.leave();
         if !self.hand_to_maintainer() {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::error::Result;
 
 use super::worker::Worker;
-use crate::recorder::log::{Log, ParkState, Signals};
-use crate::recorder::threads::{Signal, Step};
+use crate::recorder::log::{Log, ParkState};
+use crate::recorder::threads::Step;
 
 /// Longest time until the first event after an idle spell is noticed. A wake-up costs up to 65 µs
 /// on a virtual machine, so an idle process uses at most 0.4 % of a processor.
@@ -31,12 +31,6 @@ impl Watcher {
 }
 
 impl Worker for Watcher {
-    const NAME: &'static str = "wal-watcher";
-
-    fn signal(signals: &Signals) -> &Arc<Signal> {
-        &signals.watcher
-    }
-
     fn step(&mut self, stopping: bool) -> Result<Step> {
         if stopping {
             return Ok(Step::Done);
