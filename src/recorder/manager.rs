@@ -60,27 +60,21 @@ impl Manager {
         directory: &Path,
         config: Config,
     ) -> Result<(Manager, Writer)> {
-        let sink = config.log.clone();
-        sink.info(&format!("{}: opening", directory.display()));
-        let opened = Self::open_and_start(storage, directory, config);
+        let (sink, path) = (config.log.clone(), directory.display());
+        sink.info(&format!("{path}: opening"));
+        let by_hand = Self::open_by_hand(storage, directory, config);
+        let opened = by_hand.and_then(|(mut manager, writer, crew)| match crew.start() {
+            Ok(threads) => {
+                manager.threads = Some(threads);
+                Ok((manager, writer))
+            }
+            Err(error) => Err(manager.give_up(writer, error)),
+        });
         match &opened {
-            Ok(_) => sink.info(&format!("{}: open", directory.display())),
-            Err(error) => sink.error(&format!("{}: not opened: {error}", directory.display())),
+            Ok(_) => sink.info(&format!("{path}: open")),
+            Err(error) => sink.error(&format!("{path}: not opened: {error}")),
         }
         opened
-    }
-
-    fn open_and_start(
-        storage: Arc<dyn Storage>,
-        directory: &Path,
-        config: Config,
-    ) -> Result<(Manager, Writer)> {
-        let (mut manager, writer, crew) = Self::open_by_hand(storage, directory, config)?;
-        match crew.start() {
-            Ok(threads) => manager.threads = Some(threads),
-            Err(error) => return Err(manager.give_up(writer, error)),
-        }
-        Ok((manager, writer))
     }
 
     /// The same, but the workers get no threads: the caller steps them, and so decides what happens
@@ -112,8 +106,7 @@ impl Manager {
             // If the identity names it, or may name it, the next open needs it.
             let needed = match load_identity(&*wal) {
                 Ok(Identity::Known(now)) => now == identity,
-                Ok(Identity::Missing | Identity::Unreadable) => false,
-                Err(_) => true,
+                unknown => unknown.is_err(),
             };
             if !needed {
                 let _ = remove_active(&*storage, &*active);

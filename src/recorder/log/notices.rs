@@ -36,16 +36,10 @@ impl Notices {
     /// Why no segment can be prepared; `None` = one was.
     pub fn preparation(&self, error: Option<Error>) {
         debug_assert!(error.as_ref().is_none_or(|why| why.cause() == Some(Cause::NoSpace)));
-        let message = error.as_ref().map(Error::to_string);
+        let begun =
+            error.as_ref().map(|why| format!("no segment can be prepared, trying again: {why}"));
         *self.blocked_by.lock().unwrap_or_else(PoisonError::into_inner) = error;
-        let was_blocked = self.blocked.swap(message.is_some(), Ordering::AcqRel);
-        match message {
-            Some(why) if !was_blocked => {
-                self.sink.warn(&format!("no segment can be prepared, trying again: {why}"));
-            }
-            None if was_blocked => self.sink.info("segments can be prepared again"),
-            _ => {}
-        }
+        self.report(&self.blocked, begun, "segments can be prepared again");
     }
 
     /// Why no segment can be prepared at the moment, if so.
@@ -58,12 +52,18 @@ impl Notices {
 
     /// A segment was compressed, or could not be.
     pub fn compression(&self, index: u32, error: Option<&Error>) {
-        let was_failing = self.compression_failing.swap(error.is_some(), Ordering::Relaxed);
-        match error {
-            Some(why) if !was_failing => self.sink.warn(&format!(
-                "segment {index} stays as it is, compressing it is tried again: {why}"
-            )),
-            None if was_failing => self.sink.info("segments can be compressed again"),
+        let begun = error.map(|why| {
+            format!("segment {index} stays as it is, compressing it is tried again: {why}")
+        });
+        self.report(&self.compression_failing, begun, "segments can be compressed again");
+    }
+
+    /// Reports a condition when it begins and when it has ended; `None` = it does not hold now.
+    fn report(&self, lasts: &AtomicBool, begun: Option<String>, ended: &str) {
+        let has_lasted = lasts.swap(begun.is_some(), Ordering::AcqRel);
+        match begun {
+            Some(message) if !has_lasted => self.sink.warn(&message),
+            None if has_lasted => self.sink.info(ended),
             _ => {}
         }
     }

@@ -82,10 +82,7 @@ impl Crew {
     /// Lets one worker do a step, as a lane does. One that has ended does nothing. Returns the
     /// error that the log has failed with, if it has.
     pub fn step(&mut self, role: Role) -> Result<Step> {
-        let step = match self.position(role) {
-            Some(at) => self.step_at(at),
-            None => Step::Done,
-        };
+        let step = self.step_task(role);
         self.log.poison().check_failed().map(|()| step)
     }
 
@@ -98,7 +95,8 @@ impl Crew {
         self.tasks.iter().position(|(other, _)| *other == role)
     }
 
-    fn step_at(&mut self, at: usize) -> Step {
+    fn step_task(&mut self, role: Role) -> Step {
+        let Some(at) = self.position(role) else { return Step::Done };
         let step = self.tasks[at].1.step(self.begin);
         if step == Step::Done {
             self.tasks.remove(at).1.end();
@@ -110,11 +108,8 @@ impl Crew {
     pub fn finish(mut self) {
         while let Some((_, first)) = self.tasks.first() {
             first.stop();
-            let mut at = 0;
-            while at < self.tasks.len() {
-                if self.step_at(at) != Step::Done {
-                    at += 1;
-                }
+            for role in Role::ALL {
+                self.step_task(role);
             }
         }
     }

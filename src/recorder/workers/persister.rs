@@ -57,12 +57,9 @@ impl Worker for Persister {
 impl Persister {
     /// Begins with the segment that the recovered log goes on in, and how many events it holds.
     pub fn new(log: Arc<Log>, current: Option<(Segment, u32)>) -> Result<Self> {
-        let current = match current {
-            Some((segment, n)) => Some(Sealer::new(Arc::clone(&log), segment, n)?),
-            None => None,
-        };
-        let last_sync = Instant::now();
-        let staging = Staging::default();
+        let seal = |(segment, n)| Sealer::new(Arc::clone(&log), segment, n);
+        let current = current.map(seal).transpose()?;
+        let (staging, last_sync) = (Staging::default(), Instant::now());
         Ok(Persister { log, current, staging, finished: None, sleep: SHORTEST_SLEEP, last_sync })
     }
 

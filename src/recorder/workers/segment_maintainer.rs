@@ -24,7 +24,6 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 pub struct SegmentMaintainer {
     log: Arc<Log>,
     kept: Kept,
-    policy: Policy,
     retry_at: Option<Instant>,
     stopping: bool,
 }
@@ -56,18 +55,12 @@ impl Worker for SegmentMaintainer {
 impl SegmentMaintainer {
     /// Begins with the segments that recovery left; `active` is still open.
     pub fn new(log: Arc<Log>, inventory: &Inventory, active: Option<u32>) -> Self {
-        let config = &log.config;
-        let policy = Policy {
-            max_hot: config.max_segments,
-            max_cold: config.cold_limit(),
-            floor: config.retention_floor,
-        };
         let mut hot = inventory.hot.clone();
         if let Some(index) = active {
             hot.remove(&index);
         }
         let kept = Kept { hot, cold: inventory.cold.clone(), ..Kept::default() };
-        SegmentMaintainer { log, kept, policy, retry_at: None, stopping: false }
+        SegmentMaintainer { log, kept, retry_at: None, stopping: false }
     }
 
     fn close_finished(&mut self) -> Result<bool> {
@@ -109,12 +102,14 @@ impl SegmentMaintainer {
         let durable = self.log.durable();
         self.kept.active =
             durable.last_event_id > 0 && !self.kept.contains(durable.last_segment_index);
-        self.policy.floor = *self.log.retention_floor();
+        let config = &self.log.config;
+        let (max_hot, max_cold) = (config.max_segments, config.cold_limit());
+        let policy = Policy { max_hot, max_cold, floor: *self.log.retention_floor() };
         if self.retry_at.is_some() {
             return Ok(false);
         }
         let mut busy = false;
-        for expiry in retention::plan(&self.kept, self.policy, |index| self.last_event_id(index)) {
+        for expiry in retention::plan(&self.kept, policy, |index| self.last_event_id(index)) {
             let done = match expiry {
                 Expiry::Freeze(index) => self.start_freezing(index),
                 Expiry::DeleteCold(index) | Expiry::DeleteHot(index) => self.delete(index)?,
