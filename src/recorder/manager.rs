@@ -99,7 +99,10 @@ impl Manager {
         })?;
         survey.notes.extend(filesystem_note(&*active, Use::Active).ok().flatten());
         let entered = recovery::apply(&survey, &*wal, &config).and_then(|recovered| {
-            let last = enter_active(&*wal, &*active, &recovered, &identity, &config)?;
+            let load = |last| load_last(&*wal, &*active, last, &config);
+            let last = recovered.last.as_ref().map(load).transpose()?;
+            // Makes the new active directory the log's.
+            replace_small(&*wal, file_name::IDENTITY, identity.encode().as_bytes())?;
             Ok((recovered, last))
         });
         let (recovered, last) = entered.inspect_err(|_| {
@@ -170,12 +173,10 @@ impl Manager {
         let log = Arc::clone(&self.log);
         let ended = self.end(writer, || threads.map_or((), Threads::stop));
         log.notices.failure(log.poison());
+        let (sink, last) = (&log.config.log, log.durable().last_event_id);
         match &ended {
-            Ok(()) => {
-                let last = log.durable().last_event_id;
-                log.sink().info(&format!("shut down: everything up to event {last} is durable"));
-            }
-            Err(error) => log.sink().error(&format!("shut down: {error}")),
+            Ok(()) => sink.info(&format!("shut down: everything up to event {last} is durable")),
+            Err(error) => sink.error(&format!("shut down: {error}")),
         }
         ended
     }
@@ -265,10 +266,7 @@ fn next_identity(
     let here = wal.status()?;
     let known = survey.origin.identity.as_ref().filter(|_| !survey.needs_new_id());
     Ok(IdentityRecord {
-        id: match known {
-            Some(identity) => identity.id,
-            None => storage.random()?,
-        },
+        id: known.map_or_else(|| storage.random(), |identity| Ok(identity.id))?,
         wal_dev: here.dev,
         wal_ino: here.ino,
         generation: known.map_or(0, |identity| identity.generation).saturating_add(1),
@@ -295,20 +293,6 @@ fn announce_id(wal: &dyn Directory, identity: &IdentityRecord, origin: Origin) -
     replace_small(wal, file_name::IDENTITY, announced.encode().as_bytes())
 }
 
-/// Loads the last segment into the new active directory, and makes that the log's.
-fn enter_active(
-    wal: &dyn Directory,
-    active: &dyn Directory,
-    recovered: &Recovered,
-    identity: &IdentityRecord,
-    config: &Config,
-) -> Result<Option<(Segment, u32)>> {
-    let load = |last| load_last(wal, active, last, config);
-    let last = recovered.last.as_ref().map(load).transpose()?;
-    replace_small(wal, file_name::IDENTITY, identity.encode().as_bytes())?;
-    Ok(last)
-}
-
 /// Maps the last segment and fills it with what is on disk.
 fn load_last(
     wal: &dyn Directory,
@@ -321,17 +305,14 @@ fn load_last(
     let disk = recovery::open_last(wal, last)?;
     let fill = |mapping: &crate::storage::Mapping| {
         let mut buffer = vec![0; COPY_SIZE];
-        let mut offset = 0;
-        while offset < mapping.size() {
+        for offset in (0..mapping.size()).step_by(COPY_SIZE) {
             let len = (mapping.size() - offset).min(COPY_SIZE);
-            let read = disk.read_at(&mut buffer[..len], offset as u64)?;
-            if read < len {
+            if disk.read_at(&mut buffer[..len], offset as u64)? < len {
                 let path = wal.path_of(&file_name::hot(last.index));
                 let message = format!("{}: shrank during recovery", path.display());
                 return Err(Error::new(Cause::Io, message));
             }
             mapping.store(offset, &buffer[..len]);
-            offset += len;
         }
         Ok(())
     };

@@ -74,14 +74,9 @@ impl Storage for PosixStorage {
             Err(Errno::EXIST) if path.is_dir() => {}
             Err(errno) => return Err(failed("create directory", path, errno)),
         }
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        match self.open_directory(parent, Links::Follow)? {
-            Some(parent) => parent.sync(),
-            None => Ok(()),
-        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = self.open_directory(parent.unwrap_or(Path::new(".")), Links::Follow)?;
+        parent.map_or(Ok(()), |parent| parent.sync())
     }
 
     fn create_directory(&self, path: &Path, mode: u32) -> Result<()> {
@@ -94,10 +89,9 @@ impl Storage for PosixStorage {
 
     fn boot_id(&self) -> Result<String> {
         const PATH: &str = "/proc/sys/kernel/random/boot_id";
-        match std::fs::read_to_string(PATH) {
-            Ok(text) => Ok(text.trim().to_owned()),
-            Err(error) => Err(Error::io(format_args!("read {PATH}"), &error)),
-        }
+        let text = std::fs::read_to_string(PATH)
+            .map_err(|error| Error::io(format_args!("read {PATH}"), &error))?;
+        Ok(text.trim().to_owned())
     }
 
     fn random(&self) -> Result<u128> {

@@ -145,11 +145,9 @@ pub fn put_in_place(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Resu
     directory.remove(&temporary)?;
     let file = create(directory, &temporary)?;
     let written = file.write_at(bytes, 0).and_then(|()| file.sync());
-    if let Err(error) = written.and_then(|()| directory.rename(&temporary, name)) {
+    written.and_then(|()| directory.rename(&temporary, name)).inspect_err(|_| {
         let _ = directory.remove(&temporary);
-        return Err(error);
-    }
-    Ok(())
+    })
 }
 
 /// Makes a new file: an error if the name is taken.

@@ -89,10 +89,6 @@ impl Counts {
         let elapsed_ticks = ticks().saturating_sub(self.begin_ticks).max(1);
         let ns_per_tick = self.begin_instant.elapsed().as_nanos() as f64 / elapsed_ticks as f64;
         let ns = |ticks: u64| (ticks as f64 * ns_per_tick) as u64;
-        TimingSnapshot {
-            count: in_ticks.count,
-            total_ns: ns(in_ticks.total_ns),
-            max_ns: ns(in_ticks.max_ns),
-        }
+        TimingSnapshot { total_ns: ns(in_ticks.total_ns), max_ns: ns(in_ticks.max_ns), ..in_ticks }
     }
 }

@@ -11,7 +11,6 @@ use crate::recorder::threads::{Signal, Waiters};
 
 use super::meta_store::Progress;
 
-/// Progress, the failure latch, and the threads that wait.
 #[derive(Debug)]
 pub struct Durability {
     poison: Poison,
@@ -103,7 +102,6 @@ impl Durability {
         Ok(())
     }
 
-    /// Poisons the log and wakes everybody who waits.
     pub fn fail(&self, error: &Error) {
         let held = self.watermark.lock().unwrap_or_else(PoisonError::into_inner);
         self.poison.poison(error);

@@ -7,7 +7,6 @@ use crate::error::{Cause, Error};
 use crate::log_sink::LogSink;
 use crate::poison::Poison;
 
-/// Reports the lasting conditions of a log, each once.
 #[derive(Debug, Default)]
 pub struct Notices {
     sink: LogSink,

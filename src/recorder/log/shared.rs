@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::MetaState;
-use crate::log_sink::LogSink;
 use crate::poison::Poison;
 use crate::storage::{Directory, Storage};
 use crate::telemetry::{Metrics, MetricsSnapshot};
@@ -159,10 +158,5 @@ impl Log {
 
     pub(in crate::recorder) fn counters(&self) -> &Metrics {
         &self.counts.counters
-    }
-
-    /// Where messages go. Never used by the appending thread.
-    pub(in crate::recorder) fn sink(&self) -> &LogSink {
-        &self.config.log
     }
 }

@@ -8,9 +8,6 @@ use rustix::thread::{gettid, sched_getaffinity, sched_setaffinity, CpuSet};
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 
-/// The lowest priority there is: compression gives way to everything else.
-const LEAST: i32 = 19;
-
 /// Processors and priority of a thread. A zero leaves what it inherits from the opening thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Placement {
@@ -31,9 +28,9 @@ impl Placement {
         Placement { cpus: config.worker_cpus, nice: config.worker_nice }
     }
 
-    /// The same with the least priority.
+    /// The same with the lowest priority there is: compression gives way to everything else.
     pub fn last(self) -> Self {
-        Placement { nice: LEAST, ..self }
+        Placement { nice: 19, ..self }
     }
 
     /// Starts a thread with this placement.

@@ -15,7 +15,7 @@ use super::segment_preparer::SegmentPreparer;
 use super::watcher::Watcher;
 use super::worker::task;
 use crate::recorder::log::Log;
-use crate::recorder::threads::{join, Lane, LaneKey, LaneKind, Membership, Placement};
+use crate::recorder::threads::{join, Lane, LaneKey, Membership, Placement};
 use crate::recorder::threads::{Running, Signal, Step, Task};
 
 /// Which worker.
@@ -65,7 +65,7 @@ impl Crew {
     ) -> Self {
         let freezer = SegmentFreezer::new(Arc::clone(log));
         let coordinator = MetaCoordinator::new(Arc::clone(log));
-        let watcher = Watcher::new(Arc::clone(log));
+        let watcher = Watcher { log: Arc::clone(log) };
         let signals = &log.signals;
         let tasks = vec![
             (Role::Persister, task("wal-persister", log, &signals.persister, persister)),
@@ -120,17 +120,21 @@ impl Crew {
         debug_assert_eq!(tasks.len(), Role::ALL.len(), "a worker has ended before it was started");
         let devices = [log.wal.status()?.dev, log.active.status()?.dev];
         let placement = Placement::of_workers(&log.config);
-        let shared = |kind| LaneKey { kind, devices, placement };
+        let shared = |name| LaneKey { name, devices, placement };
         let mut threads = Threads::default();
         let started = tasks.into_iter().try_for_each(|(role, task)| {
             let key = match role {
                 Role::Persister => None,
-                Role::Preparer => Some(shared(LaneKind::Prepare)),
-                Role::Maintainer | Role::Coordinator => Some(shared(LaneKind::Maintain)),
+                // The writer may be waiting for a segment.
+                Role::Preparer => Some(shared("wal-preparer")),
+                // Nobody waits for these.
+                Role::Maintainer | Role::Coordinator => Some(shared("wal-maintainer")),
+                // Takes long, so it gives way to everything else.
                 Role::Freezer => {
-                    Some(LaneKey { placement: placement.last(), ..shared(LaneKind::Freeze) })
+                    Some(LaneKey { placement: placement.last(), ..shared("wal-freezer") })
                 }
-                Role::Watcher => Some(LaneKey { devices: [0; 2], ..shared(LaneKind::Watch) }),
+                // Touches no disk.
+                Role::Watcher => Some(LaneKey { devices: [0; 2], ..shared("wal-watcher") }),
             };
             threads.start(&log, key, task.into_task())
         });
@@ -188,8 +192,9 @@ fn persister_name(directory: &Path) -> String {
     const ROOM: usize = 15;
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
     let mut full = format!("wal-p-{name}");
-    let end = (0..=ROOM.min(full.len())).rev().find(|end| full.is_char_boundary(*end));
-    full.truncate(end.unwrap_or_default());
+    while full.len() > ROOM {
+        full.pop();
+    }
     debug_assert!(full.starts_with("wal-p-"));
     full
 }

@@ -73,8 +73,7 @@ impl Persister {
         debug_assert!(sealer.persisted() <= upto, "what is durable was appended");
         let full = upto == sealer.segment().layout.capacity();
         if upto > sealer.persisted() {
-            let due = stopping || full || is_due(&self.log, self.last_sync);
-            if !due {
+            if !(stopping || full || is_due(&self.log, self.last_sync)) {
                 return Ok(false);
             }
             let is_first = sealer.persisted() == 0;
@@ -129,7 +128,7 @@ impl Persister {
     /// Hands the full segment on: its file to be closed, its memory to be reused.
     fn leave(&mut self) -> Result<()> {
         let Some(sealer) = self.current.take() else { return Ok(()) };
-        debug_assert!(sealer.is_complete());
+        debug_assert_eq!(sealer.persisted(), sealer.segment().layout.capacity());
         let (finished, segment) = sealer.finish()?;
         debug_assert!(self.finished.is_none(), "the maintainer has the one before");
         self.finished = Some(finished);

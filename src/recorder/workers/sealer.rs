@@ -1,6 +1,7 @@
 //! Seals one segment behind the writer and writes it to its disk file: events, then their block
 //! headers, then the sync. Nothing is durable before that sync has succeeded.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -66,18 +67,11 @@ impl Sealer {
 
     /// How many events of the segment were appended, according to a snapshot of the progress.
     pub fn appended(&self, appended: MetaState) -> u32 {
-        if appended.last_segment_index > self.segment.index {
-            self.segment.layout.capacity()
-        } else if appended.last_segment_index == self.segment.index {
-            Layout::events_before(appended.last_offset)
-        } else {
-            0
+        match appended.last_segment_index.cmp(&self.segment.index) {
+            Ordering::Less => 0,
+            Ordering::Equal => Layout::events_before(appended.last_offset),
+            Ordering::Greater => self.segment.layout.capacity(),
         }
-    }
-
-    /// Whether the segment is full and all of it is durable.
-    pub fn is_complete(&self) -> bool {
-        self.persisted == self.segment.layout.capacity()
     }
 
     /// Touches the pages that the writer needs next.

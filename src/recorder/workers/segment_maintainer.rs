@@ -143,7 +143,7 @@ impl SegmentMaintainer {
         let kind = if is_cold { "cold" } else { "hot" };
         let Ok(spare) = removed.inspect_err(|error| {
             let message = format!("the {kind} segment {index} cannot be deleted yet: {error}");
-            log.sink().warn(&message);
+            log.config.log.warn(&message);
         }) else {
             // It is only kept longer than it has to be.
             self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
@@ -154,7 +154,7 @@ impl SegmentMaintainer {
         self.kept.cold.remove(&index);
         self.kept.hot.remove(&index);
         log.counters().segments_deleted.add(1);
-        log.sink().info(&format!("retention has deleted the {kind} segment {index}"));
+        log.config.log.info(&format!("retention has deleted the {kind} segment {index}"));
         Ok(true)
     }
 

@@ -227,12 +227,9 @@ fn pre_write(file: &dyn File, layout: Layout, chunk: u64) -> Result<()> {
     debug_assert!(chunk > 0);
     let size = layout.file_size();
     file.allocate(size)?;
-    let mut from = 0;
-    while from < size {
-        let to = size.min(from + chunk);
-        write_zeros(file, from, to)?;
+    for from in (0..size).step_by(chunk as usize) {
+        write_zeros(file, from, size.min(from + chunk))?;
         file.sync()?;
-        from = to;
     }
     Ok(())
 }

@@ -21,13 +21,7 @@ const TICK: Duration = Duration::from_millis(15);
 
 #[derive(Debug)]
 pub struct Watcher {
-    log: Arc<Log>,
-}
-
-impl Watcher {
-    pub fn new(log: Arc<Log>) -> Self {
-        Watcher { log }
-    }
+    pub log: Arc<Log>,
 }
 
 impl Worker for Watcher {
