@@ -140,9 +140,9 @@ pub fn run(inbox: &Inbox) {
 /// A task between its steps: in a lane, or in a test that steps it by hand.
 pub struct Running {
     task: Box<dyn Task>,
-    /// When its next step is due, if it is not called before; `None` = only when it is called.
+    /// When its next step is due, if nothing brings it forward; `None` = not by time.
     due: Option<Instant>,
-    /// Whether only being told to stop calls it, and raising its signal does not.
+    /// Whether raising the signal does not bring that step forward: only a stop does.
     pausing: bool,
     /// Whether its last step was told to stop.
     stopping: bool,
@@ -171,11 +171,11 @@ impl Running {
 
     fn is_due(&self, now: Instant) -> bool {
         let signal = self.task.signal();
-        let is_called = || match self.pausing {
+        let brought_forward = || match self.pausing {
             true => !self.stopping && signal.is_stopping(),
             false => signal.is_raised(),
         };
-        self.due.is_some_and(|at| at <= now) || is_called()
+        self.due.is_some_and(|at| at <= now) || brought_forward()
     }
 
     /// Does one step, on a thread that started at `begin`. None may follow [`Step::Done`].

@@ -78,10 +78,7 @@ pub fn check(config: &Config) -> Result<()> {
         ("persister_cpus", Placement::of_persister(config)),
         ("worker_cpus", Placement::of_workers(config)),
     ];
-    for (field, place) in places {
-        if place == Placement::default() {
-            continue;
-        }
+    for (field, place) in places.into_iter().filter(|(_, place)| *place != Placement::default()) {
         std::thread::Builder::new()
             .spawn(move || place.take(field))
             .map_err(|error| Error::io("start worker", &error))?

@@ -31,9 +31,7 @@ pub struct SegmentMaintainer {
 impl Worker for SegmentMaintainer {
     fn step(&mut self, stopping: bool) -> Result<Step> {
         self.stopping = stopping;
-        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
-            self.retry_at = None;
-        }
+        self.retry_at = self.retry_at.filter(|at| *at > Instant::now());
         let busy = self.close_finished()? | self.free_frozen()? | self.retain()?;
         let hot = self.kept.hot.len() + usize::from(self.kept.active);
         self.log.counts.set_segments(hot, self.kept.cold.len());
@@ -55,11 +53,9 @@ impl Worker for SegmentMaintainer {
 impl SegmentMaintainer {
     /// Begins with the segments that recovery left; `active` is still open.
     pub fn new(log: Arc<Log>, inventory: &Inventory, active: Option<u32>) -> Self {
-        let mut hot = inventory.hot.clone();
-        if let Some(index) = active {
-            hot.remove(&index);
-        }
-        let kept = Kept { hot, cold: inventory.cold.clone(), ..Kept::default() };
+        let Inventory { mut hot, cold, .. } = inventory.clone();
+        hot.retain(|index| Some(*index) != active);
+        let kept = Kept { hot, cold, ..Kept::default() };
         SegmentMaintainer { log, kept, retry_at: None, stopping: false }
     }
 
