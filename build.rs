@@ -1,5 +1,5 @@
-//! Gives the shared library its SONAME, which cargo leaves out: without one, a program linked to it records
-//! the path it was linked by, and an incompatible later version would be loaded without a word.
+//! Gives the shared library its SONAME, which cargo leaves out. Without one, a program records the
+//! path it was linked by, and an incompatible later version would be loaded without a warning.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -133,16 +133,12 @@ impl Error {
     /// The error that every later call returns, once `self` has poisoned the log.
     #[must_use]
     pub fn as_poisoned(&self) -> Self {
-        let (message, errno, place) = match self {
-            Error::Failure(f) => (f.message.clone(), f.errno, f.place),
-            other => (other.to_string(), 0, Place::default()),
-        };
-        Error::Failure(Box::new(Failure {
-            cause: Cause::Poisoned,
-            message: format!("the log has failed and takes no more events: {message}"),
-            errno,
-            place,
-        }))
+        let message = format!("the log has failed and takes no more events: {self}");
+        let poisoned = Self::with_errno(Cause::Poisoned, message, self.errno());
+        match self {
+            Error::Failure(failure) => poisoned.at(failure.place),
+            _ => poisoned,
+        }
     }
 }
 

@@ -63,19 +63,15 @@ impl Poison {
 
     /// `Err` only if the log has failed. While it shuts down, its workers still finish their work.
     pub fn check_failed(&self) -> Result<()> {
-        match self.cause.get() {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
+        self.cause.get().cloned().map_or(Ok(()), Err)
     }
 
     /// `Ok` while the log is healthy and open.
     pub fn check(&self) -> Result<()> {
         match self.state.load(Ordering::Acquire) {
             RUNNING => Ok(()),
-            POISONED => Err(self.cause.get().cloned().unwrap_or_else(|| {
-                Error::new(Cause::Internal, "the log is poisoned without a cause")
-            })),
+            // The cause was set before the state.
+            POISONED => self.check_failed(),
             FORKED => Err(Error::new(
                 Cause::Closed,
                 "the log was opened before fork(): it belongs to the parent process",

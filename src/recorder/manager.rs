@@ -15,7 +15,7 @@ use crate::format::{file_name, IdentityRecord};
 use crate::log_sink::LogSink;
 use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storage};
 
-use super::log::{Log, LogParts};
+use super::log::Log;
 use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovered, Survey};
 use super::report::RecoveryReport;
 use super::segment::Segment;
@@ -60,33 +60,21 @@ impl Manager {
         directory: &Path,
         config: Config,
     ) -> Result<(Manager, Writer)> {
-        let sink = config.log.clone();
-        sink.info(&format!("{}: opening", directory.display()));
-        let opened = Self::open_and_start(storage, directory, config);
-        match &opened {
-            Ok(_) => sink.info(&format!("{}: open", directory.display())),
-            Err(error) => sink.error(&format!("{}: not opened: {error}", directory.display())),
-        }
-        opened
-    }
-
-    fn open_and_start(
-        storage: Arc<dyn Storage>,
-        directory: &Path,
-        config: Config,
-    ) -> Result<(Manager, Writer)> {
-        let (mut manager, writer, crew) = Self::open_by_hand(storage, directory, config)?;
-        match crew.start() {
+        let (sink, path) = (config.log.clone(), directory.display());
+        sink.info(&format!("{path}: opening"));
+        let by_hand = Self::open_by_hand(storage, directory, config);
+        let opened = by_hand.and_then(|(mut manager, writer, crew)| match crew.start() {
             Ok(threads) => {
                 manager.threads = Some(threads);
                 Ok((manager, writer))
             }
-            Err(error) => {
-                // The caller gets the first error.
-                let _ = manager.end(writer, || {});
-                Err(error)
-            }
+            Err(error) => Err(manager.give_up(writer, error)),
+        });
+        match &opened {
+            Ok(_) => sink.info(&format!("{path}: open")),
+            Err(error) => sink.error(&format!("{path}: not opened: {error}")),
         }
+        opened
     }
 
     /// The same, but the workers get no threads: the caller steps them, and so decides what happens
@@ -97,20 +85,8 @@ impl Manager {
         config: Config,
     ) -> Result<(Manager, Writer, Crew)> {
         let begin = Instant::now();
-        config.validate()?;
-        check_placement(&config)?;
-        // The next open may have another working directory, and must find it.
-        let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
-            let message = format!("active_dir {}: {error}", config.active_parent.display());
-            Error::new(Cause::InvalidArgument, message)
-        })?;
-        let config = Config { active_parent, ..config };
-        storage.create_directories(directory)?;
-        let wal = storage.open_directory(directory, Links::Follow)?.ok_or_else(|| {
-            let message = format!("{}: vanished as it was opened", directory.display());
-            Error::new(Cause::NotFound, message)
-        })?;
-        check_filesystem(&*wal, config.allow_any_filesystem)?;
+        let config = check_config(config)?;
+        let wal = open_wal(&*storage, directory, config.allow_any_filesystem)?;
         let lock = DirectoryLock(wal.lock(file_name::LOCK)?);
         let mut survey = survey(&*storage, &*wal, config.accept_loss)?;
         survey.notes.extend(filesystem_note(&*wal, Use::Wal)?);
@@ -123,15 +99,17 @@ impl Manager {
         })?;
         survey.notes.extend(filesystem_note(&*active, Use::Active).ok().flatten());
         let entered = recovery::apply(&survey, &*wal, &config).and_then(|recovered| {
-            let last = enter_active(&*wal, &*active, &recovered, &identity, &config)?;
+            let load = |last| load_last(&*wal, &*active, last, &config);
+            let last = recovered.last.as_ref().map(load).transpose()?;
+            // Makes the new active directory the log's.
+            replace_small(&*wal, file_name::IDENTITY, identity.encode().as_bytes())?;
             Ok((recovered, last))
         });
         let (recovered, last) = entered.inspect_err(|_| {
             // If the identity names it, or may name it, the next open needs it.
             let needed = match load_identity(&*wal) {
                 Ok(Identity::Known(now)) => now == identity,
-                Ok(Identity::Missing | Identity::Unreadable) => false,
-                Err(_) => true,
+                unknown => unknown.is_err(),
             };
             if !needed {
                 let _ = remove_active(&*storage, &*active);
@@ -143,19 +121,13 @@ impl Manager {
         }
         remove_older_generations(&*storage, &config.active_parent, &identity);
 
-        let report = RecoveryReport {
-            clean: survey.is_clean(),
-            durable_event_id: survey.durable_event_id,
-            decision: survey.label(),
-            ..report_of(&recovered, &identity, &*wal, &*active)?
-        };
+        let report = report_of(&survey, &recovered, &identity, &*wal, &*active)?;
         debug_assert!(
             config.accept_loss || report.durable_event_id <= report.last_event_id,
             "recovery does not lose durable events silently"
         );
-        log_recovery(&config.log, &survey.label(), &report, &recovered.notes);
-        let parts = LogParts { config, report, end: recovered.end, storage, wal, active };
-        let log = Arc::new(Log::new(parts));
+        log_recovery(&config.log, &report, &recovered.notes);
+        let log = Arc::new(Log::new(config, report, recovered.end, storage, wal, active));
         let manager = Manager { log: Arc::clone(&log), identity, _lock: lock, threads: None };
         let at = last.as_ref().map(|(segment, count)| (segment, *count));
         let writer = Writer::new(Arc::clone(&log), recovered.end.last_event_id, at);
@@ -164,11 +136,7 @@ impl Manager {
                 log.counters().open.add(begin.elapsed());
                 Ok((manager, writer, crew))
             }
-            Err(error) => {
-                // The caller gets the first error.
-                let _ = manager.end(writer, || {});
-                Err(error)
-            }
+            Err(error) => Err(manager.give_up(writer, error)),
         }
     }
 
@@ -204,13 +172,11 @@ impl Manager {
         let threads = self.threads.take();
         let log = Arc::clone(&self.log);
         let ended = self.end(writer, || threads.map_or((), Threads::stop));
-        log.report_failure();
+        log.notices.failure(log.poison());
+        let (sink, last) = (&log.config.log, log.durable().last_event_id);
         match &ended {
-            Ok(()) => {
-                let last = log.durable().last_event_id;
-                log.sink().info(&format!("shut down: everything up to event {last} is durable"));
-            }
-            Err(error) => log.sink().error(&format!("shut down: {error}")),
+            Ok(()) => sink.info(&format!("shut down: everything up to event {last} is durable")),
+            Err(error) => sink.error(&format!("shut down: {error}")),
         }
         ended
     }
@@ -218,6 +184,12 @@ impl Manager {
     /// The same, for a log whose workers are stepped by hand.
     pub fn shutdown_by_hand(self, writer: Writer, crew: Crew) -> Result<()> {
         self.end(writer, || crew.finish())
+    }
+
+    /// Ends a log whose workers could not be started, and returns why.
+    fn give_up(self, writer: Writer, error: Error) -> Error {
+        let _ = self.end(writer, || {});
+        error
     }
 
     fn end(mut self, writer: Writer, finish_work: impl FnOnce()) -> Result<()> {
@@ -258,6 +230,33 @@ impl Manager {
     }
 }
 
+/// The options, checked, with an active parent that the next open finds from another working
+/// directory too.
+fn check_config(config: Config) -> Result<Config> {
+    config.validate()?;
+    check_placement(&config)?;
+    let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
+        let message = format!("active_dir {}: {error}", config.active_parent.display());
+        Error::new(Cause::InvalidArgument, message)
+    })?;
+    Ok(Config { active_parent, ..config })
+}
+
+/// Opens the WAL directory, and makes it if it does not exist.
+fn open_wal(
+    storage: &dyn Storage,
+    path: &Path,
+    allow_any_filesystem: bool,
+) -> Result<Arc<dyn Directory>> {
+    storage.create_directories(path)?;
+    let wal = storage.open_directory(path, Links::Follow)?.ok_or_else(|| {
+        let message = format!("{}: vanished as it was opened", path.display());
+        Error::new(Cause::NotFound, message)
+    })?;
+    check_filesystem(&*wal, allow_any_filesystem)?;
+    Ok(wal)
+}
+
 /// The identity of the new generation.
 fn next_identity(
     storage: &dyn Storage,
@@ -267,10 +266,7 @@ fn next_identity(
     let here = wal.status()?;
     let known = survey.origin.identity.as_ref().filter(|_| !survey.needs_new_id());
     Ok(IdentityRecord {
-        id: match known {
-            Some(identity) => identity.id,
-            None => storage.random()?,
-        },
+        id: known.map_or_else(|| storage.random(), |identity| Ok(identity.id))?,
         wal_dev: here.dev,
         wal_ino: here.ino,
         generation: known.map_or(0, |identity| identity.generation).saturating_add(1),
@@ -297,22 +293,6 @@ fn announce_id(wal: &dyn Directory, identity: &IdentityRecord, origin: Origin) -
     replace_small(wal, file_name::IDENTITY, announced.encode().as_bytes())
 }
 
-/// Loads the last segment into the new active directory, and makes that the log's.
-fn enter_active(
-    wal: &dyn Directory,
-    active: &dyn Directory,
-    recovered: &Recovered,
-    identity: &IdentityRecord,
-    config: &Config,
-) -> Result<Option<(Segment, u32)>> {
-    let last = match &recovered.last {
-        Some(last) => Some(load_last(wal, active, last, config)?),
-        None => None,
-    };
-    replace_small(wal, file_name::IDENTITY, identity.encode().as_bytes())?;
-    Ok(last)
-}
-
 /// Maps the last segment and fills it with what is on disk.
 fn load_last(
     wal: &dyn Directory,
@@ -325,17 +305,14 @@ fn load_last(
     let disk = recovery::open_last(wal, last)?;
     let fill = |mapping: &crate::storage::Mapping| {
         let mut buffer = vec![0; COPY_SIZE];
-        let mut offset = 0;
-        while offset < mapping.size() {
+        for offset in (0..mapping.size()).step_by(COPY_SIZE) {
             let len = (mapping.size() - offset).min(COPY_SIZE);
-            let read = disk.read_at(&mut buffer[..len], offset as u64)?;
-            if read < len {
+            if disk.read_at(&mut buffer[..len], offset as u64)? < len {
                 let path = wal.path_of(&file_name::hot(last.index));
                 let message = format!("{}: shrank during recovery", path.display());
                 return Err(Error::new(Cause::Io, message));
             }
             mapping.store(offset, &buffer[..len]);
-            offset += len;
         }
         Ok(())
     };
@@ -351,11 +328,12 @@ fn load_last(
 }
 
 /// Writes to the log sink what recovery did and noticed.
-fn log_recovery(sink: &LogSink, decision: &str, report: &RecoveryReport, notes: &[String]) {
+fn log_recovery(sink: &LogSink, report: &RecoveryReport, notes: &[String]) {
     notes.iter().for_each(|note| sink.warn(note));
     sink.info(&format!(
-        "recovered as {decision}: generation {}, last event {}, known durable {}; {} \
-         events carried over, {} accepted, {} kept aside",
+        "recovered as {}: generation {}, last event {}, known durable {}; {} events carried over, \
+         {} accepted, {} kept aside",
+        report.decision,
         report.generation,
         report.last_event_id,
         report.durable_event_id,
@@ -365,8 +343,9 @@ fn log_recovery(sink: &LogSink, decision: &str, report: &RecoveryReport, notes: 
     ));
 }
 
-/// The report, without what only the survey knows.
+/// What the opening found and did. Whether memory is locked is not known yet.
 fn report_of(
+    survey: &Survey,
     recovered: &Recovered,
     identity: &IdentityRecord,
     wal: &dyn Directory,
@@ -375,19 +354,22 @@ fn report_of(
     let wal_filesystem = wal.status()?.filesystem;
     let active_filesystem = active.status()?.filesystem;
     Ok(RecoveryReport {
+        clean: survey.is_clean(),
+        memory_locked: false,
         hot_segments: recovered.inventory.hot.len() as u32,
         cold_segments: recovered.inventory.cold.len() as u32,
         generation: identity.generation,
         last_event_id: recovered.end.last_event_id,
+        durable_event_id: survey.durable_event_id,
         events_carried_over: recovered.carried_over,
         events_accepted: recovered.accepted,
         events_kept_aside: recovered.kept_aside,
         wal_filesystem,
         active_filesystem,
+        decision: survey.label(),
         notes: recovered.notes.join("; "),
         active_path: identity.active_path.clone(),
         wal_filesystem_name: filesystem_name(wal_filesystem),
         active_filesystem_name: filesystem_name(active_filesystem),
-        ..RecoveryReport::default()
     })
 }

@@ -1,6 +1,6 @@
-//! The recorder, in reading order: `segment_writer` is the hot path, `segment` is what it writes
-//! into, `log` is what the threads of a log share, `workers` do everything behind the writer,
-//! `threads` run them. `recovery` comes before all of this, `manager` opens and shuts down.
+//! The recorder, in reading order: `segment_writer` and `slot` are the hot path, `segment` is what
+//! it writes into, `log` is what the threads of a log share, `workers` do everything behind the
+//! writer, `threads` run them. `recovery` comes before all of this, `manager` opens and shuts down.
 
 mod clock;
 mod log;
@@ -11,6 +11,7 @@ mod recovery;
 mod report;
 mod segment;
 mod segment_writer;
+mod slot;
 mod threads;
 mod workers;
 

@@ -100,6 +100,7 @@ fn bounded(preemptions: usize) -> loom::model::Builder {
 }
 
 /// A task that takes what it is given and raises the next one.
+#[derive(Debug)]
 struct Counting {
     signal: Arc<Signal>,
     given: Arc<AtomicU64>,

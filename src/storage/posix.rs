@@ -11,8 +11,10 @@ use rustix::fs::{
 };
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
+use super::calls::{read_full, retry, write_all};
 use super::descriptors::Descriptor;
-use super::{write_zeros, Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
+use super::mapping::Mapping;
+use super::traits::{write_zeros, Directory, DirectoryStatus, File, Links, Open, Storage};
 use crate::error::{Cause, Error, Result};
 
 /// The real file system.
@@ -40,50 +42,6 @@ fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
 /// Whether a name leads to an entry of the directory itself, and nowhere else.
 fn is_component(name: &str) -> bool {
     !name.is_empty() && !name.contains('/') && name != "." && name != ".."
-}
-
-/// Repeats a call that a signal interrupted.
-fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            result => return result,
-        }
-    }
-}
-
-/// Reads until the buffer is full or the file ends: one call may read less than was asked for.
-fn read_full(
-    buffer: &mut [u8],
-    offset: u64,
-    mut pread: impl FnMut(&mut [u8], u64) -> rustix::io::Result<usize>,
-) -> rustix::io::Result<usize> {
-    let mut read = 0;
-    while read < buffer.len() {
-        let at = offset + read as u64;
-        match retry(|| pread(&mut buffer[read..], at))? {
-            0 => break,
-            n => read += n,
-        }
-    }
-    Ok(read)
-}
-
-/// Writes everything: one call may write less than it was given.
-fn write_all(
-    bytes: &[u8],
-    offset: u64,
-    mut pwrite: impl FnMut(&[u8], u64) -> rustix::io::Result<usize>,
-) -> rustix::io::Result<()> {
-    let mut written = 0;
-    while written < bytes.len() {
-        let at = offset + written as u64;
-        match retry(|| pwrite(&bytes[written..], at))? {
-            0 => return Err(Errno::IO),
-            n => written += n,
-        }
-    }
-    Ok(())
 }
 
 impl Storage for PosixStorage {
@@ -116,14 +74,9 @@ impl Storage for PosixStorage {
             Err(Errno::EXIST) if path.is_dir() => {}
             Err(errno) => return Err(failed("create directory", path, errno)),
         }
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        match self.open_directory(parent, Links::Follow)? {
-            Some(parent) => parent.sync(),
-            None => Ok(()),
-        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = self.open_directory(parent.unwrap_or(Path::new(".")), Links::Follow)?;
+        parent.map_or(Ok(()), |parent| parent.sync())
     }
 
     fn create_directory(&self, path: &Path, mode: u32) -> Result<()> {
@@ -136,10 +89,9 @@ impl Storage for PosixStorage {
 
     fn boot_id(&self) -> Result<String> {
         const PATH: &str = "/proc/sys/kernel/random/boot_id";
-        match std::fs::read_to_string(PATH) {
-            Ok(text) => Ok(text.trim().to_owned()),
-            Err(error) => Err(Error::io(format_args!("read {PATH}"), &error)),
-        }
+        let text = std::fs::read_to_string(PATH)
+            .map_err(|error| Error::io(format_args!("read {PATH}"), &error))?;
+        Ok(text.trim().to_owned())
     }
 
     fn random(&self) -> Result<u128> {
@@ -367,60 +319,5 @@ impl File for PosixFile {
     fn map(&self, size: u64, writable: bool) -> Result<Mapping> {
         Mapping::new(self.fd.as_fd(), size, writable)
             .map_err(|error| Error::io(format_args!("map {}", self.path.display()), &error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every way in which a call can fall short: by any count, interrupted, at the end.
-    #[test]
-    fn short_and_interrupted_calls_are_continued() {
-        let content: Vec<u8> = (0..200).collect();
-        for most in 1..=201 {
-            let mut calls = 0;
-            let mut falls_short = |wanted: usize| {
-                calls += 1;
-                if calls % 3 == 0 {
-                    Err(Errno::INTR)
-                } else {
-                    Ok(wanted.min(most))
-                }
-            };
-            let mut file = vec![0; 7];
-            write_all(&content, 7, |bytes, at| {
-                let n = falls_short(bytes.len())?;
-                assert_eq!(at, file.len() as u64, "it goes on where it stopped");
-                file.extend_from_slice(&bytes[..n]);
-                Ok(n)
-            })
-            .unwrap();
-            assert_eq!(file[7..], content);
-
-            let mut buffer = [0; 250];
-            let read = read_full(&mut buffer, 7, |buffer, at| {
-                let left = &file[at as usize..];
-                let n = falls_short(buffer.len().min(left.len()))?;
-                buffer[..n].copy_from_slice(&left[..n]);
-                Ok(n)
-            });
-            assert_eq!((read.unwrap(), &buffer[..200]), (200, &content[..]));
-        }
-    }
-
-    #[test]
-    fn a_write_that_gets_nowhere_is_an_error() {
-        assert_eq!(write_all(&[1, 2], 0, |_, _| Ok(0)), Err(Errno::IO));
-        let mut left = 1;
-        let full = write_all(&[1, 2], 0, |_, _| {
-            left -= 1;
-            if left == 0 {
-                Ok(1)
-            } else {
-                Err(Errno::NOSPC)
-            }
-        });
-        assert_eq!(full, Err(Errno::NOSPC));
     }
 }

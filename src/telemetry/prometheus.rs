@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{MetricsSnapshot, RingSnapshot, TimingSnapshot};
+use super::metrics::{MetricsSnapshot, RingSnapshot, TimingSnapshot};
 
 /// The text exposition format, version 0.0.4, of a snapshot.
 pub fn prometheus_text(m: &MetricsSnapshot) -> String {

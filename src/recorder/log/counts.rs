@@ -9,7 +9,7 @@ use crate::telemetry::{Metrics, MetricsSnapshot, TimingSnapshot};
 
 #[derive(Debug)]
 pub struct Counts {
-    counters: Metrics,
+    pub counters: Metrics,
     hot_segments: AtomicU64,
     cold_segments: AtomicU64,
     full_segment_events: AtomicU64,
@@ -31,10 +31,6 @@ impl Counts {
             begin_ticks: ticks(),
             begin_instant: Instant::now(),
         }
-    }
-
-    pub fn counters(&self) -> &Metrics {
-        &self.counters
     }
 
     /// How many segments there are, as the maintainer counts them.
@@ -93,10 +89,6 @@ impl Counts {
         let elapsed_ticks = ticks().saturating_sub(self.begin_ticks).max(1);
         let ns_per_tick = self.begin_instant.elapsed().as_nanos() as f64 / elapsed_ticks as f64;
         let ns = |ticks: u64| (ticks as f64 * ns_per_tick) as u64;
-        TimingSnapshot {
-            count: in_ticks.count,
-            total_ns: ns(in_ticks.total_ns),
-            max_ns: ns(in_ticks.max_ns),
-        }
+        TimingSnapshot { total_ns: ns(in_ticks.total_ns), max_ns: ns(in_ticks.max_ns), ..in_ticks }
     }
 }

@@ -9,13 +9,15 @@ use crate::format::MetaState;
 use crate::poison::Poison;
 use crate::recorder::threads::{Signal, Waiters};
 
-use super::meta_store::{MetaStore, Progress};
+use super::meta_store::Progress;
 
-/// Progress, the failure latch, and the threads that wait.
 #[derive(Debug)]
 pub struct Durability {
     poison: Poison,
-    meta: MetaStore,
+    /// The last appended event. Written by the appending thread.
+    appended: Progress,
+    /// The last durable event. Written by the persister, after the sync that covers it.
+    durable: Progress,
     /// Held to move the watermark and to poison, so that the watermark never moves afterwards.
     watermark: Mutex<()>,
     /// Highest id that somebody waits for: it is made durable soon, whatever the sync mode.
@@ -29,7 +31,8 @@ impl Durability {
     pub fn new(end: MetaState, persister: Arc<Signal>) -> Self {
         Durability {
             poison: Poison::default(),
-            meta: MetaStore::new(end),
+            appended: Progress::new(end),
+            durable: Progress::new(end),
             watermark: Mutex::new(()),
             wanted: AtomicU64::new(0),
             waiters: Waiters::default(),
@@ -39,7 +42,7 @@ impl Durability {
 
     #[inline(always)]
     pub fn progress(&self) -> &Progress {
-        &self.meta.appended
+        &self.appended
     }
 
     #[inline(always)]
@@ -48,12 +51,12 @@ impl Durability {
     }
 
     pub fn appended(&self) -> MetaState {
-        self.meta.appended.snapshot()
+        self.appended.snapshot()
     }
 
     /// The last durable event: the watermark.
     pub fn durable(&self) -> MetaState {
-        self.meta.durable.snapshot()
+        self.durable.snapshot()
     }
 
     /// Whether somebody waits for more than is durable.
@@ -65,7 +68,7 @@ impl Durability {
 
     /// Waits until an event is durable, or until the deadline (`None` = for ever).
     pub fn wait(&self, event_id: u64, deadline: Option<Instant>) -> Result<()> {
-        let durable = || self.meta.durable.snapshot().last_event_id;
+        let durable = || self.durable().last_event_id;
         if !self.poison.is_forked() && durable() >= event_id {
             return Ok(());
         }
@@ -93,13 +96,12 @@ impl Durability {
         self.poison.check_failed()?;
         debug_assert!(event_id <= self.appended().last_event_id, "only what was appended");
         debug_assert!(self.durable().last_event_id < event_id, "the watermark rises");
-        self.meta.durable.publish(position, event_id);
+        self.durable.publish(position, event_id);
         drop(held);
         self.waiters.wake();
         Ok(())
     }
 
-    /// Poisons the log and wakes everybody who waits.
     pub fn fail(&self, error: &Error) {
         let held = self.watermark.lock().unwrap_or_else(PoisonError::into_inner);
         self.poison.poison(error);

@@ -74,21 +74,6 @@ impl Progress {
     }
 }
 
-#[derive(Debug)]
-pub struct MetaStore {
-    /// The last appended event. Written by the appending thread.
-    pub appended: Progress,
-    /// The last durable event. Written by the persister, after the sync that covers it.
-    pub durable: Progress,
-}
-
-impl MetaStore {
-    /// Both begin at the end of the recovered log.
-    pub fn new(state: MetaState) -> Self {
-        MetaStore { appended: Progress::new(state), durable: Progress::new(state) }
-    }
-}
-
 #[cfg(all(test, loom))]
 mod model {
     use super::*;

@@ -18,5 +18,4 @@ pub use meta_store::Progress;
 pub use parking::ParkState;
 #[cfg(all(test, loom))]
 pub use parking::Parking;
-pub use shared::{Log, LogParts};
-pub use signals::Signals;
+pub use shared::Log;

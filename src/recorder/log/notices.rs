@@ -7,8 +7,7 @@ use crate::error::{Cause, Error};
 use crate::log_sink::LogSink;
 use crate::poison::Poison;
 
-/// Reports the lasting conditions of a log, each once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Notices {
     sink: LogSink,
     blocked: AtomicBool,
@@ -20,19 +19,7 @@ pub struct Notices {
 
 impl Notices {
     pub fn new(sink: LogSink) -> Self {
-        Notices {
-            sink,
-            blocked: AtomicBool::new(false),
-            blocked_by: Mutex::new(None),
-            memory_unlocked: AtomicBool::new(false),
-            failure_reported: AtomicBool::new(false),
-            compression_failing: AtomicBool::new(false),
-        }
-    }
-
-    /// Where messages go. Never used by the appending thread.
-    pub fn sink(&self) -> &LogSink {
-        &self.sink
+        Notices { sink, ..Notices::default() }
     }
 
     /// Reports once why the log has failed, if it has. Not called where the failure happens,
@@ -48,16 +35,10 @@ impl Notices {
     /// Why no segment can be prepared; `None` = one was.
     pub fn preparation(&self, error: Option<Error>) {
         debug_assert!(error.as_ref().is_none_or(|why| why.cause() == Some(Cause::NoSpace)));
-        let message = error.as_ref().map(Error::to_string);
+        let begun =
+            error.as_ref().map(|why| format!("no segment can be prepared, trying again: {why}"));
         *self.blocked_by.lock().unwrap_or_else(PoisonError::into_inner) = error;
-        let was_blocked = self.blocked.swap(message.is_some(), Ordering::AcqRel);
-        match message {
-            Some(why) if !was_blocked => {
-                self.sink.warn(&format!("no segment can be prepared, trying again: {why}"));
-            }
-            None if was_blocked => self.sink.info("segments can be prepared again"),
-            _ => {}
-        }
+        self.report(&self.blocked, begun, "segments can be prepared again");
     }
 
     /// Why no segment can be prepared at the moment, if so.
@@ -70,12 +51,18 @@ impl Notices {
 
     /// A segment was compressed, or could not be.
     pub fn compression(&self, index: u32, error: Option<&Error>) {
-        let was_failing = self.compression_failing.swap(error.is_some(), Ordering::Relaxed);
-        match error {
-            Some(why) if !was_failing => self.sink.warn(&format!(
-                "segment {index} stays as it is, compressing it is tried again: {why}"
-            )),
-            None if was_failing => self.sink.info("segments can be compressed again"),
+        let begun = error.map(|why| {
+            format!("segment {index} stays as it is, compressing it is tried again: {why}")
+        });
+        self.report(&self.compression_failing, begun, "segments can be compressed again");
+    }
+
+    /// Reports a condition when it begins and when it has ended; `None` = it does not hold now.
+    fn report(&self, lasts: &AtomicBool, begun: Option<String>, ended: &str) {
+        let has_lasted = lasts.swap(begun.is_some(), Ordering::AcqRel);
+        match begun {
+            Some(message) if !has_lasted => self.sink.warn(&message),
+            None if has_lasted => self.sink.info(ended),
             _ => {}
         }
     }

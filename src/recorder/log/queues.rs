@@ -14,7 +14,6 @@ const CLOSE_CAPACITY: usize = 64;
 /// Expired segments that may wait for the freezer; the rest wait in the maintainer's lists.
 const FREEZE_CAPACITY: usize = 16;
 
-/// Every ring of a log.
 #[derive(Debug)]
 pub struct Queues {
     /// Prepared segments, preparer to writer.

@@ -44,11 +44,10 @@ impl<T> Ring<T> {
 
     /// Takes the oldest entry, or counts that there is none and the caller has to wait.
     pub fn pop_wanted(&self) -> Option<T> {
-        let entry = self.queue.pop();
-        if entry.is_none() {
+        self.queue.pop().or_else(|| {
             self.empty.add(1);
-        }
-        entry
+            None
+        })
     }
 
     pub fn is_full(&self) -> bool {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::MetaState;
-use crate::log_sink::LogSink;
 use crate::poison::Poison;
 use crate::storage::{Directory, Storage};
 use crate::telemetry::{Metrics, MetricsSnapshot};
@@ -39,20 +38,16 @@ pub struct Log {
     retention_floor: Mutex<u64>,
 }
 
-#[derive(Debug)]
-pub struct LogParts {
-    pub config: Config,
-    pub report: RecoveryReport,
-    /// End of the recovered log.
-    pub end: MetaState,
-    pub storage: Arc<dyn Storage>,
-    pub wal: Arc<dyn Directory>,
-    pub active: Arc<dyn Directory>,
-}
-
 impl Log {
-    pub(in crate::recorder) fn new(parts: LogParts) -> Self {
-        let LogParts { config, report, end, storage, wal, active } = parts;
+    /// A log that `report` describes and that ends at `end`.
+    pub(in crate::recorder) fn new(
+        config: Config,
+        report: RecoveryReport,
+        end: MetaState,
+        storage: Arc<dyn Storage>,
+        wal: Arc<dyn Directory>,
+        active: Arc<dyn Directory>,
+    ) -> Self {
         debug_assert!(config.validate().is_ok());
         debug_assert!(config.active_parent.is_absolute(), "the next open must find it too");
         debug_assert_eq!(report.last_event_id, end.last_event_id);
@@ -162,15 +157,6 @@ impl Log {
     }
 
     pub(in crate::recorder) fn counters(&self) -> &Metrics {
-        self.counts.counters()
-    }
-
-    pub(in crate::recorder) fn sink(&self) -> &LogSink {
-        self.notices.sink()
-    }
-
-    /// Reports why the log has failed, unless it has not or that was reported before.
-    pub(in crate::recorder) fn report_failure(&self) {
-        self.notices.failure(self.poison());
+        &self.counts.counters
     }
 }

@@ -6,6 +6,7 @@
 
 #[cfg(all(test, loom))]
 use loom::sync::{Mutex, MutexGuard};
+use std::fmt::Debug;
 use std::sync::{Arc, PoisonError};
 #[cfg(not(all(test, loom)))]
 use std::sync::{Mutex, MutexGuard};
@@ -36,7 +37,7 @@ pub enum Step {
 }
 
 /// What a lane runs.
-pub trait Task: Send + 'static {
+pub trait Task: Debug + Send + 'static {
     /// What wakes it. The signal outlives the task, and says when the task has ended.
     fn signal(&self) -> &Arc<Signal>;
 
@@ -74,13 +75,13 @@ impl Lane {
 }
 
 /// How other threads reach a lane.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Inbox {
     bell: Arc<Bell>,
     notes: Mutex<Notes>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Notes {
     arrived: Vec<Box<dyn Task>>,
     ending: bool,
@@ -103,12 +104,6 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Inbox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inbox").finish_non_exhaustive()
     }
 }
 
@@ -137,7 +132,7 @@ pub fn run(inbox: &Inbox) {
             }
         }
         if !stepped {
-            inbox.bell.wait(tasks.iter().filter_map(Running::wakes_at).min());
+            inbox.bell.wait(tasks.iter().filter_map(|task| task.due).min());
         }
     }
 }
@@ -145,24 +140,18 @@ pub fn run(inbox: &Inbox) {
 /// A task between its steps: in a lane, or in a test that steps it by hand.
 pub struct Running {
     task: Box<dyn Task>,
-    due: Due,
+    /// When its next step is due, if nothing brings it forward; `None` = not by time.
+    due: Option<Instant>,
+    /// Whether raising the signal does not bring that step forward: only a stop does.
+    pausing: bool,
     /// Whether its last step was told to stop.
     stopping: bool,
-}
-
-/// When the next step of a task is due.
-enum Due {
-    Now,
-    /// When its signal is raised, or at this time.
-    Raised(Option<Instant>),
-    /// At this time, raised or not, or when it is told to stop.
-    At(Instant),
 }
 
 impl Running {
     /// A task that has not been stepped yet.
     pub fn new(task: Box<dyn Task>) -> Self {
-        Running { task, due: Due::Now, stopping: false }
+        Running { task, due: Some(Instant::now()), pausing: false, stopping: false }
     }
 
     /// The task itself, to be given to a lane.
@@ -172,7 +161,7 @@ impl Running {
 
     /// Whether it does nothing until its signal is raised.
     pub fn is_asleep(&self) -> bool {
-        matches!(self.due, Due::Raised(None)) && !self.task.signal().is_raised()
+        self.due.is_none() && !self.task.signal().is_raised()
     }
 
     /// Asks it to finish.
@@ -182,19 +171,11 @@ impl Running {
 
     fn is_due(&self, now: Instant) -> bool {
         let signal = self.task.signal();
-        match self.due {
-            Due::Now => true,
-            Due::Raised(at) => at.is_some_and(|at| at <= now) || signal.is_raised(),
-            Due::At(at) => at <= now || (!self.stopping && signal.is_stopping()),
-        }
-    }
-
-    fn wakes_at(&self) -> Option<Instant> {
-        match self.due {
-            Due::Now => None,
-            Due::Raised(at) => at,
-            Due::At(at) => Some(at),
-        }
+        let brought_forward = || match self.pausing {
+            true => !self.stopping && signal.is_stopping(),
+            false => signal.is_raised(),
+        };
+        self.due.is_some_and(|at| at <= now) || brought_forward()
     }
 
     /// Does one step, on a thread that started at `begin`. None may follow [`Step::Done`].
@@ -204,13 +185,12 @@ impl Running {
         debug_assert!(stopping || !self.stopping, "a stop is not taken back");
         self.stopping = stopping;
         let step = self.task.step(stopping);
+        self.pausing = matches!(step, Step::Pause(_));
         self.due = match step {
-            Step::Busy => Due::Now,
-            Step::Rest => Due::Raised(None),
-            Step::RestFor(time) => Due::Raised(Instant::now().checked_add(time)),
-            Step::RestUntilTick(tick) => Due::Raised(Some(next_tick(begin, tick))),
-            Step::Pause(time) => Due::At(Instant::now() + time),
-            Step::Done => Due::Raised(None),
+            Step::Busy => Some(begin),
+            Step::Rest | Step::Done => None,
+            Step::RestFor(time) | Step::Pause(time) => Instant::now().checked_add(time),
+            Step::RestUntilTick(tick) => Some(next_tick(begin, tick)),
         };
         step
     }

@@ -11,7 +11,7 @@ mod wake;
 pub use lane::{run, Inbox};
 pub use lane::{Lane, Running, Step, Task};
 pub use placement::{check as check_placement, Placement};
-pub use pool::{join, lanes, LaneKey, LaneKind, Lanes, Membership};
+pub use pool::{join, lanes, LaneKey, Lanes, Membership};
 #[cfg(all(test, loom))]
 pub use wake::Bell;
 pub use wake::{Signal, Waiters};

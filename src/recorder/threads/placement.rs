@@ -8,9 +8,6 @@ use rustix::thread::{gettid, sched_getaffinity, sched_setaffinity, CpuSet};
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 
-/// The lowest priority there is: compression gives way to everything else.
-const LEAST: i32 = 19;
-
 /// Processors and priority of a thread. A zero leaves what it inherits from the opening thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Placement {
@@ -31,9 +28,9 @@ impl Placement {
         Placement { cpus: config.worker_cpus, nice: config.worker_nice }
     }
 
-    /// The same with the least priority.
+    /// The same with the lowest priority there is: compression gives way to everything else.
     pub fn last(self) -> Self {
-        Placement { nice: LEAST, ..self }
+        Placement { nice: 19, ..self }
     }
 
     /// Starts a thread with this placement.
@@ -41,7 +38,7 @@ impl Placement {
         let body = move || {
             // `check` tried it at open. Some containers refuse compression its low priority, which
             // only makes it compete more.
-            let _ = self.take();
+            let _ = self.take("cpus");
             body();
         };
         std::thread::Builder::new()
@@ -50,26 +47,28 @@ impl Placement {
             .map_err(|error| Error::io(format_args!("start worker {name}"), &error))
     }
 
-    /// Applies to the calling thread. An error says which of the two was refused.
-    fn take(self) -> std::result::Result<(), (Part, rustix::io::Errno)> {
+    /// Applies to the calling thread. An error names the field that was refused; that of the
+    /// processors is `cpus_field`.
+    fn take(self, cpus_field: &str) -> Result<()> {
         if self.cpus != 0 {
             let wanted = cpu_set(self.cpus);
             // The kernel accepts a set of which only a part exists, and uses that part.
             sched_setaffinity(None, &wanted)
                 .and_then(|()| sched_getaffinity(None))
                 .and_then(|got| (got == wanted).then_some(()).ok_or(rustix::io::Errno::INVAL))
-                .map_err(|errno| (Part::Cpus, errno))?;
+                .map_err(|errno| {
+                    let what = format!("config.{cpus_field} is {:#x}", self.cpus);
+                    let message = format!("{what}: not all are available ({errno})");
+                    Error::new(Cause::InvalidArgument, message)
+                })?;
         }
         if self.nice != 0 {
-            setpriority_process(Some(gettid()), self.nice).map_err(|errno| (Part::Nice, errno))?;
+            setpriority_process(Some(gettid()), self.nice).map_err(|errno| {
+                Error::io(format_args!("config.worker_nice is {}", self.nice), &errno.into())
+            })?;
         }
         Ok(())
     }
-}
-
-enum Part {
-    Cpus,
-    Nice,
 }
 
 /// Refuses a placement that the threads of a log could not have, naming the field. It is tried on a
@@ -79,28 +78,12 @@ pub fn check(config: &Config) -> Result<()> {
         ("persister_cpus", Placement::of_persister(config)),
         ("worker_cpus", Placement::of_workers(config)),
     ];
-    for (field, place) in places {
-        if place == Placement::default() {
-            continue;
-        }
-        let tried = std::thread::Builder::new()
-            .spawn(move || place.take())
+    for (field, place) in places.into_iter().filter(|(_, place)| *place != Placement::default()) {
+        std::thread::Builder::new()
+            .spawn(move || place.take(field))
             .map_err(|error| Error::io("start worker", &error))?
-            .join();
-        match tried {
-            Ok(Ok(())) => {}
-            Ok(Err((Part::Cpus, errno))) => {
-                let mask = place.cpus;
-                let message =
-                    format!("config.{field} is {mask:#x}: not all are available ({errno})");
-                return Err(Error::new(Cause::InvalidArgument, message));
-            }
-            Ok(Err((Part::Nice, errno))) => {
-                let what = format_args!("config.worker_nice is {}", place.nice);
-                return Err(Error::io(what, &errno.into()));
-            }
-            Err(_) => return Err(Error::new(Cause::Internal, "defect: placement panicked")),
-        }
+            .join()
+            .unwrap_or_else(|_| Err(Error::new(Cause::Internal, "defect: placement panicked")))?;
     }
     Ok(())
 }

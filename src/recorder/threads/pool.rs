@@ -13,36 +13,11 @@ use crate::error::Result;
 use super::lane::{Lane, Task};
 use super::placement::Placement;
 
-/// Kinds of work that must not wait for each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LaneKind {
-    /// Making segments ready: the writer may be waiting.
-    Prepare,
-    /// Closing, expiring, meta: nobody waits.
-    Maintain,
-    /// Compressing: takes long and has the least priority.
-    Freeze,
-    /// Watching idle logs for their persisters. Never touches a disk.
-    Watch,
-}
-
-impl LaneKind {
-    /// Name of the thread.
-    fn name(self) -> &'static str {
-        match self {
-            LaneKind::Prepare => "wal-preparer",
-            LaneKind::Maintain => "wal-maintainer",
-            LaneKind::Freeze => "wal-freezer",
-            LaneKind::Watch => "wal-watcher",
-        }
-    }
-}
-
 /// What tells one lane from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneKey {
-    /// The work done in it.
-    pub kind: LaneKind,
+    /// The kind of work done in it, and the name of its thread. Kinds do not wait for each other.
+    pub name: &'static str,
     /// Devices of the WAL directory and the active directory; 0 where neither is touched.
     pub devices: [u64; 2],
     /// Where its thread runs.
@@ -89,7 +64,7 @@ pub fn join(key: LaneKey, task: Box<dyn Task>) -> Result<Membership> {
     let at = match lanes.position(key) {
         Some(at) => at,
         None => {
-            let lane = Lane::start(key.kind.name(), key.placement)?;
+            let lane = Lane::start(key.name, key.placement)?;
             lanes.0.push(SharedLane { key, lane, users: 0 });
             lanes.0.len() - 1
         }

@@ -43,18 +43,12 @@ impl Bell {
     pub fn wait(&self, deadline: Option<Instant>) {
         let mut rung = self.lock();
         while !*rung {
-            let waited = match deadline {
-                None => self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break;
-                    }
-                    let waited = self.changed.wait_timeout(rung, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-            rung = waited;
+            let left = time_left(deadline, Duration::MAX);
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.changed.wait_timeout(rung, left);
+            rung = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         *rung = false;
     }
@@ -191,10 +185,7 @@ impl Waiters {
             if let Some(result) = ready() {
                 break result;
             }
-            let left = match deadline {
-                None => LONGEST,
-                Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(LONGEST),
-            };
+            let left = time_left(deadline, LONGEST);
             if left.is_zero() {
                 break Err(Error::Timeout);
             }
@@ -205,6 +196,11 @@ impl Waiters {
         debug_assert!(waiting > 0);
         result
     }
+}
+
+/// The time until the deadline (`None` = for ever), but no more than `longest`.
+fn time_left(deadline: Option<Instant>, longest: Duration) -> Duration {
+    deadline.map_or(longest, |at| at.saturating_duration_since(Instant::now()).min(longest))
 }
 
 /// For the models.

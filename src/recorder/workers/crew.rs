@@ -13,9 +13,9 @@ use super::segment_freezer::SegmentFreezer;
 use super::segment_maintainer::SegmentMaintainer;
 use super::segment_preparer::SegmentPreparer;
 use super::watcher::Watcher;
-use super::worker::{LogTask, Worker};
+use super::worker::task;
 use crate::recorder::log::Log;
-use crate::recorder::threads::{join, Lane, LaneKey, LaneKind, Membership, Placement};
+use crate::recorder::threads::{join, Lane, LaneKey, Membership, Placement};
 use crate::recorder::threads::{Running, Signal, Step, Task};
 
 /// Which worker.
@@ -55,10 +55,6 @@ pub struct Crew {
     begin: Instant,
 }
 
-fn task<W: Worker>(log: &Arc<Log>, worker: W) -> Running {
-    Running::new(Box::new(LogTask::new(log, worker)))
-}
-
 impl Crew {
     /// Takes the workers that begin with what recovery left, and makes the others.
     pub fn new(
@@ -67,13 +63,17 @@ impl Crew {
         preparer: SegmentPreparer,
         maintainer: SegmentMaintainer,
     ) -> Self {
+        let freezer = SegmentFreezer::new(Arc::clone(log));
+        let coordinator = MetaCoordinator::new(Arc::clone(log));
+        let watcher = Watcher { log: Arc::clone(log) };
+        let signals = &log.signals;
         let tasks = vec![
-            (Role::Persister, task(log, persister)),
-            (Role::Preparer, task(log, preparer)),
-            (Role::Maintainer, task(log, maintainer)),
-            (Role::Freezer, task(log, SegmentFreezer::new(Arc::clone(log)))),
-            (Role::Coordinator, task(log, MetaCoordinator::new(Arc::clone(log)))),
-            (Role::Watcher, task(log, Watcher::new(Arc::clone(log)))),
+            (Role::Persister, task("wal-persister", log, &signals.persister, persister)),
+            (Role::Preparer, task("wal-preparer", log, &signals.preparer, preparer)),
+            (Role::Maintainer, task("wal-maintainer", log, &signals.maintainer, maintainer)),
+            (Role::Freezer, task("wal-freezer", log, &signals.freezer, freezer)),
+            (Role::Coordinator, task("wal-meta", log, &signals.coordinator, coordinator)),
+            (Role::Watcher, task("wal-watcher", log, &signals.watcher, watcher)),
         ];
         debug_assert!(tasks.iter().map(|(role, _)| *role).eq(Role::ALL));
         Crew { log: Arc::clone(log), tasks, begin: Instant::now() }
@@ -82,10 +82,7 @@ impl Crew {
     /// Lets one worker do a step, as a lane does. One that has ended does nothing. Returns the
     /// error that the log has failed with, if it has.
     pub fn step(&mut self, role: Role) -> Result<Step> {
-        let step = match self.position(role) {
-            Some(at) => self.step_at(at),
-            None => Step::Done,
-        };
+        let step = self.step_task(role);
         self.log.poison().check_failed().map(|()| step)
     }
 
@@ -98,7 +95,8 @@ impl Crew {
         self.tasks.iter().position(|(other, _)| *other == role)
     }
 
-    fn step_at(&mut self, at: usize) -> Step {
+    fn step_task(&mut self, role: Role) -> Step {
+        let Some(at) = self.position(role) else { return Step::Done };
         let step = self.tasks[at].1.step(self.begin);
         if step == Step::Done {
             self.tasks.remove(at).1.end();
@@ -106,15 +104,12 @@ impl Crew {
         step
     }
 
-    /// Lets all finish what there is to do, as [`Threads::stop`] does.
+    /// Lets all finish what there is to do, in the order in which threads are stopped.
     pub fn finish(mut self) {
         while let Some((_, first)) = self.tasks.first() {
             first.stop();
-            let mut at = 0;
-            while at < self.tasks.len() {
-                if self.step_at(at) != Step::Done {
-                    at += 1;
-                }
+            for role in Role::ALL {
+                self.step_task(role);
             }
         }
     }
@@ -125,83 +120,70 @@ impl Crew {
         debug_assert_eq!(tasks.len(), Role::ALL.len(), "a worker has ended before it was started");
         let devices = [log.wal.status()?.dev, log.active.status()?.dev];
         let placement = Placement::of_workers(&log.config);
-        let shared = |kind| LaneKey { kind, devices, placement };
-        let mut threads = Threads { placed: Vec::new() };
-        let mut started = Ok(());
-        for (role, task) in tasks {
+        let shared = |name| LaneKey { name, devices, placement };
+        let mut threads = Threads::default();
+        let started = tasks.into_iter().try_for_each(|(role, task)| {
             let key = match role {
                 Role::Persister => None,
-                Role::Preparer => Some(shared(LaneKind::Prepare)),
-                Role::Maintainer | Role::Coordinator => Some(shared(LaneKind::Maintain)),
+                // The writer may be waiting for a segment.
+                Role::Preparer => Some(shared("wal-preparer")),
+                // Nobody waits for these.
+                Role::Maintainer | Role::Coordinator => Some(shared("wal-maintainer")),
+                // Takes long, so it gives way to everything else.
                 Role::Freezer => {
-                    Some(LaneKey { placement: placement.last(), ..shared(LaneKind::Freeze) })
+                    Some(LaneKey { placement: placement.last(), ..shared("wal-freezer") })
                 }
-                Role::Watcher => Some(LaneKey { devices: [0; 2], ..shared(LaneKind::Watch) }),
+                // Touches no disk.
+                Role::Watcher => Some(LaneKey { devices: [0; 2], ..shared("wal-watcher") }),
             };
-            started = started.and_then(|()| threads.start(&log, key, task.into_task()));
+            threads.start(&log, key, task.into_task())
+        });
+        if let Err(error) = started {
+            // Otherwise those that run would wait for the ones that do not.
+            log.fail(&error);
+            threads.stop();
+            return Err(error);
         }
-        match started {
-            Ok(()) => Ok(threads),
-            Err(error) => {
-                // Otherwise those that run would wait for the ones that do not.
-                log.fail(&error);
-                threads.stop();
-                Err(error)
-            }
-        }
+        Ok(threads)
     }
 }
 
 /// The workers of a log while threads run them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Threads {
-    /// In the order they are stopped in.
-    placed: Vec<Placed>,
-}
-
-/// A worker on its lane.
-#[derive(Debug)]
-struct Placed {
-    signal: Arc<Signal>,
-    place: Place,
-}
-
-#[derive(Debug)]
-enum Place {
-    Own(Lane),
-    Shared(Membership),
+    /// In the order the workers are stopped in.
+    signals: Vec<Arc<Signal>>,
+    /// The persister's.
+    own: Option<Lane>,
+    shared: Vec<Membership>,
 }
 
 impl Threads {
     /// Starts a task on the lane of this key; `None` = on one of its own.
     fn start(&mut self, log: &Log, key: Option<LaneKey>, task: Box<dyn Task>) -> Result<()> {
         let signal = Arc::clone(task.signal());
-        let place = match key {
-            Some(key) => Place::Shared(join(key, task)?),
+        match key {
+            Some(key) => self.shared.push(join(key, task)?),
             None => {
                 let name = persister_name(log.wal.path());
                 let lane = Lane::start(&name, Placement::of_persister(&log.config))?;
                 lane.add(task);
-                Place::Own(lane)
+                self.own = Some(lane);
             }
-        };
-        self.placed.push(Placed { signal, place });
+        }
+        self.signals.push(signal);
         Ok(())
     }
 
     /// Lets all finish what there is to do, one after the other, while those of other logs go on.
     /// Ends the threads that no other log needs.
     pub fn stop(self) {
-        for Placed { signal, .. } in &self.placed {
+        for signal in &self.signals {
             signal.stop();
             signal.wait_for_end();
         }
-        for Placed { place, .. } in self.placed {
-            match place {
-                Place::Own(lane) => lane.end(),
-                Place::Shared(membership) => membership.leave(),
-            }
-        }
+        self.own.into_iter().for_each(Lane::end);
+        self.shared.into_iter().for_each(Membership::leave);
     }
 }
 
@@ -210,8 +192,9 @@ fn persister_name(directory: &Path) -> String {
     const ROOM: usize = 15;
     let name = directory.file_name().unwrap_or_default().to_string_lossy();
     let mut full = format!("wal-p-{name}");
-    let end = (0..=ROOM.min(full.len())).rev().find(|end| full.is_char_boundary(*end));
-    full.truncate(end.unwrap_or_default());
+    while full.len() > ROOM {
+        full.pop();
+    }
     debug_assert!(full.starts_with("wal-p-"));
     full
 }

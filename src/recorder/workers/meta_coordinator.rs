@@ -8,8 +8,8 @@ use crate::format::{file_name, MetaState};
 use crate::storage::put_in_place;
 
 use super::worker::Worker;
-use crate::recorder::log::{Log, Signals};
-use crate::recorder::threads::{Signal, Step};
+use crate::recorder::log::Log;
+use crate::recorder::threads::Step;
 
 /// Replacing the file commits the file system's journal, which delays the persister's syncs. So it
 /// is done no more often than this. Recovery also reads durable ids from block headers, which are
@@ -23,12 +23,6 @@ pub struct MetaCoordinator {
 }
 
 impl Worker for MetaCoordinator {
-    const NAME: &'static str = "wal-meta";
-
-    fn signal(signals: &Signals) -> &Arc<Signal> {
-        &signals.coordinator
-    }
-
     fn step(&mut self, stopping: bool) -> Result<Step> {
         if stopping {
             // The shutdown writes the last state itself.

@@ -10,9 +10,9 @@ use crate::format::MetaState;
 
 use super::sealer::{Sealer, Staging};
 use super::worker::Worker;
-use crate::recorder::log::{Log, Signals};
+use crate::recorder::log::Log;
 use crate::recorder::segment::{Finished, Segment};
-use crate::recorder::threads::{Signal, Step};
+use crate::recorder::threads::Step;
 
 /// First and longest sleep between two looks for new events. After the longest one the persister
 /// parks, and the watcher looks instead.
@@ -33,12 +33,6 @@ pub struct Persister {
 }
 
 impl Worker for Persister {
-    const NAME: &'static str = "wal-persister";
-
-    fn signal(signals: &Signals) -> &Arc<Signal> {
-        &signals.persister
-    }
-
     fn step(&mut self, stopping: bool) -> Result<Step> {
         self.log.parking.leave();
         if !self.hand_to_maintainer() {
@@ -63,12 +57,9 @@ impl Worker for Persister {
 impl Persister {
     /// Begins with the segment that the recovered log goes on in, and how many events it holds.
     pub fn new(log: Arc<Log>, current: Option<(Segment, u32)>) -> Result<Self> {
-        let current = match current {
-            Some((segment, n)) => Some(Sealer::new(Arc::clone(&log), segment, n)?),
-            None => None,
-        };
-        let last_sync = Instant::now();
-        let staging = Staging::default();
+        let seal = |(segment, n)| Sealer::new(Arc::clone(&log), segment, n);
+        let current = current.map(seal).transpose()?;
+        let (staging, last_sync) = (Staging::default(), Instant::now());
         Ok(Persister { log, current, staging, finished: None, sleep: SHORTEST_SLEEP, last_sync })
     }
 
@@ -82,8 +73,7 @@ impl Persister {
         debug_assert!(sealer.persisted() <= upto, "what is durable was appended");
         let full = upto == sealer.segment().layout.capacity();
         if upto > sealer.persisted() {
-            let due = stopping || full || is_due(&self.log, self.last_sync);
-            if !due {
+            if !(stopping || full || is_due(&self.log, self.last_sync)) {
                 return Ok(false);
             }
             let is_first = sealer.persisted() == 0;
@@ -138,7 +128,7 @@ impl Persister {
     /// Hands the full segment on: its file to be closed, its memory to be reused.
     fn leave(&mut self) -> Result<()> {
         let Some(sealer) = self.current.take() else { return Ok(()) };
-        debug_assert!(sealer.is_complete());
+        debug_assert_eq!(sealer.persisted(), sealer.segment().layout.capacity());
         let (finished, segment) = sealer.finish()?;
         debug_assert!(self.finished.is_none(), "the maintainer has the one before");
         self.finished = Some(finished);

@@ -1,6 +1,7 @@
 //! Seals one segment behind the writer and writes it to its disk file: events, then their block
 //! headers, then the sync. Nothing is durable before that sync has succeeded.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -25,8 +26,7 @@ const WRITEBACK_BACKLOG: u32 = BLOCKS_PER_WRITE * PER_BLOCK / 2;
 pub struct Staging {
     /// Blocks as they are on disk, but with zeros for headers, which are written after the events.
     blocks: Vec<u8>,
-    /// Block numbers and headers.
-    headers: Vec<(u32, BlockHeader)>,
+    headers: Vec<BlockHeader>,
 }
 
 impl Default for Staging {
@@ -67,18 +67,11 @@ impl Sealer {
 
     /// How many events of the segment were appended, according to a snapshot of the progress.
     pub fn appended(&self, appended: MetaState) -> u32 {
-        if appended.last_segment_index > self.segment.index {
-            self.segment.layout.capacity()
-        } else if appended.last_segment_index == self.segment.index {
-            Layout::events_before(appended.last_offset)
-        } else {
-            0
+        match appended.last_segment_index.cmp(&self.segment.index) {
+            Ordering::Less => 0,
+            Ordering::Equal => Layout::events_before(appended.last_offset),
+            Ordering::Greater => self.segment.layout.capacity(),
         }
-    }
-
-    /// Whether the segment is full and all of it is durable.
-    pub fn is_complete(&self) -> bool {
-        self.persisted == self.segment.layout.capacity()
     }
 
     /// Touches the pages that the writer needs next.
@@ -146,7 +139,7 @@ impl Sealer {
             if count == EVENTS_PER_BLOCK {
                 self.chained = header.chained_checksum;
             }
-            staging.headers.push((block, header));
+            staging.headers.push(header);
         }
         // Not the header before the first event: on disk it may seal earlier events of its block.
         let first = Layout::block_offset(first_block);
@@ -158,11 +151,11 @@ impl Sealer {
 
     /// Writes headers whose events are written. Returns the last id in them. If the persister is
     /// `behind`, the last header in each folio starts the write-back of that folio.
-    fn write_headers(&self, headers: &[(u32, BlockHeader)], behind: bool) -> Result<u64> {
+    fn write_headers(&self, headers: &[BlockHeader], behind: bool) -> Result<u64> {
         let Segment { active, disk, .. } = &self.segment;
         let mut last_event_id = 0;
-        for (block, header) in headers {
-            let at = Layout::block_offset(*block);
+        for header in headers {
+            let at = Layout::block_offset(header.block_index);
             let bytes = header.encode();
             debug_assert!(BlockHeader::decode(&bytes).is_some_and(|read| read.encode() == bytes));
             debug_assert!(last_event_id < header.first_event_id, "ids rise from block to block");

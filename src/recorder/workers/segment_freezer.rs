@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
-use crate::format::{cold_frame, file_name, Layout, SegmentHeader};
+use crate::format::{cold_frame, file_name, Layout};
 use crate::segment::{as_io, closed, read_header, FileStream};
 use crate::storage::{create, Directory, File, Open};
 
 use super::worker::Worker;
-use crate::recorder::log::{Log, Signals};
+use crate::recorder::log::Log;
 use crate::recorder::segment::Frozen;
-use crate::recorder::threads::{Signal, Step};
+use crate::recorder::threads::Step;
 
 /// Bytes of a cold file between two syncs. A thread of low priority waits for the processor after
 /// each; with more of them it hardly gets on when the machine is busy.
@@ -34,12 +34,6 @@ pub struct SegmentFreezer {
 }
 
 impl Worker for SegmentFreezer {
-    const NAME: &'static str = "wal-freezer";
-
-    fn signal(signals: &Signals) -> &Arc<Signal> {
-        &signals.freezer
-    }
-
     fn step(&mut self, stopping: bool) -> Result<Step> {
         if !self.report() {
             return Ok(Step::RestFor(FULL_RING_WAIT));
@@ -74,8 +68,7 @@ impl SegmentFreezer {
 /// Returns whether the segment is cold now. After a failure the hot file stays, and the maintainer
 /// asks again later.
 fn freeze_one(log: &Log, index: u32) -> bool {
-    let result = log.counters().compression.of(|| freeze(log, index));
-    match result {
+    match log.counters().compression.of(|| freeze(log, index)) {
         Ok((bytes_in, bytes_out)) => {
             log.counters().compression_bytes_in.add(bytes_in);
             log.counters().compression_bytes_out.add(bytes_out);
@@ -85,8 +78,7 @@ fn freeze_one(log: &Log, index: u32) -> bool {
         Err(error) => {
             log.counters().compression_failures.add(1);
             log.notices.compression(index, Some(&error));
-            let temporary = file_name::temporary(&file_name::cold(index));
-            let _ = log.wal.remove(&temporary);
+            let _ = log.wal.remove(&file_name::temporary(&file_name::cold(index)));
             false
         }
     }
@@ -101,7 +93,8 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     let temporary = file_name::temporary(&cold_name);
     wal.remove(&temporary)?;
     let file = create(wal, &temporary)?;
-    let mut out = SyncedWriter::new(&file);
+    let stream = FileStream::new(Arc::clone(&file));
+    let mut out = SyncedWriter { file: Arc::clone(&file), stream, synced: 0 };
     cold_frame::compress(&mut PausingReader::new(log, hot), size, &mut out)
         .map_err(|error| at(wal, &temporary, &error))?;
     file.sync()?;
@@ -139,12 +132,7 @@ fn open_hot(wal: &dyn Directory, index: u32) -> Result<(Arc<dyn File>, u64)> {
     let file = wal.open(&name, Open::Read)?.ok_or_else(|| damaged("the file is gone"))?;
     let header = closed(read_header(&*file)?, index)
         .ok_or_else(|| damaged("the header is not that of a closed segment of this index"))?;
-    Ok((file, used_bytes(&header)))
-}
-
-/// Bytes of a closed segment in use.
-fn used_bytes(header: &SegmentHeader) -> u64 {
-    Layout { blocks: header.block_count }.file_size()
+    Ok((file, Layout { blocks: header.block_count }.file_size()))
 }
 
 /// Writes a cold file and syncs it piece by piece, so that the persister never waits for all of it.
@@ -152,16 +140,6 @@ struct SyncedWriter {
     file: Arc<dyn File>,
     stream: FileStream,
     synced: u64,
-}
-
-impl SyncedWriter {
-    fn new(file: &Arc<dyn File>) -> Self {
-        SyncedWriter {
-            file: Arc::clone(file),
-            stream: FileStream::new(Arc::clone(file)),
-            synced: 0,
-        }
-    }
 }
 
 impl Write for SyncedWriter {

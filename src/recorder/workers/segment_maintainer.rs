@@ -13,9 +13,9 @@ use crate::storage::Open;
 use super::retention::{self, Expiry, Kept, Policy};
 use super::worker::Worker;
 use crate::recorder::clock::now_ns;
-use crate::recorder::log::{Log, Signals};
+use crate::recorder::log::Log;
 use crate::recorder::segment::{Finished, Frozen, SpareFile};
-use crate::recorder::threads::{Signal, Step};
+use crate::recorder::threads::Step;
 
 /// Time until a failed freeze or removal is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,25 +24,17 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 pub struct SegmentMaintainer {
     log: Arc<Log>,
     kept: Kept,
-    policy: Policy,
     retry_at: Option<Instant>,
     stopping: bool,
 }
 
 impl Worker for SegmentMaintainer {
-    const NAME: &'static str = "wal-maintainer";
-
-    fn signal(signals: &Signals) -> &Arc<Signal> {
-        &signals.maintainer
-    }
-
     fn step(&mut self, stopping: bool) -> Result<Step> {
         self.stopping = stopping;
-        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
-            self.retry_at = None;
-        }
+        self.retry_at = self.retry_at.filter(|at| *at > Instant::now());
         let busy = self.close_finished()? | self.free_frozen()? | self.retain()?;
-        self.publish_counts();
+        let hot = self.kept.hot.len() + usize::from(self.kept.active);
+        self.log.counts.set_segments(hot, self.kept.cold.len());
         if busy {
             return Ok(Step::Busy);
         }
@@ -61,18 +53,10 @@ impl Worker for SegmentMaintainer {
 impl SegmentMaintainer {
     /// Begins with the segments that recovery left; `active` is still open.
     pub fn new(log: Arc<Log>, inventory: &Inventory, active: Option<u32>) -> Self {
-        let config = &log.config;
-        let policy = Policy {
-            max_hot: config.max_segments,
-            max_cold: config.cold_limit(),
-            floor: config.retention_floor,
-        };
-        let mut hot = inventory.hot.clone();
-        if let Some(index) = active {
-            hot.remove(&index);
-        }
-        let kept = Kept { hot, cold: inventory.cold.clone(), ..Kept::default() };
-        SegmentMaintainer { log, kept, policy, retry_at: None, stopping: false }
+        let Inventory { mut hot, cold, .. } = inventory.clone();
+        hot.retain(|index| Some(*index) != active);
+        let kept = Kept { hot, cold, ..Kept::default() };
+        SegmentMaintainer { log, kept, retry_at: None, stopping: false }
     }
 
     fn close_finished(&mut self) -> Result<bool> {
@@ -96,8 +80,11 @@ impl SegmentMaintainer {
             let asked_for = self.kept.freezing.remove(&index);
             debug_assert!(asked_for && self.kept.hot.contains(&index));
             if done {
-                self.kept.cold.insert(index);
-                self.remove_frozen_hot(index)?;
+                let is_new = self.kept.cold.insert(index);
+                debug_assert!(is_new);
+                let spare = self.remove_hot(index)?;
+                self.make_removal_durable(spare)?;
+                self.kept.hot.remove(&index);
             } else {
                 self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
             }
@@ -111,21 +98,20 @@ impl SegmentMaintainer {
         let durable = self.log.durable();
         self.kept.active =
             durable.last_event_id > 0 && !self.kept.contains(durable.last_segment_index);
-        self.policy.floor = *self.log.retention_floor();
-        let actions = retention::plan(&self.kept, self.policy, |index| self.last_event_id(index));
+        let config = &self.log.config;
+        let (max_hot, max_cold) = (config.max_segments, config.cold_limit());
+        let policy = Policy { max_hot, max_cold, floor: *self.log.retention_floor() };
+        if self.retry_at.is_some() {
+            return Ok(false);
+        }
         let mut busy = false;
-        for action in actions {
-            match action {
-                Expiry::Freeze(index) => {
-                    if !self.start_freezing(index) {
-                        break;
-                    }
-                }
-                Expiry::DeleteCold(index) | Expiry::DeleteHot(index) => {
-                    if !self.delete(index)? {
-                        break;
-                    }
-                }
+        for expiry in retention::plan(&self.kept, policy, |index| self.last_event_id(index)) {
+            let done = match expiry {
+                Expiry::Freeze(index) => self.start_freezing(index),
+                Expiry::DeleteCold(index) | Expiry::DeleteHot(index) => self.delete(index)?,
+            };
+            if !done {
+                break;
             }
             busy = true;
         }
@@ -135,9 +121,6 @@ impl SegmentMaintainer {
     /// Deletes a segment, unless the floor was lowered to it since this was planned. The floor
     /// cannot change while the name is removed.
     fn delete(&mut self, index: u32) -> Result<bool> {
-        if self.retry_at.is_some() {
-            return Ok(false);
-        }
         let log = Arc::clone(&self.log);
         let floor = log.retention_floor();
         if !retention::is_below(*floor, || self.last_event_id(index)) {
@@ -154,22 +137,20 @@ impl SegmentMaintainer {
         };
         drop(floor);
         let kind = if is_cold { "cold" } else { "hot" };
-        let spare = match removed {
-            Ok(spare) => spare,
-            // The segment is only kept longer than it has to be.
-            Err(error) => {
-                let message = format!("the {kind} segment {index} cannot be deleted yet: {error}");
-                log.sink().warn(&message);
-                self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
-                return Ok(false);
-            }
+        let Ok(spare) = removed.inspect_err(|error| {
+            let message = format!("the {kind} segment {index} cannot be deleted yet: {error}");
+            log.config.log.warn(&message);
+        }) else {
+            // It is only kept longer than it has to be.
+            self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+            return Ok(false);
         };
         // In the order of their indexes even after a power cut: no hole.
         self.make_removal_durable(spare)?;
         self.kept.cold.remove(&index);
         self.kept.hot.remove(&index);
         log.counters().segments_deleted.add(1);
-        log.sink().info(&format!("retention has deleted the {kind} segment {index}"));
+        log.config.log.info(&format!("retention has deleted the {kind} segment {index}"));
         Ok(true)
     }
 
@@ -179,26 +160,10 @@ impl SegmentMaintainer {
         header.map(|header| header.last_event_id)
     }
 
-    /// Hands a segment to the freezer, unless its ring is full or something has just failed.
+    /// Hands a segment to the freezer, unless its ring is full.
     fn start_freezing(&mut self, index: u32) -> bool {
         debug_assert!(self.kept.hot.contains(&index) && !self.kept.freezing.contains(&index));
-        if self.retry_at.is_some() {
-            return false;
-        }
-        if self.log.queues.to_freeze.push(index).is_err() {
-            return false;
-        }
-        self.kept.freezing.insert(index);
-        true
-    }
-
-    /// Removes the hot file of a segment that has a cold one now.
-    fn remove_frozen_hot(&mut self, index: u32) -> Result<()> {
-        debug_assert!(self.kept.cold.contains(&index));
-        let spare = self.remove_hot(index)?;
-        self.make_removal_durable(spare)?;
-        self.kept.hot.remove(&index);
-        Ok(())
+        self.log.queues.to_freeze.push(index).is_ok() && self.kept.freezing.insert(index)
     }
 
     /// Removes a hot file that is not needed any more, or renames it if it can be reused.
@@ -236,11 +201,6 @@ impl SegmentMaintainer {
         let size = Layout { blocks: self.log.config.num_blocks }.file_size();
         let usable = file.size()? == size && file.try_lock_exclusive()?;
         Ok(usable.then(|| SpareFile { name: file_name::temporary(name), file }))
-    }
-
-    fn publish_counts(&self) {
-        let hot = self.kept.hot.len() + usize::from(self.kept.active);
-        self.log.counts.set_segments(hot, self.kept.cold.len());
     }
 }
 

@@ -12,9 +12,9 @@ use crate::storage::{create, write_zeros, Directory, File, Mapping};
 
 use super::worker::Worker;
 use crate::recorder::clock::now_ns;
-use crate::recorder::log::{Log, Signals};
+use crate::recorder::log::Log;
 use crate::recorder::segment::{ActiveFile, Segment, SpareFile};
-use crate::recorder::threads::{Signal, Step};
+use crate::recorder::threads::Step;
 
 /// Time until preparing is tried again when there was no space.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
@@ -42,12 +42,6 @@ pub struct SegmentPreparer {
 }
 
 impl Worker for SegmentPreparer {
-    const NAME: &'static str = "wal-preparer";
-
-    fn signal(signals: &Signals) -> &Arc<Signal> {
-        &signals.preparer
-    }
-
     fn step(&mut self, stopping: bool) -> Result<Step> {
         if stopping {
             return Ok(Step::Done);
@@ -101,23 +95,16 @@ impl SegmentPreparer {
         debug_assert_eq!(active.mapping.size() as u64, self.layout().file_size());
         // Kept until the disk file is ready too, which may take several tries.
         self.half = Some(active);
-        let log = Arc::clone(&self.log);
-        log.counters().prepare.of(|| self.complete(index))?;
-        self.next_index = index.checked_add(1);
-        Ok(true)
-    }
-
-    /// Makes the disk file that goes with the mapped file, and hands both to the writer.
-    fn complete(&mut self, index: u32) -> Result<()> {
         let created_ts_ns = now_ns();
-        let disk = self.ready_disk(index, created_ts_ns)?;
-        let Some(active) = self.half.take() else { return Ok(()) };
-        let segment =
-            Segment { index, layout: self.layout(), created_ts_ns, active: Arc::new(active), disk };
+        let disk = self.log.counters().prepare.of(|| self.ready_disk(index, created_ts_ns))?;
+        let Some(active) = self.half.take().map(Arc::new) else { return Ok(false) };
+        let segment = Segment { index, layout: self.layout(), created_ts_ns, active, disk };
         // There is room: nobody else fills the ring.
         self.log.queues.prepared.push(segment).map_err(|_| {
             Error::new(Cause::Internal, "defect: the ring prepared_segments overflowed")
-        })
+        })?;
+        self.next_index = index.checked_add(1);
+        Ok(true)
     }
 
     /// A mapped file without events, named for `index`. `None` when all that may exist are in use.
@@ -177,8 +164,8 @@ impl SegmentPreparer {
     }
 
     /// A disk file of full size, named for `index`, with everything about it durable.
-    fn ready_disk(&mut self, index: u32, created_ts_ns: u64) -> Result<Arc<dyn File>> {
-        let wal = Arc::clone(&self.log.wal);
+    fn ready_disk(&self, index: u32, created_ts_ns: u64) -> Result<Arc<dyn File>> {
+        let wal = &*self.log.wal;
         let name = file_name::hot(index);
         let temporary = file_name::temporary(&name);
         let file = match self.log.queues.spare_files.pop() {
@@ -189,17 +176,13 @@ impl SegmentPreparer {
             }
             None => {
                 wal.remove(&temporary)?;
-                let file = create(&*wal, &temporary)?;
+                let file = create(wal, &temporary)?;
                 // With no other segment prepared, the writer may be waiting for this one.
-                let chunk = if !self.log.queues.prepared.is_empty() {
-                    PRE_WRITE_CHUNK
-                } else {
-                    self.layout().file_size()
-                };
-                if let Err(error) = pre_write(&*file, self.layout(), chunk) {
+                let is_urgent = self.log.queues.prepared.is_empty();
+                let chunk = if is_urgent { self.layout().file_size() } else { PRE_WRITE_CHUNK };
+                pre_write(&*file, self.layout(), chunk).inspect_err(|_| {
                     let _ = wal.remove(&temporary);
-                    return Err(error);
-                }
+                })?;
                 self.log.counters().segments_created.add(1);
                 file
             }
@@ -219,11 +202,7 @@ impl SegmentPreparer {
 
     /// Fails if somebody has removed the active directory: a crash would now lose events.
     fn watch_active_directory(&self) -> Result<()> {
-        let gone = match self.log.active.status() {
-            Ok(status) => status.links == 0,
-            Err(_) => false,
-        };
-        if !gone {
+        if !self.log.active.status().is_ok_and(|status| status.links == 0) {
             return Ok(());
         }
         let path = self.log.active.path().display();
@@ -248,12 +227,9 @@ fn pre_write(file: &dyn File, layout: Layout, chunk: u64) -> Result<()> {
     debug_assert!(chunk > 0);
     let size = layout.file_size();
     file.allocate(size)?;
-    let mut from = 0;
-    while from < size {
-        let to = size.min(from + chunk);
-        write_zeros(file, from, to)?;
+    for from in (0..size).step_by(chunk as usize) {
+        write_zeros(file, from, size.min(from + chunk))?;
         file.sync()?;
-        from = to;
     }
     Ok(())
 }
@@ -289,9 +265,6 @@ fn explain_active(error: Error, directory: &dyn Directory, needed: u64) -> Error
         return error;
     }
     let path = directory.path().display();
-    Error::with_errno(
-        Cause::NoSpace,
-        format!("active_dir: the active set needs {needed} bytes in {path}: {error}"),
-        error.errno(),
-    )
+    let message = format!("active_dir: the active set needs {needed} bytes in {path}: {error}");
+    Error::with_errno(Cause::NoSpace, message, error.errno())
 }

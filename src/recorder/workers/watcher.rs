@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::error::Result;
 
 use super::worker::Worker;
-use crate::recorder::log::{Log, ParkState, Signals};
-use crate::recorder::threads::{Signal, Step};
+use crate::recorder::log::{Log, ParkState};
+use crate::recorder::threads::Step;
 
 /// Longest time until the first event after an idle spell is noticed. A wake-up costs up to 65 µs
 /// on a virtual machine, so an idle process uses at most 0.4 % of a processor.
@@ -21,22 +21,10 @@ const TICK: Duration = Duration::from_millis(15);
 
 #[derive(Debug)]
 pub struct Watcher {
-    log: Arc<Log>,
-}
-
-impl Watcher {
-    pub fn new(log: Arc<Log>) -> Self {
-        Watcher { log }
-    }
+    pub log: Arc<Log>,
 }
 
 impl Worker for Watcher {
-    const NAME: &'static str = "wal-watcher";
-
-    fn signal(signals: &Signals) -> &Arc<Signal> {
-        &signals.watcher
-    }
-
     fn step(&mut self, stopping: bool) -> Result<Step> {
         if stopping {
             return Ok(Step::Done);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::inode::Survival;
-use super::Random;
+use super::random::Random;
 
 /// A change of names that is not synced yet.
 #[derive(Debug, Clone)]

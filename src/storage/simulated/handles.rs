@@ -3,15 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::fault::Call;
 use super::inode::{Inode, SECTOR_SIZE};
 use super::state::{failed, State};
-use super::{Call, SimulatedStorage};
 use crate::error::{Cause, Error, Result};
 use crate::storage::{Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
 
 /// As `statfs(2)` calls them.
 const EXT4: u64 = 0xEF53;
 const TMPFS: u64 = 0x0102_1994;
+
+/// The file system of one process.
+#[derive(Debug, Clone)]
+pub struct SimulatedStorage {
+    pub(super) shared: Arc<Mutex<State>>,
+    pub(super) process: u64,
+}
 
 impl SimulatedStorage {
     /// Whether its process is still alive.

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use super::super::Mapping;
-use super::Random;
+use super::random::Random;
 
 /// Bytes that a disk writes all or none of.
 pub const SECTOR_SIZE: usize = 512;

@@ -5,9 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::directory::SimulatedDirectory;
+use super::fault::{Call, Crash, Fault};
 use super::inode::{DiskFile, Inode, Survival};
-use super::{Call, Crash, Fault, Random, DISK, MEMORY};
+use super::random::Random;
 use crate::error::{Error, Result};
+
+/// The root on disk.
+pub const DISK: &str = "/disk";
+/// The root in memory.
+pub const MEMORY: &str = "/memory";
 
 #[derive(Debug)]
 pub struct State {

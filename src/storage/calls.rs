@@ -1,0 +1,102 @@
+//! System calls that may do less than they were asked for, repeated until all is done.
+
+use rustix::io::{Errno, Result};
+
+/// Repeats a call that a signal interrupted.
+pub fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Reads until the buffer is full or the file ends: one call may read less than was asked for.
+pub fn read_full(
+    buffer: &mut [u8],
+    offset: u64,
+    mut pread: impl FnMut(&mut [u8], u64) -> Result<usize>,
+) -> Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        let at = offset + read as u64;
+        match retry(|| pread(&mut buffer[read..], at))? {
+            0 => break,
+            n => read += n,
+        }
+    }
+    Ok(read)
+}
+
+/// Writes everything: one call may write less than it was given.
+pub fn write_all(
+    bytes: &[u8],
+    offset: u64,
+    mut pwrite: impl FnMut(&[u8], u64) -> Result<usize>,
+) -> Result<()> {
+    let mut written = 0;
+    while written < bytes.len() {
+        let at = offset + written as u64;
+        match retry(|| pwrite(&bytes[written..], at))? {
+            0 => return Err(Errno::IO),
+            n => written += n,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every way in which a call can fall short: by any count, interrupted, at the end.
+    #[test]
+    fn short_and_interrupted_calls_are_continued() {
+        let content: Vec<u8> = (0..200).collect();
+        for most in 1..=201 {
+            let mut calls = 0;
+            let mut falls_short = |wanted: usize| {
+                calls += 1;
+                if calls % 3 == 0 {
+                    Err(Errno::INTR)
+                } else {
+                    Ok(wanted.min(most))
+                }
+            };
+            let mut file = vec![0; 7];
+            write_all(&content, 7, |bytes, at| {
+                let n = falls_short(bytes.len())?;
+                assert_eq!(at, file.len() as u64, "it goes on where it stopped");
+                file.extend_from_slice(&bytes[..n]);
+                Ok(n)
+            })
+            .unwrap();
+            assert_eq!(file[7..], content);
+
+            let mut buffer = [0; 250];
+            let read = read_full(&mut buffer, 7, |buffer, at| {
+                let left = &file[at as usize..];
+                let n = falls_short(buffer.len().min(left.len()))?;
+                buffer[..n].copy_from_slice(&left[..n]);
+                Ok(n)
+            });
+            assert_eq!((read.unwrap(), &buffer[..200]), (200, &content[..]));
+        }
+    }
+
+    #[test]
+    fn a_write_that_gets_nowhere_is_an_error() {
+        assert_eq!(write_all(&[1, 2], 0, |_, _| Ok(0)), Err(Errno::IO));
+        let mut left = 1;
+        let full = write_all(&[1, 2], 0, |_, _| {
+            left -= 1;
+            if left == 0 {
+                Ok(1)
+            } else {
+                Err(Errno::NOSPC)
+            }
+        });
+        assert_eq!(full, Err(Errno::NOSPC));
+    }
+}

@@ -1,0 +1,178 @@
+//! The traits, and what can be done on any storage.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::mapping::Mapping;
+use crate::error::{Cause, Error, Result};
+
+/// How to open a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// For reading.
+    Read,
+    /// For reading and writing.
+    Write,
+    /// New, mode 0640: an error if the name is taken.
+    Create,
+}
+
+/// What to do with a symbolic link at the end of a directory's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// Follow it.
+    Follow,
+    /// An error: in a shared directory anybody may have made it.
+    Refuse,
+}
+
+/// Who owns a directory and who else may write there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryStatus {
+    /// Device.
+    pub dev: u64,
+    /// Inode.
+    pub ino: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Hard links: 0 when the directory was removed.
+    pub links: u64,
+    /// Filesystem magic number, as in `statfs(2)`.
+    pub filesystem: u64,
+    /// Bytes of the filesystem that this user may still use.
+    pub available: u64,
+}
+
+/// The file system.
+pub trait Storage: Debug + Send + Sync {
+    /// Opens a directory. `None` when there is no such name.
+    fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>>;
+    /// Makes a directory and its missing parents, with mode 0750 narrowed by umask.
+    fn create_directories(&self, path: &Path) -> Result<()>;
+    /// Makes one new directory with this mode: an error if the name is taken.
+    fn create_directory(&self, path: &Path, mode: u32) -> Result<()>;
+    /// Removes an empty directory.
+    fn remove_directory(&self, path: &Path) -> Result<()>;
+    /// The kernel's boot id.
+    fn boot_id(&self) -> Result<String>;
+    /// 128 random bits.
+    fn random(&self) -> Result<u128>;
+    /// The effective user id.
+    fn user(&self) -> u32;
+}
+
+/// An open directory. Names are single components; links are never followed.
+pub trait Directory: Debug + Send + Sync {
+    /// The path it was opened by.
+    fn path(&self) -> &Path;
+    /// The names in it, in no order, without those that are not UTF-8: they are not ours.
+    fn list(&self) -> Result<Vec<String>>;
+    /// Opens a file. `None` when there is no such name.
+    fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>>;
+    /// Renames a file, replacing a file that has the new name.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+    /// Removes a file; `false` when there was none.
+    fn remove(&self, name: &str) -> Result<bool>;
+    /// Makes the names in it durable.
+    fn sync(&self) -> Result<()>;
+    /// Its owner, mode and filesystem.
+    fn status(&self) -> Result<DirectoryStatus>;
+    /// Takes the directory's lock file `name` (mode 0600) and writes the process id into it.
+    /// `Err(Cause::Locked)` names the owner.
+    fn lock(&self, name: &str) -> Result<Arc<dyn File>>;
+
+    /// The path of a file in it, for messages.
+    fn path_of(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+}
+
+/// An open file.
+pub trait File: Debug + Send + Sync {
+    /// Its size in bytes.
+    fn size(&self) -> Result<u64>;
+    /// Device and inode.
+    fn inode(&self) -> Result<(u64, u64)>;
+    /// Reads at `offset` until `buffer` is full or the file ends; returns the bytes read.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
+    /// Writes all of `bytes` at `offset`.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()>;
+    /// The same, and starts the write-back of the folio (64 KiB) around it without waiting. This is
+    /// only a hint: nothing is durable before [`File::sync`].
+    fn write_at_and_start_writeback(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.write_at(bytes, offset)
+    }
+    /// Allocates space for `size` bytes and makes the file at least that long.
+    fn allocate(&self, size: u64) -> Result<()>;
+    /// `fdatasync`.
+    fn sync(&self) -> Result<()>;
+    /// Takes an exclusive lock unless somebody else holds one.
+    fn try_lock_exclusive(&self) -> Result<bool>;
+    /// Takes a shared lock unless somebody holds it exclusively.
+    fn try_lock_shared(&self) -> Result<bool>;
+    /// Gives the lock back.
+    fn unlock(&self) -> Result<()>;
+    /// Maps the first `size` bytes, for reading or, with every page present, also for writing.
+    fn map(&self, size: u64, writable: bool) -> Result<Mapping>;
+}
+
+/// Reads the first `limit` bytes of a small file. `None` when there is no such name.
+pub fn read_small(directory: &dyn Directory, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+    let Some(file) = directory.open(name, Open::Read)? else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; limit];
+    let read = file.read_at(&mut bytes, 0)?;
+    debug_assert!(read <= limit);
+    bytes.truncate(read);
+    Ok(Some(bytes))
+}
+
+/// Replaces a small file. After a power cut either the old or the new one is there; once this has
+/// returned, the new one.
+pub fn replace_small(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
+    put_in_place(directory, name, bytes)?;
+    directory.sync()
+}
+
+/// The same without syncing the directory: until that is done, a power cut may bring the old file
+/// back.
+pub fn put_in_place(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
+    let temporary = format!("{name}.tmp");
+    directory.remove(&temporary)?;
+    let file = create(directory, &temporary)?;
+    let written = file.write_at(bytes, 0).and_then(|()| file.sync());
+    written.and_then(|()| directory.rename(&temporary, name)).inspect_err(|_| {
+        let _ = directory.remove(&temporary);
+    })
+}
+
+/// Makes a new file: an error if the name is taken.
+pub fn create(directory: &dyn Directory, name: &str) -> Result<Arc<dyn File>> {
+    directory.open(name, Open::Create)?.ok_or_else(|| {
+        let message =
+            format!("create {}: the directory is gone", directory.path_of(name).display());
+        Error::new(Cause::Io, message)
+    })
+}
+
+/// Bytes of a folio: when a file was written in such pieces, the kernel caches and writes it in
+/// them. With single pages the persister writes a fifth slower. Larger folios are not faster, and a
+/// kernel before 6.6 may write a whole one for one event.
+pub(crate) const FOLIO: u64 = 64 * 1024;
+
+/// Fills a part of a file with zeros, folio by folio.
+pub fn write_zeros(file: &dyn File, from: u64, to: u64) -> Result<()> {
+    static ZEROS: [u8; FOLIO as usize] = [0; FOLIO as usize];
+    let mut offset = from;
+    while offset < to {
+        let len = (to - offset).min(FOLIO - offset % FOLIO);
+        debug_assert!(len > 0 && (offset % FOLIO + len) <= FOLIO, "no write spans two folios");
+        file.write_at(&ZEROS[..len as usize], offset)?;
+        offset += len;
+    }
+    Ok(())
+}
