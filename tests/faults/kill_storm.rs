@@ -52,7 +52,8 @@ fn round(place: &Place, lives: &mut Lives, seed: u32, planted: bool) -> u64 {
             std::thread::sleep(Duration::from_micros(100));
         }
     }
-    std::thread::sleep(Duration::from_micros(random.below(5_000)));
+    let longest = if planted { 5_000 + 1_000 * u64::from(seed) } else { 5_000 };
+    std::thread::sleep(Duration::from_micros(random.below(longest)));
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
