@@ -51,7 +51,7 @@ impl Segment {
 
     /// Copies the first `count` events of a block to `buffer`, the last one first. A processor that
     /// reads upwards also fetches the lines ahead, which the writer needs next and would have to
-    /// get back one by one (docs/performance.md).
+    /// get back one by one (docs/experiments/latency.md).
     pub fn load_events(&self, block: u32, count: usize, buffer: &mut [u8]) {
         debug_assert!(block < self.layout.blocks && (1..=EVENTS_PER_BLOCK).contains(&count));
         let offset = Layout::block_offset(block) as usize + BLOCK_HEADER_SIZE;

@@ -98,8 +98,9 @@ impl Writer {
     }
 
     /// Whether there is room in the segment. At the end of a block, steps over the next block's
-    /// header: here and not in the slow path, whose code is no longer in cache. That took more than
-    /// 55 ns for one block in eight, and now does for one in a hundred (docs/performance.md).
+    /// header: here and not in the slow path, whose code is no longer in cache. That took more
+    /// than 55 ns for one block in eight, and now does for one in a hundred
+    /// (docs/experiments/latency.md).
     #[inline(always)]
     fn has_room(&mut self) -> bool {
         if self.slot == self.block_end {

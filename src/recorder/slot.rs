@@ -22,7 +22,7 @@ pub unsafe fn store(event: &RequestEvent, slot: *mut u8) {
     // field by field or 16 bytes at a time, is forwarded to these loads more often than to loads
     // from bytes 8, 24 and 40, which would span two such stores: 7 % and 27 % of an append. All
     // loads come before all stores: a load waits for an earlier store to the same place of another
-    // page, however long that takes (docs/performance.md).
+    // page, however long that takes (docs/experiments/latency.md).
     // SAFETY: `from` comes from a reference, so its 64 bytes can be read; the event has no padding,
     // so all of them have a value. The caller promises that the 64 at `slot` can be written.
     // The 8-byte accesses are aligned: both are aligned to 8, and 8 is added. The 16-byte accesses

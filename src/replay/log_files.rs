@@ -334,8 +334,8 @@ impl LogFiles {
         }
     }
 
-    /// Whether the log goes on behind what the header of a closed segment counts. What cannot be read
-    /// does not show that; the walk through the segment reports it.
+    /// Whether the log goes on behind what the header of a closed segment counts. What cannot be
+    /// read does not show that; the walk through the segment reports it.
     fn is_reopened(&self, file: &dyn File, closed: &SegmentHeader) -> bool {
         let size = file.size().unwrap_or(0);
         let has_room = closed.event_count < Layout::of_file(size).capacity();

@@ -5,20 +5,16 @@
 //! What lies between the last good block and the next one is what may be missing, so damage whose
 //! header is lost is reported only once its end is known. Verifying is a salvaging walk.
 
-use std::sync::Arc;
-
 use crate::error::Result;
 use crate::format::{BlockHeader, Layout, RequestEvent, SegmentHeader};
 use crate::format::{BLOCK_SIZE, EVENT_SIZE};
 use crate::format::{MAX_BLOCKS, SEGMENT_HEADER_SIZE};
-use crate::storage::File;
 
 use super::blocks::{events_of, Blocks, Source};
 use super::check::{BadBlock, BlockCheck, GoodBlock};
 use super::damage::{Damage, DamageKind, Site};
 use super::findings::{of_frame, Findings};
-use super::frame::FrameContent;
-use super::header::{misnamed, read_block_header, HeaderState};
+use super::header::read_block_header;
 
 pub(super) const WRONG_CHAIN: &str = "the chained checksum does not match";
 
@@ -86,45 +82,6 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A strict walk through a closed hot segment, with its header. `verify`: checks the checksums
-    /// of events, not only of headers.
-    pub fn hot(
-        site: Site,
-        file: Arc<dyn File>,
-        header: SegmentHeader,
-        floor: u64,
-        verify: bool,
-    ) -> Result<Self> {
-        let capacity = Layout::of_file(file.size()?).capacity();
-        let has_room = header.event_count < capacity;
-        let walk = Self::new(site, Source::File(file), Authority::Header, floor);
-        Cursor { has_room, ..walk }.strict(header, verify)
-    }
-
-    /// The same of a cold segment.
-    pub fn cold(site: Site, file: Arc<dyn File>, floor: u64, verify: bool) -> Result<Self> {
-        let mut content = FrameContent::open(file).map_err(|error| {
-            let damage = Damage::at(&site, DamageKind::Unreadable, 0, (0, 0), "cannot be read");
-            Damage { error: Some(error), ..damage }.to_error()
-        })?;
-        let header = content.header_despite_faults();
-        if let Some(fault) = content.take_fault() {
-            return Err(of_frame(&site, &fault).to_error());
-        }
-        let what = match (HeaderState::of(header, site.index), header) {
-            (HeaderState::Closed, Some(header)) => {
-                let source = Source::Frame(Box::new(content));
-                let walk = Self::new(site, source, Authority::Header, floor);
-                return walk.strict(header, verify);
-            }
-            (HeaderState::OtherIndex, Some(other)) => {
-                return Err(misnamed(&site, &other).to_error())
-            }
-            _ => "the header is not that of a closed segment",
-        };
-        Err(Damage::at(&site, DamageKind::SegmentHeader, 0, (0, 0), what).to_error())
-    }
-
     pub(super) fn new(site: Site, source: Source, authority: Authority, floor: u64) -> Self {
         Cursor {
             site,
@@ -143,23 +100,6 @@ impl Cursor {
             findings: Findings::default(),
             end: None,
         }
-    }
-
-    /// Makes the walk a strict one, by a header whose counts and ids fit together.
-    fn strict(mut self, header: SegmentHeader, verify: bool) -> Result<Self> {
-        let (first, last) = (header.first_event_id, header.last_event_id);
-        let what = if !header.is_consistent() {
-            "the header's counts and event ids do not fit together"
-        } else if header.event_count == 0 && self.blocks.first_slot()? != 0 {
-            "the header counts no events, though there are some"
-        } else if first != 0 && first <= self.last_event_id {
-            "event ids do not rise from the segment before"
-        } else {
-            (self.strict, self.checksums, self.header) = (true, verify, Some(header));
-            self.block_limit = header.block_count;
-            return Ok(self);
-        };
-        Err(Damage::at(&self.site, DamageKind::SegmentHeader, 0, (first, last), what).to_error())
     }
 
     /// The first event's id, by a header that is right or, in an open segment, by what stands in

@@ -19,11 +19,8 @@ use crate::storage::File;
 
 /// How far back a block may refer.
 const HISTORY: usize = 64 * 1024;
-/// Bytes hashed at most in search of blocks, a few seconds: more are needed only by a file that was
-/// made for it.
-const SEARCH_LIMIT: usize = 16 << 30;
-const RAW: u32 = 1 << 31;
-const WORD: u64 = 4;
+pub(super) const RAW: u32 = 1 << 31;
+pub(super) const WORD: u64 = 4;
 /// No segment is longer; a frame that is, is not one.
 const MAX_CONTENT: u64 = SEGMENT_HEADER_SIZE as u64 + MAX_BLOCKS as u64 * BLOCK_SIZE as u64;
 
@@ -42,11 +39,11 @@ pub struct Fault {
 
 /// The content of a frame, front to back.
 pub struct FrameContent {
-    file: Arc<dyn File>,
-    file_size: u64,
-    header: FrameHeader,
+    pub(super) file: Arc<dyn File>,
+    pub(super) file_size: u64,
+    pub(super) header: FrameHeader,
     /// The next LZ4 block in the file, and where its content begins.
-    at: u64,
+    pub(super) at: u64,
     produced: u64,
     checksum: Xxh32,
     /// Nothing was lost so far: the content's size and checksum mean something.
@@ -56,20 +53,20 @@ pub struct FrameContent {
     /// is not zeroed again for every block.
     window: Vec<u8>,
     filled: usize,
-    packed: Vec<u8>,
+    pub(super) packed: Vec<u8>,
     /// Bytes hashed so far in search of blocks.
-    searched: usize,
+    pub(super) searched: usize,
     /// Where the LZ4 blocks of the window begin, in the content and in the file.
     places: VecDeque<(u64, u64)>,
     faults: VecDeque<Fault>,
 }
 
 /// An LZ4 block as it was found.
-struct Packed {
-    raw: bool,
+pub(super) struct Packed {
+    pub(super) raw: bool,
     /// Where the next one begins.
-    next: u64,
-    fault: Option<(&'static str, Option<Error>)>,
+    pub(super) next: u64,
+    pub(super) fault: Option<(&'static str, Option<Error>)>,
 }
 
 impl FrameContent {
@@ -192,7 +189,7 @@ impl FrameContent {
     }
 
     /// The frame ends here, short of its end mark: nothing behind can be read.
-    fn give_up(&mut self, what: &str, error: Option<Error>) {
+    pub(super) fn give_up(&mut self, what: &str, error: Option<Error>) {
         let left = self.header.content_size.unwrap_or(MAX_CONTENT).saturating_sub(self.produced);
         self.fault(self.at, left, what, error);
         self.ended = true;
@@ -319,71 +316,14 @@ impl FrameContent {
     }
 
     /// Cuts the checksum off `packed`; whether it is right.
-    fn take_checksum(&mut self) -> bool {
+    pub(super) fn take_checksum(&mut self) -> bool {
         let data = self.packed.len() - WORD as usize;
         let right = xxh32(&self.packed[..data], 0) == word_at(&self.packed, data);
         self.packed.truncate(data);
         right
     }
 
-    /// The length at `at` is wrong: looks for the next block, and takes what lies before it.
-    fn search(&mut self, raw: bool, what: &'static str) -> Option<Packed> {
-        if !self.header.block_checksums {
-            self.give_up(what, None);
-            return None;
-        }
-        let limit = self.header.block_limit;
-        // The longest this block can be, and the longest the next one can be.
-        let longest = 2 * (limit + 2 * WORD as usize);
-        let window_len = (self.file_size - self.at).min(longest as u64) as usize;
-        let mut bytes = vec![0; window_len];
-        if let Err(error) = self.file.read_at(&mut bytes, self.at) {
-            self.give_up("cannot be read", Some(error));
-            return None;
-        }
-        let farthest = (limit + 2 * WORD as usize).min(bytes.len());
-        for next in 2 * WORD as usize + 1..=farthest {
-            let is_next = self.is_end(self.at + next as u64)
-                || block_in(&bytes[next..], limit).is_some_and(|block| {
-                    self.searched += block.len();
-                    let (data, sum) = block.split_at(block.len() - WORD as usize);
-                    xxh32(data, 0) == word_at(sum, 0)
-                });
-            if is_next {
-                self.packed.clear();
-                self.packed.extend_from_slice(&bytes[WORD as usize..next]);
-                self.take_checksum();
-                let next = self.at + next as u64;
-                return Some(Packed { raw, next, fault: Some((what, None)) });
-            }
-            if self.searched > SEARCH_LIMIT {
-                break;
-            }
-        }
-        self.give_up(what, None);
-        None
-    }
-
-    /// Whether a whole block with the right checksum begins here.
-    fn is_block(&self, at: u64) -> bool {
-        let limit = self.header.block_limit;
-        let len = self.file_size.saturating_sub(at).min(limit as u64 + 2 * WORD) as usize;
-        let mut bytes = vec![0; len];
-        if self.file.read_at(&mut bytes, at).is_err() {
-            return false;
-        }
-        block_in(&bytes, limit).is_some_and(|block| {
-            let (data, sum) = block.split_at(block.len() - WORD as usize);
-            xxh32(data, 0) == word_at(sum, 0)
-        })
-    }
-
-    /// Whether the end mark stands here, and the file ends as the frame then does.
-    fn is_end(&self, at: u64) -> bool {
-        at + self.trailer_len() == self.file_size && matches!(self.word(at), Ok(Some(0)))
-    }
-
-    fn trailer_len(&self) -> u64 {
+    pub(super) fn trailer_len(&self) -> u64 {
         if self.header.content_checksum {
             2 * WORD
         } else {
@@ -391,7 +331,7 @@ impl FrameContent {
         }
     }
 
-    fn word(&self, at: u64) -> Result<Option<u32>> {
+    pub(super) fn word(&self, at: u64) -> Result<Option<u32>> {
         let mut bytes = [0; WORD as usize];
         let read = self.file.read_at(&mut bytes, at)?;
         Ok((read == bytes.len()).then(|| u32::from_le_bytes(bytes)))
@@ -425,19 +365,6 @@ impl FrameContent {
     }
 }
 
-/// The block at the beginning of `bytes`, checksum included, if its length can be right.
-fn block_in(bytes: &[u8], limit: usize) -> Option<&[u8]> {
-    let word = WORD as usize;
-    if bytes.len() < 2 * word {
-        return None;
-    }
-    let len = (word_at(bytes, 0) & !RAW) as usize;
-    if len == 0 || len > limit {
-        return None;
-    }
-    bytes.get(word..word + len + word)
-}
-
-fn word_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn word_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

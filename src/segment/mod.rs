@@ -2,13 +2,15 @@
 //! freezer. Writes nothing.
 //!
 //! In reading order: `header` (what a file's header says of it), `file` (questions to a file as a
-//! whole), `blocks` (its blocks, out of a file or of an LZ4 frame, `frame`), `memory` (the events
-//! of an active segment), `check` (a sealed block against its header and the chain), `cursor`
-//! (block by block; its parts for segments that are not closed, `open`, and for damage,
-//! `salvage`). `cpp` knows the open segments of the C++ recorder. `damage` is what a cursor
-//! reports, and `findings` what it has found so far.
+//! whole), `blocks` (its blocks, out of a file or an LZ4 frame: `frame`, `frame_search`), `memory`
+//! (the events of an active segment), `check` (a sealed block against its header and the chain),
+//! `cursor` (block by block; `strict`, `salvage` and `open` are its parts for walks that stop at
+//! damage, for walks that pass it, and for open segments). `cpp` knows the open segments of the C++
+//! recorder. `damage` is what a cursor reports, and `findings` what it has found so far.
 //!
-//! A cursor is one thread's; it holds the file and its place: block, last event, chained checksum.
+//! A cursor belongs to one thread; others may walk the same file at the same time. Its place is a
+//! block, the last event and the chained checksum before it, so a walk can begin at any block: where
+//! the checksum is not known the chain is checked from the next block on.
 
 mod blocks;
 mod check;
@@ -18,10 +20,12 @@ mod damage;
 mod file;
 mod findings;
 mod frame;
+mod frame_search;
 mod header;
 mod memory;
 mod open;
 mod salvage;
+mod strict;
 
 pub use cpp::{is_reopened_by_cpp, is_unfinished_by_cpp};
 pub use cursor::{Cursor, Seen, Step};

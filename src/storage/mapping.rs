@@ -101,10 +101,10 @@ impl Mapping {
     }
 
     /// Touches the pages that the writer needs next, when it is at `offset`. The host of a virtual
-    /// machine may have taken memory that was not used for a while, and the first access to it then
-    /// takes 150 µs (docs/performance.md). Begins after the next page, whose lines the writer has
-    /// fetched already. The word in the middle of a page is an event's id or begins a header. Both
-    /// are stored as atomics, so loading them early is no data race.
+    /// machine may have taken memory that was not used for a while, and the first access to it
+    /// then takes 150 µs (docs/experiments/latency.md). Begins after the next page, whose lines
+    /// the writer has fetched already. The word in the middle of a page is an event's id or begins
+    /// a header. Both are stored as atomics, so loading them early is no data race.
     pub fn look_ahead(&self, offset: usize) {
         let page = offset / PAGE + 2;
         for at in (page..page + PAGES_AHEAD).map(|page| page * PAGE + PAGE / 2) {

@@ -13,11 +13,11 @@ use crate::recorder::log::{pack, Log};
 use crate::recorder::segment::{Finished, Segment};
 
 /// Blocks written with one call: 256 KiB. With fewer the kernel copies at half the speed, with more
-/// it copies no faster (docs/performance.md).
+/// it copies no faster (docs/experiments/durable.md).
 const BLOCKS_PER_WRITE: u32 = 16;
 const PER_BLOCK: u32 = EVENTS_PER_BLOCK as u32;
 /// Backlog, in events, above which write-back starts while we are still sealing: half of one call.
-/// It nearly doubles the sustained rate (docs/performance.md).
+/// It nearly doubles the sustained rate (docs/experiments/durable.md).
 const WRITEBACK_BACKLOG: u32 = BLOCKS_PER_WRITE * PER_BLOCK / 2;
 
 /// Buffers between memory and disk. Kept from segment to segment: allocating and freeing memory

@@ -23,7 +23,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of a new file written between syncs when the writer is not waiting. The disk does one
 /// request after the other, and the persister's syncs wait behind these: 3 ms behind 4 MiB
-/// (docs/performance.md).
+/// (docs/experiments/durable.md).
 const PRE_WRITE_CHUNK: u64 = 128 * 1024;
 /// Segment header, first block header, first slot: when they are cleared, a file has no events.
 const CLEARED_SIZE: usize = SEGMENT_HEADER_SIZE + BLOCK_HEADER_SIZE + EVENT_SIZE;
