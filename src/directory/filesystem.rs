@@ -91,25 +91,20 @@ fn objection(kind: Kind) -> Option<&'static str> {
 /// Refuses a filesystem on which the promises do not hold, unless any is `allowed`.
 pub fn check_filesystem(directory: &dyn Directory, allowed: bool) -> Result<()> {
     let Some((name, kind)) = find(directory.status()?.filesystem) else { return Ok(()) };
-    match objection(kind) {
-        Some(why) if !allowed => {
-            let path = directory.path().display();
-            let message = format!(
-                "{path}: the filesystem is {name}, {why}; \
-                 FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM opens it all the same"
-            );
-            Err(Error::new(Cause::Unsupported, message))
-        }
-        _ => Ok(()),
-    }
+    let Some(why) = objection(kind).filter(|_| !allowed) else { return Ok(()) };
+    let path = directory.path().display();
+    let message = format!(
+        "{path}: the filesystem is {name}, {why}; \
+         FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM opens it all the same"
+    );
+    Err(Error::new(Cause::Unsupported, message))
 }
 
-/// What is to be said about the filesystem of a directory that was let through.
+/// What the user should know about the filesystem of a directory that was let through.
 pub fn filesystem_note(directory: &dyn Directory, purpose: Use) -> Result<Option<String>> {
     let found = find(directory.status()?.filesystem);
-    let path = directory.path().display();
     let note = found.and_then(|(name, kind)| note(name, kind, purpose));
-    Ok(note.map(|note| format!("{path}: {note}")))
+    Ok(note.map(|note| format!("{}: {note}", directory.path().display())))
 }
 
 fn note(name: &str, kind: Kind, purpose: Use) -> Option<String> {
