@@ -37,6 +37,7 @@ pub fn judge_pairs(wal: &dyn Directory, inventory: &mut Inventory) -> Result<Vec
         };
         pairs.push(PairSurvey { index, row });
     }
+    debug_assert!(inventory.hot.is_disjoint(&inventory.cold), "one file of each segment stays");
     Ok(pairs)
 }
 

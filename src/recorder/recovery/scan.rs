@@ -202,10 +202,8 @@ fn open_middle(
 ) -> Result<Vec<TailSegment>> {
     let mut middle = Vec::new();
     let oldest = oldest(&log.tail, &log.inventory);
-    for pair in pairs.iter().filter(|pair| pair.row.then == Pair::Hot && pair.index < oldest) {
-        if !log.inventory.hot.contains(&pair.index) {
-            continue;
-        }
+    let stay_hot = pairs.iter().filter(|pair| pair.row.then == Pair::Hot && pair.index < oldest);
+    for pair in stay_hot.filter(|pair| log.inventory.hot.contains(&pair.index)) {
         let Some(mut segment) = TailSegment::open(wal, pair.index)? else { continue };
         if closed(segment.header, pair.index).is_some() {
             continue;

@@ -77,14 +77,9 @@ impl TailSegment {
     /// count too: they look left from the file's former use, but may be events of the log.
     pub fn is_copied_aside(&self, loss_accepted: bool) -> Result<bool> {
         let count = self.end.event_count;
-        if count == 0 {
-            return Ok(false);
-        }
-        if self.beyond > 0 || self.differing > 0 {
-            return Ok(true);
-        }
-        if !loss_accepted {
-            return Ok(false);
+        let differs = self.beyond > 0 || self.differing > 0;
+        if count == 0 || differs || !loss_accepted {
+            return Ok(count > 0 && differs);
         }
         let mut found = false;
         for_each_block(&*self.disk, count / EVENTS_PER_BLOCK as u32, |block, bytes| {
