@@ -68,7 +68,7 @@ fn enter(
     Ok(directory)
 }
 
-/// A set that does not fit is a matter of configuration: says which field.
+/// Fails, with the name of the configuration field, if the active set does not fit.
 fn check_room(needed: u64, status: &DirectoryStatus, parent: &Path) -> Result<()> {
     if status.available >= needed {
         return Ok(());
@@ -146,7 +146,7 @@ pub fn open_active(
     };
     let status = directory.status()?;
     if (status.dev, status.ino) == (wal.dev, wal.ino) {
-        // Its identity is the log's own; to clean it up would be to remove the log.
+        // The WAL directory itself: if it counted as the active one, it would be removed.
         return Ok(ActiveDirectory::Foreign);
     }
     Ok(match load_identity(&*directory)? {
@@ -182,8 +182,8 @@ fn open_private(
     Err(Error::new(Cause::Permission, message))
 }
 
-/// Removes an active directory with the files of ours in it. Foreign files stay, and so then does
-/// the directory.
+/// Removes an active directory and our files in it. If there are foreign files, they stay, and so
+/// does the directory.
 pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result<()> {
     for name in directory.list()? {
         if let Some(FileName::Hot(_) | FileName::Temporary) = file_name::parse(&name) {

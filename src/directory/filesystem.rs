@@ -1,5 +1,5 @@
-//! Which filesystems a log may be on (G12). The promise that a store never fails for lack of space
-//! rests on preallocation; where that does not hold, opening is refused unless it is asked for.
+//! Which filesystems a log may be on (G12). That a store never fails for lack of space rests on
+//! preallocation; where that does not hold, a log is opened only if the caller allows it.
 
 use crate::error::{Cause, Error, Result};
 use crate::storage::Directory;
@@ -15,7 +15,7 @@ enum Kind {
     Layer,
     /// Copy-on-write or log-structured: what is written again needs new space.
     Copying,
-    /// Somebody else's, over a network or from a process.
+    /// Of another machine, or served by a process.
     Remote,
     /// Without a journal: a power cut may take names and whole files with it.
     Unjournaled,

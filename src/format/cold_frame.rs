@@ -27,8 +27,8 @@ pub fn compress(from: &mut impl Read, size: u64, to: impl Write) -> io::Result<(
     encoder.finish().1
 }
 
-/// The content of a frame, as a stream. A frame that is cut short, be it by its end mark or its
-/// checksum alone, ends in an error.
+/// The content of a frame, as a stream. It ends in an error if the frame is cut short, even if only
+/// the end mark or the checksum is missing.
 pub fn decompress<R: Read>(from: R) -> io::Result<impl Read> {
     Ok(Content(Some(Decoder::new(from)?)))
 }

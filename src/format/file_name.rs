@@ -9,7 +9,7 @@ pub const IDENTITY: &str = "wal_identity";
 /// Suffix of files being written.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// What a name of ours stands for.
+/// What the name of one of the log's files stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileName {
     /// Hot segment.

@@ -39,8 +39,8 @@ const OURS: [u8; 2] =
     [VERSION | INDEPENDENT | BLOCK_CHECKSUMS | CONTENT_SIZE | CONTENT_CHECKSUM, 0x50];
 
 impl FrameHeader {
-    /// What a frame of this library is when its header cannot be believed. History does no harm to
-    /// blocks that do not refer to it.
+    /// What to assume of a frame of this library whose header cannot be trusted. Blocks that do not
+    /// refer to the content before them decode the same with it.
     pub fn guessed(block_checksums: bool) -> Self {
         FrameHeader {
             independent: false,

@@ -136,9 +136,9 @@ impl SegmentScan {
         if self.fits(&header, block) {
             return usize::from(header.event_count);
         }
-        // Written after its events and synced with them, it must fit once they are durable. Beyond
-        // that it may be ahead of them: then the ids below D decide. A block that was sealed for
-        // another place is none of this segment's.
+        // A header is written after its events and synced with them, so it fits once they are
+        // durable. Before that it may reach the disk first: then the ids up to D decide. A block
+        // that was sealed for another place does not belong to this segment.
         let elsewhere = header.block_index != self.blocks || header.covers(block);
         if elsewhere || header.last_event_id <= durable_id {
             self.ended = true;

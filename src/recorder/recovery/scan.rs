@@ -115,7 +115,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> 
     Ok(Survey { temporaries, pairs, origin, ending, durable_event_id, log, middle, notes })
 }
 
-/// The active files that hold events at all.
+/// The active files that hold events, and how many of these are above the end of the log.
 fn active_events(active: &ActiveFiles, last_event_id: u64) -> Result<Vec<ActiveBeyond>> {
     let mut found = Vec::new();
     for (&index, file) in &active.files {

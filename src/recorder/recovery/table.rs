@@ -1,6 +1,6 @@
-//! The recovery table as data: from what was found to what is done. Every row has a label, which
-//! its test, the recovery report and the words of a refusal carry. Of the rows of one table exactly
-//! one holds for anything that can be found; `tests` goes through all of it.
+//! The recovery table as data: what was found decides what is done. Every row has a label, which
+//! appears in its test, in the recovery report and in the error of a refusal. For anything that can
+//! be found, exactly one row of a table holds; `tests` tries every combination.
 
 use std::cmp::Ordering;
 use std::fmt::Debug;
