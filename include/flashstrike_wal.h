@@ -240,20 +240,21 @@ fs_wal_status fs_wal_last_error_detail(struct fs_wal_error_detail *out);
  * @{
  */
 
-/// A request as the engine hands it in and gets it back, byte for byte.
+/// A request, as the engine passes it in and gets it back, byte for byte. 64 bytes, aligned to 8.
+/// The library interprets `event_id` alone; the meanings of the other fields are a convention.
 typedef struct fs_request_event {
-    /// Strictly increasing over the whole life of the log, never 0 nor 2^64-1. The library's
-    /// commit word: it becomes visible after the other 56 bytes.
+    /// Rises over the whole life of the log, with gaps if you like; never 0 nor 2^64-1. The
+    /// library stores it after the other 56 bytes, and so makes the event exist.
     uint64_t event_id;
-    /// Nanoseconds; the library does not interpret it.
+    /// Time of the request in nanoseconds, from a clock of the engine's choice.
     uint64_t timestamp;
-    /// Scaled ticks.
+    /// Price in scaled ticks: an integer, in a unit of the engine's choice.
     int64_t price;
-    /// Scaled ticks.
+    /// Quantity in scaled ticks, in a unit of the engine's choice.
     int64_t quantity;
-    /// The user.
+    /// Who sent the request.
     uint32_t user_id;
-    /// The order.
+    /// The order that the request creates, modifies or cancels.
     uint32_t order_id;
     /// 0 new, 1 modify price, 2 modify quantity, 3 cancel.
     uint8_t type;
@@ -261,7 +262,7 @@ typedef struct fs_request_event {
     uint8_t order_type;
     /// 0 bid, 1 ask.
     uint8_t side;
-    /// Stored and given back verbatim.
+    /// Free for the engine.
     uint8_t reserved[21];
 } fs_request_event;
 
@@ -557,13 +558,13 @@ fs_wal_status fs_wal_commit(struct fs_wal *wal, uint64_t event_id);
  * @{
  */
 
-/// A place in the log: the last event of it, and where that event lies. All zero = none yet.
+/// A place in the log: an event, and where it lies. All 0 = there is none yet. 16 bytes.
 typedef struct fs_wal_meta_state {
-    /// Segment that holds the event.
+    /// Index of the segment that holds the event.
     uint32_t last_segment_index;
     /// Byte offset just past the event in that segment.
     uint32_t last_offset;
-    /// The event's id.
+    /// Id of the event.
     uint64_t last_event_id;
 } fs_wal_meta_state;
 
@@ -971,32 +972,33 @@ fs_wal_status fs_wal_metrics_prometheus(const struct fs_wal *wal,
 /// Bytes of a segment header.
 #define FS_WAL_SEGMENT_HEADER_SIZE 64
 
-/// First 64 bytes of a segment file. An open segment (`closed_ts_ns` 0) counts nothing: its events
-/// are found by scanning the blocks.
+/// First 64 bytes of a segment file, little-endian. A closed segment counts its blocks and events
+/// here. In an open one (`closed_ts_ns` is 0) the counts and ids mean nothing: its events are
+/// found by scanning the blocks.
 typedef struct fs_wal_segment_header {
     /// `FS_WAL_SEGMENT_MAGIC`.
     uint16_t magic;
     /// `FS_WAL_FORMAT_VERSION`.
     uint8_t version;
-    /// 64.
+    /// Bytes of this header: 64.
     uint8_t header_size;
-    /// The number in the file's name.
+    /// Index of the segment, the number in the file's name.
     uint32_t segment_index;
-    /// Blocks in use.
+    /// Blocks that hold events.
     uint32_t block_count;
     /// Events in the segment.
     uint32_t event_count;
-    /// 0 = none.
+    /// Id of the first event, 0 = none.
     uint64_t first_event_id;
-    /// 0 = none.
+    /// Id of the last event, 0 = none.
     uint64_t last_event_id;
-    /// Wall clock, ns.
+    /// When the segment was created: wall clock, nanoseconds since 1970.
     uint64_t created_ts_ns;
-    /// Wall clock, ns; 0 = still open.
+    /// When the segment was closed: wall clock, nanoseconds since 1970; 0 = still open.
     uint64_t closed_ts_ns;
-    /// `XXH64(bytes[56..64], XXH64(bytes[0..48], 0))`.
+    /// Checksum of this header: `XXH64(bytes[56..64], XXH64(bytes[0..48], 0))`.
     uint64_t header_checksum;
-    /// Chained checksum of the last block.
+    /// `chained_checksum` of the last block.
     uint64_t last_chained_checksum;
 } fs_wal_segment_header;
 
@@ -1009,28 +1011,30 @@ typedef struct fs_wal_segment_header {
 /// Bytes of a full block: its header and 256 events. Block i begins at byte 64 + i * 16448.
 #define FS_WAL_BLOCK_SIZE 16448
 
-/// First 64 bytes of a block; its events follow. Written again as the block fills.
+/// First 64 bytes of a block, little-endian; the block's events follow. It is written again as the
+/// block fills.
 typedef struct fs_wal_block_header {
-    /// First event id in the block.
+    /// Id of the first event in the block.
     uint64_t first_event_id;
-    /// Last event id in the block.
+    /// Id of the last event in the block.
     uint64_t last_event_id;
-    /// `XXH64(events, 0)` over `event_count` events.
+    /// Checksum of the block's events: `XXH64(events, 0)`.
     uint64_t block_checksum;
-    /// `XXH64(events, chained checksum of the block before)`; 0 before a segment's first block.
+    /// Checksum of the events that continues that of the block before: `XXH64(events, chained
+    /// checksum of the block before)`. The first block of a segment continues 0.
     uint64_t chained_checksum;
-    /// `XXH64(bytes[40..64], XXH64(bytes[0..32], 0))`.
+    /// Checksum of this header: `XXH64(bytes[40..64], XXH64(bytes[0..32], 0))`.
     uint64_t header_checksum;
-    /// The block's number in its segment.
+    /// The block's number in its segment, from 0.
     uint32_t block_index;
-    /// 1 to 256; fewer than 256 only in a segment's last block.
+    /// Events in the block, 1 to 256; fewer than 256 only in a segment's last block.
     uint16_t event_count;
-    /// Zero.
+    /// Always 0.
     uint16_t reserved0;
-    /// When this header was written, every event up to this id was on stable storage; 0 = nothing
+    /// When this header was written, every event up to this id was on stable storage. 0 = nothing
     /// known.
     uint64_t durable_event_id;
-    /// Zero.
+    /// Always 0.
     uint64_t reserved1;
 } fs_wal_block_header;
 

@@ -14,15 +14,16 @@ use super::inventory::{load_identity, Identity, Inventory};
 
 const OTHERS_MAY_WRITE: u32 = 0o022;
 
-/// Makes a new active directory where the configuration says, for the generation in `identity`. Its
-/// path is put into the record, and a copy of the record into the directory. There must be room for
-/// the whole active set. `announce` is called when nothing but making it is left to do.
+/// Makes a new active directory where the configuration says, for the generation in `identity`.
+/// Puts its path into the record, and a copy of the record into the directory. Fails if there is no
+/// room for the whole active set. `announce` is called last, right before the directory is made.
 pub fn create_active(
     storage: &dyn Storage,
     config: &Config,
     identity: &mut IdentityRecord,
     announce: impl FnOnce(&IdentityRecord) -> Result<()>,
 ) -> Result<Arc<dyn Directory>> {
+    debug_assert!(identity.generation > 0, "0 is for a log without an active directory");
     let parent = config.active_parent.as_path();
     let Some(above) = storage.open_directory(parent, Links::Follow)? else {
         let message = format!("active_dir {}: there is no such directory", parent.display());
@@ -31,8 +32,8 @@ pub fn create_active(
     check_filesystem(&*above, config.allow_any_filesystem)?;
     let status = above.status()?;
     let own = status.uid == storage.user() && status.mode & OTHERS_MAY_WRITE == 0;
-    // Random, so that nobody can be there first; with the log's id, so that a directory whose making
-    // was cut short can be told to be ours.
+    // Random, so that nobody can take the name first; with the log's id, so that we recognise our
+    // directory even if we were killed while we made it.
     let path = parent.join(format!("{}{:032x}", name_prefix(identity), storage.random()?));
     // It becomes a line of `wal_identity`.
     let Some(text) = path.to_str().filter(|text| !text.contains(char::is_control)) else {
@@ -67,7 +68,7 @@ fn enter(
     Ok(directory)
 }
 
-/// A set that does not fit is a matter of configuration: says which field.
+/// Fails, with the name of the configuration field, if the active set does not fit.
 fn check_room(needed: u64, status: &DirectoryStatus, parent: &Path) -> Result<()> {
     if status.available >= needed {
         return Ok(());
@@ -123,10 +124,10 @@ pub fn find_active(
     identity: &IdentityRecord,
 ) -> Result<Option<ActiveDirectory>> {
     let here = wal.status()?;
-    let is_live = !identity.clean
-        && Ground::of(identity, &here) == Ground::Same
-        && identity.boot_id == storage.boot_id()?;
-    if !is_live {
+    if identity.clean
+        || Ground::of(identity, &here) != Ground::Same
+        || identity.boot_id != storage.boot_id()?
+    {
         return Ok(None);
     }
     open_active(storage, identity, &here).map(Some)
@@ -145,12 +146,12 @@ pub fn open_active(
     };
     let status = directory.status()?;
     if (status.dev, status.ino) == (wal.dev, wal.ino) {
-        // Its identity is the log's own; to clean it up would be to remove the log.
+        // The WAL directory itself: if it counted as the active one, it would be removed.
         return Ok(ActiveDirectory::Foreign);
     }
     Ok(match load_identity(&*directory)? {
         Identity::Known(copy)
-            if copy.id == identity.id && copy.generation == identity.generation =>
+            if (copy.id, copy.generation) == (identity.id, identity.generation) =>
         {
             ActiveDirectory::Ours(directory)
         }
@@ -166,12 +167,10 @@ fn open_private(
     path: &Path,
     other_owner: u32,
 ) -> Result<Option<Arc<dyn Directory>>> {
-    let Some(directory) = storage.open_directory(path, Links::Refuse)? else {
-        return Ok(None);
-    };
+    let Some(directory) = storage.open_directory(path, Links::Refuse)? else { return Ok(None) };
     let status = directory.status()?;
-    let owned = status.uid == storage.user() || status.uid == other_owner;
-    if owned && status.mode & OTHERS_MAY_WRITE == 0 {
+    let is_owned = status.uid == storage.user() || status.uid == other_owner;
+    if is_owned && status.mode & OTHERS_MAY_WRITE == 0 {
         return Ok(Some(directory));
     }
     let message = format!(
@@ -183,17 +182,15 @@ fn open_private(
     Err(Error::new(Cause::Permission, message))
 }
 
-/// Removes an active directory with the files of ours in it. Foreign files stay, and so then does
-/// the directory.
+/// Removes an active directory and our files in it. If there are foreign files, they stay, and so
+/// does the directory.
 pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result<()> {
     for name in directory.list()? {
-        let segment =
-            matches!(file_name::parse(&name), Some(FileName::Hot(_) | FileName::Temporary));
-        if segment {
+        if let Some(FileName::Hot(_) | FileName::Temporary) = file_name::parse(&name) {
             directory.remove(&name)?;
         }
     }
-    // The identity goes last: until then the directory can be told to be ours.
+    // The identity goes last: without it nobody knows that the directory is ours.
     directory.remove(file_name::IDENTITY)?;
     storage.remove_directory(directory.path())
 }
@@ -210,7 +207,7 @@ pub fn remove_older_generations(storage: &dyn Storage, parent: &Path, identity: 
             continue;
         }
         let Ok(Some(directory)) = open_private(storage, &path, storage.user()) else { continue };
-        let ours = match load_identity(&*directory) {
+        let is_ours = match load_identity(&*directory) {
             Ok(Identity::Known(found)) => {
                 found.id == identity.id && found.generation <= identity.generation
             }
@@ -218,7 +215,7 @@ pub fn remove_older_generations(storage: &dyn Storage, parent: &Path, identity: 
             Ok(Identity::Missing) => Inventory::of(&*directory).is_ok_and(|files| files.is_empty()),
             _ => false,
         };
-        if ours {
+        if is_ours {
             let _ = remove_active(storage, &*directory);
         }
     }

@@ -1,5 +1,5 @@
-//! Which filesystems a log may be on (G12). The promise that a store never fails for lack of space
-//! rests on preallocation; where that does not hold, opening is refused unless it is asked for.
+//! Which filesystems a log may be on (G12). That a store never fails for lack of space rests on
+//! preallocation; where that does not hold, a log is opened only if the caller allows it.
 
 use crate::error::{Cause, Error, Result};
 use crate::storage::Directory;
@@ -15,7 +15,7 @@ enum Kind {
     Layer,
     /// Copy-on-write or log-structured: what is written again needs new space.
     Copying,
-    /// Somebody else's, over a network or from a process.
+    /// Of another machine, or served by a process.
     Remote,
     /// Without a journal: a power cut may take names and whole files with it.
     Unjournaled,
@@ -91,25 +91,20 @@ fn objection(kind: Kind) -> Option<&'static str> {
 /// Refuses a filesystem on which the promises do not hold, unless any is `allowed`.
 pub fn check_filesystem(directory: &dyn Directory, allowed: bool) -> Result<()> {
     let Some((name, kind)) = find(directory.status()?.filesystem) else { return Ok(()) };
-    match objection(kind) {
-        Some(why) if !allowed => {
-            let path = directory.path().display();
-            let message = format!(
-                "{path}: the filesystem is {name}, {why}; \
-                 FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM opens it all the same"
-            );
-            Err(Error::new(Cause::Unsupported, message))
-        }
-        _ => Ok(()),
-    }
+    let Some(why) = objection(kind).filter(|_| !allowed) else { return Ok(()) };
+    let path = directory.path().display();
+    let message = format!(
+        "{path}: the filesystem is {name}, {why}; \
+         FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM opens it all the same"
+    );
+    Err(Error::new(Cause::Unsupported, message))
 }
 
-/// What is to be said about the filesystem of a directory that was let through.
+/// What the user should know about the filesystem of a directory that was let through.
 pub fn filesystem_note(directory: &dyn Directory, purpose: Use) -> Result<Option<String>> {
     let found = find(directory.status()?.filesystem);
-    let path = directory.path().display();
     let note = found.and_then(|(name, kind)| note(name, kind, purpose));
-    Ok(note.map(|note| format!("{path}: {note}")))
+    Ok(note.map(|note| format!("{}: {note}", directory.path().display())))
 }
 
 fn note(name: &str, kind: Kind, purpose: Use) -> Option<String> {

@@ -58,10 +58,10 @@ pub enum Identity {
 /// Reads `wal_identity`.
 pub fn load_identity(directory: &dyn Directory) -> Result<Identity> {
     const LIMIT: usize = 16 * 1024;
-    let Some(bytes) = read_small(directory, file_name::IDENTITY, LIMIT)? else {
-        return Ok(Identity::Missing);
-    };
-    Ok(IdentityRecord::decode(&bytes).map_or(Identity::Unreadable, Identity::Known))
+    Ok(match read_small(directory, file_name::IDENTITY, LIMIT)? {
+        Some(bytes) => IdentityRecord::decode(&bytes).map_or(Identity::Unreadable, Identity::Known),
+        None => Identity::Missing,
+    })
 }
 
 /// Reads `wal_meta.dat`: `None` when it is missing, `Some(None)` when it cannot be trusted (or is

@@ -1,47 +1,51 @@
 //! The block header, and where blocks and events lie in a segment.
 
-use std::mem::{offset_of, size_of};
-
-use super::primitives::{le_u16, le_u32, le_u64};
+use super::fields::{field, fields};
 use super::primitives::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK};
 use super::primitives::{MAX_BLOCKS, SEGMENT_HEADER_SIZE};
-use super::EVENT_SIZE;
-use super::{block_checksums, xxh64};
+use super::{block_checksums, xxh64, EVENT_SIZE};
 
-/// First 64 bytes of a block; its events follow. Written again as the block fills.
+/// First 64 bytes of a block, little-endian; the block's events follow. It is written again as the
+/// block fills.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct BlockHeader {
-    /// First event id in the block.
+    /// Id of the first event in the block.
     pub first_event_id: u64,
-    /// Last event id in the block.
+    /// Id of the last event in the block.
     pub last_event_id: u64,
-    /// `XXH64(events, 0)` over `event_count` events.
+    /// Checksum of the block's events: `XXH64(events, 0)`.
     pub block_checksum: u64,
-    /// `XXH64(events, chained checksum of the block before)`; 0 before a segment's first block.
+    /// Checksum of the events that continues that of the block before: `XXH64(events, chained
+    /// checksum of the block before)`. The first block of a segment continues 0.
     pub chained_checksum: u64,
-    /// `XXH64(bytes[40..64], XXH64(bytes[0..32], 0))`.
+    /// Checksum of this header: `XXH64(bytes[40..64], XXH64(bytes[0..32], 0))`.
     pub header_checksum: u64,
-    /// The block's number in its segment.
+    /// The block's number in its segment, from 0.
     pub block_index: u32,
-    /// 1 to 256; fewer than 256 only in a segment's last block.
+    /// Events in the block, 1 to 256; fewer than 256 only in a segment's last block.
     pub event_count: u16,
-    /// Zero.
+    /// Always 0.
     pub reserved0: u16,
-    /// When this header was written, every event up to this id was on stable storage; 0 = nothing
+    /// When this header was written, every event up to this id was on stable storage. 0 = nothing
     /// known.
     pub durable_event_id: u64,
-    /// Zero.
+    /// Always 0.
     pub reserved1: u64,
 }
 
-const _: () = assert!(size_of::<BlockHeader>() == BLOCK_HEADER_SIZE);
-const _: () = assert!(offset_of!(BlockHeader, block_checksum) == 16);
-const _: () = assert!(offset_of!(BlockHeader, chained_checksum) == 24);
-const _: () = assert!(offset_of!(BlockHeader, header_checksum) == 32);
-const _: () = assert!(offset_of!(BlockHeader, block_index) == 40);
-const _: () = assert!(offset_of!(BlockHeader, event_count) == 44);
-const _: () = assert!(offset_of!(BlockHeader, durable_event_id) == 48);
+fields! { BlockHeader, BLOCK_HEADER_SIZE:
+    0 first_event_id,
+    8 last_event_id,
+    16 block_checksum,
+    24 chained_checksum,
+    32 header_checksum,
+    40 block_index,
+    44 event_count,
+    46 reserved0,
+    48 durable_event_id,
+    56 reserved1,
+}
 
 impl BlockHeader {
     /// The header that seals `events` (whole events, at least one) as block `block_index`.
@@ -51,31 +55,24 @@ impl BlockHeader {
         previous_chained: u64,
         durable_event_id: u64,
     ) -> Self {
+        debug_assert!((1..=EVENTS_PER_BLOCK).contains(&(events.len() / EVENT_SIZE)));
+        debug_assert_eq!(events.len() % EVENT_SIZE, 0, "whole events");
         let (block_checksum, chained_checksum) = block_checksums(events, previous_chained);
         BlockHeader {
-            first_event_id: le_u64(events, 0),
-            last_event_id: le_u64(events, events.len() - EVENT_SIZE),
+            first_event_id: field(events, 0),
+            last_event_id: field(events, events.len() - EVENT_SIZE),
             block_checksum,
             chained_checksum,
-            header_checksum: 0,
             block_index,
             event_count: (events.len() / EVENT_SIZE) as u16,
-            reserved0: 0,
             durable_event_id,
-            reserved1: 0,
+            ..BlockHeader::default()
         }
     }
 
     /// The bytes, with the checksum that belongs to them.
     pub fn encode(&self) -> [u8; BLOCK_HEADER_SIZE] {
-        let mut bytes = [0; BLOCK_HEADER_SIZE];
-        bytes[0..8].copy_from_slice(&self.first_event_id.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.last_event_id.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.block_checksum.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.chained_checksum.to_le_bytes());
-        bytes[40..44].copy_from_slice(&self.block_index.to_le_bytes());
-        bytes[44..46].copy_from_slice(&self.event_count.to_le_bytes());
-        bytes[48..56].copy_from_slice(&self.durable_event_id.to_le_bytes());
+        let mut bytes = BlockHeader { reserved0: 0, reserved1: 0, ..*self }.to_bytes();
         let checksum = Self::checksum_of(&bytes);
         bytes[32..40].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -83,18 +80,7 @@ impl BlockHeader {
 
     /// The header in `bytes`, or `None` when its checksum or its event count is not right.
     pub fn decode(bytes: &[u8; BLOCK_HEADER_SIZE]) -> Option<Self> {
-        let header = BlockHeader {
-            first_event_id: le_u64(bytes, 0),
-            last_event_id: le_u64(bytes, 8),
-            block_checksum: le_u64(bytes, 16),
-            chained_checksum: le_u64(bytes, 24),
-            header_checksum: le_u64(bytes, 32),
-            block_index: le_u32(bytes, 40),
-            event_count: le_u16(bytes, 44),
-            reserved0: le_u16(bytes, 46),
-            durable_event_id: le_u64(bytes, 48),
-            reserved1: le_u64(bytes, 56),
-        };
+        let header = Self::from_bytes(bytes);
         let valid = header.header_checksum == Self::checksum_of(bytes)
             && (1..=EVENTS_PER_BLOCK).contains(&usize::from(header.event_count));
         valid.then_some(header)
@@ -162,10 +148,9 @@ impl Layout {
 
     /// Events that lie before `end_offset`: the inverse of [`Layout::end_offset`].
     pub fn events_before(end_offset: u32) -> u32 {
-        let Some(in_blocks) = end_offset.checked_sub(SEGMENT_HEADER_SIZE as u32 + 1) else {
-            return 0;
-        };
-        let (block, rest) = (in_blocks / BLOCK_SIZE as u32, in_blocks % BLOCK_SIZE as u32);
+        let last_byte = end_offset.checked_sub(SEGMENT_HEADER_SIZE as u32 + 1);
+        let Some(last_byte) = last_byte else { return 0 };
+        let (block, rest) = (last_byte / BLOCK_SIZE as u32, last_byte % BLOCK_SIZE as u32);
         let in_block = (rest + 1).saturating_sub(BLOCK_HEADER_SIZE as u32) / EVENT_SIZE as u32;
         block * EVENTS_PER_BLOCK as u32 + in_block
     }

@@ -1,7 +1,7 @@
 //! Cold segments: one standard LZ4 frame, content size and content checksum on.
 //!
-//! Its blocks have checksums of their own and do not refer to each other, so that every changed bit
-//! is noticed, even one that would decode to the same content, and costs one block and not the rest.
+//! Its blocks have checksums of their own and do not refer to each other. So every changed bit is
+//! noticed, even one that would decode to the same content, and costs one block, not the rest.
 
 use std::io::{self, Read, Write};
 
@@ -27,8 +27,8 @@ pub fn compress(from: &mut impl Read, size: u64, to: impl Write) -> io::Result<(
     encoder.finish().1
 }
 
-/// The content of a frame, as a stream. A frame that is cut short, be it by its end mark or its
-/// checksum alone, ends in an error.
+/// The content of a frame, as a stream. It ends in an error if the frame is cut short, even if only
+/// the end mark or the checksum is missing.
 pub fn decompress<R: Read>(from: R) -> io::Result<impl Read> {
     Ok(Content(Some(Decoder::new(from)?)))
 }
@@ -41,7 +41,7 @@ impl<R: Read> Read for Content<R> {
         let Some(decoder) = &mut self.0 else { return Ok(0) };
         let read = decoder.read(buffer)?;
         if read == 0 && !buffer.is_empty() {
-            // The decoder takes the end of its input for the end of the frame. Only `finish` tells.
+            // The decoder takes the end of its input for the end of the frame. Only `finish` knows.
             let whole = self.0.take().is_none_or(|decoder| decoder.finish().1.is_ok());
             if !whole {
                 let kind = io::ErrorKind::UnexpectedEof;

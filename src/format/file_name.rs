@@ -9,7 +9,7 @@ pub const IDENTITY: &str = "wal_identity";
 /// Suffix of files being written.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// What a name of ours stands for.
+/// What the name of one of the log's files stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileName {
     /// Hot segment.
@@ -52,11 +52,7 @@ pub fn parse(name: &str) -> Option<FileName> {
 fn index(number: &str) -> Option<u32> {
     let canonical = number.len() == 8 || (number.len() > 8 && !number.starts_with('0'));
     let digits = number.bytes().all(|b| b.is_ascii_digit());
-    if canonical && digits {
-        number.parse().ok()
-    } else {
-        None
-    }
+    number.parse().ok().filter(|_| canonical && digits)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh32::xxh32;
 
-use super::primitives::{le_u32, le_u64};
+use super::fields::field;
 
 /// The longest frame header there is, without a dictionary.
 pub const MAX_FRAME_HEADER_SIZE: usize = 15;
@@ -27,7 +27,8 @@ pub struct FrameHeader {
     pub content_checksum: bool,
     /// Bytes of the content.
     pub content_size: Option<u64>,
-    /// Most bytes of a block, packed or not. In the frames of this library all but the last have it.
+    /// Most bytes of a block before compression. In this library's frames all but the last block
+    /// have as many.
     pub block_limit: usize,
     /// Bytes of the header.
     pub len: u64,
@@ -38,8 +39,8 @@ const OURS: [u8; 2] =
     [VERSION | INDEPENDENT | BLOCK_CHECKSUMS | CONTENT_SIZE | CONTENT_CHECKSUM, 0x50];
 
 impl FrameHeader {
-    /// What a frame of this library is when its header cannot be believed. History does no harm to
-    /// blocks that do not refer to it.
+    /// What to assume of a frame of this library whose header cannot be trusted. Blocks that do not
+    /// refer to the content before them decode the same with it.
     pub fn guessed(block_checksums: bool) -> Self {
         FrameHeader {
             independent: false,
@@ -61,7 +62,7 @@ impl FrameHeader {
 
     /// The header at the beginning of `bytes`, or `None` when it is not a valid one.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() < 7 || le_u32(bytes, 0) != MAGIC {
+        if bytes.len() < 7 || field::<u32>(bytes, 0) != MAGIC {
             return None;
         }
         let (flags, limits) = (bytes[4], bytes[5]);
@@ -79,7 +80,7 @@ impl FrameHeader {
             independent: flags & INDEPENDENT != 0,
             block_checksums: flags & BLOCK_CHECKSUMS != 0,
             content_checksum: flags & CONTENT_CHECKSUM != 0,
-            content_size: has_size.then(|| le_u64(bytes, 6)),
+            content_size: has_size.then(|| field(bytes, 6)),
             block_limit: 1 << (8 + 2 * u32::from(limit_id)),
             len: len as u64,
         })

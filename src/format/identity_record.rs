@@ -24,6 +24,7 @@ pub struct IdentityRecord {
 impl IdentityRecord {
     /// The file's text.
     pub fn encode(&self) -> String {
+        debug_assert!(!self.active_path.contains('\n') && !self.boot_id.contains('\n'));
         let mut text = format!(
             "id={:032x}\nwal_dev={}\nwal_ino={}\ngeneration={}\nboot_id={}\nactive_path={}\nclean={}\n",
             self.id,

@@ -8,10 +8,9 @@
 //! blocks that a header of their own contradicts: those are damaged, or another block was put in
 //! their place. Beyond that id only events count that a valid block header's checksum covers.
 
-use super::primitives::le_u64;
+use super::fields::field;
 use super::primitives::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK};
-use super::EVENT_SIZE;
-use super::{xxh64, BlockHeader, MAX_EVENT_ID};
+use super::{xxh64, BlockHeader, EVENT_SIZE, MAX_EVENT_ID};
 
 /// Which of the two rules holds for a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +70,7 @@ impl SegmentScan {
         self.blocks += 1;
         let mut accepted = 0;
         for slot in 0..EVENTS_PER_BLOCK {
-            let id = le_u64(block, BLOCK_HEADER_SIZE + slot * EVENT_SIZE);
+            let id = field(block, BLOCK_HEADER_SIZE + slot * EVENT_SIZE);
             let rises = id > self.end.last_event_id && id <= MAX_EVENT_ID;
             if self.ended {
                 self.end.events_beyond += u32::from(rises);
@@ -104,8 +103,8 @@ impl SegmentScan {
         self.chained
     }
 
-    /// First and last id of the block whose durable events are not what its header covers, if that is
-    /// what ended the log.
+    /// First and last id of the block whose durable events are not what its header covers, if that
+    /// is what ended the log.
     pub fn damaged(&self) -> Option<(u64, u64)> {
         self.damaged
     }
@@ -127,22 +126,19 @@ impl SegmentScan {
     }
 
     /// How many events of the block its header proves. A header that is missing, or left from the
-    /// file's former life (its ids are lower: they only rise), proves nothing.
+    /// file's former use (its ids are lower: they only rise), proves nothing.
     fn covered(&mut self, block: &[u8]) -> usize {
         let Rule::Disk { durable_id } = self.rule else { return 0 };
         let floor = self.end.last_event_id;
-        let Some(header) = header_of(block).filter(|header| header.first_event_id > floor) else {
-            return 0;
-        };
-        if self.ended {
-            return 0;
-        }
+        let header = block.first_chunk().and_then(BlockHeader::decode);
+        let is_newer = |header: &BlockHeader| !self.ended && header.first_event_id > floor;
+        let Some(header) = header.filter(is_newer) else { return 0 };
         if self.fits(&header, block) {
             return usize::from(header.event_count);
         }
-        // Written after its events and synced with them, it must fit once they are durable. Beyond
-        // that it may be ahead of them: then the ids below D decide. A block that was sealed for
-        // another place is none of this segment's.
+        // A header is written after its events and synced with them, so it fits once they are
+        // durable. Before that it may reach the disk first: then the ids up to D decide. A block
+        // that was sealed for another place does not belong to this segment.
         let elsewhere = header.block_index != self.blocks || header.covers(block);
         if elsewhere || header.last_event_id <= durable_id {
             self.ended = true;
@@ -157,16 +153,11 @@ impl SegmentScan {
         let count = usize::from(header.event_count);
         let events = &block[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + count * EVENT_SIZE];
         header.block_index == self.blocks
-            && header.first_event_id == le_u64(events, 0)
-            && header.last_event_id == le_u64(events, events.len() - EVENT_SIZE)
+            && header.first_event_id == field(events, 0)
+            && header.last_event_id == field(events, events.len() - EVENT_SIZE)
             && header.covers(block)
             && self.chained.is_none_or(|chained| header.chained_checksum == xxh64(events, chained))
     }
-}
-
-/// The block's header, when it is valid by itself.
-pub(crate) fn header_of(block: &[u8]) -> Option<BlockHeader> {
-    BlockHeader::decode(block.first_chunk::<BLOCK_HEADER_SIZE>()?)
 }
 
 #[cfg(test)]
@@ -206,7 +197,7 @@ mod tests {
             let mut scan = SegmentScan::new(Rule::Disk { durable_id: 30 }, 9);
             assert_eq!((scan.block(&bytes), scan.damaged()), (0, Some((10, 30))), "slot {slot}");
         }
-        // A header of the file's former life says nothing about these events.
+        // A header of the file's former use says nothing about these events.
         let mut reused = block(&[5, 6, 7], 0);
         reused[..BLOCK_HEADER_SIZE].copy_from_slice(&block(&[1, 2, 3], 3)[..BLOCK_HEADER_SIZE]);
         let mut scan = SegmentScan::new(rule, 4);

@@ -7,6 +7,7 @@ mod block;
 mod checksum;
 pub mod cold_frame;
 mod event;
+mod fields;
 pub mod file_name;
 mod frame_header;
 mod fused_xxh64;

@@ -1,4 +1,4 @@
-//! Sizes and limits of the format, and fields out of bytes.
+//! Sizes and limits of the format.
 
 use super::event::EVENT_SIZE;
 
@@ -22,19 +22,3 @@ pub const MAX_BLOCKS: u32 = 261_120;
 const _: () = assert!(BLOCK_SIZE == 16_448);
 const _: () =
     assert!(SEGMENT_HEADER_SIZE as u64 + MAX_BLOCKS as u64 * (BLOCK_SIZE as u64) < 1 << 32);
-
-/// A little-endian field of a byte slice. The slice is long enough whatever the input is: an offset
-/// past its end is a defect of the caller.
-pub fn le_u16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-
-/// The same, 32 bits.
-pub fn le_u32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-/// The same, 64 bits.
-pub fn le_u64(bytes: &[u8], at: usize) -> u64 {
-    u64::from(le_u32(bytes, at)) | u64::from(le_u32(bytes, at + 4)) << 32
-}

@@ -17,20 +17,19 @@ use super::table::Ending;
 use super::walk::TailSegment;
 use crate::recorder::clock::now_ns;
 
-/// Makes sure that there is room for what is going to be written: copies of what is kept aside, a
-/// first new segment, the small records. On a full disk nothing is begun.
+/// Makes sure that there is room for what recovery writes: copies of what is kept aside, a first
+/// new segment, the small records. On a full disk nothing is changed.
 pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<()> {
     const SMALL_RECORDS: u64 = 64 * 1024;
     const NAME: &str = "FS.reserve.tmp";
     let tail = &survey.log.tail;
-    let loss_accepted = survey.loss_accepted();
     let mut kept_aside = 0;
     for segment in tail {
-        if segment.is_copied_aside(loss_accepted)? {
+        if segment.is_copied_aside(survey.loss_accepted())? {
             kept_aside += segment.layout.file_size();
         }
     }
-    for active in &survey.active_beyond {
+    for active in &survey.log.active_beyond {
         kept_aside += active.file.size()?;
     }
     // Prepared segments that were never used are removed, and give their room back.
@@ -47,179 +46,161 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
 
 /// Does what the survey asks for.
 pub fn apply(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<Recovered> {
-    let largest = config.active_set_size();
     let mut recovered = Recovered {
-        end: MetaState::default(),
-        last: None,
-        next_index: None,
         inventory: survey.log.inventory.clone(),
-        carried_over: 0,
-        accepted: 0,
-        kept_aside: 0,
         notes: survey.notes.clone(),
+        ..Recovered::default()
     };
     for name in &survey.temporaries {
         wal.remove(name)?;
     }
     settle_pairs(wal, survey)?;
     keep_aside(wal, survey, &mut recovered)?;
-    let cut = survey.ending.then != Ending::Whole;
     for segment in &survey.middle {
-        settle(survey, segment, false, largest, &mut recovered)?;
+        settle(survey, segment, false, false, &mut recovered)?;
     }
-    recovered.end = MetaState::default();
-    for segment in &survey.log.tail {
-        settle(survey, segment, cut, largest, &mut recovered)?;
+    let cut = survey.ending.then != Ending::Whole;
+    let mut used = survey.log.tail.iter().filter(|segment| segment.end.event_count > 0).peekable();
+    while let Some(segment) = used.next() {
+        // The log goes on in the last one if that has room and, mapped, is not too large.
+        let goes_on = used.peek().is_none()
+            && segment.is_exact
+            && segment.end.event_count < segment.layout.capacity()
+            && segment.layout.file_size() <= config.active_set_size();
+        recovered.end = settle(survey, segment, cut, goes_on, &mut recovered)?;
     }
     remove_unused(wal, survey, &mut recovered)?;
     let newest = recovered.inventory.indexes().last().copied();
+    debug_assert!(recovered.last.as_ref().is_none_or(|last| Some(last.index) == newest));
     recovered.next_index = newest.map_or(Some(0), |index| index.checked_add(1));
     if recovered.end.last_event_id == 0 {
-        recovered.end = end_before_tail(wal, survey, &recovered.inventory)?;
+        recovered.end = end_before_tail(wal, survey, newest, &recovered.inventory)?;
     }
-    if recovered.end.last_event_id != survey.log.last_event_id {
-        let message = format!(
-            "{}: recovery ended at event {}, the survey at {}",
-            wal.path().display(),
-            recovered.end.last_event_id,
-            survey.log.last_event_id
-        );
+    let (last, wanted) = (recovered.end.last_event_id, survey.log.last_event_id);
+    if last != wanted {
+        let path = wal.path().display();
+        let message = format!("{path}: recovery ended at event {last}, the survey at {wanted}");
         return Err(Error::new(Cause::Internal, message));
     }
     save_meta(wal, recovered.end)?;
     Ok(recovered)
 }
 
-/// Makes one tail segment hold its events, sealed and durable, and nothing behind them. The log goes
-/// on in the last one if that has room and, mapped, does not take more memory than `largest`.
+/// Makes one segment hold its events, sealed and durable, and nothing behind them. Returns its last
+/// event.
 fn settle(
     survey: &Survey,
     segment: &TailSegment,
     cut: bool,
-    largest: u64,
+    goes_on: bool,
     recovered: &mut Recovered,
-) -> Result<()> {
-    let count = segment.end.event_count;
-    if count == 0 {
-        return Ok(());
-    }
+) -> Result<MetaState> {
+    let (index, layout, end) = (segment.index, segment.layout, segment.end);
+    let count = end.event_count;
+    // A disk file that was cut grows again to what the active file holds.
+    debug_assert!(segment.active.is_some() || count <= layout.capacity());
+    debug_assert!(!goes_on || count < layout.capacity());
+    debug_assert!(segment.beyond == 0 || recovered.kept_aside > 0, "a copy of it is synced");
     if cut {
-        clear_behind(&*segment.disk, count, segment.layout)?;
+        clear_behind(&*segment.disk, count, layout)?;
     }
-    recovered.end = MetaState {
-        last_segment_index: segment.index,
-        last_offset: Layout::end_offset(count),
-        last_event_id: segment.end.last_event_id,
-    };
     let known = survey.durable_event_id.min(survey.log.last_event_id);
-    let has_room = segment.is_exact && count < segment.layout.capacity();
-    let fits = segment.layout.file_size() <= largest;
-    let is_last = segment.end.last_event_id == survey.log.last_event_id
-        && survey.log.tail.iter().any(|of_tail| of_tail.index == segment.index);
-    let goes_on = is_last && has_room && fits;
-    // One that goes on must be sealed from its first block on, whatever was found of its headers.
-    let proven = segment.is_closed() && segment.end.last_event_id <= known && !cut && !goes_on;
-    let (chained, accepted) = if proven {
-        (segment.header.map_or(0, |header| header.last_chained_checksum), 0)
-    } else {
-        let source = segment.active.as_ref().unwrap_or(&segment.disk);
-        let sealed = persist_again(&**source, segment, known)?;
+    // The writer goes on only behind sealed blocks, so a segment that goes on is sealed again,
+    // whatever its header says.
+    let proven = segment.is_closed() && end.last_event_id <= known && !cut && !goes_on;
+    let created_ts_ns = segment.header.map_or_else(now_ns, |header| header.created_ts_ns);
+    let open = SegmentHeader::open(index, created_ts_ns);
+    let mut header = segment.header.unwrap_or(open);
+    if !proven {
+        let sealed = persist_again(segment, known)?;
+        debug_assert!(sealed.above <= count);
         if sealed.anew > 0 {
-            let name = file_name::hot(segment.index);
+            let name = file_name::hot(index);
             recovered.notes.push(format!("block-sealed: {name}: {}", sealed.anew));
         }
-        (sealed.chained, sealed.above)
-    };
-    recovered.carried_over += u64::from(count - segment.on_disk.min(count));
-    recovered.accepted += accepted;
-    let created_ts_ns = segment.header.map_or_else(now_ns, |header| header.created_ts_ns);
-    let open = SegmentHeader::open(segment.index, created_ts_ns);
-    let header = if goes_on {
-        recovered.last = Some(OpenSegment {
-            index: segment.index,
-            layout: segment.layout,
-            event_count: count,
-            created_ts_ns,
-        });
-        open
-    } else if proven {
-        segment.header.unwrap_or(open)
-    } else {
-        SegmentHeader {
+        recovered.accepted += u64::from(sealed.above);
+        header = SegmentHeader {
             block_count: count.div_ceil(EVENTS_PER_BLOCK as u32),
             event_count: count,
-            first_event_id: segment.end.first_event_id,
-            last_event_id: segment.end.last_event_id,
+            first_event_id: end.first_event_id,
+            last_event_id: end.last_event_id,
             closed_ts_ns: now_ns(),
-            last_chained_checksum: chained,
+            last_chained_checksum: sealed.chained,
             ..open
-        }
-    };
-    // Also one that is there already: its sync may have failed, and would not be tried again.
+        };
+    }
+    if goes_on {
+        header = open;
+        recovered.last = Some(OpenSegment { index, layout, event_count: count, created_ts_ns });
+    }
+    debug_assert!(goes_on != header.is_closed(), "only the segment that goes on is open");
+    recovered.carried_over += u64::from(count.saturating_sub(segment.on_disk));
+    // Even if it is there already: an earlier sync of it may have failed.
     segment.disk.write_at(&header.encode(), 0)?;
-    segment.disk.sync()
+    segment.disk.sync()?;
+    Ok(MetaState {
+        last_segment_index: index,
+        last_offset: Layout::end_offset(count),
+        last_event_id: end.last_event_id,
+    })
 }
 
-/// What sealing a segment once more came to.
+/// What sealing a segment again found.
 struct Sealed {
     /// The chained checksum of the last block.
     chained: u64,
     /// Events that were not known durable.
-    above: u64,
-    /// Blocks that were durable, and had no seal or another one.
+    above: u32,
+    /// Blocks that were durable, but had no seal or another one.
     anew: u32,
 }
 
-/// Writes the events and seals of a segment once more, from the first one on that is not known
-/// durable and sealed, even those that seem to be there: a restart hides an earlier write error.
-/// What is durable and sealed is not touched: a new seal would hide what the disk did to it.
-fn persist_again(
-    source: &dyn File,
-    segment: &TailSegment,
-    durable_event_id: u64,
-) -> Result<Sealed> {
+/// Writes the events and seals of a segment again, even where the file already seems to hold them:
+/// an earlier write may have failed, and after a restart the kernel does not report that. Leaves
+/// alone the blocks that are durable and sealed: a new seal would hide damage done by the disk.
+fn persist_again(segment: &TailSegment, durable_event_id: u64) -> Result<Sealed> {
     let mut left = segment.end.event_count as usize;
-    let (mut chained, mut above, mut anew) = (0, 0, 0);
+    let mut all = Sealed { chained: 0, above: 0, anew: 0 };
     let mut headers = Vec::new();
-    for_each_block(source, 0, |block, bytes| {
+    let source = segment.active.as_ref().unwrap_or(&segment.disk);
+    for_each_block(&**source, 0, |block, bytes| {
         let count = left.min(EVENTS_PER_BLOCK);
         let events = &bytes[BLOCK_HEADER_SIZE..BLOCK_HEADER_SIZE + count * EVENT_SIZE];
         let at = Layout::block_offset(block);
-        let header = BlockHeader::seal(block, events, chained, durable_event_id);
-        chained = header.chained_checksum;
+        let header = BlockHeader::seal(block, events, all.chained, durable_event_id);
+        all.chained = header.chained_checksum;
         left -= count;
         let ids = events.chunks_exact(EVENT_SIZE).filter_map(|event| event.first_chunk());
-        above += ids.filter(|id| u64::from_le_bytes(**id) > durable_event_id).count() as u64;
-        let sealed = read_block_header(&*segment.disk, at)?.is_some_and(|found| {
+        all.above += ids.filter(|id| u64::from_le_bytes(**id) > durable_event_id).count() as u32;
+        let mut found = [0; BLOCK_HEADER_SIZE];
+        segment.disk.read_at(&mut found, at)?;
+        let is_sealed = BlockHeader::decode(&found).is_some_and(|found| {
             found.block_checksum == header.block_checksum
                 && found.chained_checksum == header.chained_checksum
                 && found.event_count == header.event_count
                 && found.durable_event_id <= durable_event_id
         });
-        let durable = header.last_event_id <= durable_event_id;
-        // What memory has is right where the disk file contradicts its own seal.
-        let proven = block * EVENTS_PER_BLOCK as u32 + count as u32 <= segment.on_disk;
-        anew += u32::from(durable && !(sealed && proven));
-        if !(sealed && proven && durable) {
+        let is_durable = header.last_event_id <= durable_event_id;
+        // Where the disk file contradicts its own seal, the active file is right.
+        let is_proven = block * EVENTS_PER_BLOCK as u32 + count as u32 <= segment.on_disk;
+        all.anew += u32::from(is_durable && !(is_sealed && is_proven));
+        if !(is_sealed && is_proven && is_durable) {
             segment.disk.write_at(events, at + BLOCK_HEADER_SIZE as u64)?;
             headers.push((at, header.encode()));
         }
+        debug_assert!(left > 0 || header.last_event_id == segment.end.last_event_id);
         Ok(left > 0)
     })?;
+    debug_assert_eq!(left, 0, "every event that was accepted is in the file");
     for (at, header) in headers {
         segment.disk.write_at(&header, at)?;
     }
     segment.disk.sync()?;
-    Ok(Sealed { chained, above, anew })
+    Ok(all)
 }
 
-fn read_block_header(file: &dyn File, at: u64) -> Result<Option<BlockHeader>> {
-    let mut bytes = [0; BLOCK_HEADER_SIZE];
-    let read = file.read_at(&mut bytes, at)?;
-    Ok(if read == bytes.len() { BlockHeader::decode(&bytes) } else { None })
-}
-
-/// Overwrites everything behind the first `count` events with zeros: what was cut never comes back.
+/// Overwrites everything behind the first `count` events with zeros, so that no later recovery
+/// takes it for events.
 fn clear_behind(file: &dyn File, count: u32, layout: Layout) -> Result<()> {
     let from = match Layout::end_offset(count) {
         0 => Layout::block_offset(0),
@@ -245,13 +226,14 @@ fn remove_unused(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered
     Ok(())
 }
 
-/// The end of a log of whose tail nothing is left: it lies in the newest segment before.
+/// The end of a log that has no event in its tail: it lies in the newest segment before.
 fn end_before_tail(
     wal: &dyn Directory,
     survey: &Survey,
+    newest: Option<u32>,
     inventory: &Inventory,
 ) -> Result<MetaState> {
-    let Some(&index) = inventory.indexes().last() else { return Ok(MetaState::default()) };
+    let Some(index) = newest else { return Ok(MetaState::default()) };
     let header = closed_header(wal, index, inventory.hot.contains(&index))?;
     Ok(MetaState {
         last_segment_index: index,

@@ -1,6 +1,8 @@
 //! Recovery keeps aside what does not belong to the log: whole files, synced, under names that
 //! nothing ever reads or deletes. Only then may anything be cleared.
 
+use std::iter::once;
+
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
 use crate::segment::cold_header;
@@ -15,7 +17,7 @@ const COPY_SIZE: usize = 1024 * 1024;
 
 /// Keeps the unwanted file of each pair aside, or removes it when the other one has all of it.
 pub fn settle_pairs(wal: &dyn Directory, survey: &Survey) -> Result<()> {
-    for pair in &survey.pairs.all {
+    for pair in &survey.pairs {
         match pair.row.then {
             Pair::Cold => drop(wal.remove(&file_name::hot(pair.index))?),
             Pair::Hot => drop(rename_aside(wal, &file_name::cold(pair.index))?),
@@ -25,12 +27,12 @@ pub fn settle_pairs(wal: &dyn Directory, survey: &Survey) -> Result<()> {
     Ok(())
 }
 
-/// Keeps aside every file that holds events behind the end of the log. Those of which nothing stays
-/// are renamed, the newest first: killed in between, there is still no hole. The others are copied.
+/// Keeps aside every file that holds events behind the end of the log. A file of which nothing
+/// stays is renamed, the newest first: killed in between, we leave no gap. The others are copied.
 pub fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered) -> Result<()> {
     for segment in survey.log.tail.iter().rev() {
         if segment.beyond > 0 && segment.end.event_count == 0 {
-            // What is in it may never have been synced.
+            // Its content may never have been synced.
             segment.disk.sync()?;
             let name = rename_aside(wal, &file_name::hot(segment.index))?;
             recovered.inventory.hot.remove(&segment.index);
@@ -44,7 +46,7 @@ pub fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovere
             note(recovered, segment.beyond.max(segment.differing), &name);
         }
     }
-    for active in &survey.active_beyond {
+    for active in &survey.log.active_beyond {
         let name = copy_aside(wal, &*active.file, active.index)?;
         note(recovered, active.events, &name);
     }
@@ -64,6 +66,7 @@ fn cut_whole_segments(
     for index in cut.indexes().into_iter().rev() {
         let hot = cut.hot.contains(&index);
         let name = if hot { file_name::hot(index) } else { file_name::cold(index) };
+        debug_assert!(!survey.log.inventory.hot.contains(&index));
         let events = if hot {
             let Some(segment) = TailSegment::open(wal, index)? else { continue };
             segment.disk.sync()?;
@@ -83,11 +86,12 @@ fn cut_whole_segments(
 }
 
 fn note(recovered: &mut Recovered, events: u32, name: &str) {
+    debug_assert!(file_name::parse(name).is_none(), "{name} is kept aside");
     recovered.kept_aside += u64::from(events);
     recovered.notes.push(format!("{events} events kept aside in {name}"));
 }
 
-/// Gives a file a name that is never read. Returns that.
+/// Renames a file to a name that nothing reads. Returns the name.
 fn rename_aside(wal: &dyn Directory, name: &str) -> Result<String> {
     let aside = free_name(wal, name)?;
     wal.rename(name, &aside)?;
@@ -95,10 +99,10 @@ fn rename_aside(wal: &dyn Directory, name: &str) -> Result<String> {
     Ok(aside)
 }
 
-/// Copies a segment's file, in whole. Returns the copy's name.
+/// Copies the whole file of a segment. Returns the copy's name.
 fn copy_aside(wal: &dyn Directory, file: &dyn File, index: u32) -> Result<String> {
     let name = free_name(wal, &file_name::hot(index))?;
-    // Under a temporary name until it is whole, so that a half one is never taken for it.
+    // Under a temporary name until it is whole: a power cut leaves no half copy under the real one.
     let temporary = file_name::temporary(&name);
     let copy = create(wal, &temporary)?;
     let mut buffer = vec![0; COPY_SIZE];
@@ -121,9 +125,8 @@ fn copy_aside(wal: &dyn Directory, file: &dyn File, index: u32) -> Result<String
 fn free_name(wal: &dyn Directory, name: &str) -> Result<String> {
     let base = format!("{name}.corrupt");
     let taken = wal.list()?;
-    let numbered = (1_u32..).map(|n| format!("{base}.{n}"));
-    std::iter::once(base.clone())
-        .chain(numbered)
+    let mut names = once(base.clone()).chain((1_u32..).map(|n| format!("{base}.{n}")));
+    names
         .find(|name| !taken.contains(name))
         .ok_or_else(|| Error::new(Cause::NoSpace, format!("{base}: every name is taken")))
 }

@@ -19,8 +19,7 @@ pub struct ActiveFiles {
     pub directory: Arc<dyn Directory>,
     /// Its segments, by the index in their names.
     pub files: BTreeMap<u32, Arc<dyn File>>,
-    /// One whose header states another index: it holds nothing that can be trusted, and then
-    /// neither does the directory.
+    /// A file whose header has another index. Then nothing in the directory can be trusted.
     pub misnamed: Option<u32>,
 }
 
@@ -29,8 +28,6 @@ pub struct ActiveFiles {
 pub struct OriginSurvey {
     /// The row.
     pub row: &'static Row<OriginFound, Origin>,
-    /// Where this directory is against the one the identity was given to.
-    pub ground: Ground,
     /// The identity, where there is a whole one.
     pub identity: Option<IdentityRecord>,
     /// The active directory, where it is the log's.
@@ -39,7 +36,7 @@ pub struct OriginSurvey {
     pub active_error: Option<Error>,
 }
 
-/// Looks for the log.
+/// Decides where the log is looked for.
 pub fn find_origin(
     storage: &dyn Storage,
     wal: &dyn Directory,
@@ -78,7 +75,7 @@ pub fn find_origin(
         found.same_boot = record.boot_id == storage.boot_id()?;
         if found.ground != Ground::Other && found.same_boot && !found.clean {
             (found.active, active) = match find_active(storage, record, &here) {
-                // Judged, but not as damage: whoever accepts its loss goes on without it.
+                // Not damage, but whoever accepts loss can go on without the directory.
                 Err(error) if matches!(error.cause(), Some(Cause::Io | Cause::Permission)) => {
                     active_error = Some(error);
                     (ActiveFound::Unreadable, None)
@@ -91,7 +88,10 @@ pub fn find_origin(
     if row.then != Origin::Memory {
         active = None;
     }
-    Ok(OriginSurvey { row, ground: found.ground, identity, active, active_error })
+    debug_assert_eq!(row.then == Origin::Memory, active.is_some());
+    debug_assert!(active_error.is_none() || row.then.is_refused());
+    debug_assert!(row.then != Origin::New || identity.is_none());
+    Ok(OriginSurvey { row, identity, active, active_error })
 }
 
 /// Opens the active directory that the identity names, and reads every file in it once: whether it
@@ -111,7 +111,7 @@ fn find_active(
     let mut misnamed = None;
     for index in Inventory::of(&*directory)?.hot {
         let Some(file) = directory.open(&file_name::hot(index), Open::Read)? else { continue };
-        // A header that is not valid states nothing: events decide.
+        // A header that is not valid says nothing: the events decide.
         if HeaderState::of(read_header(&*file)?, index) == HeaderState::OtherIndex {
             misnamed = Some(index);
         }

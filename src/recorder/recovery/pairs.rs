@@ -1,13 +1,13 @@
-//! Recovery finds both files of a segment, hot and cold: the crash came between freezing and
-//! removing, or somebody put one there. Which of them stays is decided by what they hold, whatever
-//! their headers say.
+//! Pairs: segments that have both a hot and a cold file, because the crash came between compressing
+//! and removing, or because somebody put one there. Recovery decides which file stays by the events
+//! in them, whatever their headers say.
 
 use std::sync::Arc;
 
 use crate::directory::Inventory;
 use crate::error::{Cause, Result};
 use crate::format::{file_name, BlockHeader, Layout, BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
-use crate::segment::{closed, read_header, Cursor, Site, Step};
+use crate::segment::{Cursor, Site, Step};
 use crate::storage::{Directory, File, Open};
 
 use super::table::{decide, ColdFound, HotFound, Pair, PairFound, Row, PAIR};
@@ -22,65 +22,48 @@ pub struct PairSurvey {
     pub row: &'static Row<PairFound, Pair>,
 }
 
-/// What a survey of all pairs comes to.
-#[derive(Debug, Default)]
-pub struct Pairs {
-    /// Each pair.
-    pub all: Vec<PairSurvey>,
-    /// Hot files that stay though their headers are not those of closed segments: their events
-    /// decide, wherever they lie.
-    pub unsettled: Vec<u32>,
-}
-
 /// Decides which file of each pair stays, and takes the other one out of the inventory.
-pub fn judge_pairs(wal: &dyn Directory, inventory: &mut Inventory) -> Result<Pairs> {
-    let mut pairs = Pairs::default();
+pub fn judge_pairs(wal: &dyn Directory, inventory: &mut Inventory) -> Result<Vec<PairSurvey>> {
+    let mut pairs = Vec::new();
     let both: Vec<u32> = inventory.hot.intersection(&inventory.cold).copied().collect();
     for index in both {
         let hot = wal.open(&file_name::hot(index), Open::Read)?;
         let cold = wal.open(&file_name::cold(index), Open::Read)?;
         let (Some(hot), Some(cold)) = (hot, cold) else { continue };
-        let row = decide(&PAIR, &look(wal, index, &*hot, cold)?)?;
+        let row = decide(&PAIR, &examine(wal, index, &*hot, cold)?)?;
         match row.then {
             Pair::Cold => inventory.hot.remove(&index),
             Pair::Hot => inventory.cold.remove(&index),
         };
-        if row.then == Pair::Hot && closed(read_header(&*hot)?, index).is_none() {
-            pairs.unsettled.push(index);
-        }
-        pairs.all.push(PairSurvey { index, row });
+        pairs.push(PairSurvey { index, row });
     }
+    debug_assert!(inventory.hot.is_disjoint(&inventory.cold), "one file of each segment stays");
     Ok(pairs)
 }
 
-fn look(wal: &dyn Directory, index: u32, hot: &dyn File, cold: Arc<dyn File>) -> Result<PairFound> {
-    let has_events = events_above(hot, 0)? > 0;
-    let path = wal.path_of(&file_name::cold(index));
-    let site = Site { index, name: path.display().to_string() };
-    let (cold, contradicted) = match read_cold(site, cold, hot) {
-        Ok(found) => {
-            (ColdFound::Good, found.contradicted || events_above(hot, found.last_event_id)? > 0)
-        }
+fn examine(
+    wal: &dyn Directory,
+    index: u32,
+    hot: &dyn File,
+    cold: Arc<dyn File>,
+) -> Result<PairFound> {
+    let site = Site { index, name: wal.path_of(&file_name::cold(index)).display().to_string() };
+    let (cold, hot_has_more) = match lacks_events(site, cold, hot) {
+        Ok(lacks_events) => (ColdFound::Good, lacks_events),
         Err(error) if error.cause() == Some(Cause::Corrupt) => (ColdFound::Bad, false),
         Err(error) => return Err(error),
     };
-    let hot = match (has_events, contradicted) {
-        (false, _) => HotFound::Nothing,
-        (true, false) => HotFound::Within,
-        (true, true) => HotFound::More,
+    let hot = match events_above(hot, 0)? {
+        0 => HotFound::Nothing,
+        _ if hot_has_more => HotFound::More,
+        _ => HotFound::Within,
     };
     Ok(PairFound { cold, hot })
 }
 
-/// A cold file that is whole.
-struct WholeCold {
-    last_event_id: u64,
-    /// A sealed block of the hot file holds something else.
-    contradicted: bool,
-}
-
-/// Reads all of a cold file, and compares it with the hot one. Damage is an error.
-fn read_cold(site: Site, cold: Arc<dyn File>, hot: &dyn File) -> Result<WholeCold> {
+/// Reads all of a cold file, and says whether the hot one has sealed blocks with other events, or
+/// later events. Damage of the cold file is an error.
+fn lacks_events(site: Site, cold: Arc<dyn File>, hot: &dyn File) -> Result<bool> {
     let mut cursor = Cursor::cold(site, cold, 0, true)?;
     let (mut contradicted, mut number, mut events) = (false, 0, Vec::new());
     while cursor.step(0, &mut events)? == Step::Block {
@@ -88,7 +71,7 @@ fn read_cold(site: Site, cold: Arc<dyn File>, hot: &dyn File) -> Result<WholeCol
         number += 1;
         events.clear();
     }
-    Ok(WholeCold { last_event_id: cursor.last_event_id(), contradicted })
+    Ok(contradicted || events_above(hot, cursor.last_event_id())? > 0)
 }
 
 /// Whether a block of the hot file is sealed over other events. A torn one says nothing.

@@ -1,14 +1,14 @@
-//! What a recovery comes to.
+//! The result of a recovery.
 
 use crate::directory::Inventory;
 use crate::format::{Layout, MetaState};
 
 /// The log as recovery leaves it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Recovered {
     /// The last event.
     pub end: MetaState,
-    /// The segment that goes on: it has room. Its header on disk is that of an open segment.
+    /// The segment in which the log goes on, if the last one has room: its header on disk is open.
     pub last: Option<OpenSegment>,
     /// Index of the next new segment; `None` when they are used up.
     pub next_index: Option<u32>,
@@ -16,7 +16,7 @@ pub struct Recovered {
     pub inventory: Inventory,
     /// Events that were only in the active directory.
     pub carried_over: u64,
-    /// Events above D that were proved and made durable.
+    /// Events that were not known durable, were proved and made durable.
     pub accepted: u64,
     /// Events kept aside.
     pub kept_aside: u64,
@@ -27,9 +27,9 @@ pub struct Recovered {
 /// A segment that goes on.
 #[derive(Debug)]
 pub struct OpenSegment {
-    /// Its number.
+    /// Its index.
     pub index: u32,
-    /// Its room.
+    /// How many blocks it has room for.
     pub layout: Layout,
     /// Its events so far.
     pub event_count: u32,

@@ -1,6 +1,5 @@
-//! Recovery says no, in words: what cannot be proved, and where.
+//! The errors with which recovery refuses a log: what cannot be proved, and where.
 
-use crate::directory::Ground;
 use crate::error::{Cause, Error, Result};
 use crate::storage::Directory;
 
@@ -9,16 +8,12 @@ use super::table::{Break, Ending};
 
 /// An error where the survey found what cannot be proved and loss is not accepted.
 pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) -> Result<()> {
-    if accept_loss {
-        return Ok(());
+    match survey.ending.then {
+        _ if accept_loss => Ok(()),
+        _ if survey.origin.row.then.is_refused() => Err(refuse_origin(survey, wal)?),
+        Ending::Refuse => Err(refuse_ending(survey, wal)),
+        Ending::Whole | Ending::Cut => Ok(()),
     }
-    if survey.origin.row.then.is_refused() {
-        return Err(refuse_origin(survey, wal)?);
-    }
-    if survey.ending.then == Ending::Refuse {
-        return Err(refuse_ending(survey, wal));
-    }
-    Ok(())
 }
 
 fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
@@ -26,18 +21,18 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     let active = survey.active_path().display();
     let path = wal.path().display();
     if let Some(error) = &survey.origin.active_error {
-        // The system's error stays what it is: nothing was judged to be damaged.
+        // An error of the operating system is passed on as it is: nothing was found damaged.
         let cause = error.cause().unwrap_or(Cause::Io);
         return Ok(Error::with_errno(cause, format!("{path}: {label}: {error}"), error.errno()));
     }
-    let what = match (survey.origin.ground, &survey.origin.identity) {
-        (Ground::OtherDevice, Some(identity)) => format!(
+    let what = match (label, &survey.origin.identity) {
+        ("moved", Some(identity)) => format!(
             "the log was on device {} and is on device {} now, and its active directory {active} \
              is waiting with the newest events",
             identity.wal_dev,
             wal.status()?.dev
         ),
-        _ if label == "active-directory-unreadable" => format!(
+        ("active-directory-unreadable", _) => format!(
             "the log was not shut down, and its active directory {active} cannot be told to be \
              its own: the wal_identity in it is missing or damaged"
         ),
@@ -50,24 +45,23 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
 }
 
 fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Error {
-    let index = survey.place.segment_index.unwrap_or(0);
-    let lost = survey
-        .place
+    let place = survey.log.place();
+    let index = place.segment_index.unwrap_or(0);
+    let lost = place
         .event_ids
         .map(|(from, to)| format!("events {from} to {to} were durable and are gone"));
     let active = survey.active_path().display();
-    let what = match survey.at {
-        Break::Slot => lost.unwrap_or_default(),
-        Break::Missing => match lost {
-            Some(lost) => format!("it is missing, later ones are there; {lost}"),
-            None => "it is missing, later ones are there".to_owned(),
-        },
-        Break::Misnamed => "the index in its header is another".to_owned(),
-        Break::Overlap => "a later segment begins among its events".to_owned(),
-        Break::ActiveLost => format!("its file is not in {active}"),
-        Break::ActiveContradicts => format!("the files in {active} contradict it"),
+    let missing = "it is missing, later ones are there";
+    let what = match (survey.log.at, lost) {
+        (Break::Slot, lost) => lost.unwrap_or_default(),
+        (Break::Missing, Some(lost)) => format!("{missing}; {lost}"),
+        (Break::Missing, None) => missing.to_owned(),
+        (Break::Misnamed, _) => "the index in its header is another".to_owned(),
+        (Break::Overlap, _) => "a later segment begins among its events".to_owned(),
+        (Break::ActiveLost, _) => format!("its file is not in {active}"),
+        (Break::ActiveContradicts, _) => format!("the files in {active} contradict it"),
     };
     let path = wal.path().display();
     let message = format!("{path}: {}: segment {index}: {what}", survey.ending.label);
-    Error::new(Cause::Corrupt, message).at(survey.place)
+    Error::new(Cause::Corrupt, message).at(place)
 }

@@ -1,6 +1,6 @@
-//! The recovery table as data: from what was found to what is done. Every row has a label, which
-//! its test, the recovery report and the words of a refusal carry. Of the rows of one table exactly
-//! one holds for anything that can be found; `tests` goes through all of it.
+//! The recovery table as data: what was found decides what is done. Every row has a label, which
+//! appears in its test, in the recovery report and in the error of a refusal. For anything that can
+//! be found, exactly one row of a table holds; `tests` tries every combination.
 
 use std::cmp::Ordering;
 use std::fmt::Debug;
@@ -18,6 +18,10 @@ pub struct Row<F, D> {
     pub holds: fn(&F) -> bool,
     /// What is done.
     pub then: D,
+}
+
+const fn row<F, D>(label: &'static str, holds: fn(&F) -> bool, then: D) -> Row<F, D> {
+    Row { label, holds, then }
 }
 
 /// The row that holds.
@@ -42,7 +46,7 @@ pub enum ActiveFound {
     Gone,
     /// Another log's or another generation's.
     Foreign,
-    /// It cannot be read, or cannot be told to be whose it is.
+    /// It cannot be read, or it is not known whose it is.
     Unreadable,
     Ours,
 }
@@ -70,6 +74,11 @@ impl OriginFound {
     /// The newest events may be in memory only.
     fn is_live(&self) -> bool {
         !self.clean && self.same_boot
+    }
+
+    /// The process crashed here, and the machine has been up since.
+    fn crashed(&self) -> bool {
+        self.is_here() && self.is_live()
     }
 
     /// The same volume, mounted again while the active directory was waiting.
@@ -109,52 +118,31 @@ impl Origin {
 
 /// Where the log is looked for: the first part of the table.
 pub static ORIGIN: [Row<OriginFound, Origin>; 9] = [
-    Row {
-        label: "new-log",
-        holds: |found| !found.is_whole() && !found.has_segments,
-        then: Origin::New,
-    },
-    Row {
-        label: "unknown-identity",
-        holds: |found| !found.is_whole() && found.has_segments,
-        then: Origin::DiskAsNew,
-    },
-    Row {
-        label: "copy",
-        holds: |found| found.is_whole() && found.ground != Ground::Same && !found.is_moved(),
-        then: Origin::DiskAsNew,
-    },
-    Row {
-        label: "moved",
-        holds: |found| found.is_whole() && found.is_moved(),
-        then: Origin::RefuseAsNew,
-    },
-    Row { label: "clean", holds: |found| found.is_here() && found.clean, then: Origin::Clean },
-    Row {
-        label: "reboot",
-        holds: |found| found.is_here() && !found.clean && !found.same_boot,
-        then: Origin::Disk,
-    },
-    Row {
-        label: "process-crash",
-        holds: |found| found.is_here() && found.is_live() && found.active == ActiveFound::Ours,
-        then: Origin::Memory,
-    },
-    Row {
-        label: "active-directory-lost",
-        holds: |found| {
-            let lost = matches!(found.active, ActiveFound::Gone | ActiveFound::Foreign);
-            found.is_here() && found.is_live() && lost
-        },
-        then: Origin::Refuse,
-    },
-    Row {
-        label: "active-directory-unreadable",
-        holds: |found| {
-            found.is_here() && found.is_live() && found.active == ActiveFound::Unreadable
-        },
-        then: Origin::RefuseAsNew,
-    },
+    row("new-log", |found| !found.is_whole() && !found.has_segments, Origin::New),
+    row("unknown-identity", |found| !found.is_whole() && found.has_segments, Origin::DiskAsNew),
+    row(
+        "copy",
+        |found| found.is_whole() && found.ground != Ground::Same && !found.is_moved(),
+        Origin::DiskAsNew,
+    ),
+    row("moved", |found| found.is_whole() && found.is_moved(), Origin::RefuseAsNew),
+    row("clean", |found| found.is_here() && found.clean, Origin::Clean),
+    row("reboot", |found| found.is_here() && !found.clean && !found.same_boot, Origin::Disk),
+    row(
+        "process-crash",
+        |found| found.crashed() && found.active == ActiveFound::Ours,
+        Origin::Memory,
+    ),
+    row(
+        "active-directory-lost",
+        |found| found.crashed() && matches!(found.active, ActiveFound::Gone | ActiveFound::Foreign),
+        Origin::Refuse,
+    ),
+    row(
+        "active-directory-unreadable",
+        |found| found.crashed() && found.active == ActiveFound::Unreadable,
+        Origin::RefuseAsNew,
+    ),
 ];
 
 /// Whether the cold file of a segment that has its hot file too is whole by itself.
@@ -193,25 +181,25 @@ pub enum Pair {
 
 /// Both `.wal` and `.wal.lz4` of a segment.
 pub static PAIR: [Row<PairFound, Pair>; 3] = [
-    Row {
-        label: "cold-good",
-        holds: |found| found.cold == ColdFound::Good && found.hot != HotFound::More,
-        then: Pair::Cold,
-    },
-    Row {
-        label: "cold-dropped",
-        holds: |found| match found.hot {
+    row(
+        "cold-good",
+        |found| found.cold == ColdFound::Good && found.hot != HotFound::More,
+        Pair::Cold,
+    ),
+    row(
+        "cold-dropped",
+        |found| match found.hot {
             HotFound::Nothing => false,
             HotFound::Within => found.cold == ColdFound::Bad,
             HotFound::More => true,
         },
-        then: Pair::Hot,
-    },
-    Row {
-        label: "cold-unreadable",
-        holds: |found| found.cold == ColdFound::Bad && found.hot == HotFound::Nothing,
-        then: Pair::Cold,
-    },
+        Pair::Hot,
+    ),
+    row(
+        "cold-unreadable",
+        |found| found.cold == ColdFound::Bad && found.hot == HotFound::Nothing,
+        Pair::Cold,
+    ),
 ];
 
 /// A segment where the log comes to it.
@@ -225,7 +213,7 @@ pub struct SegmentFound {
 
 /// What becomes of a segment where the log comes to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum SegmentAction {
     /// It is as it should be.
     Accept,
     /// Its events decide, and its header is written anew.
@@ -239,47 +227,40 @@ pub enum Action {
 }
 
 /// Each segment: the second part of the table.
-pub static SEGMENT: [Row<SegmentFound, Action>; 6] = [
-    Row {
-        label: "closed",
-        holds: |found| found.header == HeaderState::Closed && (found.is_cold || found.has_events),
-        then: Action::Accept,
-    },
-    Row {
-        label: "unclosed",
-        holds: |found| found.header == HeaderState::Open && !found.is_cold && found.has_events,
-        then: Action::Accept,
-    },
-    Row {
-        label: "header-rebuilt",
-        holds: |found| found.header == HeaderState::Invalid && !found.is_cold && found.has_events,
-        then: Action::Rebuild,
-    },
-    Row {
-        label: "unused",
-        holds: |found| !found.is_cold && !found.has_events,
-        then: Action::Discard,
-    },
-    Row {
-        label: "cold-unreadable",
-        holds: |found| {
-            found.is_cold && matches!(found.header, HeaderState::Invalid | HeaderState::Open)
-        },
-        then: Action::Note,
-    },
-    Row {
-        label: "misnamed",
-        holds: |found| {
-            found.header == HeaderState::OtherIndex && (found.is_cold || found.has_events)
-        },
-        then: Action::Refuse,
-    },
+pub static SEGMENT: [Row<SegmentFound, SegmentAction>; 6] = [
+    row(
+        "closed",
+        |found| found.header == HeaderState::Closed && (found.is_cold || found.has_events),
+        SegmentAction::Accept,
+    ),
+    row(
+        "unclosed",
+        |found| found.header == HeaderState::Open && !found.is_cold && found.has_events,
+        SegmentAction::Accept,
+    ),
+    row(
+        "header-rebuilt",
+        |found| found.header == HeaderState::Invalid && !found.is_cold && found.has_events,
+        SegmentAction::Rebuild,
+    ),
+    row("unused", |found| !found.is_cold && !found.has_events, SegmentAction::Discard),
+    row(
+        "cold-unreadable",
+        |found| found.is_cold && matches!(found.header, HeaderState::Invalid | HeaderState::Open),
+        SegmentAction::Note,
+    ),
+    row(
+        "misnamed",
+        |found| found.header == HeaderState::OtherIndex && (found.is_cold || found.has_events),
+        SegmentAction::Refuse,
+    ),
 ];
 
 /// The first place where the next event cannot be accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Break {
     /// In a segment: the next slot holds nothing, or nothing that is proved.
+    #[default]
     Slot,
     /// A segment is missing, and events are behind it.
     Missing,
@@ -307,11 +288,11 @@ pub struct EndFound {
 }
 
 impl EndFound {
-    /// Something is missing that was durable, or was acknowledged and did not need to be.
     fn is_below_durable(&self) -> bool {
         self.last_to_durable == Ordering::Less
     }
 
+    /// Something is missing that was durable, or acknowledged without being durable.
     fn loses_acknowledged(&self) -> bool {
         self.is_below_durable() || self.proven_beyond
     }
@@ -331,40 +312,32 @@ pub enum Ending {
 
 /// How the log ends: the third part of the table.
 pub static ENDING: [Row<EndFound, Ending>; 8] = [
-    Row {
-        label: "whole",
-        holds: |found| found.at == Break::Slot && !found.beyond && !found.is_below_durable(),
-        then: Ending::Whole,
-    },
-    Row {
-        label: "tail-cut",
-        holds: |found| match found.at {
+    row(
+        "whole",
+        |found| found.at == Break::Slot && !found.beyond && !found.is_below_durable(),
+        Ending::Whole,
+    ),
+    row(
+        "tail-cut",
+        |found| match found.at {
             Break::Slot => found.beyond && !found.is_below_durable(),
             Break::Missing => !found.loses_acknowledged(),
             _ => false,
         },
-        then: Ending::Cut,
-    },
-    Row {
-        label: "break-below-durable",
-        holds: |found| found.at == Break::Slot && found.is_below_durable(),
-        then: Ending::Refuse,
-    },
-    Row {
-        label: "missing-segment",
-        holds: |found| found.at == Break::Missing && found.loses_acknowledged(),
-        then: Ending::Refuse,
-    },
-    Row { label: "misnamed", holds: |found| found.at == Break::Misnamed, then: Ending::Refuse },
-    Row { label: "overlap", holds: |found| found.at == Break::Overlap, then: Ending::Refuse },
-    Row {
-        label: "active-segment-lost",
-        holds: |found| found.at == Break::ActiveLost,
-        then: Ending::Refuse,
-    },
-    Row {
-        label: "active-contradicts",
-        holds: |found| found.at == Break::ActiveContradicts,
-        then: Ending::Refuse,
-    },
+        Ending::Cut,
+    ),
+    row(
+        "break-below-durable",
+        |found| found.at == Break::Slot && found.is_below_durable(),
+        Ending::Refuse,
+    ),
+    row(
+        "missing-segment",
+        |found| found.at == Break::Missing && found.loses_acknowledged(),
+        Ending::Refuse,
+    ),
+    row("misnamed", |found| found.at == Break::Misnamed, Ending::Refuse),
+    row("overlap", |found| found.at == Break::Overlap, Ending::Refuse),
+    row("active-segment-lost", |found| found.at == Break::ActiveLost, Ending::Refuse),
+    row("active-contradicts", |found| found.at == Break::ActiveContradicts, Ending::Refuse),
 ];

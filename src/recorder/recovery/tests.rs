@@ -95,7 +95,7 @@ fn every_segment_hits_exactly_one_row() {
         }
     }
     for (found, label) in exactly_one(&SEGMENT, all) {
-        let discarded = decide(&SEGMENT, &found).unwrap().then == Action::Discard;
+        let discarded = decide(&SEGMENT, &found).unwrap().then == SegmentAction::Discard;
         assert!(!discarded || !found.has_events, "{label}: {found:?}");
     }
 }

@@ -1,9 +1,9 @@
 //! Recovery follows the log through its last segments, to the first event that cannot be accepted.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::directory::Inventory;
 use crate::error::{Place, Result};
 use crate::format::{file_name, Layout, LogEnd, Rule, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
@@ -12,18 +12,18 @@ use crate::segment::{
 };
 use crate::storage::{Directory, File, Open};
 
-use super::table::{decide, Action, Break, EndFound, SegmentFound, SEGMENT};
+use super::table::{decide, Break, EndFound, SegmentAction, SegmentFound, SEGMENT};
 
 /// A segment at the end of the log.
 #[derive(Debug)]
 pub struct TailSegment {
-    /// The number in its name.
+    /// The index in its name.
     pub index: u32,
     /// Its disk file.
     pub disk: Arc<dyn File>,
-    /// Its room.
+    /// How many blocks its disk file has room for.
     pub layout: Layout,
-    /// Its file has not been cut.
+    /// Whether the disk file consists of whole blocks: it was not cut.
     pub is_exact: bool,
     /// Its header, if that is valid.
     pub header: Option<SegmentHeader>,
@@ -72,19 +72,14 @@ impl TailSegment {
         self.end.event_count == 0 && self.beyond == 0
     }
 
-    /// Whether its file is copied before its end is cleared and what memory has is written over it:
-    /// it holds other events there or, when loss is accepted, some that look like those of its former
-    /// life and may be others.
+    /// Whether its file is copied before its end is cleared and the active file's events are
+    /// written over it: it holds other events there. When loss is accepted, slots with lower ids
+    /// count too: they look left from the file's former use, but may be events of the log.
     pub fn is_copied_aside(&self, loss_accepted: bool) -> Result<bool> {
         let count = self.end.event_count;
-        if count == 0 {
-            return Ok(false);
-        }
-        if self.beyond > 0 || self.differing > 0 {
-            return Ok(true);
-        }
-        if !loss_accepted {
-            return Ok(false);
+        let differs = self.beyond > 0 || self.differing > 0;
+        if count == 0 || differs || !loss_accepted {
+            return Ok(count > 0 && differs);
         }
         let mut found = false;
         for_each_block(&*self.disk, count / EVENTS_PER_BLOCK as u32, |block, bytes| {
@@ -96,10 +91,11 @@ impl TailSegment {
         Ok(found)
     }
 
-    /// Whether there is room for no more events. A file that was cut has lost what came next.
+    /// Whether there is no room for another event. A file that was cut is not full: it has lost the
+    /// events that came next.
     fn is_full(&self) -> bool {
-        let full = self.end.event_count == self.layout.capacity();
-        full && self.is_exact && self.uncounted() == 0
+        let is_full = self.end.event_count == self.layout.capacity();
+        is_full && self.is_exact && self.uncounted() == 0
     }
 
     /// Events that its header counts and that are not in the log.
@@ -108,14 +104,14 @@ impl TailSegment {
         closed.map_or(0, |header| header.event_count.saturating_sub(self.end.event_count))
     }
 
-    /// Whether it is another segment, closed, under a name that is not its own.
+    /// Whether its header is another segment's, and counts events.
     pub fn is_renamed(&self) -> bool {
         let counts = self.header.is_some_and(|header| header.event_count > 0);
         counts && self.header_state() == HeaderState::OtherIndex
     }
 
-    /// Events in a file of which nothing is in the log, whatever their ids: they may be nowhere else.
-    /// A file that is only prepared has nothing in its first slot.
+    /// Events in a file of which nothing is in the log, whatever their ids: they may be nowhere
+    /// else. A file that is only prepared has nothing in its first slot.
     pub fn displaced(&self) -> Result<u32> {
         if self.end.event_count > 0 || first_slot(&*self.disk)? == 0 {
             return Ok(0);
@@ -131,7 +127,7 @@ impl TailSegment {
 /// A file of the active directory that holds events behind the end of the log.
 #[derive(Debug, Clone)]
 pub struct ActiveBeyond {
-    /// The number in its name.
+    /// The index in its name.
     pub index: u32,
     /// The file.
     pub file: Arc<dyn File>,
@@ -139,13 +135,19 @@ pub struct ActiveBeyond {
     pub events: u32,
 }
 
-/// How far the log has been followed.
-#[derive(Debug)]
+/// How far the log has been followed, and what has been found behind its end.
+#[derive(Debug, Default)]
 pub struct Walk {
-    /// D.
+    /// D: the highest id that is known durable.
     pub durable_event_id: u64,
     /// The process crashed: there is an active directory.
     pub crashed: bool,
+    /// Its segments; those behind the end only if they are in the tail.
+    pub inventory: Inventory,
+    /// Segments behind the end that are not in the tail: nothing of them stays.
+    pub cut: Inventory,
+    /// The segments from the newest closed one on.
+    pub tail: Vec<TailSegment>,
     /// The last accepted event.
     pub last_event_id: u64,
     /// The last event before the segment that is followed.
@@ -162,24 +164,25 @@ pub struct Walk {
     pub events_beyond: u64,
     /// Some of them are in a closed segment.
     pub closed_beyond: bool,
-    /// Active files with events behind the end that no segment of the tail goes with.
-    pub leftover: Vec<ActiveBeyond>,
+    /// Active files that hold events behind the end.
+    pub active_beyond: Vec<ActiveBeyond>,
     /// Labels of what was noticed, each with a file.
     pub notes: Vec<String>,
 }
 
 impl Walk {
     /// Follows the log through the tail.
-    pub fn through(
+    pub fn follow(
         &mut self,
-        tail: &mut [TailSegment],
+        mut tail: Vec<TailSegment>,
         mut active: BTreeMap<u32, Arc<dyn File>>,
     ) -> Result<()> {
-        for segment in tail.iter_mut() {
+        for segment in &mut tail {
             segment.active = active.remove(&segment.index);
             self.step(segment)?;
         }
-        self.reject_overlapped(tail)?;
+        self.reject_overlapped(&mut tail)?;
+        // Those that no segment of the tail goes with.
         for (index, file) in active {
             let events = events_above(&*file, self.last_event_id)?;
             if events > 0 {
@@ -187,22 +190,32 @@ impl Walk {
                 if self.at == Break::Slot {
                     self.breaks(Break::Missing, index, None);
                 }
-                self.leftover.push(ActiveBeyond { index, file, events });
+                self.active_beyond.push(ActiveBeyond { index, file, events });
+            }
+        }
+        for segment in &tail {
+            if let (Some(file), events @ 1..) = (segment.active.clone(), segment.active_beyond) {
+                self.active_beyond.push(ActiveBeyond { index: segment.index, file, events });
             }
         }
         if self.at == Break::Missing && self.events_beyond == 0 {
-            // A prepared segment behind others that have been removed: nothing was in any of them.
+            // A prepared segment behind others that have been removed: none of them held anything.
             self.at = Break::Slot;
         }
         if self.at == Break::Slot && self.crashed && self.events_beyond > 0 {
             // In memory nothing can follow the end: the writer fills segments one by one.
             self.at = Break::ActiveContradicts;
         }
+        let mut ends = tail.iter().map(|segment| segment.end).filter(|end| end.event_count > 0);
+        debug_assert!(ends.clone().is_sorted_by(|a, b| a.last_event_id < b.first_event_id));
+        debug_assert!(ends.next_back().is_none_or(|end| end.last_event_id == self.last_event_id));
+        self.tail = tail;
         Ok(())
     }
 
     fn step(&mut self, segment: &mut TailSegment) -> Result<()> {
         let expected = self.next_index.replace(segment.index.saturating_add(1));
+        debug_assert!(expected.is_none_or(|next| next <= segment.index), "indexes rise");
         if let Some(missing) = expected.filter(|&next| next != segment.index && !self.ended) {
             self.breaks(Break::Missing, missing, None);
         }
@@ -215,10 +228,9 @@ impl Walk {
         if self.ended && segment.end.event_count == 0 {
             segment.end = LogEnd { last_event_id: self.last_event_id, ..LogEnd::default() };
             segment.beyond = events_above(&*segment.disk, self.last_event_id)?;
-            segment.active_beyond = match &segment.active {
-                Some(active) => events_above(&**active, self.last_event_id)?,
-                None => 0,
-            };
+            if let Some(active) = &segment.active {
+                segment.active_beyond = events_above(&**active, self.last_event_id)?;
+            }
         }
         if segment.beyond == 0 {
             segment.beyond = segment.displaced()?;
@@ -229,73 +241,73 @@ impl Walk {
         Ok(())
     }
 
-    /// Decides which events of a segment belong to the log: by the disk, or by memory if there is.
+    /// Decides which events of a segment belong to the log: by the active file where there is one,
+    /// else by the disk file.
     fn accept(&mut self, segment: &mut TailSegment) -> Result<()> {
         let floor = self.last_event_id;
         self.floor = floor;
         let rule = Rule::Disk { durable_id: self.durable_event_id };
         let disk = scan_segment(&*segment.disk, rule, floor)?;
-        let memory = match &segment.active {
-            Some(active) => Some(scan_segment(&**active, Rule::Memory, floor)?),
-            None => None,
+        let end = match &segment.active {
+            Some(active) => scan_segment(&**active, Rule::Memory, floor)?,
+            None => disk,
         };
-        let end = memory.unwrap_or(disk);
-        let header = segment.header_state();
-        let row = decide(
-            &SEGMENT,
-            &SegmentFound { is_cold: false, header, has_events: end.event_count > 0 },
-        )?;
+        debug_assert!(disk.event_count <= segment.layout.capacity());
+        debug_assert!(end.last_event_id >= floor, "ids rise from segment to segment");
+        let (header, has_events) = (segment.header_state(), end.event_count > 0);
+        let row = decide(&SEGMENT, &SegmentFound { is_cold: false, header, has_events })?;
         match row.then {
-            Action::Refuse => {
+            SegmentAction::Refuse => {
                 self.breaks(Break::Misnamed, segment.index, Some(0));
                 return Ok(());
             }
-            Action::Rebuild => {
+            SegmentAction::Rebuild => {
                 self.notes.push(format!("{}: {}", row.label, file_name::hot(segment.index)));
             }
-            Action::Accept | Action::Discard | Action::Note => {}
+            SegmentAction::Accept | SegmentAction::Discard | SegmentAction::Note => {}
         }
         segment.end = end;
         segment.on_disk = disk.event_count;
-        // Cut off or changed, they may lie there all the same, under ids that do not rise.
-        segment.beyond = disk.events_beyond.max(segment.uncounted());
         self.last_event_id = end.last_event_id;
-        let offset = Layout::event_offset(end.event_count);
-        if let (Some(active), Some(memory)) = (&segment.active, memory) {
-            segment.active_beyond = memory.events_beyond;
-            segment.beyond = 0;
+        let offset = Some(Layout::event_offset(end.event_count));
+        if let Some(active) = &segment.active {
+            segment.active_beyond = end.events_beyond;
             let (same, differing) = compare(&*segment.disk, &**active, disk.event_count, floor)?;
             segment.differing = differing;
             let agree = segment.layout == Layout::of_file(active.size()?)
-                && disk.event_count <= memory.event_count
+                && disk.event_count <= end.event_count
                 && same;
-            if !agree || memory.events_beyond > 0 {
-                self.breaks(Break::ActiveContradicts, segment.index, Some(offset));
+            if !agree || end.events_beyond > 0 {
+                self.breaks(Break::ActiveContradicts, segment.index, offset);
                 return Ok(());
             }
+        } else {
+            // Events that the header counts may have been cut off or changed: then their ids do not
+            // show that they were there.
+            segment.beyond = disk.events_beyond.max(segment.uncounted());
         }
-        let closed = segment.is_closed() && segment.beyond == 0;
-        if segment.is_full() || closed {
-            self.place = place(segment.index, Some(offset));
+        if segment.is_full() || (segment.is_closed() && segment.beyond == 0) {
+            self.place = place(segment.index, offset);
             return Ok(());
         }
-        // A segment has its active file before its disk file, and until it is full and durable.
+        // Until a segment is full and durable, it has an active file.
         let lost = self.crashed && segment.active.is_none();
         let at = if lost { Break::ActiveLost } else { Break::Slot };
-        self.breaks(at, segment.index, Some(offset));
+        self.breaks(at, segment.index, offset);
         Ok(())
     }
 
-    /// Blocks of the segment the log ends in may be another segment's, each of them whole: then that
-    /// one begins among its events, and none of them can be believed.
+    /// Blocks of the segment the log ends in may be a later segment's, each of them whole. The ids
+    /// of that segment then begin among its own, and none of its events can be believed.
     fn reject_overlapped(&mut self, tail: &mut [TailSegment]) -> Result<()> {
         let last = tail.iter().rposition(|segment| segment.end.event_count > 0);
         let Some(at) = last.filter(|_| self.at == Break::Slot) else { return Ok(()) };
         let (floor, end) = (self.floor, self.last_event_id);
+        debug_assert!(floor <= end, "ids rise");
         let mut overlaps = false;
         for later in &tail[at + 1..] {
-            let first = begins_among(&*later.disk, later.header, later.index, (floor, end))?;
-            overlaps |= first.is_some();
+            let (disk, header) = (&*later.disk, later.header);
+            overlaps |= begins_among(disk, header, later.index, (floor, end))?.is_some();
         }
         if overlaps {
             let last = &mut tail[at];
@@ -324,13 +336,11 @@ impl Walk {
         }
     }
 
-    /// Where the log ends, with the events that were durable and are not there.
+    /// Where the log ends, with the ids of the durable events that are missing.
     pub fn place(&self) -> Place {
-        let event_ids = match self.last_event_id.cmp(&self.durable_event_id) {
-            Ordering::Less => Some((self.last_event_id + 1, self.durable_event_id)),
-            _ => None,
-        };
-        Place { event_ids, ..self.place }
+        let durable = self.durable_event_id;
+        let lost = (self.last_event_id < durable).then(|| (self.last_event_id + 1, durable));
+        Place { event_ids: lost, ..self.place }
     }
 }
 
@@ -338,14 +348,14 @@ fn place(index: u32, offset: Option<u64>) -> Place {
     Place { segment_index: Some(index), offset, event_ids: None }
 }
 
-/// Slots of a file whose ids are above one.
+/// How many slots of a file hold an id above `event_id`.
 pub fn events_above(file: &dyn File, event_id: u64) -> Result<u32> {
     let end = scan_segment(file, Rule::Memory, event_id)?;
     Ok(end.event_count + end.events_beyond)
 }
 
 /// Whether the active file has the first `count` events of the disk file; and how many slots of the
-/// disk file with ids above `floor` are others. Lower ones are of the file's former life.
+/// disk file with ids above `floor` differ from it. Lower ids are left from the file's former use.
 fn compare(disk: &dyn File, active: &dyn File, count: u32, floor: u64) -> Result<(bool, u32)> {
     let (mut same, mut differing) = (true, 0);
     let mut memory = vec![0; BLOCK_SIZE];
