@@ -1,5 +1,5 @@
-//! Gives the shared library its SONAME, which cargo leaves out. Without one, a program records the
-//! path it was linked by, and an incompatible later version would be loaded without a warning.
+//! Gives the shared library a SONAME, which cargo does not set. Without one, the dynamic loader
+//! would load an incompatible later version without a warning.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,6 +1,6 @@
-//! G1: an append makes no system call, allocates nothing and takes no page fault, across blocks
-//! and rotations, while the persister syncs without pause. Each check is shown to catch a planted
-//! offence. And what a page costs that was not used for long is paid by another thread.
+//! G1: an append makes no system call, allocates nothing and takes no page fault, across blocks and
+//! rotations, while the persister syncs without pause. Each check must catch a planted offence. And
+//! another thread pays for touching pages that were long unused.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -24,13 +24,13 @@ thread_local! {
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise about `layout` is handed on.
+        // SAFETY: the caller's promise about `layout` is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise about both is handed on.
+        // SAFETY: the caller's promise about both is passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -57,7 +57,7 @@ fn g1_no_allocation() {
     let after = ALLOCATIONS.with(Cell::get);
     assert_eq!(after - before, 0);
     drop(Box::new(7_u64));
-    assert_eq!(ALLOCATIONS.with(Cell::get) - after, 2, "the counter counts");
+    assert_eq!(ALLOCATIONS.with(Cell::get) - after, 2, "the counter missed a planted offence");
     assert!(manager.log().metrics().rotation.count >= 244);
     manager.shutdown(writer).unwrap();
     assert_holds(&place.log(), APPENDS);
@@ -73,11 +73,12 @@ fn g1_no_page_fault() {
     let after = faults_of_this_thread();
     assert_eq!(after - before, 0);
     std::hint::black_box(vec![1_u8; 1 << 20]);
-    assert!(faults_of_this_thread() > after, "the counter counts");
+    assert!(faults_of_this_thread() > after, "the counter missed a planted offence");
     manager.shutdown(writer).unwrap();
 }
 
-/// Of each of a log's mapped segments, how many KiB were accessed since the process forgot.
+/// For each mapped segment of a log, how many KiB were accessed since the accessed bits were
+/// cleared.
 fn accessed_kib(place: &Place) -> Vec<u64> {
     let memory = place.memory().to_str().unwrap();
     let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
@@ -95,29 +96,29 @@ fn accessed_kib(place: &Place) -> Vec<u64> {
 }
 
 #[test]
-fn memory_ahead_of_the_writer_is_used_before_it_comes() {
+fn memory_ahead_of_the_writer_is_touched_before_it_is_needed() {
     let place = Place::new();
     let (manager, mut writer) = common::open(&place.log(), place.small());
     append(&mut writer, [1]);
     manager.log().sync().unwrap();
-    // What was accessed until now, by whoever prepared the segment, is forgotten.
+    // Clear the accessed bits that preparing the segment has set.
     std::fs::write("/proc/self/clear_refs", "1").unwrap();
-    // A processor that still has the translation of a page does not note that it is accessed
-    // again. When as many pages as this are unmapped, every processor forgets all it has of the
+    // A processor that has the translation of a page cached does not mark the page as accessed
+    // again. Unmapping this many pages makes every processor drop its cached translations of the
     // process.
     let mut many = memmap2::MmapMut::map_anon(1 << 20).unwrap();
     many.fill(1);
     drop(many);
     append(&mut writer, [2]);
-    // The event's page and 8 ahead. Whether the one between them, which the writer prefetches,
-    // counts is the processor's business.
+    // The event's page and 8 ahead. Whether the page between them counts, which the writer
+    // prefetches, depends on the processor.
     eventually("9 or 10 pages of a segment accessed", || {
         accessed_kib(&place).iter().any(|kib| matches!(kib, 36 | 40))
     });
     manager.shutdown(writer).unwrap();
 }
 
-/// How the child ends that appends under seccomp, and makes a system call or not.
+/// Exit status of a child that appends under seccomp; if `offend`, it makes a system call.
 fn appended_without_system_calls(offend: bool) -> ExitStatus {
     let place = Place::new();
     let (log, memory) = (place.log(), place.memory().display());

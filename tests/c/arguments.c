@@ -1,5 +1,5 @@
-/* Bad input over the ABI: every pointer, size and value is checked, the culprit is named, and out-parameters keep
- * what they held. */
+/* Bad input through the C ABI: every pointer, size and value is checked, the error names the bad
+ * argument, and out-parameters keep their values. */
 
 #include "../support/check.h"
 
@@ -51,7 +51,7 @@ static void null_pointers(fs_wal *wal, fs_wal_reader *reader)
     CHECK_OK(fs_wal_shutdown(NULL));
     fs_wal_reader_close(NULL);
     fs_wal_config_init(NULL, sizeof(fs_wal_config));
-    CHECK(access("other", F_OK) != 0); /* a refused open makes no directory */
+    CHECK(access("other", F_OK) != 0); /* a refused open creates no directory */
 }
 
 static void refused_config(const fs_wal_config *config, const char *field)
@@ -66,11 +66,11 @@ static void refused_config(const fs_wal_config *config, const char *field)
 static void configs_out_of_range(void)
 {
     fs_wal_config config;
-#define REFUSED(field, value)                                                                              \
-    do {                                                                                                   \
-        config = small_segments();                                                                         \
-        config.field = (value);                                                                            \
-        refused_config(&config, #field);                                                                   \
+#define REFUSED(field, value)                                                                      \
+    do {                                                                                           \
+        config = small_segments();                                                                 \
+        config.field = (value);                                                                    \
+        refused_config(&config, #field);                                                           \
     } while (0)
 
     REFUSED(struct_size, 0);
@@ -90,7 +90,7 @@ static void configs_out_of_range(void)
     CHECK(access("other", F_OK) != 0);
 }
 
-/* config_init writes no more than it was told, so that a caller with an older struct is safe. */
+/* config_init writes no more than the given size, so a caller with an older struct is safe. */
 static void config_init_respects_the_size(void)
 {
     fs_wal_config config;
@@ -140,7 +140,7 @@ static void paths(void)
     CHECK(fs_wal_reader_open("a_file", NULL, &reader) != FS_WAL_OK);
     CHECK(wal == NULL && reader == NULL);
 
-    /* A path is bytes: it need not be UTF-8. */
+    /* A path need not be UTF-8. */
     const fs_wal_config config = small_segments();
     CHECK_OK(fs_wal_open("not-utf8-\xff\xfe", &config, &wal));
     CHECK_OK(fs_wal_shutdown(wal));

@@ -1,5 +1,5 @@
-/* G9: an engine that forks and starts programs while it records. No child can write to the log or disturb it,
- * whenever it is born, however it ends. */
+/* G9: an engine that forks and starts programs while it records. No child can write to the log or
+ * disturb it, whenever it is forked and however it ends. */
 
 #define _GNU_SOURCE
 
@@ -32,7 +32,7 @@ static void *append_all_the_time(void *unused)
     return NULL;
 }
 
-/* At every fork another log is coming or going, and its threads with it. */
+/* Keeps opening and closing another log, so that forks happen while its threads start and stop. */
 static void *come_and_go(void *unused)
 {
     const fs_wal_config config = small_segments();
@@ -67,7 +67,7 @@ static void expect_success(pid_t child)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* Born in the middle of whatever the other threads of its parent were doing. */
+/* The fork may have interrupted the parent's other threads anywhere. */
 static void in_the_child(int number)
 {
     const fs_request_event event = make_event(UINT64_MAX - 1);
@@ -78,7 +78,7 @@ static void in_the_child(int number)
     CHECK_STATUS(fs_wal_sync(wal), FS_WAL_ERR_CLOSED);
     CHECK_STATUS(fs_wal_open("log", NULL, &other), FS_WAL_ERR_LOCKED);
     if (number % 5 == 0) {
-        /* A grandchild is no better off. */
+        /* The log is closed in a grandchild too. */
         const pid_t child = fork();
         if (child == 0) {
             CHECK_STATUS(fs_wal_append(wal, &event), FS_WAL_ERR_CLOSED);
@@ -87,11 +87,11 @@ static void in_the_child(int number)
         expect_success(child);
     }
     if (number % 10 == 1) {
-        /* It may record in a log of its own. */
+        /* A child may open a log of its own. */
         const fs_wal_config config = small_segments();
         char name[32];
         snprintf(name, sizeof name, "child-%d", number);
-        /* With threads of its own: those of its parent are not here. */
+        /* The parent's threads do not exist in the child; the new log starts its own. */
         CHECK(threads_of_this_process() == 1);
         CHECK_OK(fs_wal_open(name, &config, &other));
         CHECK(threads_of_this_process() == 6);
@@ -101,7 +101,7 @@ static void in_the_child(int number)
     if (number % 2)
         CHECK_STATUS(fs_wal_shutdown(wal), FS_WAL_ERR_CLOSED);
     if (number % 3)
-        exit(0); /* with everything that runs at an exit */
+        exit(0); /* runs the atexit handlers, unlike _exit */
     _exit(0);
 }
 
@@ -137,14 +137,14 @@ int main(void)
         expect_success(child);
     }
     for (int number = 0; number < PROGRAMS; number++) {
-        /* As vfork does it: the child borrows its parent's memory until it executes the program. */
+        /* Like vfork: the child uses its parent's memory until it executes the program. */
         char name[] = "true", *const arguments[] = {name, NULL}, *const environment[] = {NULL};
         pid_t child;
         CHECK(posix_spawn(&child, "/bin/true", NULL, NULL, arguments, environment) == 0);
         expect_success(child);
     }
 
-    CHECK(atomic_load(&appended) > before); /* or nothing was going on */
+    CHECK(atomic_load(&appended) > before); /* otherwise nothing was recorded during the forks */
     atomic_store(&stop, true);
     CHECK(pthread_join(writer, NULL) == 0 && pthread_join(visitor, NULL) == 0);
     CHECK_OK(fs_wal_shutdown(wal));

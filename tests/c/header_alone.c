@@ -1,4 +1,4 @@
-/* The header is the only include: it must bring all it needs. Built as C99 and as C11. */
+/* The header compiles with no other include. Built as C99 and as C11. */
 
 #include <flashstrike_wal.h>
 

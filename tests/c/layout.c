@@ -1,4 +1,4 @@
-/* The layout as C sees it. Header and library are of the same version. */
+/* The struct layout in C; and header and library have the same version. */
 
 #include "../support/check.h"
 #include "../support/layout.h"

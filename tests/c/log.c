@@ -1,4 +1,5 @@
-/* A log's life through the C ABI: recorded over several rotations, synced, closed, reopened, replayed, sought. */
+/* A whole log through the C ABI: recorded over several rotations, synced, closed, reopened,
+ * replayed, searched by event id. */
 
 #include "../support/check.h"
 
@@ -7,7 +8,7 @@
 static fs_wal *open_log(void)
 {
     fs_wal_config config = small_segments();
-    config.max_segments = 2; /* so that the oldest segments are read from their compressed files */
+    config.max_segments = 2; /* so that the oldest segments are read from cold files */
     config.max_compressed_segments = FS_WAL_KEEP_ALL;
     fs_wal *wal;
     CHECK_OK(fs_wal_open("log", &config, &wal));
@@ -17,7 +18,7 @@ static fs_wal *open_log(void)
 static void append(fs_wal *wal, uint64_t from, uint64_t to)
 {
     for (uint64_t id = from; id <= to; id++) {
-        /* 8 bytes past a 64-byte line: callers need not align events further than the struct asks. */
+        /* 8 bytes past a 64-byte line: the struct's own alignment is enough. */
         _Alignas(64) unsigned char bytes[128];
         const fs_request_event event = make_event(id);
         fs_request_event *unaligned = (fs_request_event *)(void *)(bytes + 8);
@@ -33,12 +34,13 @@ static void check_meta(const fs_wal *wal, uint64_t last)
     CHECK(meta.last_event_id == last);
     const uint64_t in_segment = (last - 1) % EVENTS_PER_SMALL_SEGMENT;
     CHECK(meta.last_segment_index == (last - 1) / EVENTS_PER_SMALL_SEGMENT);
-    CHECK(meta.last_offset == FS_WAL_SEGMENT_HEADER_SIZE + FS_WAL_BLOCK_HEADER_SIZE +
-                                  in_segment / FS_WAL_EVENTS_PER_BLOCK * FS_WAL_BLOCK_SIZE +
-                                  (in_segment % FS_WAL_EVENTS_PER_BLOCK + 1) * sizeof(fs_request_event));
+    CHECK(meta.last_offset ==
+          FS_WAL_SEGMENT_HEADER_SIZE + FS_WAL_BLOCK_HEADER_SIZE +
+              in_segment / FS_WAL_EVENTS_PER_BLOCK * FS_WAL_BLOCK_SIZE +
+              (in_segment % FS_WAL_EVENTS_PER_BLOCK + 1) * sizeof(fs_request_event));
 }
 
-/* G4: the watermark moves by itself, and at once when asked to. */
+/* G4: the watermark advances by itself, and at once on fs_wal_sync. */
 static void check_durability(fs_wal *wal, uint64_t last)
 {
     fs_wal_meta_state durable;
@@ -46,7 +48,7 @@ static void check_durability(fs_wal *wal, uint64_t last)
     CHECK_OK(fs_wal_durable(wal, &durable));
     CHECK(durable.last_event_id == last);
     CHECK_STATUS(fs_wal_wait_durable(wal, last + 1, 1000000), FS_WAL_ERR_TIMEOUT);
-    CHECK_OK(fs_wal_sync(wal)); /* nothing new: fine */
+    CHECK_OK(fs_wal_sync(wal)); /* nothing new to sync */
 
     const fs_request_event event = make_event(last + 1);
     CHECK_OK(fs_wal_append(wal, &event));
@@ -67,7 +69,8 @@ static void check_replay(uint64_t last)
     CHECK_STATUS(fs_wal_reader_next(reader, &event), FS_WAL_END);
     CHECK_STATUS(fs_wal_reader_next(reader, &event), FS_WAL_END);
 
-    const uint64_t places[] = {1, last, 2 * EVENTS_PER_SMALL_SEGMENT, 2 * EVENTS_PER_SMALL_SEGMENT + 1, 300, 0};
+    const uint64_t places[] = {
+        1, last, 2 * EVENTS_PER_SMALL_SEGMENT, 2 * EVENTS_PER_SMALL_SEGMENT + 1, 300, 0};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         CHECK_OK(fs_wal_reader_seek(reader, places[i]));
         CHECK_OK(fs_wal_reader_next(reader, &event));
@@ -76,7 +79,7 @@ static void check_replay(uint64_t last)
     CHECK_OK(fs_wal_reader_seek(reader, last + 1));
     CHECK_STATUS(fs_wal_reader_next(reader, &event), FS_WAL_END);
 
-    /* Batches give the same, and mix with single events. */
+    /* Batches return the same events, and can be mixed with single ones. */
     CHECK_OK(fs_wal_reader_seek(reader, 10));
     CHECK_OK(fs_wal_reader_next(reader, &event));
     uint64_t id = event.event_id;
@@ -102,14 +105,14 @@ int main(void)
 
     append(wal, 1, EVENTS);
     check_meta(wal, EVENTS);
-    check_replay(EVENTS); /* of a log that is open for writing */
+    check_replay(EVENTS); /* while the log is open for writing */
     check_durability(wal, EVENTS);
     CHECK_OK(fs_wal_shutdown(wal));
     check_replay(EVENTS + 1);
 
     wal = open_log();
     check_meta(wal, EVENTS + 1);
-    append(wal, EVENTS + 2, EVENTS + 10); /* goes on in the last segment */
+    append(wal, EVENTS + 2, EVENTS + 10); /* continues in the last segment */
     check_meta(wal, EVENTS + 10);
     CHECK_OK(fs_wal_shutdown(wal));
     check_replay(EVENTS + 10);

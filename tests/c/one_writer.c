@@ -1,4 +1,4 @@
-/* G9: one writer; and a forked child can neither write to the log nor keep it locked. */
+/* G9: one writer per log, and a forked child can neither write to the log nor keep it locked. */
 
 #define _GNU_SOURCE
 
@@ -24,7 +24,7 @@ static void append(fs_wal *wal, uint64_t event_id)
     CHECK_OK(fs_wal_append(wal, &event));
 }
 
-/* Runs `body` in a child and expects it to end by itself with success. */
+/* Runs `body` in a child, which must exit with success. */
 static void in_child(void (*body)(fs_wal *), fs_wal *wal)
 {
     const pid_t child = fork();
@@ -80,7 +80,7 @@ static void every_call_says_closed(fs_wal *wal)
     fs_request_event *slot;
     fs_wal_meta_state meta;
     size_t appended;
-    CHECK_STATUS(fs_wal_commit(wal, 2), FS_WAL_ERR_CLOSED); /* of a claim the parent made */
+    CHECK_STATUS(fs_wal_commit(wal, 2), FS_WAL_ERR_CLOSED); /* of the parent's claim */
     CHECK_STATUS(fs_wal_append(wal, &event), FS_WAL_ERR_CLOSED);
     CHECK_STATUS(fs_wal_append_batch(wal, &event, 1, &appended), FS_WAL_ERR_CLOSED);
     CHECK_STATUS(fs_wal_claim(wal, &slot), FS_WAL_ERR_CLOSED);
@@ -128,14 +128,14 @@ int main(void)
 {
     fs_wal *wal = open_log();
     append(wal, 1);
-    CHECK(open_descriptors_into_the_log() > 0); /* or the count in the child would prove nothing */
+    CHECK(open_descriptors_into_the_log() > 0); /* or the count in the child proves nothing */
     refused_as_locked(getpid());
     in_child(child_is_refused_as_locked, wal);
     fs_request_event *slot;
     CHECK_OK(fs_wal_claim(wal, &slot));
     in_child(every_call_says_closed, wal);
 
-    /* What the child tried has not touched the parent's log: the claim stands, and the id is free. */
+    /* The child's attempts did not touch the parent's log: the claim is valid, the id unused. */
     const fs_request_event event = make_event(2);
     memcpy((char *)slot + 8, (const char *)&event + 8, sizeof event - 8);
     CHECK_OK(fs_wal_commit(wal, 2));

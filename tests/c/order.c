@@ -1,4 +1,5 @@
-/* G10: ids rise or nothing is written. Batches stop at the first event that fails; a claim is committed once. */
+/* G10: an id that does not rise is refused and nothing is written. A batch stops at the first event
+ * that fails; a claim is committed once. */
 
 #include "../support/check.h"
 
@@ -24,7 +25,7 @@ static void refuses_ids_that_do_not_rise(fs_wal *wal)
         CHECK_STATUS(fs_wal_append(wal, &event), FS_WAL_ERR_OUT_OF_ORDER);
         CHECK(last_id(wal) == before);
     }
-    append(wal, before + 1000); /* a gap is fine */
+    append(wal, before + 1000); /* a gap is allowed */
     CHECK(last_id(wal) == before + 1000);
 }
 
@@ -76,7 +77,7 @@ static void claim_is_committed_once(fs_wal *wal)
     memset((char *)slot + 8, 0xee, 56); /* never committed: must leave no trace */
 }
 
-/* What went in is there, whole and once, and nothing else. */
+/* The log holds exactly the appended events, each once. */
 static void check_replay(uint64_t events, uint64_t last)
 {
     fs_wal_reader *reader;
@@ -111,7 +112,7 @@ int main(void)
     CHECK_OK(fs_wal_shutdown(wal));
     check_replay(9, last);
 
-    /* The order goes on where the log ends, not where the process began. */
+    /* After reopening, ids must still rise above the last one in the log. */
     CHECK_OK(fs_wal_open("log", &config, &wal));
     CHECK(last_id(wal) == last);
     const fs_request_event old = make_event(last);

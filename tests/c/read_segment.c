@@ -1,4 +1,5 @@
-/* The header-only reader against the library: the same events from the same files, and every damaged byte found.
+/* The example read_segment, which reads files with the header alone, against the library: it
+ * reads the same events and finds every damaged byte.
  * Usage: test_c_read_segment PATH-OF-READ_SEGMENT */
 
 #define _GNU_SOURCE
@@ -13,7 +14,7 @@
 
 static const char *reader_program;
 
-/* Runs read_segment with these arguments; its standard output is left in a file of that name. */
+/* Runs read_segment; its standard output goes to the file `output`. */
 static int run(const char *arguments, const char *output)
 {
     char command[4096];
@@ -25,8 +26,10 @@ static int run(const char *arguments, const char *output)
 
 static void print_as_documented(FILE *out, const fs_request_event *e)
 {
-    fprintf(out, "%" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu32 " %" PRIu32 " %u %u %u ", e->event_id,
-            e->timestamp, e->price, e->quantity, e->user_id, e->order_id, e->type, e->order_type, e->side);
+    fprintf(out,
+            "%" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu32 " %" PRIu32 " %u %u %u ",
+            e->event_id, e->timestamp, e->price, e->quantity, e->user_id, e->order_id, e->type,
+            e->order_type, e->side);
     for (size_t i = 0; i < sizeof e->reserved; i++)
         fprintf(out, "%02x", e->reserved[i]);
     fputc('\n', out);
@@ -67,7 +70,7 @@ static void agrees_on_closed_segments(void)
     CHECK(run("log/FS.00000001.wal log/FS.00000000.wal", "found") == 1); /* ids must rise */
 }
 
-/* Acknowledged events of a process that died are in the active directory, some of them not sealed yet. */
+/* The acknowledged events of a killed process are in its active directory, some not yet sealed. */
 static void agrees_on_an_open_segment(void)
 {
     const uint64_t events = 3000;
@@ -80,10 +83,11 @@ static void agrees_on_an_open_segment(void)
     int status;
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     write_wanted(events);
-    CHECK(run("--events \"$(sed -n s/^active_path=//p killed/wal_identity)/FS.00000000.wal\"", "found") == 0);
+    CHECK(run("--events \"$(sed -n s/^active_path=//p killed/wal_identity)/FS.00000000.wal\"",
+              "found") == 0);
     CHECK(system("cmp wanted found") == 0);
 
-    /* Nothing but the next open tidies up the memory a killed process leaves. */
+    /* The next open removes the active directory that the killed process left in memory. */
     fs_wal *wal;
     CHECK_OK(fs_wal_open("killed", NULL, &wal));
     CHECK_OK(fs_wal_shutdown(wal));
@@ -100,12 +104,14 @@ static void flip(const char *path, long offset)
 
 static void finds_every_damaged_byte(void)
 {
-    const char *path = "log/FS.00000002.wal"; /* 300 events: a whole block and one of 44 */
+    const char *path = "log/FS.00000002.wal"; /* 300 events: a full block and one of 44 */
     const long end = 64 + FS_WAL_BLOCK_SIZE + 64 + 44 * 64;
     const long second_block = 64 + FS_WAL_BLOCK_SIZE;
     for (long offset = 0; offset < end; offset++) {
-        /* All of the headers, and of the events one byte in 61: a prime, so that every field gets its turn. */
-        const int in_header = offset < 128 || (offset >= second_block && offset < second_block + 64);
+        /* Every byte of the headers; of the events, one byte in 61, a prime, so that every field is
+         * hit. */
+        const int in_header =
+            offset < 128 || (offset >= second_block && offset < second_block + 64);
         if (!in_header && offset % 61 != 0)
             continue;
         flip(path, offset);
@@ -113,7 +119,9 @@ static void finds_every_damaged_byte(void)
         if (status != 1)
             fprintf(stderr, "offset %ld\n", offset);
         CHECK(status == 1);
-        CHECK(system("grep -q '^log/FS.00000002.wal: at offset [0-9]*: .* is .*, expected ' errors") == 0);
+        CHECK(system(
+                  "grep -q '^log/FS.00000002.wal: at offset [0-9]*: .* is .*, expected ' errors") ==
+              0);
         flip(path, offset);
     }
     CHECK(run("log/FS.00000002.wal", "found") == 0);

@@ -1,10 +1,12 @@
-/* Retention through the C ABI (G11): the floor of an open log, and what a reader is told that loses events. */
+/* Retention through the C ABI (G11): the retention floor of an open log, and the gap reported
+ * to a reader whose next events were deleted. */
 
 #include "../support/check.h"
 
 #define SEGMENT EVENTS_PER_SMALL_SEGMENT
 
-/* One hot segment and no cold one: all but the newest goes, unless the floor holds it. */
+/* Keeps one hot segment and no cold one, so retention deletes every segment below the floor but the
+ * newest. */
 static fs_wal *open_log(const char *dir, uint64_t floor)
 {
     fs_wal_config config = small_segments();
@@ -35,7 +37,7 @@ static uint64_t first_of(const char *dir)
     return event.event_id;
 }
 
-/* Shutting down lets retention do all that it may. */
+/* Shutdown waits until retention has deleted all it may. */
 static void check_floor(void)
 {
     fs_wal *wal = open_log("floor", 1);
@@ -63,26 +65,26 @@ static void check_gap(void)
     CHECK_OK(fs_wal_shutdown(wal));
 
     fs_request_event event;
-    for (uint64_t id = 1; id <= SEGMENT; id++) { /* the segment it stands in is its own */
+    for (uint64_t id = 1; id <= SEGMENT; id++) { /* the reader still has its current segment open */
         CHECK_OK(fs_wal_reader_next(reader, &event));
         CHECK(event.event_id == id && is_made_event(&event));
     }
     CHECK_STATUS(fs_wal_reader_next(reader, &event), FS_WAL_ERR_GAP);
-    CHECK(event.event_id == SEGMENT); /* not written on a failure */
+    CHECK(event.event_id == SEGMENT); /* unchanged by a failed call */
     CHECK_ERROR_NAMES("events 4097 to 16384");
     fs_wal_error_detail detail = {.struct_size = sizeof detail};
     CHECK_OK(fs_wal_last_error_detail(&detail));
     CHECK(detail.status == FS_WAL_ERR_GAP && detail.has_segment_index && detail.segment_index == 1);
     CHECK(detail.first_event_id == SEGMENT + 1 && detail.last_event_id == 4 * SEGMENT);
 
-    /* Said once: the next call goes on. */
+    /* The gap is reported once; the next call continues after it. */
     const fs_request_event *events;
     size_t count;
     CHECK_OK(fs_wal_reader_next_batch(reader, &events, &count));
     CHECK(count == 1 && events[0].event_id == 4 * SEGMENT + 1 && is_made_event(events));
     CHECK_STATUS(fs_wal_reader_next(reader, &event), FS_WAL_END);
 
-    /* Seeking what is gone is no failure: it begins at the oldest there is. */
+    /* Seeking a deleted event succeeds and continues at the oldest event there is. */
     CHECK_OK(fs_wal_reader_seek(reader, 17));
     CHECK_OK(fs_wal_reader_next(reader, &event));
     CHECK(event.event_id == 4 * SEGMENT + 1);

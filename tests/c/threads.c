@@ -1,5 +1,5 @@
-/* What the header allows from other threads while one appends: meta and durable, never torn, never backwards;
- * wait_durable; and each thread's own last error. */
+/* What other threads may call while one appends: meta and durable (never torn, never moving
+ * backwards) and wait_durable. The last error belongs to each thread. */
 
 #include "../support/check.h"
 
@@ -18,9 +18,10 @@ static int is_consistent(const fs_wal_meta_state *state)
         return state->last_segment_index == 0 && state->last_offset == 0;
     const uint64_t index = state->last_event_id - 1, in_segment = index % EVENTS_PER_SMALL_SEGMENT;
     return state->last_segment_index == index / EVENTS_PER_SMALL_SEGMENT &&
-           state->last_offset == FS_WAL_SEGMENT_HEADER_SIZE + FS_WAL_BLOCK_HEADER_SIZE +
-                                     in_segment / FS_WAL_EVENTS_PER_BLOCK * FS_WAL_BLOCK_SIZE +
-                                     (in_segment % FS_WAL_EVENTS_PER_BLOCK + 1) * sizeof(fs_request_event);
+           state->last_offset ==
+               FS_WAL_SEGMENT_HEADER_SIZE + FS_WAL_BLOCK_HEADER_SIZE +
+                   in_segment / FS_WAL_EVENTS_PER_BLOCK * FS_WAL_BLOCK_SIZE +
+                   (in_segment % FS_WAL_EVENTS_PER_BLOCK + 1) * sizeof(fs_request_event);
 }
 
 static void *watch(void *unused)

@@ -1,4 +1,5 @@
-/* fs_wal_verify and FS_WAL_READER_SALVAGE through the C ABI: a damaged log is told apart, and read around. */
+/* fs_wal_verify and FS_WAL_READER_SALVAGE through the C ABI: the damage is reported, and the reader
+ * skips it. */
 
 #include "../support/check.h"
 
@@ -47,14 +48,15 @@ static void check_report(uint64_t first_lost, uint64_t last_lost)
     CHECK(detail.status == FS_WAL_ERR_CORRUPT && detail.offset == damage->offset);
     CHECK(detail.first_event_id == first_lost && detail.last_event_id == last_lost);
 
-    /* A caller with an older, shorter report gets what it knows, and no more. */
+    /* A caller with an older, shorter report gets only the fields it knows. */
     unsigned char room[sizeof report];
     memset(room, 0xaa, sizeof room);
     const uint32_t size = 24;
     memcpy(room, &size, sizeof size);
     _Alignas(8) unsigned char aligned[sizeof report];
     memcpy(aligned, room, sizeof room);
-    CHECK_STATUS(fs_wal_verify("log", (fs_wal_verify_report_t *)(void *)aligned), FS_WAL_ERR_CORRUPT);
+    CHECK_STATUS(fs_wal_verify("log", (fs_wal_verify_report_t *)(void *)aligned),
+                 FS_WAL_ERR_CORRUPT);
     CHECK(aligned[24] == 0xaa && aligned[sizeof aligned - 1] == 0xaa);
 }
 
@@ -64,7 +66,7 @@ static void check_salvage(uint64_t first_lost, uint64_t last_lost)
     fs_wal_reader *reader;
     CHECK_OK(fs_wal_reader_open("log", &config, &reader));
     fs_request_event event;
-    uint64_t expected = 1, told = 0;
+    uint64_t expected = 1, reported = 0;
     for (;;) {
         const fs_wal_status status = fs_wal_reader_next(reader, &event);
         if (status == FS_WAL_END)
@@ -75,15 +77,16 @@ static void check_salvage(uint64_t first_lost, uint64_t last_lost)
             CHECK(detail.first_event_id == first_lost && detail.last_event_id == last_lost);
             CHECK(expected == first_lost);
             expected = last_lost + 1;
-            told++;
+            reported++;
             continue;
         }
         CHECK_STATUS(status, FS_WAL_OK);
         CHECK(event.event_id == expected && is_made_event(&event));
         expected++;
     }
-    CHECK(expected == EVENTS + 1 && told == 1);
-    CHECK_STATUS(fs_wal_reader_next(reader, &event), FS_WAL_END); /* told once, and for all */
+    CHECK(expected == EVENTS + 1 && reported == 1);
+    CHECK_STATUS(fs_wal_reader_next(reader, &event),
+                 FS_WAL_END); /* the damage is reported only once */
     fs_wal_reader_close(reader);
 }
 
@@ -94,14 +97,16 @@ int main(void)
     record();
     CHECK_OK(fs_wal_verify("log", &report));
     CHECK(report.events == EVENTS && report.damage_count == 0 && report.hot_segments >= 3);
-    CHECK(report.first_event_id == 1 && report.last_event_id == EVENTS && report.durable_event_id == EVENTS);
+    CHECK(report.first_event_id == 1 && report.last_event_id == EVENTS &&
+          report.durable_event_id == EVENTS);
 
     const uint64_t first_lost = EVENTS_PER_SMALL_SEGMENT + 2 * 256 + 1;
     change_byte("log/FS.00000001.wal", FS_WAL_SEGMENT_HEADER_SIZE + 2 * FS_WAL_BLOCK_SIZE + 1000);
     check_report(first_lost, first_lost + 255);
     check_salvage(first_lost, first_lost + 255);
 
-    const fs_wal_reader_config both = {sizeof both, FS_WAL_READER_SALVAGE | FS_WAL_READER_NO_VERIFY};
+    const fs_wal_reader_config both = {sizeof both,
+                                       FS_WAL_READER_SALVAGE | FS_WAL_READER_NO_VERIFY};
     fs_wal_reader *reader;
     CHECK_STATUS(fs_wal_reader_open("log", &both, &reader), FS_WAL_ERR_INVALID_ARGUMENT);
     CHECK_STATUS(fs_wal_verify(NULL, &report), FS_WAL_ERR_INVALID_ARGUMENT);

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Usage: verify_example.sh RECORD VERIFY: the program verify, on a log that record has made.
+# Runs the example verify on a log made by the example record.
+# Usage: verify_example.sh RECORD VERIFY
 set -eu
 record=$1 verify=$2
 "$record" log >/dev/null

@@ -1,27 +1,27 @@
-//! What a role was given on the command line.
+//! The arguments of a role on the command line.
 
 use std::path::Path;
 use std::str::FromStr;
 
 use common::planted::Bug;
 
-/// A wrong command line ends with this.
+/// The exit code for a wrong command line.
 const WRONG_USAGE: i32 = 64;
 
-/// Says what is wrong with the command line, and ends the process.
+/// Prints what is wrong with the command line, and ends the process.
 pub fn refuse(what: &str) -> ! {
     eprintln!("child: {what}");
     std::process::exit(WRONG_USAGE)
 }
 
-/// The arguments of a role, each with the name that the list of roles gives it.
+/// The arguments of a role, each with its name from the list of roles.
 pub struct Arguments {
     usage: String,
     named: Vec<(&'static str, String)>,
 }
 
 impl Arguments {
-    /// There must be one for each of the names, which are separated by spaces.
+    /// There must be as many as there are names, which are separated by spaces.
     pub fn new(role: &str, names: &'static str, given: Vec<String>) -> Self {
         let usage = format!("{role} {names}");
         let names: Vec<_> = names.split_whitespace().collect();
@@ -45,7 +45,7 @@ impl Arguments {
         self.parsed(name, "a number", |word| word.parse().ok())
     }
 
-    /// Numbers with commas between them.
+    /// Numbers separated by commas.
     pub fn numbers(&self, name: &str) -> Vec<u64> {
         let parse = |word: &str| word.split(',').map(|number| number.parse().ok()).collect();
         self.parsed(name, "numbers with commas between them", parse)
@@ -55,7 +55,7 @@ impl Arguments {
         self.parsed(name, "true or false", |word| word.parse().ok())
     }
 
-    /// The bug that is planted, or none.
+    /// The planted bug, or none.
     pub fn bug(&self, name: &str) -> Option<Bug> {
         self.parsed(name, "the name of a planted bug, or none", Bug::of_argument)
     }

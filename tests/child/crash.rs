@@ -6,7 +6,7 @@ use rustix::process::{getpid, kill_process, Signal};
 
 use crate::arguments::Arguments;
 
-/// Goes on with the log up to the event `SYNCED`, syncs, appends up to `LAST`, and kills itself.
+/// Appends up to the event `SYNCED`, syncs, appends up to `LAST`, and kills itself.
 pub fn crash(arguments: &Arguments) {
     let (synced, last): (u64, u64) = (arguments.number("SYNCED"), arguments.number("LAST"));
     let (manager, mut writer) = open(arguments.path("LOG"), config(arguments.path("MEMORY")));

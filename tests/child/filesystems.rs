@@ -1,11 +1,11 @@
-//! A log that lives on a filesystem which was mounted for it.
+//! A log on a filesystem that was mounted for it.
 
 use common::{append, assert_holds, open, text};
 use flashstrike_wal::config::Config;
 
 use crate::arguments::Arguments;
 
-/// Records, rotates, reopens and reads; gives the names of both filesystems and the notes.
+/// Records, rotates, reopens and reads; returns the names of both filesystems and the notes.
 fn live(arguments: &Arguments) -> (String, String, String) {
     let (log, active_parent) = (arguments.path("LOG"), arguments.path("MEMORY").to_owned());
     let config = Config { num_blocks: 16, active_parent, ..Config::default() };

@@ -1,5 +1,5 @@
-//! G7 and G8: a log whose disk, or memory, is full for a while. Whoever starts this has mounted a
-//! small tmpfs.
+//! G7 and G8: a log whose disk or memory is full for a while. The test that starts this has mounted
+//! a small tmpfs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn config(memory: &Path, backpressure: Backpressure) -> Config {
     }
 }
 
-/// A file that takes what is left of the disk. Foreign to the log.
+/// A foreign file that fills the rest of the disk.
 fn fill_disk(log: &Path) -> PathBuf {
     use std::io::Write;
     let path = log.join("filler");
@@ -31,7 +31,7 @@ fn fill_disk(log: &Path) -> PathBuf {
     path
 }
 
-/// Appends from `id` on until there is no space, and says which id was turned away.
+/// Appends from `id` on until there is no space. Returns the refused id.
 fn append_until_full(writer: &mut Writer, mut id: u64) -> u64 {
     loop {
         match writer.append(&event(id)) {
@@ -45,7 +45,7 @@ fn append_until_full(writer: &mut Writer, mut id: u64) -> u64 {
     }
 }
 
-/// The disk is full and has room again, three times, with either kind of backpressure.
+/// The disk fills up and has room again, three times, with either kind of backpressure.
 pub fn disk(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let kinds = [("block", Backpressure::Block), ("fail-fast", Backpressure::FailFast)];
@@ -64,10 +64,13 @@ pub fn disk(arguments: &Arguments) {
         let begin = Instant::now();
         for _ in 0..100 {
             let message = expect_cause(writer.append(&event(id)), Cause::NoSpace);
-            assert!(message.contains(log.to_str().unwrap()), "which disk is full: {message}");
+            assert!(
+                message.contains(log.to_str().unwrap()),
+                "the message must name the directory: {message}"
+            );
             assert_eq!(manager.log().appended().last_event_id, id - 1);
         }
-        assert!(begin.elapsed() < Duration::from_secs(1), "at once: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(1), "not at once: {:?}", begin.elapsed());
         assert!(manager.log().metrics().no_space >= 100);
         manager.log().sync().expect("what was appended can be made durable on a full disk");
         fs::remove_file(filler).unwrap();
@@ -79,7 +82,7 @@ pub fn disk(arguments: &Arguments) {
     assert!(id > 3 * 4096);
 }
 
-/// An open on a full disk says so, and loses nothing.
+/// An open on a full disk reports it, and loses nothing.
 pub fn disk_at_open(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let (manager, mut writer) = open(log, config(memory, Backpressure::Block));
@@ -92,8 +95,8 @@ pub fn disk_at_open(arguments: &Arguments) {
         let message = expect_cause(opened, Cause::NoSpace);
         assert!(message.contains(log.to_str().unwrap()), "{message}");
         let now: Vec<_> = names(log).into_iter().filter(|name| name != "filler").collect();
-        assert_eq!(now, before, "nothing half made is left");
-        assert!(names(memory).is_empty(), "not in memory either");
+        assert_eq!(now, before, "something half made is left");
+        assert!(names(memory).is_empty(), "something is left in memory");
         assert_holds(log, 100);
     }
     fs::remove_file(filler).unwrap();
@@ -103,7 +106,7 @@ pub fn disk_at_open(arguments: &Arguments) {
     assert_holds(log, 101);
 }
 
-/// Memory that is full when the set of mapped segments is not yet complete.
+/// Memory is full before all mapped segments exist.
 pub fn memory(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let mut id = 1;
@@ -121,7 +124,7 @@ pub fn memory(arguments: &Arguments) {
         manager.shutdown(writer).unwrap();
         let opened = Manager::open(log, config(memory, backpressure));
         let message = expect_cause(opened, Cause::NoSpace);
-        assert!(message.contains("active_dir"), "which option to look at: {message}");
+        assert!(message.contains("active_dir"), "the message must name the option: {message}");
         assert_holds(log, id - 1);
         fs::remove_file(filler).unwrap();
     }

@@ -1,4 +1,4 @@
-//! G1: appends on a thread that is not allowed any system call.
+//! G1: appends on a thread that may make no system call.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,8 +29,8 @@ fn forbid_system_calls() {
 
 static DONE: AtomicBool = AtomicBool::new(false);
 
-/// Appends on a thread that may make no system call; not even to end, so it spins until the
-/// process does.
+/// Appends on a thread that may make no system call, not even to end, so it spins until the process
+/// ends.
 pub fn append_under_seccomp(arguments: &Arguments) {
     let (last, offend): (u64, bool) = (arguments.number("EVENTS"), arguments.yes_or_no("OFFEND"));
     let (manager, mut writer) = open_spinning(arguments.path("LOG"), arguments.path("MEMORY"));

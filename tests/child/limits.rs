@@ -1,5 +1,5 @@
-//! What the operating system refuses to a process: descriptors, threads, locked memory, access.
-//! The limits are this process's own.
+//! What the operating system may refuse to a process: descriptors, threads, locked memory, access.
+//! The limits apply to this process only.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ fn config(memory: &Path) -> Config {
     Config { num_blocks: 16, active_parent: memory.to_owned(), ..Config::default() }
 }
 
-/// Allows descriptors below `most`; the hard limit stays, so that it can be taken back.
+/// Allows descriptors below `most`. The hard limit stays, so that this can be undone.
 fn allow_descriptors(most: u64) {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum }).unwrap();
@@ -36,7 +36,7 @@ fn descriptors() -> Vec<String> {
     open.map(|path| path.display().to_string()).filter(|path| !path.ends_with("/fd")).collect()
 }
 
-/// Every limit, from what is in use to what is enough.
+/// With every limit, from the descriptors in use to enough of them.
 pub fn descriptors_at_open(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let (before, files) = (descriptors(), names(log));
@@ -60,7 +60,7 @@ pub fn descriptors_at_open(arguments: &Arguments) {
                 refused += 1;
                 assert_eq!(error.cause(), Some(Cause::NoSpace), "limit {limit}: {error}");
                 assert_eq!(error.errno(), libc::EMFILE);
-                assert!(error.to_string().contains('/'), "names a path: {error}");
+                assert!(error.to_string().contains('/'), "the error must name a path: {error}");
                 if opened == 0 {
                     assert_eq!(names(memory), [""; 0], "limit {limit}: {error}");
                     assert_eq!(names(log), files, "limit {limit}: {error}");
@@ -92,7 +92,7 @@ pub fn descriptors_while_running(arguments: &Arguments) {
     };
     assert_eq!((error.cause(), error.errno()), (Some(Cause::NoSpace), libc::EMFILE), "{error}");
     manager.log().sync().expect("what was appended can be made durable");
-    assert!(id > 4096, "what was prepared was used: {id}");
+    assert!(id > 4096, "the prepared segments were not used: {id}");
     allow_all_descriptors();
     eventually("it goes on", || writer.append(&event(id)).is_ok());
     append(&mut writer, id + 1..=id + 4096);
@@ -112,7 +112,7 @@ fn set_mode(path: &Path, mode: u32) -> u32 {
     before & 0o7777
 }
 
-/// Every file and directory in turn is out of bounds.
+/// Each file and directory in turn is inaccessible.
 pub fn permission_denied(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let (before, held) = (contents(log), names(memory));
@@ -166,11 +166,11 @@ pub fn threads_at_open(arguments: &Arguments) {
         }
         eventually("no thread is left", || threads() == before);
     }
-    assert!(refused >= 5, "each of the five was refused: {refused}");
+    assert!(refused >= 5, "not each of the five threads was refused: {refused}");
     assert_holds(log, id);
 }
 
-/// Nothing may be locked.
+/// No memory may be locked.
 pub fn memory_cannot_be_locked(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let told = Arc::new(Mutex::new(0));
@@ -184,7 +184,7 @@ pub fn memory_cannot_be_locked(arguments: &Arguments) {
     assert!(!manager.log().recovery_report().memory_locked);
     assert_eq!(manager.log().metrics().memory_locked, 0);
     manager.shutdown(writer).unwrap();
-    assert_eq!(*told.lock().unwrap(), 1, "once, however many segments");
+    assert_eq!(*told.lock().unwrap(), 1, "reported once, however many segments");
     assert_holds(log, 10_000);
 }
 

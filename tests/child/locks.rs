@@ -1,4 +1,4 @@
-//! Who has the lock of a log, seen from another process.
+//! Who has the lock of a log, as seen from another process.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,9 +10,9 @@ use flashstrike_wal::recorder::Manager;
 
 use crate::arguments::Arguments;
 
-/// Holds the log until killed; the file `HELD` says that it does.
+/// Holds the log until killed; creates the file `HELD` when it has it.
 pub fn hold(arguments: &Arguments) {
-    // Memory of the test's own: this process is killed, and cleans nothing up.
+    // Memory that belongs to the test: this process is killed and cleans nothing up.
     let active_parent = arguments.path("MEMORY").to_owned();
     let config = Config { active_parent, ..Config::default() };
     let (_manager, mut writer) = open(arguments.path("LOG"), config);
@@ -37,7 +37,7 @@ pub fn locked_by_any_path(arguments: &Arguments) {
     }
 }
 
-/// In a mount namespace of its own: the log under another name leads to the same lock.
+/// In a separate mount namespace: the log under another name leads to the same lock.
 pub fn locked_by_bind_mount(arguments: &Arguments) {
     let place = Place::new();
     let (log, bound) = (arguments.word("LOG"), arguments.path("BOUND"));

@@ -1,6 +1,6 @@
-//! Ten hours of flow at 800 requests a second, in a minute: 30 million events through a log of
-//! little retention. What is left is what retention allows, every event of it verified, and the
-//! process has not grown.
+//! Ten hours of flow at 800 requests a second, in a minute: 30 million events through a log that
+//! keeps little. Afterwards exactly what retention allows is left, every event of it verified, and
+//! the process has not grown.
 
 use common::{append, event, names, open, Place};
 use flashstrike_wal::config::{Config, Keep};
@@ -15,11 +15,11 @@ const BLOCKS: u64 = 64;
 const SEGMENT: u64 = BLOCKS * 256;
 const HOT: u64 = 8;
 const COLD: u64 = 16;
-/// What allocators and page tables may take in the course of time; a leak of one byte an event
-/// would be 24 MB, one of a mapped segment a rotation 1.4 GB.
+/// How much allocators and page tables may grow over time. A leak of one byte per event would be 24
+/// MB, one of a mapped segment per rotation 1.4 GB.
 const MAY_GROW_KB: u64 = 2048;
 
-/// Memory of this process that is resident, in KB.
+/// Resident memory of this process, in KB.
 fn resident_kb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();

@@ -1,6 +1,6 @@
-//! The program that tests kill, trace, refuse, limit, or run as another user: it plays one role,
-//! with the arguments on its command line. A role that has nothing else to say ends with 0, or
-//! panics.
+//! The program that tests kill, trace, refuse, limit, or run as another user. It plays one role,
+//! with the arguments on its command line. Unless the role defines other exit codes, it ends with 0
+//! or panics.
 
 mod arguments;
 mod crash;

@@ -1,5 +1,5 @@
-//! The power is cut while a process records: the harness, and the process.
-//! `tests/faults/power_cut.rs` says what is tested.
+//! The power is cut while a process records: the harness, and the process. See
+//! `tests/faults/power_cut.rs` for what is tested.
 
 use std::fmt::Display;
 use std::fs;
@@ -21,25 +21,25 @@ use flashstrike_wal::storage::PosixStorage;
 
 use crate::arguments::Arguments;
 
-/// Cuts of one log before the next one is begun.
+/// Cuts of one log before a new one is made.
 const CUTS_PER_LOG: u64 = 20;
-/// A planted bug must be caught within as many cuts.
+/// A planted bug must be caught within this many cuts.
 const CUTS_TO_CATCH: u64 = 60;
-/// A log is opened within this, or it hangs.
+/// An open that takes longer is hanging.
 const LONGEST_OPEN: Duration = Duration::from_secs(30);
 const PAGE: u64 = 4096;
-/// After at most as many ids a process appends at leisure: the disk is small, and a writer that
-/// waits for the disk has nothing that is not synced.
+/// After at most this many ids the process appends slowly: the disk is small, and a writer that
+/// waits for the disk has no unsynced events.
 const IDS_IN_A_HURRY: u64 = 20_000;
 
 const KINDS: [(&str, Kind); 2] = [("ext4", Kind::Ext4), ("xfs", Kind::Xfs)];
 
-/// The harness, in a mount namespace of its own.
+/// The harness, in a separate mount namespace.
 pub fn cut_power(arguments: &Arguments) {
     cut_often(arguments.one_of("FILESYSTEM", &KINDS));
 }
 
-/// First each planted bug until it is caught, then the recorder as it is.
+/// First with each planted bug until it is caught, then with the unchanged recorder.
 fn cut_often(kind: Kind) {
     let mut harness = Harness::new(kind);
     if let Some(seed) = seed::chosen() {
@@ -51,7 +51,7 @@ fn cut_often(kind: Kind) {
     for bug in Bug::ALL {
         harness.begin_log(Some(bug));
         let caught = (1..=CUTS_TO_CATCH).find_map(|n| Some((n, harness.cycle().err()?)));
-        let (n, how) = caught.unwrap_or_else(|| panic!("{} is not caught", bug.name()));
+        let (n, how) = caught.unwrap_or_else(|| panic!("{} was not caught", bug.name()));
         eprintln!("{}: caught by cut {n}: {how}", bug.name());
     }
     let cuts = times(180, 1_100);
@@ -70,11 +70,11 @@ fn cut_often(kind: Kind) {
     }
     let seen = harness.seen;
     eprintln!("{kind:?}: {cuts} cuts in {:?}: {seen:?}", begin.elapsed());
-    assert!(seen.durable > cuts * 100, "the watermark moved: {seen:?}");
-    assert!(seen.undone > cuts * 100, "the cuts took what was not durable: {seen:?}");
-    assert!(seen.beyond_watermark > cuts / 20, "cut in the middle of syncs: {seen:?}");
-    assert!(seen.tails_cut > cuts / 90, "later pages without the earlier ones: {seen:?}");
-    assert!(seen.while_recovering > cuts / 20, "cut in the middle of recovery: {seen:?}");
+    assert!(seen.durable > cuts * 100, "the watermark hardly moved: {seen:?}");
+    assert!(seen.undone > cuts * 100, "few events that were not durable were lost: {seen:?}");
+    assert!(seen.beyond_watermark > cuts / 20, "few cuts in the middle of a sync: {seen:?}");
+    assert!(seen.tails_cut > cuts / 90, "few tails were cut: {seen:?}");
+    assert!(seen.while_recovering > cuts / 20, "few cuts in the middle of recovery: {seen:?}");
     let name = format!("power-cuts-{}", kind.name());
     let fault = format!("power cut, {}", kind.name());
     record(Row {
@@ -89,12 +89,12 @@ fn cut_often(kind: Kind) {
     });
 }
 
-/// That the cuts hit what they are meant to hit.
+/// Counts that show whether the cuts hit what they should.
 #[derive(Debug, Default, Clone, Copy)]
 struct Seen {
     /// Ids the watermark moved by.
     durable: u64,
-    /// Ids that were acknowledged and not durable, and are gone.
+    /// Ids that were acknowledged, not durable, and are lost.
     undone: u64,
     /// Logs that ended beyond the watermark.
     beyond_watermark: u64,
@@ -105,7 +105,7 @@ struct Seen {
 }
 
 struct Harness {
-    // Unmounted before the directory it is in goes.
+    // Unmounted before its directory is removed.
     disk: Disk,
     place: Place,
     shared: Shared,
@@ -152,7 +152,7 @@ impl Harness {
         self.end = 0;
     }
 
-    /// A process records, the power is cut, the machine starts again: what is there?
+    /// A process records, the power is cut, the machine starts again, and the log is checked.
     fn cycle(&mut self) -> Result<(), String> {
         self.seed += 1;
         self.life += 1;
@@ -162,7 +162,7 @@ impl Harness {
         self.keeps_all &= config.max_compressed_segments == Keep::All && !config.no_compression;
         let mut child = self.spawn();
         let ended_by_itself = self.let_it_write(&mut child);
-        // Before the cut: it is a promise.
+        // Read before the cut: it is a promise.
         let watermark = self.shared.durable().load(Acquire);
         self.shared.failing().store(1, Release);
         let how = if self.random.one_in(8) { Cut::AfterJournal } else { Cut::Hard };
@@ -179,7 +179,7 @@ impl Harness {
         self.judge(watermark)
     }
 
-    /// The process that the power is cut under.
+    /// The process under which the power is cut.
     fn spawn(&self) -> Child {
         let (log, active) = (self.log.display(), active_parent(&self.place));
         let (bug, shared) = (Bug::argument(self.bug), shared(&self.place));
@@ -188,8 +188,8 @@ impl Harness {
         child::spawn("append-until-cut", &arguments)
     }
 
-    /// Mostly until it is in flow, at times less: then it is cut in the middle of recovery.
-    /// Returns whether it has ended by itself.
+    /// Waits mostly until the process appends, sometimes less: then the cut comes in the middle of
+    /// recovery. Returns whether it has ended by itself.
     fn let_it_write(&mut self, child: &mut Child) -> bool {
         if self.random.one_in(5) {
             std::thread::sleep(Duration::from_micros(self.random.below(20_000)));
@@ -205,7 +205,7 @@ impl Harness {
             std::thread::sleep(Duration::from_micros(self.random.below(40_000)));
         }
         if !self.random.one_in(3) {
-            // It stands still meanwhile: what it has written stays unsynced.
+            // It is stopped meanwhile, so that what it has written stays unsynced.
             let pid = rustix::process::Pid::from_child(child);
             rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
             self.write_back_some_pages();
@@ -213,8 +213,9 @@ impl Harness {
         child.try_wait().unwrap().is_some()
     }
 
-    /// The kernel may write any page at any time: later ones before earlier ones, headers before
-    /// what they describe, and before their names. It does so with some behind the watermark.
+    /// The kernel may write any page at any time: later pages before earlier ones, headers before
+    /// the events they describe, data before file names. This does so with some pages after the
+    /// watermark.
     fn write_back_some_pages(&mut self) {
         if !self.log.exists() {
             return;
@@ -241,7 +242,7 @@ impl Harness {
         }
     }
 
-    /// The log must end between the watermark and the last id that any call was given.
+    /// The log must end between the watermark and the last id passed to any call.
     fn judge(&mut self, watermark: u64) -> Result<(), String> {
         let (mut lowest, mut highest) = (self.end, self.end);
         if self.shared.opened().load(Acquire) == 1 {
@@ -268,7 +269,7 @@ impl Harness {
         Ok(())
     }
 
-    /// The log goes on after all that, and is shut down.
+    /// The log continues after all that, and is shut down.
     fn end_log(&mut self) {
         let (manager, writer) = open(&self.log, config(self.seed, &active_parent(&self.place)));
         assert_eq!(manager.log().appended().last_event_id, self.end);
@@ -340,7 +341,7 @@ pub fn append_until_cut(arguments: &Arguments) {
     }
 }
 
-/// Once the power is going errors are in order: waits to be killed.
+/// When the power is being cut, errors are expected: waits to be killed.
 fn park_if_failing<T>(shared: &Shared, error: &flashstrike_wal::error::Error) -> T {
     assert_eq!(shared.failing().load(Acquire), 1, "before the cut: {error}");
     loop {

@@ -1,4 +1,4 @@
-//! Readers that are processes of their own.
+//! Readers in processes of their own.
 
 use std::fs;
 
@@ -11,12 +11,12 @@ use crate::arguments::Arguments;
 /// The most memory that opening and reading a directory may take, in kB.
 const MOST_MEMORY: u64 = 64 * 1024;
 
-/// Reads a log beside its writer.
+/// Reads a log while it is written.
 pub fn follow(arguments: &Arguments) {
     assert_follows(arguments.path("LOG"), arguments.number("EVENTS"));
 }
 
-/// Opens and reads, and looks at the most memory that this process ever had.
+/// Opens and reads a log, and checks this process's peak memory.
 pub fn stay_small(arguments: &Arguments) {
     let (path, last): (_, u64) = (arguments.path("LOG"), arguments.number("LAST"));
     let (ids, end) = read(path);

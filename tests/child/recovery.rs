@@ -34,7 +34,7 @@ pub fn recover_after_reboot(arguments: &Arguments) {
     manager.shutdown(writer).unwrap();
 }
 
-/// Reads of `FILE`, in the active directory, fail: the open must say so.
+/// Reads of `FILE`, in the active directory, fail: the open must report it.
 pub fn refused_as_unreadable(arguments: &Arguments) {
     let refused = Manager::open(arguments.path("LOG"), config(arguments));
     let message = expect_cause(refused, Cause::Io);
@@ -42,8 +42,8 @@ pub fn refused_as_unreadable(arguments: &Arguments) {
     assert!(message.contains(arguments.word("FILE")), "{message}");
 }
 
-/// Some read may fail: an open that fails must say so, and nothing else. The exit code says
-/// whether it was opened.
+/// Some read may fail: an open that fails must report exactly that. The exit code says whether the
+/// log was opened.
 pub fn open_with_read_errors(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     match Manager::open_with(Planted::posix(arguments.bug("BUG"), log), log, small(memory, false)) {

@@ -1,5 +1,5 @@
-//! Many logs in one process: the threads they share, what an idle log costs, and that what happens
-//! to one log is not the others' affair. Each role counts the threads of its process.
+//! Many logs in one process: the threads they share, the cost of an idle log, and that a failure of
+//! one log does not affect the others. Each role counts the threads of its process.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,14 +17,14 @@ use flashstrike_wal::recorder::{Manager, Writer};
 
 use crate::arguments::Arguments;
 
-/// Events of a segment of 16 blocks.
+/// Events in a segment of 16 blocks.
 const SEGMENT: u64 = 16 * 256;
 
 /// A thread of the library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Thread {
     name: String,
-    /// How often it slept, or was made to wait.
+    /// How often it slept or waited.
     switches: u64,
     cpus: String,
     nice: i32,
@@ -40,7 +40,7 @@ fn threads() -> BTreeMap<PathBuf, Thread> {
             line.unwrap_or_default().trim().to_owned()
         };
         let name = field("Name:");
-        // One that has just ended has nothing to say.
+        // A thread that has just ended cannot be read any more.
         if !name.starts_with("wal-") || stat.is_empty() {
             continue;
         }
@@ -74,7 +74,7 @@ fn expect_threads(logs: &[String]) {
     let own = logs.iter().map(|log| format!("wal-p-{log}"));
     let mut expected: Vec<_> = SHARED.map(str::to_owned).into_iter().chain(own).collect();
     expected.sort();
-    // A new thread takes a moment to give itself its name.
+    // A new thread sets its name only after it has started.
     eventually("they have their names", || names() == expected);
 }
 
@@ -82,7 +82,7 @@ fn config(place: &Place) -> Config {
     Config { prepared_segments: 1, ..place.small() }
 }
 
-/// Opens as many logs, each in a directory of its number.
+/// Opens this many logs, each in a directory named by its number.
 fn open_many(place: &Place, count: u64, config: &Config) -> Vec<(Manager, Writer)> {
     (0..count).map(|n| open(&place.base().join(n.to_string()), config.clone())).collect()
 }
@@ -94,7 +94,7 @@ fn shut_down(logs: Vec<(Manager, Writer)>) {
     expect_none();
 }
 
-/// With the last log the last thread ends. The kernel may list it a little longer.
+/// The last thread ends with the last log. The kernel may list it a little longer.
 fn expect_none() {
     eventually("no thread is left", || names().is_empty());
 }
@@ -117,9 +117,9 @@ pub fn of_64_logs(_: &Arguments) {
     }
 }
 
-/// While the watcher has looked so often, no thread of any log has woken up, and the preparer once
-/// a second for all. Were they not to share their ticks, 64 watchers would have looked as often in
-/// a tenth of a second, and 64 preparers 64 times as often.
+/// While the watcher wakes up so many times, no thread of any log wakes up, and the preparer only
+/// once a second for all. Without shared ticks, 64 watchers would wake up as often in a tenth of
+/// the time, and 64 preparers 64 times as often.
 pub fn of_idle_logs(_: &Arguments) {
     let place = &Place::new();
     const LOOKS: u64 = 300;
@@ -157,13 +157,13 @@ pub fn of_idle_logs(_: &Arguments) {
         append(writer, [SEGMENT + 2]);
         let durable = || manager.log().durable().last_event_id == SEGMENT + 2;
         if modes[n % 3] != SyncMode::Rotation {
-            eventually("a new event is noticed, though nobody was told", durable);
+            eventually("a new event is noticed, though nobody was woken", durable);
         }
     }
     shut_down(logs);
 }
 
-/// A log fails by an error, another by a panic in a worker; both are the logs' own affair.
+/// One log fails by an error, another by a panic in a worker; neither affects the other logs.
 pub fn of_failing_logs(_: &Arguments) {
     let place = &Place::new();
     let mut others = open_many(place, 4, &config(place));
@@ -181,7 +181,7 @@ pub fn of_failing_logs(_: &Arguments) {
         ..config(place)
     };
     let (defect, mut defect_writer) = open(&place.base().join("defect"), few);
-    // It may be met before the last of them.
+    // The writer may meet it before its last event.
     let _ = (1..=2 * SEGMENT + 1).try_for_each(|id| defect_writer.append(&event(id)));
     eventually("the panic is met", || defect.log().poison().check().is_err());
     let said = expect_cause(defect.log().sync(), Cause::Poisoned);
@@ -206,7 +206,7 @@ pub fn of_failing_logs(_: &Arguments) {
     }
 }
 
-/// Whatever holds a log up on one filesystem, the logs on another do not wait for it.
+/// Whatever blocks a log on one filesystem, the logs on another do not wait for it.
 pub fn on_a_hung_filesystem(_: &Arguments) {
     let place = &Place::new();
     let device = |path: &Path| fs::metadata(path).unwrap().dev();
@@ -216,7 +216,7 @@ pub fn on_a_hung_filesystem(_: &Arguments) {
     }
     let (hung, freed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (tell, wait) = (Arc::clone(&hung), Arc::clone(&freed));
-    // A worker that does not come back, as from a call to a disk that hangs.
+    // A worker that does not return, as from a call to a disk that hangs.
     let sink = LogSink::new(move |_, message| {
         if message.contains("retention has deleted") {
             tell.store(true, Ordering::Release);
@@ -265,7 +265,7 @@ pub fn of_logs_that_come_and_go(_: &Arguments) {
     }
 }
 
-/// What /proc says of a mask: groups of 8 digits, the highest first, as many as the kernel likes.
+/// A mask as /proc writes it: groups of 8 digits, the highest first, as many as the kernel likes.
 fn mask(cpus: &str) -> u128 {
     u128::from_str_radix(&cpus.replace(',', ""), 16).unwrap()
 }
@@ -285,7 +285,7 @@ pub fn on_chosen_processors(_: &Arguments) {
     let placed =
         Config { persister_cpus: high, worker_cpus: low, worker_nice: 15, ..config(place) };
     let (other, other_writer) = open(&place.base().join("pläcedxyz"), placed);
-    // As much of the name as there is room for, and no half letters.
+    // As much of the name as fits, without splitting a character.
     let placed_so = |name: &str, cpus, nice| {
         let mut found = threads().into_values().filter(|thread| thread.name == name);
         found.any(|thread| mask(&thread.cpus) as u64 == cpus && thread.nice == nice)
@@ -294,7 +294,7 @@ pub fn on_chosen_processors(_: &Arguments) {
     for (name, nice) in SHARED.into_iter().zip([19, 15, 15, 15]) {
         eventually(name, || placed_so(name, low, nice));
     }
-    assert_eq!(names().len(), 2 * 5, "neither log gets what the other one asked for");
+    assert_eq!(names().len(), 2 * 5, "each log must have its own threads");
     manager.shutdown(writer).unwrap();
     eventually("its threads end", || names().len() == 5);
     other.shutdown(other_writer).unwrap();

@@ -22,7 +22,7 @@ fn config(memory: &Path) -> Config {
     }
 }
 
-/// Records until there is a cold segment, and looks at the modes of all files.
+/// Records until there is a cold segment, and checks the modes of all files.
 pub fn record(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let (manager, mut writer) = open(log, config(memory));
@@ -43,14 +43,14 @@ pub fn crash(arguments: &Arguments) {
     std::process::abort();
 }
 
-/// The open must be refused, for want of permission, with `WORD` in the message.
+/// The open must be refused with a permission error, with `WORD` in the message.
 pub fn is_refused(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let message = expect_cause(Manager::open(log, config(memory)), Cause::Permission);
     assert!(message.contains(arguments.word("WORD")), "{message}");
 }
 
-/// Recovers all of what the crash left.
+/// Recovers every event of the crashed log.
 pub fn recover(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let (manager, writer) = open(log, config(memory));
@@ -62,7 +62,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
 
-/// Everything there is has the mode of its kind, narrowed by the umask.
+/// Every file and directory has the mode of its kind, narrowed by the umask.
 fn check_modes(log: &Path, manager: &Manager) {
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     rustix::process::umask(umask);
@@ -72,7 +72,7 @@ fn check_modes(log: &Path, manager: &Manager) {
     assert!([0o700, 0o750].map(narrowed).contains(&mode(&active)), "{:o}", mode(&active));
     for path in paths(log).into_iter().chain(paths(&active)) {
         let name = path.file_name().unwrap().to_str().unwrap();
-        // What is being made may be renamed while it is looked at.
+        // A file that is being made may be renamed meanwhile.
         let Ok(status) = fs::symlink_metadata(&path) else { continue };
         let expected = if name == "wal_lock" { 0o600 } else { 0o640 };
         assert_eq!(status.mode() & 0o7777, narrowed(expected), "{name}");

@@ -1,6 +1,6 @@
-//! The process that faults are injected into: it opens a log, appends through several rotations,
-//! lets the workers freeze and expire, and shuts down. Whatever goes wrong, it holds the log to
-//! its contract, and says in its exit code what became of it.
+//! The process into which faults are injected: it opens a log, appends through several rotations,
+//! lets the workers compress and delete segments, and shuts down. Whatever fails, it checks that
+//! the log keeps its contract, and its exit code says how it ended.
 
 use std::path::Path;
 use std::sync::atomic::Ordering::Release;
@@ -16,39 +16,39 @@ use flashstrike_wal::recorder::{Manager, Writer};
 
 use crate::arguments::Arguments;
 
-/// How long a log may be full: one call fails, the next works.
+/// How long a log may be out of space: one call fails, the next works.
 const LONGEST_FULL: Duration = Duration::from_secs(5);
 
-/// What a victim is to do.
+/// The orders of a victim.
 struct Orders<'a> {
     log: &'a Path,
     active: &'a Path,
     shared: &'a Path,
     /// Events to append.
     events: u64,
-    /// The life of the log that they belong to.
+    /// The life of the log that the events belong to.
     life: u32,
-    /// The error number that may be met, 0 = none, and the word that must be in its message.
+    /// The expected error number, 0 = none, and the word that must be in its message.
     errno: i32,
     word: &'a str,
-    /// What is planted under it.
+    /// The bug planted under it.
     bug: Option<Bug>,
 }
 
 impl Orders<'_> {
-    /// What is said must be what went wrong. Some files are opened on the way to something else.
+    /// The error must be the injected one. Some files are opened on the way to something else.
     fn expect(&self, error: &Error) {
         let said = error.to_string();
         let names_it =
             [self.word, "list /", "/proc/", "/dev/urandom"].iter().any(|word| said.contains(word));
         let (met, number) = (self.word, self.errno);
-        // A thread that finds no memory for its stack has an error number of its own.
+        // If there is no memory for a thread's stack, the error number is another one.
         let is_it = error.errno() == number || said.contains("start worker");
         assert!(is_it && names_it, "{met}, {number}, is met as: {said}");
     }
 }
 
-/// Records as it was told to, and says in its exit code how that ended.
+/// Records as ordered; the exit code says how that ended.
 pub fn play(arguments: &Arguments) {
     let orders = Orders {
         log: arguments.path("LOG"),
@@ -85,7 +85,8 @@ pub fn play(arguments: &Arguments) {
         }
         last = next;
         shared.acknowledged().store(last, Release);
-        // Little to be made durable, and so much that the disk begins before all of it is sealed.
+        // Batches small enough to sync at once, and one so large that writeback starts before all
+        // of it is sealed.
         if [499, 2999].contains(&(n % 3000)) || n + 1 == orders.events {
             if let Err(error) = manager.log().sync() {
                 end_poisoned(&orders, manager, writer, &error);
@@ -101,13 +102,16 @@ pub fn play(arguments: &Arguments) {
     }
 }
 
-/// Appends one event; what is full is waited for.
+/// Appends one event, waiting while the log is out of space.
 fn append(writer: &mut Writer, life: u32, id: u64) -> Result<(), Error> {
     let begin = Instant::now();
     loop {
         match writer.append(&event_of(life, id)) {
             Err(error) if error.cause() == Some(Cause::NoSpace) => {
-                assert!(begin.elapsed() < LONGEST_FULL, "it does not go on by itself: {error}");
+                assert!(
+                    begin.elapsed() < LONGEST_FULL,
+                    "the log does not go on by itself: {error}"
+                );
                 std::thread::sleep(Duration::from_millis(1));
             }
             result => return result,
@@ -115,7 +119,8 @@ fn append(writer: &mut Writer, life: u32, id: u64) -> Result<(), Error> {
     }
 }
 
-/// The log has failed: for good, with the watermark where it is and the cause in every error.
+/// The log has failed: it must stay failed, with the watermark unchanged and the cause in every
+/// error.
 fn end_poisoned(orders: &Orders<'_>, manager: Manager, mut writer: Writer, error: &Error) -> ! {
     let log = manager.log();
     let poisoned = |error: &Error| {
@@ -135,7 +140,7 @@ fn end_poisoned(orders: &Orders<'_>, manager: Manager, mut writer: Writer, error
             poisoned(&waited.expect_err("waiting after the failure"));
         }
         std::thread::sleep(Duration::from_millis(2));
-        assert_eq!(log.durable(), durable, "the watermark is where it was");
+        assert_eq!(log.durable(), durable, "the watermark moved");
     }
     poisoned(&manager.shutdown(writer).expect_err("a shutdown after the failure"));
     std::process::exit(POISONED);

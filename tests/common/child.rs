@@ -1,12 +1,11 @@
-//! How a test starts the child program (`tests/child`): in a role, with arguments, and if it must
-//! be under a command such as strace or unshare.
+//! Starts the child program (`tests/child`) in a role, with arguments, and where needed under a
+//! command such as strace or unshare.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-/// Where the child program is. Cargo builds it along with the tests, and puts them into `deps/`
-/// beside it.
+/// Where the child program is. Cargo builds it with the tests and puts them into `deps/` beside it.
 pub fn program() -> PathBuf {
     let own = std::env::current_exe().expect("a program has a path");
     let mut directory = own.parent().expect("it is in a directory");
@@ -19,7 +18,7 @@ pub fn program() -> PathBuf {
 }
 
 /// Copies the program to where another user may run it. `cp` does it: if this process did, a child
-/// that another test is starting could inherit the descriptor that writes the copy, and running
+/// that another test starts meanwhile could inherit the descriptor open for writing, and running
 /// the copy would fail with "text file busy".
 pub fn copy_to(path: &Path) {
     let program = program();
@@ -56,7 +55,7 @@ pub fn command(
     command
 }
 
-/// Plays a role to its end, however that is.
+/// Plays a role and waits for its end, whatever its exit status.
 pub fn output_under(wrapper: &[&str], role: &str, arguments: &[&dyn Display]) -> Output {
     spawn_under(wrapper, role, arguments).wait_with_output().expect("the child is waited for")
 }
@@ -71,7 +70,7 @@ pub fn play_under(wrapper: &[&str], role: &str, arguments: &[&dyn Display]) {
     assert_succeeded(role, &output_under(wrapper, role, arguments));
 }
 
-/// A child must have ended well; if not, its own words say why.
+/// The child must have succeeded; if not, the panic shows its stderr.
 pub fn assert_succeeded(role: &str, output: &Output) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "child {role}: {}: {said}", output.status);

@@ -1,5 +1,5 @@
-//! Logs that were never shut down: a process of its own writes one and kills itself; what the
-//! machine's restart would change is then changed by hand.
+//! Logs that were never shut down: another process writes one and kills itself. What a restart of
+//! the machine would change is then changed by hand.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -16,10 +16,10 @@ use flashstrike_wal::recorder::Manager;
 
 use super::{assert_holds, child, contents, decision, expect_cause, names, open, text, Place};
 
-/// Events of a segment of the smallest size.
+/// Events in a segment of the smallest size.
 pub const SEGMENT: u64 = 16 * 256;
 
-/// The log that crashes: nothing of a partial segment is synced unless asked for.
+/// The log that crashes: nothing of a partial segment is synced unless requested.
 pub fn config(memory: &Path) -> Config {
     Config {
         num_blocks: 16,
@@ -42,20 +42,20 @@ pub fn crash_in(wrapper: &[&str], log: &Path, memory: &dyn Display, synced: u64,
     assert!(killed, "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
 }
 
-/// `wal_identity` of a log.
+/// The `wal_identity` of a log.
 pub fn identity(log: &Path) -> IdentityRecord {
     let bytes = fs::read(log.join("wal_identity")).unwrap();
     IdentityRecord::decode(&bytes).expect("a whole identity")
 }
 
-/// The active directory of the one log that has one there.
+/// The active directory, of which there must be exactly one.
 pub fn active_directory(place: &Place) -> PathBuf {
     let mut all = place.active_directories();
     assert_eq!(all.len(), 1, "{all:?}");
     all.remove(0)
 }
 
-/// What a restart of the machine does: the memory is gone, and the log's boot id is an older one.
+/// What a restart of the machine does: the memory is lost, and the log's boot id is an older one.
 pub fn reboot(place: &Place) {
     for directory in place.active_directories() {
         fs::remove_dir_all(directory).unwrap();
@@ -65,7 +65,7 @@ pub fn reboot(place: &Place) {
     fs::write(place.log().join("wal_identity"), identity.encode()).unwrap();
 }
 
-/// The prepared segments behind the segment `after`: these and no others.
+/// Makes `indexes` the prepared segments, and removes all other segments after `after`.
 pub fn prepare(place: &Place, indexes: &[u32], after: u32) {
     for name in names(&place.log()) {
         if name.ends_with(".wal") && name > hot(after) {
@@ -90,12 +90,12 @@ pub fn first_segment(place: &Place) -> fs::File {
     fs::OpenOptions::new().read(true).write(true).open(path).unwrap()
 }
 
-/// The configuration that opens what recovery refuses.
+/// The configuration that opens a log which recovery refuses without `accept_loss`.
 pub fn accepting_loss(place: &Place) -> Config {
     Config { accept_loss: true, ..place.small() }
 }
 
-/// Opening is refused as corrupt, in these words, and changes nothing.
+/// Opening is refused as corrupt, with `words` in the message, and changes nothing.
 pub fn assert_refused(place: &Place, words: &[&str]) {
     let before = contents(&place.log());
     let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Corrupt);
@@ -105,7 +105,7 @@ pub fn assert_refused(place: &Place, words: &[&str]) {
     assert_eq!(contents(&place.log()), before, "refusing changes nothing");
 }
 
-/// Opens a log, which must hold `last` events then; says how it was decided and what was noticed.
+/// Opens a log, which must then end at `last`. Returns the recovery decision and the notes.
 pub fn recover(place: &Place, last: u64) -> (String, String) {
     let (manager, writer) = open(&place.log(), place.small());
     assert_eq!(manager.log().appended().last_event_id, last);
@@ -117,8 +117,8 @@ pub fn recover(place: &Place, last: u64) -> (String, String) {
     (decision, notes)
 }
 
-/// Everything a crashed log consists of, to be put back into the same directories: a log in other
-/// ones would be a copy.
+/// All files of a crashed log, to be restored into the same directories: in other directories the
+/// log would count as a copy.
 pub struct Snapshot {
     wal: BTreeMap<String, Vec<u8>>,
     active: Vec<(PathBuf, BTreeMap<String, Vec<u8>>)>,

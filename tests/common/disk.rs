@@ -1,5 +1,5 @@
-//! A filesystem of its own for a test, in a file, whose power can be cut. To be used in a mount
-//! namespace of its own, so that the mounts go with the process, however it ends.
+//! A filesystem in a file, for one test, whose power can be cut. Use it in a separate mount
+//! namespace, so that the mounts go away with the process however it ends.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -25,7 +25,7 @@ impl Kind {
         }
     }
 
-    /// The smallest that `mkfs` makes willingly. The file is sparse.
+    /// The smallest size that `mkfs` accepts without complaint. The file is sparse.
     fn size(self) -> u64 {
         match self {
             Kind::Ext4 => 64 << 20,
@@ -34,7 +34,7 @@ impl Kind {
     }
 }
 
-/// Whether filesystems of this kind can be made and mounted; if not, says that it is skipped.
+/// Whether filesystems of this kind can be made and mounted; if not, reports the test as skipped.
 pub fn can_make(kind: Kind) -> bool {
     let program = format!("mkfs.{}", kind.name());
     let found = Command::new(&program)
@@ -49,29 +49,29 @@ pub fn can_make(kind: Kind) -> bool {
     found && super::may_mount()
 }
 
-/// How the power goes.
+/// What still reaches the disk when the power is cut.
 #[derive(Debug, Clone, Copy)]
 pub enum Cut {
-    /// At once.
+    /// Nothing more.
     Hard = 2,
-    /// The journal gets to the disk, and so the names and sizes of what may not be there.
+    /// The journal, and with it names and sizes of files whose data may be missing.
     AfterJournal = 1,
 }
 
 /// A filesystem in a file, mounted.
 pub struct Disk {
     kind: Kind,
-    /// Nobody holds it open while nothing is mounted: with that goes what the kernel keeps of it
-    /// in memory, which would outlive the power cut.
+    /// The file with the filesystem. Nobody holds it open while it is not mounted: then the kernel
+    /// drops its cached pages, which would otherwise survive the power cut.
     device: PathBuf,
     mount_point: PathBuf,
-    /// What the kernel says its boot id is.
+    /// The boot id that the kernel reports.
     boot_id: PathBuf,
     boots: u64,
 }
 
 impl Disk {
-    /// Makes one in the directory `base`.
+    /// Makes a filesystem in the directory `base`.
     pub fn make(kind: Kind, base: &Path) -> Self {
         let image = base.join("image");
         File::create(&image).unwrap().set_len(kind.size()).unwrap();
@@ -98,18 +98,18 @@ impl Disk {
         mount(&self.device, &self.mount_point, self.kind.name(), flags, None).unwrap();
     }
 
-    /// Cuts the power: what has not got to the disk will not get there.
+    /// Cuts the power: what has not reached the disk is lost.
     pub fn cut(&self, how: Cut) {
-        // Both filesystems have it under the same number: _IOR('X', 125, u32).
+        // Both filesystems use the same number: _IOR('X', 125, u32).
         const SHUTDOWN: libc::c_ulong = 0x8004_587D;
         let root = File::open(&self.mount_point).unwrap();
         let how = how as u32;
-        // SAFETY: the call reads a u32 at the address it is given, which is one that lives here.
+        // SAFETY: the call reads a u32 through the pointer, which points to a live local.
         let result = unsafe { libc::ioctl(root.as_raw_fd(), SHUTDOWN, &raw const how) };
         assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     }
 
-    /// Starts the machine again. Nobody may have a file of it open.
+    /// Restarts the machine. No file of the filesystem may be open.
     pub fn restart(&mut self) {
         unmount(&self.mount_point, UnmountFlags::empty()).unwrap();
         self.boots += 1;
@@ -127,7 +127,7 @@ impl Drop for Disk {
     }
 }
 
-/// Writes pages of a file to the disk, and no others.
+/// Writes these pages of a file to the disk, and no others.
 pub fn write_back(file: &File, from: u64, len: u64) {
     let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE
         | libc::SYNC_FILE_RANGE_WRITE
@@ -138,7 +138,7 @@ pub fn write_back(file: &File, from: u64, len: u64) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Runs a command, which must succeed; returns what it says.
+/// Runs a command, which must succeed. Returns its output.
 fn run(words: &[&str]) -> String {
     let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,6 +1,6 @@
-//! What a process that is going to die appends, and what may be found of it afterwards: every id
-//! has one successor, so a whole log can be foretold, and every event says in which life of the
-//! log it was appended, so that one that was cut is known when it comes back.
+//! What a process that will be killed appends, and what may be found of it afterwards. Every id has
+//! one successor, so the whole log can be predicted. Every event says in which life of the log it
+//! was appended, so a cut event is recognised if it comes back.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -17,7 +17,7 @@ use memmap2::MmapRaw;
 
 use super::event;
 
-/// What the writing process leaves in memory that outlives it.
+/// What the writing process records in a shared mapping that survives it.
 pub struct Shared(MmapRaw);
 
 impl Shared {
@@ -29,24 +29,24 @@ impl Shared {
         Shared(MmapRaw::map_raw(&file).unwrap())
     }
 
-    /// A word of its own line, for whoever has further use.
+    /// A word on a cache line of its own, for other uses.
     pub fn word(&self, n: usize) -> &AtomicU64 {
         assert!(n < 512);
         // SAFETY: the mapping has 512 aligned words and lives as long as the borrow.
         unsafe { &*self.0.as_ptr().cast::<AtomicU64>().add(n) }
     }
 
-    /// The last id of an append or commit that returned OK.
+    /// The last id whose append or commit returned OK.
     pub fn acknowledged(&self) -> &AtomicU64 {
         self.word(0)
     }
 
-    /// The last id that any call was given.
+    /// The last id passed to any call.
     pub fn attempted(&self) -> &AtomicU64 {
         self.word(8)
     }
 
-    /// The durable watermark, as the log has given it out.
+    /// The durable watermark that the log last reported.
     pub fn durable(&self) -> &AtomicU64 {
         self.word(16)
     }
@@ -56,7 +56,7 @@ impl Shared {
         self.word(24)
     }
 
-    /// The last id it had then.
+    /// The last id of the log when it was opened.
     pub fn recovered(&self) -> &AtomicU64 {
         self.word(32)
     }
@@ -66,17 +66,17 @@ impl Shared {
         self.word(40)
     }
 
-    /// 1 from just before the fault: errors are expected.
+    /// 1 from just before the fault on: errors are expected.
     pub fn failing(&self) -> &AtomicU64 {
         self.word(48)
     }
 
-    /// Where the watermark is: segment index and offset, packed.
+    /// Position of the watermark: segment index and offset, packed.
     pub fn durable_position(&self) -> &AtomicU64 {
         self.word(56)
     }
 
-    /// For the next process.
+    /// Clears the record for the next process.
     pub fn reset(&self) {
         for n in 0..512 {
             self.word(n).store(0, Ordering::Release);
@@ -100,7 +100,7 @@ impl Random {
     }
 }
 
-/// The settings of a log that is killed at random, which a seed decides.
+/// The settings of a log that is killed at random, chosen by a seed.
 pub fn storm_config(seed: u64, memory: &Path) -> Config {
     let mut random = Random(seed * 977 + 13);
     Config {
@@ -118,7 +118,7 @@ pub fn storm_config(seed: u64, memory: &Path) -> Config {
     }
 }
 
-/// Ids have gaps, but every id has one successor, so the whole log can be foretold.
+/// Ids have gaps, but every id has one successor, so the whole log can be predicted.
 pub fn successor(id: u64) -> u64 {
     id + 1 + if id % 5 == 0 { id % 7 } else { 0 }
 }
@@ -129,7 +129,7 @@ pub fn event_of(life: u32, id: u64) -> RequestEvent {
     RequestEvent { user_id: event.user_id ^ life, ..event }
 }
 
-/// One call of a random kind. `last` is the last id that was appended; so is what is returned.
+/// Makes one call of a random kind. `last` is the last appended id; returns the new one.
 pub fn call(
     writer: &mut Writer,
     random: &mut Random,
@@ -153,7 +153,7 @@ pub fn call(
             Ok(id)
         }
         1 => {
-            // One claim abandoned, one committed.
+            // The first claim is abandoned, the second committed.
             let abandoned = writer.claim()?;
             fill(abandoned, &event_of(life, next + 1));
             let slot = writer.claim()?;
@@ -170,7 +170,7 @@ pub fn call(
     }
 }
 
-/// Writes all of a claimed event but its id.
+/// Writes a claimed event, all but its id.
 fn fill(slot: *mut RequestEvent, event: &RequestEvent) {
     let bytes = event.encode();
     // SAFETY: the slot was just claimed: 64 bytes that are the caller's until the next call.
@@ -180,12 +180,12 @@ fn fill(slot: *mut RequestEvent, event: &RequestEvent) {
 /// Which events belong to which life of a log.
 #[derive(Default, Clone)]
 pub struct Lives {
-    /// First id of a life, and the life.
+    /// First id of each life, and the life.
     begun: BTreeMap<u64, u32>,
 }
 
 impl Lives {
-    /// What is behind the event `last` is cut; what is appended from now on is of this life.
+    /// Events after `last` are cut; events appended from now on belong to this life.
     pub fn begin(&mut self, life: u32, last: u64) {
         self.begun.split_off(&(last + 1));
         self.begun.insert(last + 1, life);
@@ -196,8 +196,8 @@ impl Lives {
         event_of(life, id)
     }
 
-    /// Reads a log, which must be an unbroken run of the events that belong to it; from the first
-    /// one on, unless retention may have removed some. Returns the last id.
+    /// Reads a log, which must be an unbroken run of the events that belong to it, starting with
+    /// the first one unless retention may have deleted some. Returns the last id.
     pub fn check(&self, log: &Path, from_the_first: bool) -> Result<u64, String> {
         if !log.exists() {
             return Ok(0);

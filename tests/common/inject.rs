@@ -1,5 +1,5 @@
-//! Faults in the system calls of a process of its own, with `strace`: the `n`th call of a kind in
-//! one thread fails, or is the last thing the process does.
+//! Injects faults into the system calls of another process, with `strace`: the `n`th call of a kind
+//! in one thread fails, or is the last thing the process does.
 
 use std::fmt::Display;
 use std::fs;
@@ -12,25 +12,26 @@ use std::time::{Duration, Instant};
 use super::child;
 use super::flow::Shared;
 
-/// No process here takes as long, unless it hangs.
+/// Only a process that hangs takes longer.
 const LONGEST: Duration = Duration::from_secs(40);
 
-/// Whose calls are counted, and from when on.
+/// Which thread's calls are counted, and from when on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
-    /// Those of the thread that opens, appends and shuts down, from before the open on.
+    /// Calls of the thread that opens, appends and shuts down, from before the open on.
     Opening,
-    /// The same thread's, once the log is open: what is left for it to call is the shutdown.
+    /// Calls of the same thread once the log is open: the only calls left are those of the
+    /// shutdown.
     ShuttingDown,
-    /// Those of the worker thread of this name, once the log is open.
+    /// Calls of the worker thread of this name, once the log is open.
     Worker(&'static str),
 }
 
-/// The persister of a log in a directory of the name `log`.
+/// The persister of a log in a directory named `log`.
 pub const PERSISTER: Whose = Whose::Worker("wal-p-log");
 
 impl Whose {
-    /// How far the victim goes before strace is attached.
+    /// The stage the victim reaches before strace is attached.
     fn stage(self) -> u64 {
         match self {
             Whose::Opening => 1,
@@ -39,18 +40,18 @@ impl Whose {
     }
 }
 
-/// What is to happen to which call.
+/// What happens to which call.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault<'a> {
     pub whose: Whose,
     pub call: &'a str,
-    /// As strace says it: `error=EIO`, `signal=SIGKILL`.
+    /// In strace's syntax: `error=EIO`, `signal=SIGKILL`.
     pub what: &'a str,
     /// Counted from 1.
     pub n: u32,
 }
 
-/// Where a victim and its harness meet. Words of their own in the memory they share.
+/// How a victim and its harness synchronize: words of the shared mapping that nothing else uses.
 pub struct Meeting<'a>(pub &'a Shared);
 
 impl Meeting<'_> {
@@ -80,18 +81,18 @@ impl Meeting<'_> {
         }
     }
 
-    /// In the victim, before it opens the log.
+    /// Called by the victim before it opens the log.
     pub fn opening(&self) {
         self.stop_at(Whose::Opening.stage());
     }
 
-    /// In the victim, when it has opened the log.
+    /// Called by the victim when it has opened the log.
     pub fn opened(&self) {
         self.stop_at(Whose::ShuttingDown.stage());
     }
 }
 
-/// Whether faults can be injected; if not, says that the test is skipped.
+/// Whether faults can be injected; if not, reports the test as skipped.
 pub fn can_inject() -> bool {
     let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
     if !found {
@@ -104,14 +105,14 @@ pub fn can_inject() -> bool {
     found && root
 }
 
-/// How a process ended, and the calls that were tampered with.
+/// How a process ended, and the calls that a fault was injected into.
 pub struct Injected {
     pub output: Output,
-    /// As strace writes them down, with the paths of descriptors.
+    /// In strace's format, with the paths of descriptors.
     pub calls: Vec<String>,
 }
 
-/// Runs a victim with these arguments and a fault in it. `base` has room for strace's notes.
+/// Runs a victim with these arguments and a fault. strace writes its output files into `base`.
 pub fn play(
     arguments: &[&dyn Display],
     fault: Fault<'_>,
@@ -123,7 +124,7 @@ pub fn play(
     meeting.wanted().store(stage, Release);
     let mut child = child::spawn("victim", arguments);
     let pid = child.id();
-    // A new thread takes a moment to give itself its name.
+    // A new thread sets its name only after it has started.
     let thread = || match fault.whose {
         _ if meeting.reached().load(Acquire) != stage => None,
         Whose::Worker(name) => worker(pid, name),
@@ -164,7 +165,7 @@ fn is_traced(pid: u32, thread: u64) -> bool {
     status.is_ok_and(|status| !status.contains("TracerPid:\t0\n"))
 }
 
-/// Whether a process is dead and not yet waited for.
+/// Whether a process has died and was not yet waited for.
 fn has_ended(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))

@@ -1,5 +1,5 @@
-//! What was tried and what it cost: each harness writes a row, and `tools/durability_table.py`
-//! makes the table of `docs/durability.md` from the rows of a run.
+//! How often each fault was caused and what it cost: each harness writes a row, and
+//! `tools/durability_table.py` makes the table of `docs/durability.md` from the rows of a run.
 
 use std::fs;
 
@@ -10,34 +10,34 @@ use super::{child, seed};
 pub struct Row<'a> {
     /// Name of the row and of its file: lower case, words joined by `-`.
     pub name: &'a str,
-    /// The fault, as the table says it.
+    /// The fault, as written in the table.
     pub fault: &'a str,
-    /// Where to find the test.
+    /// The test's file.
     pub test: &'a str,
     /// How often the fault was caused.
     pub tried: u64,
-    /// Events that were promised and are gone.
+    /// Events that were acknowledged and are lost.
     pub lost: u64,
-    /// Events that are there and were never appended, are there twice, or out of order.
+    /// Events found that were never appended, are there twice, or are out of order.
     pub invented: u64,
-    /// Damage that was given out as if it were good.
+    /// Damaged events that were returned as good.
     pub undetected: u64,
-    /// The planted bugs that the same harness was shown to catch.
+    /// The planted bugs that this harness has caught.
     pub planted: &'a [&'a str],
 }
 
-/// Writes the row where the table's maker finds it; not when one seed was chosen, which is no run
-/// of the harness.
+/// Writes the row where `tools/durability_table.py` finds it; but not when one seed was chosen,
+/// which is not a full run of the harness.
 pub fn record(row: Row<'_>) {
     if seed::chosen().is_some() {
         return;
     }
-    // In the target directory: programs are in target/debug, tests in target/debug/deps.
+    // The target directory: programs are in target/debug, tests in target/debug/deps.
     let program = child::program();
     let directory = program.ancestors().nth(2).expect("a target directory").join("durability");
     fs::create_dir_all(&directory).unwrap();
     let Row { name, fault, test, tried, lost, invented, undetected, planted } = row;
-    // As Rust writes them, plain texts are JSON.
+    // Rust's debug format of plain text is valid JSON.
     let json = format!(
         r#"{{"fault": {fault:?}, "test": {test:?}, "tried": {tried}, "lost": {lost},
  "invented": {invented}, "undetected": {undetected}, "planted": {planted:?}}}"#
@@ -46,7 +46,7 @@ pub fn record(row: Row<'_>) {
     println!("{row:?}");
 }
 
-/// How often to try: less in every run of the tests, more in `make torture`.
+/// How often to cause a fault: fewer times in every run of the tests, more in `make torture`.
 pub fn times(in_every_run: u64, in_torture: u64) -> u64 {
     if std::env::var_os("FLASHSTRIKE_TORTURE").is_some() {
         in_torture

@@ -1,5 +1,5 @@
-//! What the tests share: an event for every id, so that any event that is read back can be checked
-//! by its id alone; logs in scratch directories; and a child program to be killed.
+//! What the tests share: one event per id, so that any event read back can be checked by its id
+//! alone; logs in scratch directories; and a child program to be killed.
 
 #![allow(clippy::new_without_default, reason = "a new one makes directories")]
 
@@ -33,10 +33,10 @@ use flashstrike_wal::recorder::{Manager, Writer};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use tempfile::TempDir;
 
-/// No reader that follows a writer takes as long, unless one of them hangs.
+/// Only a reader that hangs takes longer to follow a writer.
 pub const READING_DEADLINE: Duration = Duration::from_secs(120);
 
-/// The event that belongs to an id: every byte depends on it.
+/// The event that belongs to an id. Every byte depends on the id.
 pub fn event(event_id: u64) -> RequestEvent {
     let mixed = event_id.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23) ^ event_id;
     let mut reserved = [0; 21];
@@ -57,7 +57,7 @@ pub fn event(event_id: u64) -> RequestEvent {
     }
 }
 
-/// A log's directories: one on disk, one in memory. Both go when the test ends, whatever is left.
+/// A log's directories: one on disk, one in memory. Both are removed when the test ends.
 pub struct Place {
     disk: TempDir,
     memory: TempDir,
@@ -79,12 +79,12 @@ impl Place {
         self.disk.path().join("log")
     }
 
-    /// Where active directories are made.
+    /// The directory in which active directories are made.
     pub fn memory(&self) -> &Path {
         self.memory.path()
     }
 
-    /// The active directories there are.
+    /// The existing active directories.
     pub fn active_directories(&self) -> Vec<PathBuf> {
         paths(self.memory())
     }
@@ -106,7 +106,7 @@ pub fn small(memory: &Path) -> Config {
     }
 }
 
-/// What is in a directory, sorted.
+/// The entries of a directory, sorted.
 pub fn paths(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -114,7 +114,7 @@ pub fn paths(directory: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Names in a directory, sorted.
+/// The names in a directory, sorted.
 pub fn names(directory: &Path) -> Vec<String> {
     let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
     paths(directory).into_iter().map(name).collect()
@@ -158,7 +158,7 @@ pub fn assert_holds(directory: &Path, last: u64) {
     }
 }
 
-/// Reads a log beside its writer until the event `last` has come: each exactly once and in order.
+/// Reads a log while it is written, up to the event `last`: each event exactly once and in order.
 pub fn assert_follows(log: &Path, last: u64) {
     let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
     let deadline = Instant::now() + READING_DEADLINE;
@@ -170,7 +170,7 @@ pub fn assert_follows(log: &Path, last: u64) {
                 expected += 1;
             }
             Err(Error::End) => {
-                assert!(Instant::now() < deadline, "at {expected} when time was up");
+                assert!(Instant::now() < deadline, "timed out at {expected}");
                 std::thread::yield_now();
             }
             Err(error) => panic!("at {expected}: {error}"),
@@ -184,7 +184,7 @@ pub fn decision(manager: &Manager) -> String {
     text(&manager.log().recovery_report().decision)
 }
 
-/// A text of a report.
+/// A text field of a report.
 pub fn text(text: &str) -> String {
     text.to_owned()
 }
@@ -200,7 +200,8 @@ pub fn expect_cause<T>(result: Result<T, Error>, cause: Cause) -> String {
     }
 }
 
-/// The bytes of every file of a directory, by name; but for the lock, which names its last owner.
+/// The bytes of every file in a directory, by name, except the lock file, which names its last
+/// owner.
 pub fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut contents = BTreeMap::new();
     for name in names(directory) {
@@ -212,19 +213,19 @@ pub fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     contents
 }
 
-/// Waits until something that workers bring about is so.
+/// Waits until workers have made a condition true.
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     const LONGEST: Duration = Duration::from_secs(20);
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < LONGEST, "not within {LONGEST:?}: {what}");
+        assert!(begin.elapsed() < LONGEST, "timed out after {LONGEST:?}: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Does something while another thread appends without a pause, from this id on.
+/// Runs `work` while another thread appends without pause, starting with this id.
 pub fn beside_writer(writer: &mut Writer, first_id: u64, work: impl FnOnce()) {
-    /// Ends the other thread also when this one panics.
+    /// Ends the other thread even if this one panics.
     struct StopAtEnd<'a>(&'a AtomicBool);
 
     impl Drop for StopAtEnd<'_> {
@@ -248,22 +249,23 @@ pub fn beside_writer(writer: &mut Writer, first_id: u64, work: impl FnOnce()) {
     });
 }
 
-/// A harness with a bug planted under it must fail: its words, to be shown.
+/// A harness must fail when a bug is planted under it. Returns the bug's name, for the durability
+/// table.
 pub fn must_fail(bug: planted::Bug, harness: impl FnOnce()) -> &'static str {
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(harness));
-    assert!(ended.is_err(), "{} is not found", bug.name());
+    assert!(ended.is_err(), "{} was not caught", bug.name());
     bug.name()
 }
 
-/// Says that a test is skipped, and why. Past the test runner, which only shows what failed tests
-/// print.
+/// Reports a test as skipped, and why. Writes past the test runner, which only shows the output of
+/// failed tests.
 pub fn skipped(why: impl Display) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     let _ = std::io::stderr().write_all(format!("{test}: skipped: {why}\n").as_bytes());
 }
 
-/// Whether the test may mount; if not, says that it is skipped.
+/// Whether the test may mount; if not, reports it as skipped.
 pub fn may_mount() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
@@ -272,7 +274,7 @@ pub fn may_mount() -> bool {
     root
 }
 
-/// Whether system calls can be made to fail; if not, says that the test is skipped.
+/// Whether system calls can be made to fail; if not, reports the test as skipped.
 pub fn has_strace() -> bool {
     let found = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
     if !found {
@@ -281,8 +283,8 @@ pub fn has_strace() -> bool {
     found
 }
 
-/// For a child that runs until it is killed: it ends with the test that started it, also when that
-/// test is killed itself.
+/// For a child that runs until it is killed: makes it end with the test that started it, even if
+/// that test is killed.
 pub fn end_with_parent() {
     let kill = Some(rustix::process::Signal::KILL);
     rustix::process::set_parent_process_death_signal(kill).unwrap();

@@ -1,5 +1,5 @@
-//! Bugs to be planted under a recorder, on any storage. A harness that looks for lost events is
-//! worth something only if it finds those that such a bug loses.
+//! Bugs to plant under a recorder, on any storage. A harness that looks for lost events proves
+//! something only if it finds the events that such a bug loses.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,28 +14,28 @@ use flashstrike_wal::storage::{
     Directory, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
 };
 
-/// What is wrong.
+/// The kind of bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
-    /// The sync of a segment file does nothing and says that all is well.
+    /// The sync of a segment file does nothing and returns success.
     SyncThatLies,
-    /// One write of events to a segment file is left out.
+    /// One write of events to a segment file is skipped.
     SkippedBlock,
-    /// To recovery a log ends where `wal_meta.dat` says.
+    /// Recovery believes that the log ends where `wal_meta.dat` says.
     RecoveryThatTrustsMeta,
-    /// The sync of a segment file returns, and the watermark moves, before it is done. It is done
-    /// as soon as the file is used again.
+    /// The sync of a segment file returns, and the watermark advances, before it is done. It is
+    /// done at the next use of the file.
     WatermarkBeforeSync,
-    /// A sync that fails is tried again, and its success counts.
+    /// A sync that fails is tried again, and a later success counts.
     SyncTriedAgain,
-    /// A read that fails gives an empty file.
+    /// A failed read is taken for an empty file.
     ReadErrorIsEmpty,
-    /// What recovery keeps aside it removes.
+    /// Recovery removes what it should keep aside.
     NothingKeptAside,
 }
 
 impl Bug {
-    /// Those that a power cut brings to light.
+    /// The bugs that a power cut reveals.
     pub const ALL: [Bug; 4] = [
         Bug::SyncThatLies,
         Bug::SkippedBlock,
@@ -53,12 +53,12 @@ impl Bug {
         Bug::NothingKeptAside,
     ];
 
-    /// Which bug is planted, as an argument of the child program.
+    /// The planted bug, as an argument of the child program.
     pub fn argument(bug: Option<Bug>) -> &'static str {
         bug.map_or("none", Bug::name)
     }
 
-    /// What [`Bug::argument`] has made of it; `None` = that was not one.
+    /// Parses what [`Bug::argument`] has written; `None` = no such bug.
     pub fn of_argument(word: &str) -> Option<Option<Bug>> {
         match word {
             "none" => Some(None),
@@ -66,7 +66,7 @@ impl Bug {
         }
     }
 
-    /// What the table of faults calls it.
+    /// Its name in the durability table.
     pub fn name(self) -> &'static str {
         match self {
             Bug::SyncThatLies => "a sync that lies",
@@ -80,10 +80,10 @@ impl Bug {
     }
 }
 
-/// Which write of events is left out, counted from 1.
+/// Which write of events is skipped, counted from 1.
 const SKIPPED_WRITE: u64 = 7;
 
-/// A storage that is wrong, or merely slow, in the segment files of one WAL directory.
+/// A storage with a bug, or merely slow, for the segment files of one WAL directory.
 #[derive(Debug)]
 pub struct Planted {
     inner: Arc<dyn Storage>,
@@ -94,20 +94,20 @@ pub struct Planted {
 #[derive(Debug)]
 struct State {
     bug: Option<Bug>,
-    /// What a sync takes at the least: as long a failure finds written what is not synced.
+    /// The shortest time a sync takes: for that long, a failure finds data written but not synced.
     sync_time: Duration,
     event_writes: AtomicU64,
-    /// While the log is being recovered: where meta says that it ends.
+    /// While the log is being recovered: its end according to meta.
     recovering_to: Mutex<Option<MetaState>>,
 }
 
 impl Planted {
-    /// The same as `inner`, but for the log in `wal`, whose path is the one it is opened by.
+    /// Like `inner`, except for the log in `wal`, which must be the path it is opened by.
     pub fn new(inner: Arc<dyn Storage>, bug: Bug, wal: &Path) -> Self {
         Self::slow(inner, Some(bug), Duration::ZERO, wal)
     }
 
-    /// The real file system, with or without a bug in the log in `wal`.
+    /// The real filesystem, with or without a bug for the log in `wal`.
     pub fn posix(bug: Option<Bug>, wal: &Path) -> Arc<dyn Storage> {
         let storage = Arc::new(PosixStorage::for_writing());
         match bug {
@@ -116,7 +116,7 @@ impl Planted {
         }
     }
 
-    /// The same, with or without a bug, and with syncs that take their time.
+    /// The real filesystem with slow syncs, with or without a bug.
     pub fn slow(
         inner: Arc<dyn Storage>,
         bug: Option<Bug>,
@@ -195,7 +195,7 @@ impl Directory for PlantedDirectory {
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         if to == file_name::IDENTITY {
-            // With it the log becomes this generation's: it is recovered.
+            // This rename makes the log the new generation's: recovery has ended.
             *self.state.recovering_to.lock().unwrap() = None;
         }
         if self.state.bug == Some(Bug::NothingKeptAside) && to.contains(".corrupt") {
@@ -226,7 +226,7 @@ impl Directory for PlantedDirectory {
     }
 }
 
-/// The index of a hot segment, ready or being made.
+/// The index of a hot segment, finished or being prepared.
 fn segment_index(name: &str) -> Option<u32> {
     let name = name.strip_suffix(file_name::TEMPORARY_SUFFIX).unwrap_or(name);
     match file_name::parse(name) {
@@ -244,7 +244,7 @@ struct PlantedFile {
 }
 
 impl PlantedFile {
-    /// Does what [`Bug::WatermarkBeforeSync`] has put off.
+    /// Does the sync that [`Bug::WatermarkBeforeSync`] has postponed.
     fn settle(&self) -> Result<()> {
         if std::mem::take(&mut *self.owes_sync.lock().unwrap()) {
             self.sync_slowly()?;
@@ -257,7 +257,7 @@ impl PlantedFile {
         self.inner.sync()
     }
 
-    /// Whether this write is the one to be left out.
+    /// Whether this write is the one to skip.
     fn is_skipped(&self, bytes: &[u8], offset: u64) -> bool {
         self.state.bug == Some(Bug::SkippedBlock)
             && holds_events(bytes, offset)
@@ -265,7 +265,7 @@ impl PlantedFile {
     }
 }
 
-/// Whether events are written, and not a header or zeros.
+/// Whether this writes events, not a header or zeros.
 fn holds_events(bytes: &[u8], offset: u64) -> bool {
     let begins_slot = offset
         .checked_sub(SEGMENT_HEADER_SIZE as u64)

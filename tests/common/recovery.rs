@@ -1,12 +1,12 @@
-//! What tests of a recovery share with the child that recovers.
+//! What recovery tests share with the child that recovers.
 
 use std::path::Path;
 
 use flashstrike_wal::config::Config;
 
-/// How a child ends that opened a log, of whose reads one failed.
+/// Exit code of a child that opened the log although one of its reads failed.
 pub const OPENED: i32 = 7;
-/// How it ends when the open was refused.
+/// Exit code of a child whose open was refused.
 pub const REFUSED: i32 = 8;
 
 /// A small log, so that few calls are made. (`accept_loss` is off by default.)

@@ -1,4 +1,4 @@
-//! Logs made byte by byte, without the recorder, so that a test decides what lies where.
+//! Logs made byte by byte, without the recorder, so that a test controls every byte.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -15,29 +15,29 @@ use tempfile::TempDir;
 
 use crate::event;
 
-/// What to put into a segment.
+/// The content of a segment.
 #[derive(Clone)]
 pub struct Image {
     pub index: u32,
     pub ids: Vec<u64>,
-    /// Blocks in the file; more than the events need.
+    /// Blocks in the file; may be more than the events need.
     pub blocks: u32,
-    /// Blocks that have a header, from the first on.
+    /// How many blocks, from the first on, have a header.
     pub sealed_blocks: usize,
-    /// Durable stamp in every block header.
+    /// The durable id in every block header.
     pub stamp: u64,
     pub closed: bool,
 }
 
 impl Image {
-    /// A closed segment of just these events, in a file with no room for more blocks.
+    /// A closed segment of exactly these events, in a file with no room for more blocks.
     pub fn closed(index: u32, ids: impl IntoIterator<Item = u64>) -> Self {
         let ids: Vec<u64> = ids.into_iter().collect();
         let blocks = ids.len().div_ceil(EVENTS_PER_BLOCK) as u32;
         Image { index, ids, blocks, sealed_blocks: blocks as usize, stamp: 0, closed: true }
     }
 
-    /// An open segment of four blocks, all of its events sealed.
+    /// An open segment of four blocks, with all events sealed.
     pub fn open(index: u32, ids: impl IntoIterator<Item = u64>) -> Self {
         Image { closed: false, blocks: 4, ..Image::closed(index, ids) }
     }
@@ -70,7 +70,7 @@ impl Image {
     }
 }
 
-/// A directory under test, and one in memory for active directories.
+/// A WAL directory under test, and a directory in memory for active directories.
 pub struct Log {
     disk: TempDir,
     memory: TempDir,
@@ -104,7 +104,7 @@ impl Log {
         self.disk.path().to_owned()
     }
 
-    /// Where active directories are made.
+    /// The directory in which active directories are made.
     pub fn memory(&self) -> &Path {
         self.memory.path()
     }
@@ -117,7 +117,7 @@ impl Log {
         self.path().join(file_name::cold(index))
     }
 
-    /// Writes a segment, into the file that bears its name if there is one.
+    /// Writes a segment into its file, which may exist.
     pub fn write(&self, image: &Image) {
         let path = self.hot(image.index);
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap();
@@ -130,7 +130,7 @@ impl Log {
         fs::remove_file(self.hot(index)).unwrap();
     }
 
-    /// Makes a cold segment of a hot one that stays.
+    /// Makes a cold file of a hot segment and keeps the hot file.
     pub fn write_frame(&self, index: u32) {
         let content = fs::read(self.hot(index)).unwrap();
         let mut frame = Vec::new();
@@ -138,7 +138,7 @@ impl Log {
         fs::write(self.cold(index), frame).unwrap();
     }
 
-    /// Makes a hot segment cold in a frame without content size and checksum.
+    /// Makes a hot segment cold, in an LZ4 frame without content size and checksum.
     pub fn freeze_bare(&self, index: u32) {
         let file = fs::File::create(self.cold(index)).unwrap();
         let mut encoder = lz4::EncoderBuilder::new()
@@ -159,7 +159,7 @@ impl Log {
         file.write_all_at(&[byte[0] ^ 0x10], offset).unwrap();
     }
 
-    /// Rewrites the header of a hot segment, checksum and all.
+    /// Changes the header of a hot segment and corrects its checksum.
     pub fn change_header(&self, index: u32, change: impl FnOnce(&mut SegmentHeader)) {
         let file = OpenOptions::new().read(true).write(true).open(self.hot(index)).unwrap();
         let mut bytes = [0; 64];
@@ -169,7 +169,7 @@ impl Log {
         file.write_all_at(&header.encode(), 0).unwrap();
     }
 
-    /// Rewrites a block header of a hot segment, checksum and all.
+    /// Changes a block header of a hot segment and corrects its checksum.
     pub fn change_block(&self, index: u32, block: u32, change: impl FnOnce(&mut BlockHeader)) {
         let file = OpenOptions::new().read(true).write(true).open(self.hot(index)).unwrap();
         let mut bytes = [0; 64];
@@ -179,13 +179,14 @@ impl Log {
         file.write_all_at(&header.encode(), Layout::block_offset(block)).unwrap();
     }
 
-    /// Says that everything up to this id is durable.
+    /// Writes a meta file that says everything up to this id is durable.
     pub fn write_meta(&self, last_event_id: u64) {
         let state = MetaState { last_segment_index: 0, last_offset: 0, last_event_id };
         fs::write(self.path().join(file_name::META), state.encode()).unwrap();
     }
 
-    /// The identity of a log that was not shut down in this boot, and its active directory.
+    /// Makes this a log that was not shut down in this boot: writes its identity and makes its
+    /// active directory.
     pub fn crashed(&self) -> (IdentityRecord, PathBuf) {
         let here = fs::metadata(self.disk.path()).unwrap();
         let active = self.memory.path().join("active");
@@ -219,7 +220,7 @@ impl Log {
     }
 }
 
-/// Reads on until something else than an event comes. Every event must be the one of its id.
+/// Reads until the reader returns an error or the end. Every event must be the one of its id.
 pub fn read_on(reader: &mut Reader) -> (Vec<u64>, Error) {
     let mut ids = Vec::new();
     loop {
@@ -233,14 +234,14 @@ pub fn read_on(reader: &mut Reader) -> (Vec<u64>, Error) {
     }
 }
 
-/// Reads on to the end of the log.
+/// Reads to the end of the log.
 pub fn read_to_end(reader: &mut Reader) -> Vec<u64> {
     let (ids, end) = read_on(reader);
     assert!(matches!(end, Error::End), "after {:?}: {end}", ids.last());
     ids
 }
 
-/// The failure of this cause.
+/// The failure in an error, which must have this cause.
 pub fn failure(error: &Error, cause: Cause) -> &Failure {
     match error {
         Error::Failure(failure) => {
@@ -251,7 +252,7 @@ pub fn failure(error: &Error, cause: Cause) -> &Failure {
     }
 }
 
-/// Where in a segment's file the `n`th event of a block lies.
+/// Offset of the `n`th event of a block in a segment's file.
 pub fn event_at(block: u32, n: u64) -> u64 {
     Layout::block_offset(block) + BLOCK_HEADER_SIZE as u64 + n * EVENT_SIZE as u64
 }

@@ -1,4 +1,4 @@
-//! A writer that never sleeps, for the tests of what an append costs.
+//! A writer that never sleeps, for tests of the cost of an append.
 
 use std::hint::spin_loop;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub fn open_spinning(log: &Path, memory: &Path) -> (Manager, Writer) {
         ..small(memory)
     };
     let opened = open(log, config);
-    // What the whole machine writes back must not touch the active segments.
+    // Write everything back now, so that later writeback does not touch the active segments.
     rustix::fs::sync();
     opened
 }

@@ -1,4 +1,4 @@
-//! A log to be tampered with, and how it is looked at afterwards.
+//! A log to tamper with, and how to read it afterwards.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -47,8 +47,8 @@ pub fn config(memory: &Path) -> Config {
     }
 }
 
-/// Reads the whole log. Whatever comes, every event is the one of its id, and none is left out
-/// between the first and the last, which are returned with what reading ended with.
+/// Reads the whole log: every event must be the one of its id, and none may be missing between the
+/// first and the last. Returns those two, and the error or end that reading stopped with.
 pub fn read(log: &Path) -> ((u64, u64), Error) {
     let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
     let mut ids = (1, 0);
@@ -66,7 +66,7 @@ pub fn read(log: &Path) -> ((u64, u64), Error) {
     }
 }
 
-/// Runs what may hang, and does not wait for ever.
+/// Runs something that may hang, and fails after a time limit.
 pub fn within_time<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
     const LONGEST: Duration = Duration::from_secs(300);
     let (done, result) = std::sync::mpsc::channel();

@@ -1,5 +1,5 @@
-//! The process that faults are injected into, as its tests see it: where it works, how it is hit,
-//! and what its exit code says. What it does is in `tests/child/victim.rs`.
+//! The process into which faults are injected, from the side of the tests: where it works, how a
+//! fault is injected, and what its exit code means. What it does is in `tests/child/victim.rs`.
 
 use std::fmt::Display;
 use std::fs;
@@ -12,17 +12,17 @@ use super::inject::{play, Fault, Injected};
 use super::planted::Bug;
 use super::Place;
 
-/// Everything was done.
+/// Everything succeeded.
 pub const CLEAN: i32 = 7;
-/// The log has failed, and behaved as a failed log must.
+/// The log failed, and behaved as a failed log must.
 pub const POISONED: i32 = 8;
-/// It was not opened.
+/// The open failed.
 pub const OPEN_FAILED: i32 = 9;
-/// Everything was appended and durable, and something went wrong with shutting down.
+/// Everything was appended and durable, and the shutdown failed.
 pub const SHUTDOWN_FAILED: i32 = 10;
 
-/// A log that freezes and expires from its third segment on. What its persister has to do at once
-/// does not depend on who is faster.
+/// A log in which segments turn cold and are deleted from the third segment on. How much its
+/// persister writes at a time does not depend on timing.
 pub fn config(active: &Path) -> Config {
     Config {
         num_blocks: 16,
@@ -35,13 +35,13 @@ pub fn config(active: &Path) -> Config {
     }
 }
 
-/// Where victims work: on a log in memory, which is fast; it is not the disk that fails.
+/// Where victims work: on a log in memory, which is fast; the disk itself does not fail here.
 pub struct Bench {
     place: Place,
     pub log: PathBuf,
     pub active: PathBuf,
     pub shared: Shared,
-    /// Planted under the victims.
+    /// The bug planted under the victims.
     pub bug: Option<Bug>,
 }
 
@@ -54,7 +54,7 @@ impl Bench {
         Bench { place, log, active, shared, bug: None }
     }
 
-    /// No log is there any more.
+    /// Removes the log.
     pub fn clear(&self) {
         for directory in [&self.log, &self.active] {
             if directory.exists() {

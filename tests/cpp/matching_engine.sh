@@ -1,6 +1,6 @@
 #!/bin/sh
-# The engine arrives at the same book whether it runs once, in two runs, or with a SIGKILL in between; and it says
-# what is wrong with its input.
+# The engine ends with the same book whether it runs once, twice, or with a SIGKILL in between, and
+# it reports bad input.
 # Usage: matching_engine.sh PATH-OF-MATCHING_ENGINE
 set -eu
 engine=$1
@@ -15,8 +15,10 @@ case $whole in
 esac
 
 book_after --dir=parts --requests=25000 >/dev/null
-[ "$(book_after --dir=parts --requests=60000)" = "$whole" ] || fail "two runs give another book than one"
-[ "$(book_after --dir=other --requests=60000 --seed=2)" != "$whole" ] || fail "the seed changes nothing"
+[ "$(book_after --dir=parts --requests=60000)" = "$whole" ] ||
+    fail "two runs give a different book than one"
+[ "$(book_after --dir=other --requests=60000 --seed=2)" != "$whole" ] ||
+    fail "the seed changes nothing"
 
 "$engine" --dir=killed --requests=100000000 >started &
 pid=$!
@@ -26,17 +28,20 @@ until grep -q '^rebuilt: ' started; do
 done
 sleep 0.2
 kill -KILL $pid
-wait $pid && fail "the engine was to be killed"
+wait $pid && fail "the engine ended before the SIGKILL"
 recovered=$("$engine" --dir=killed --requests=0 | sed -n 's/^now: \([0-9]*\) requests.*/\1/p')
 total=$((recovered + 1000))
-[ "$(book_after --dir=killed --requests=$total)" = "$(book_after --dir=reference --requests=$total)" ] ||
-    fail "after a SIGKILL the book is another one"
+reference=$(book_after --dir=reference --requests=$total)
+[ "$(book_after --dir=killed --requests=$total)" = "$reference" ] ||
+    fail "after a SIGKILL the book differs"
 
 printf '1,1,1,100,5000,1\nnonsense\n' >orders.csv
 "$engine" --dir=orders --orders=orders.csv --requests=10 >/dev/null 2>errors
 grep -q '^orders.csv:2: .*: line skipped$' errors || fail "the malformed line was not reported"
-"$engine" --dir=orders --orders=orders.csv --bad-lines=refuse --requests=10 2>errors && fail "the malformed line was not refused"
+"$engine" --dir=orders --orders=orders.csv --bad-lines=refuse --requests=10 2>errors &&
+    fail "the malformed line was not refused"
 grep -q 'orders.csv:2: ' errors || fail "the refusal does not name the line"
-"$engine" --requests=10 2>errors && fail "no directory was no error"
-"$engine" --dir=orders --requests=ten 2>errors && fail "a request count in words was no error"
+"$engine" --requests=10 2>errors && fail "a missing --dir was accepted"
+"$engine" --dir=orders --requests=ten 2>errors &&
+    fail "a request count in words was accepted"
 grep -q "requests wants a number, not 'ten'" errors

@@ -1,4 +1,4 @@
-// The order book of the examples: priority, partial fills, what each request does to an order's
+// The order book of the examples: priority, partial fills, and what each request does to an order's
 // place in the queue.
 
 #include "order_flow.hpp"
@@ -21,7 +21,9 @@ fs_request_event modify_price(std::uint32_t id, std::int64_t price) {
 fs_request_event modify_quantity(std::uint32_t id, std::int64_t quantity) {
     return make_request(kModifyQuantity, kLimit, kBid, id, 0, quantity, 0);
 }
-fs_request_event cancel(std::uint32_t id) { return make_request(kCancel, kLimit, kBid, id, 0, 0, 0); }
+fs_request_event cancel(std::uint32_t id) {
+    return make_request(kCancel, kLimit, kBid, id, 0, 0, 0);
+}
 
 bool rests(const OrderBook& book, std::uint32_t id) { return book.quantity_of(id) > 0; }
 
@@ -33,7 +35,7 @@ void best_price_then_first_come() {
     CHECK(book.best_ask() == 101 && book.best_bid() == 0);
     CHECK(book.apply(market(kBid, 4, 10)));
     CHECK(!rests(book, 2) && rests(book, 3) && rests(book, 1));
-    CHECK(book.apply(limit(kBid, 5, 101, 15)));  // takes 10 at 101 and waits with 5
+    CHECK(book.apply(limit(kBid, 5, 101, 15)));  // takes 10 at 101, rests with 5
     CHECK(book.trades() == 2);
     CHECK(!rests(book, 3) && rests(book, 1) && book.quantity_of(5) == 5);
     CHECK(book.best_bid() == 101 && book.best_ask() == 102);
@@ -79,9 +81,17 @@ void refuses_what_makes_no_sense() {
     OrderBook book;
     CHECK(book.apply(limit(kBid, 1, 100, 10)));
     const fs_request_event wrong[] = {
-        limit(kBid, 1, 100, 10), limit(kBid, 2, 100, 0),  limit(kBid, 2, 100, -1), limit(kBid, 2, 0, 10),
-        market(kBid, 1, 10),     market(kBid, 2, 0),      modify_price(2, 100),    modify_price(1, 0),
-        modify_quantity(2, 10),  modify_quantity(1, 0),   cancel(2),
+        limit(kBid, 1, 100, 10),
+        limit(kBid, 2, 100, 0),
+        limit(kBid, 2, 100, -1),
+        limit(kBid, 2, 0, 10),
+        market(kBid, 1, 10),
+        market(kBid, 2, 0),
+        modify_price(2, 100),
+        modify_price(1, 0),
+        modify_quantity(2, 10),
+        modify_quantity(1, 0),
+        cancel(2),
         make_request(static_cast<RequestType>(4), kLimit, kBid, 2, 100, 10, 0),
         make_request(kNew, static_cast<OrderType>(2), kBid, 2, 100, 10, 0),
         make_request(kNew, kLimit, static_cast<Side>(2), 2, 100, 10, 0)};
@@ -95,7 +105,7 @@ void refuses_what_makes_no_sense() {
     CHECK(book.orders() == 0 && book.levels() == 0);
 }
 
-void the_digest_sees_everything() {
+void the_digest_covers_everything() {
     const auto digest = [](std::initializer_list<fs_request_event> requests) {
         OrderBook book;
         for (const fs_request_event& request : requests) book.apply(request);
@@ -104,13 +114,13 @@ void the_digest_sees_everything() {
     const auto first = limit(kBid, 1, 100, 10), second = limit(kBid, 2, 100, 10);
     const std::uint64_t both = digest({first, second});
     CHECK(both == digest({first, second}));
-    CHECK(both != digest({second, first}));                                       // queue order
-    CHECK(both != digest({first, limit(kBid, 2, 100, 11)}));                      // quantity
-    CHECK(both != digest({first, limit(kBid, 2, 99, 10)}));                       // price
-    CHECK(both != digest({first, limit(kAsk, 2, 101, 10)}));                      // side
-    CHECK(both != digest({first}));                                               // a missing order
+    CHECK(both != digest({second, first}));                   // queue order
+    CHECK(both != digest({first, limit(kBid, 2, 100, 11)}));  // quantity
+    CHECK(both != digest({first, limit(kBid, 2, 99, 10)}));   // price
+    CHECK(both != digest({first, limit(kAsk, 2, 101, 10)}));  // side
+    CHECK(both != digest({first}));                           // a missing order
     CHECK(digest({first, second, market(kAsk, 3, 10), limit(kBid, 4, 100, 10)}) !=
-          digest({second, limit(kBid, 4, 100, 10)}));  // the same book after other trades
+          digest({second, limit(kBid, 4, 100, 10)}));  // same book, different trades
 }
 
 }  // namespace
@@ -121,6 +131,6 @@ int main() {
     less_quantity_keeps_the_place_more_loses_it();
     a_new_price_queues_last_and_may_trade();
     refuses_what_makes_no_sense();
-    the_digest_sees_everything();
+    the_digest_covers_everything();
     return 0;
 }

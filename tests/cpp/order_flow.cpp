@@ -1,5 +1,5 @@
-// Where the examples' requests come from: the generator repeats itself exactly, and LOBSTER
-// messages become the requests they tell of, malformed lines being found by number.
+// The sources of the examples' requests: the generator gives the same requests for the same seed,
+// and LOBSTER messages become the requests they stand for. Malformed lines are reported by number.
 
 #include "flow_options.hpp"
 
@@ -11,7 +11,9 @@
 
 namespace {
 
-bool same(const fs_request_event& a, const fs_request_event& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+bool same(const fs_request_event& a, const fs_request_event& b) {
+    return std::memcmp(&a, &b, sizeof a) == 0;
+}
 
 void the_generator_repeats_itself() {
     GeneratedFlow one(7), two(7), skipped(7), other(8);
@@ -30,8 +32,7 @@ void the_generator_repeats_itself() {
         book.apply(request);
     }
     CHECK(differs);
-    // Realistic flow: every kind of request, and a book that trades but mostly takes what it is
-    // given.
+    // Realistic flow: every kind of request, many trades, few rejections.
     for (const std::uint64_t count : of_type) CHECK(count > 1'000);
     CHECK(market > 1'000 && book.trades() > 1'000 && book.orders() > 1'000);
     CHECK(book.rejected() < 100'000 / 5);
@@ -49,15 +50,18 @@ LobsterFlow flow_of(const std::string& text) {
     return flow;
 }
 
-void expect(OrderFlow& flow, RequestType type, OrderType order_type, Side side, std::uint32_t order_id,
-            std::int64_t price, std::int64_t quantity, std::uint64_t timestamp) {
-    fs_request_event wanted = make_request(type, order_type, side, order_id, price, quantity, timestamp);
+void expect(OrderFlow& flow, RequestType type, OrderType order_type, Side side,
+            std::uint32_t order_id, std::int64_t price, std::int64_t quantity,
+            std::uint64_t timestamp) {
+    fs_request_event wanted =
+        make_request(type, order_type, side, order_id, price, quantity, timestamp);
     const fs_request_event found = flow.next();
     wanted.event_id = found.event_id;
     if (!same(found, wanted))
         std::fprintf(stderr, "request %llu is type %u order %u quantity %lld at %llu\n",
                      static_cast<unsigned long long>(found.event_id), found.type, found.order_id,
-                     static_cast<long long>(found.quantity), static_cast<unsigned long long>(found.timestamp));
+                     static_cast<long long>(found.quantity),
+                     static_cast<unsigned long long>(found.timestamp));
     CHECK(same(found, wanted));
 }
 
@@ -65,12 +69,12 @@ void messages_become_requests() {
     LobsterFlow flow = flow_of(
         "10.5,1,700,100,5000,1\n"
         "11.000000001,1,800,50,5100,-1\r\n"
-        "12,2,700,30,5000,1\n"     // 70 left
-        "13,4,700,20,5000,1\n"     // 50 left; someone sold
-        "14,5,0,10,5050,1\n"       // hidden: nothing
-        "15,7,0,0,-1,-1\n"         // halt: nothing
-        "16,3,999,10,5000,1\n"     // from before the file: nothing
-        "17,2,700,50,5000,1\n"     // all that is left: a cancel
+        "12,2,700,30,5000,1\n"  // 70 left
+        "13,4,700,20,5000,1\n"  // 50 left; someone sold
+        "14,5,0,10,5050,1\n"    // hidden execution: no request
+        "15,7,0,0,-1,-1\n"      // halt: no request
+        "16,3,999,10,5000,1\n"  // an order from before the file: no request
+        "17,2,700,50,5000,1\n"  // all of the rest: a cancel
         "18,1,900,5,4900,1\n");
     constexpr std::uint64_t s = 1'000'000'000, day = 86'400 * s;
     expect(flow, kNew, kLimit, kBid, 1, 5000, 100, 10 * s + s / 2);
@@ -79,10 +83,10 @@ void messages_become_requests() {
     expect(flow, kNew, kMarket, kAsk, 3, 0, 20, 13 * s);
     expect(flow, kCancel, kLimit, kBid, 1, 5000, 0, 17 * s);
     expect(flow, kNew, kLimit, kBid, 4, 4900, 5, 18 * s);
-    // The close: what rests is cancelled in the order it came.
+    // At the close, resting orders are cancelled in the order of their arrival.
     expect(flow, kCancel, kLimit, kAsk, 2, 5100, 50, 18 * s);
     expect(flow, kCancel, kLimit, kBid, 4, 4900, 5, 18 * s);
-    // The next day, under fresh ids.
+    // The next day, with new order ids.
     expect(flow, kNew, kLimit, kBid, 5, 5000, 100, day + 10 * s + s / 2);
     CHECK(flow.next().order_id == 6);
     CHECK(flow.next().event_id == 11);
@@ -92,7 +96,7 @@ void an_execution_of_all_that_is_left_ends_the_order() {
     LobsterFlow flow = flow_of("1,1,700,100,5000,1\n2,4,700,100,5000,1\n3,3,700,100,5000,1\n");
     expect(flow, kNew, kLimit, kBid, 1, 5000, 100, 1'000'000'000);
     expect(flow, kNew, kMarket, kAsk, 2, 0, 100, 2'000'000'000);
-    CHECK(flow.next().order_id == 3);  // the delete is of an order nobody knows any more
+    CHECK(flow.next().order_id == 3);  // the last line deletes an unknown order
 }
 
 void times_are_read_both_ways() {
@@ -122,11 +126,13 @@ void malformed_lines_are_found_by_number() {
                                      "1,1,99999999999999999999,100,5000,1",
                                      "Time,Type,OrderID,Size,Price,Direction"};
     for (const char* line : malformed) {
-        const std::string path = write_file("1,1,600,100,5000,1\n" + std::string(line) + "\n3,1,800,100,5000,1\n");
+        const std::string path =
+            write_file("1,1,600,100,5000,1\n" + std::string(line) + "\n3,1,800,100,5000,1\n");
         std::ostringstream report;
         CHECK(lobster::load(path, BadLines::kSkip, report).size() == 2);
         CHECK(report.str().rfind("orders.csv:2: ", 0) == 0);
-        CHECK(report.str().find(": line skipped\n") == report.str().size() - std::strlen(": line skipped\n"));
+        CHECK(report.str().find(": line skipped\n") ==
+              report.str().size() - std::strlen(": line skipped\n"));
 
         std::string refused;
         try {

@@ -1,4 +1,4 @@
-// The histogram of the examples: percentiles right to within a bucket, over the whole range.
+// The histogram of the examples: percentiles are exact to within one bucket over the whole range.
 
 #include "timing.hpp"
 
@@ -30,8 +30,9 @@ void percentiles_are_within_a_bucket() {
 }
 
 void small_and_extreme_values_are_exact() {
-    for (const std::uint64_t value : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{63}, std::uint64_t{64},
-                                      std::uint64_t{127}, std::uint64_t{128}, ~std::uint64_t{0}}) {
+    for (const std::uint64_t value :
+         {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{63}, std::uint64_t{64},
+          std::uint64_t{127}, std::uint64_t{128}, ~std::uint64_t{0}}) {
         const auto histogram = std::make_unique<Histogram>();
         CHECK(histogram->at(0.5) == 0);
         histogram->record(value);

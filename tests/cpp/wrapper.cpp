@@ -1,5 +1,4 @@
-// The C++ wrapper: what it adds to the C library is ownership and exceptions, so that is what is
-// tested.
+// What the C++ wrapper adds to the C library: ownership and exceptions.
 
 #include <flashstrike_wal.hpp>
 
@@ -20,7 +19,7 @@ using flashstrike::wal::Reader;
 
 namespace {
 
-/// The status and words of the Error that `call` throws.
+/// The status and message of the Error that `call` throws.
 template <typename Call>
 std::pair<fs_wal_status, std::string> error_of(Call call) {
     try {
@@ -31,9 +30,11 @@ std::pair<fs_wal_status, std::string> error_of(Call call) {
     return {FS_WAL_OK, ""};
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
 
-void errors_carry_status_and_words() {
+void errors_carry_status_and_message() {
     Config config;
     config.num_blocks = 1;
     const auto [status, words] = error_of([&] { Log("log", config); });
@@ -51,17 +52,17 @@ void a_log_is_owned_once() {
         owner.append(make_event(1));
         CHECK(error_of([&] { owner.append(make_event(1)); }).first == FS_WAL_ERR_OUT_OF_ORDER);
         CHECK(owner.try_append(make_event(1)) == FS_WAL_ERR_OUT_OF_ORDER);
-        // The moved-from object owns nothing, and says so instead of crashing.
+        // The moved-from object owns nothing: a call fails instead of crashing.
         CHECK(error_of([&] { first.append(make_event(2)); }).first == FS_WAL_ERR_INVALID_ARGUMENT);
     }
-    // The destructor has let go of it.
+    // The destructor has closed it.
     Log again("log");
     CHECK(again.meta().last_event_id == 1);
     again.shutdown();
     CHECK(error_of([&] { again.append(make_event(2)); }).first == FS_WAL_ERR_INVALID_ARGUMENT);
 }
 
-void claims_hand_out_all_but_the_id() {
+void claims_give_out_all_but_the_id() {
     Log log("claimed");
     Claim claim = log.claim();
     fs_request_event wanted = make_event(5);
@@ -127,37 +128,38 @@ void records_waits_and_replays() {
     CHECK(expected == 101);
 }
 
-/// The function moves with the log, and is there until the destructor has closed it.
-void a_log_function_is_kept_as_long_as_the_log() {
+/// The function moves with the log and is called until the destructor has closed it.
+void a_log_function_lives_as_long_as_the_log() {
     std::mutex mutex;
-    std::vector<std::pair<std::int32_t, std::string>> told;
-    const auto tell = [&](std::int32_t level, const char* message) {
+    std::vector<std::pair<std::int32_t, std::string>> reported;
+    const auto log_function = [&](std::int32_t level, const char* message) {
         const std::lock_guard<std::mutex> lock(mutex);
-        told.emplace_back(level, message);
+        reported.emplace_back(level, message);
     };
-    const auto was_told = [&](std::int32_t level, const std::string& words) {
+    const auto was_reported = [&](std::int32_t level, const std::string& words) {
         const std::lock_guard<std::mutex> lock(mutex);
-        for (const auto& [seen, message] : told)
+        for (const auto& [seen, message] : reported)
             if (seen == level && contains(message, words)) return true;
         return false;
     };
     {
-        Log first("telling", small_segments(), tell);
-        CHECK(was_told(FS_WAL_LOG_INFO, "telling: open"));
-        CHECK(error_of([&] { Log second("telling", small_segments(), tell); }).first == FS_WAL_ERR_LOCKED);
-        CHECK(was_told(FS_WAL_LOG_ERROR, "telling: not opened"));
+        Log first("reporting", small_segments(), log_function);
+        CHECK(was_reported(FS_WAL_LOG_INFO, "reporting: open"));
+        CHECK(error_of([&] { Log second("reporting", small_segments(), log_function); }).first ==
+              FS_WAL_ERR_LOCKED);
+        CHECK(was_reported(FS_WAL_LOG_ERROR, "reporting: not opened"));
         Log owner = std::move(first);
         owner.append(make_event(7));
-        CHECK(!was_told(FS_WAL_LOG_INFO, "shut down"));
+        CHECK(!was_reported(FS_WAL_LOG_INFO, "shut down"));
     }
-    CHECK(was_told(FS_WAL_LOG_INFO, "shut down: everything up to event 7 is durable"));
-    Log replaced("telling", small_segments(), tell);
+    CHECK(was_reported(FS_WAL_LOG_INFO, "shut down: everything up to event 7 is durable"));
+    Log replaced("reporting", small_segments(), log_function);
     replaced.append(make_event(8));
-    replaced = Log("quiet");  // closes the one before, which still tells
-    CHECK(was_told(FS_WAL_LOG_INFO, "shut down: everything up to event 8 is durable"));
+    replaced = Log("quiet");  // closes the log before, which still calls its function
+    CHECK(was_reported(FS_WAL_LOG_INFO, "shut down: everything up to event 8 is durable"));
 }
 
-void a_retention_floor_holds_and_lets_go() {
+void a_retention_floor_keeps_segments_until_cleared() {
     Config config;
     config.num_blocks = FS_WAL_MIN_BLOCKS;
     config.max_segments = 1;
@@ -166,11 +168,13 @@ void a_retention_floor_holds_and_lets_go() {
         Log log("floor", config);
         log.set_retention_floor(floor);
         const std::uint64_t last = log.meta().last_event_id;
-        for (std::uint64_t id = last + 1; id <= last + 3 * EVENTS_PER_SMALL_SEGMENT; ++id) log.append(make_event(id));
+        for (std::uint64_t id = last + 1; id <= last + 3 * EVENTS_PER_SMALL_SEGMENT; ++id)
+            log.append(make_event(id));
         log.shutdown();
         fs_request_event event;
         Reader reader("floor");
-        CHECK(reader.next(event) && event.event_id == (floor ? 1 : 5 * EVENTS_PER_SMALL_SEGMENT + 1));
+        CHECK(reader.next(event) &&
+              event.event_id == (floor ? 1 : 5 * EVENTS_PER_SMALL_SEGMENT + 1));
         CHECK(error_of([&] { log.set_retention_floor(1); }).first == FS_WAL_ERR_INVALID_ARGUMENT);
     }
 }
@@ -201,12 +205,12 @@ void verifies_and_salvages() {
 }  // namespace
 
 int main() {
-    errors_carry_status_and_words();
+    errors_carry_status_and_message();
     a_log_is_owned_once();
-    claims_hand_out_all_but_the_id();
+    claims_give_out_all_but_the_id();
     records_waits_and_replays();
-    a_log_function_is_kept_as_long_as_the_log();
-    a_retention_floor_holds_and_lets_go();
+    a_log_function_lives_as_long_as_the_log();
+    a_retention_floor_keeps_segments_until_cleared();
     verifies_and_salvages();
     return 0;
 }

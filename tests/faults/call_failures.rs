@@ -1,7 +1,7 @@
-//! G5, G7: any call that reads or changes files fails, once, with any error it can give, in any
-//! thread. A failed write or sync of the log's own data is final; a full disk is waited for; a
-//! cold file is made again. Whatever was hit, nothing that was acknowledged is lost, and the next
-//! open says honestly what it found.
+//! G5, G7: any call that reads or changes files fails once, with any error it can give, in any
+//! thread. A failed write or sync of the log's own data is final; for a full disk the log waits; a
+//! cold file is made again. Whatever failed, no acknowledged event is lost, and the next open
+//! reports correctly what it found.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,8 +38,8 @@ const ENOSYS: (&str, i32) = ("error=ENOSYS", libc::ENOSYS);
 
 const OPENAT: Call = ("openat", "open", &[EIO, EACCES, EMFILE, ENFILE, ENOSPC, EROFS, EINTR]);
 const PWRITE: Call = ("pwrite64", "write", &[EIO, ENOSPC, EDQUOT, EINTR]);
-/// The same, of a block header with which the disk is to begin; where that is not known it is
-/// written as the others are.
+/// Writes of a block header that also start writeback; where the kernel does not know the flag, the
+/// header is written like the others.
 const PWRITEV2: Call = ("pwritev2", "write", &[EIO, ENOSPC, EDQUOT, EINTR, EPERM, ENOSYS]);
 const PREAD: Call = ("pread64", "read", &[EIO, EINTR]);
 const FDATASYNC: Call = ("fdatasync", "fdatasync", &[EIO, ENOSPC, EDQUOT]);
@@ -56,7 +56,7 @@ const FSTATFS: Call = ("fstatfs", "statfs", &[EIO]);
 const MKDIR: Call = ("mkdir,mkdirat", "create directory", &[EIO, ENOSPC, EACCES]);
 const GETDENTS: Call = ("getdents64", "list", &[EIO]);
 
-/// What each thread calls.
+/// The calls of each thread.
 const OPENING: &[Call] = &[
     OPENAT, PWRITE, PREAD, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FALLOCATE, MMAP, MLOCK, MADVISE,
     FLOCK, FSTAT, FSTATFS, MKDIR, GETDENTS,
@@ -75,7 +75,7 @@ const THREADS: [(Whose, &[Call]); 5] = [
     (Whose::ShuttingDown, &[OPENAT, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, GETDENTS]),
 ];
 
-/// What has been tried, and how it ended.
+/// The faults injected so far, and how the victims ended.
 struct Failures {
     bench: Bench,
     failed: u64,
@@ -87,8 +87,8 @@ impl Failures {
         Failures { bench: Bench::new(), failed: 0, ended: BTreeMap::new() }
     }
 
-    /// Makes each of these calls of a thread fail with each of its errors: every one where they
-    /// are few, and ever fewer of them the more there are.
+    /// Makes each of these calls of a thread fail with each of its errors: every single call while
+    /// they are few, then ever fewer of them.
     fn sweep(
         &mut self,
         whose: Whose,
@@ -125,13 +125,13 @@ impl Failures {
         let said = String::from_utf8_lossy(&injected.output.stderr).into_owned();
         let calls = &injected.calls;
         let code = injected.output.status.code().unwrap_or(-1);
-        // Without memory for itself it may give up.
+        // Without memory the process may abort.
         let aborted = injected.output.status.signal() == Some(libc::SIGABRT);
         let known = (aborted && fault.call == "mmap")
             || [CLEAN, POISONED, OPEN_FAILED, SHUTDOWN_FAILED].contains(&code);
         assert!(known, "{fault:?}: {}: {said} {calls:?}", injected.output.status);
         if calls.is_empty() {
-            assert_eq!(code, CLEAN, "{fault:?}: nothing was in the way");
+            assert_eq!(code, CLEAN, "{fault:?}: failed without a fault");
             return false;
         }
         expect_outcome(calls, errno, code);
@@ -142,7 +142,7 @@ impl Failures {
         true
     }
 
-    /// The next open finds all that was acknowledged, and says truly how the log was left.
+    /// The next open finds every acknowledged event, and reports correctly how the log was left.
     fn recover(&self, fault: Fault<'_>, calls: &[String], code: i32, lives: &Lives, before: u64) {
         let context = || format!("{fault:?}: {calls:?}: ended with {code}");
         let (manager, writer) = open(&self.bench.log, victim::config(&self.bench.active));
@@ -162,7 +162,7 @@ impl Failures {
         manager.shutdown(writer).unwrap();
         assert_eq!(lives.check(&self.bench.log, false), Ok(last), "{}", context());
         let hot = names(&self.bench.log).iter().filter(|name| name.ends_with(".wal")).count();
-        assert!(hot <= 2, "what could not be frozen is frozen later: {hot}: {}", context());
+        assert!(hot <= 2, "failed compression is made up for: {hot} hot: {}", context());
     }
 }
 
@@ -177,7 +177,7 @@ fn crash(bench: &Bench) -> Snapshot {
     Snapshot::take(bench, lives)
 }
 
-/// What must come of the failure of these calls, and what must not.
+/// Checks that the victim ended as the failure of these calls requires.
 fn expect_outcome(calls: &[String], errno: i32, code: i32) {
     let about = |what: &str| calls.iter().all(|call| call.contains(what));
     let call = |name: &str| calls.iter().all(|call| call.starts_with(name));
@@ -187,20 +187,20 @@ fn expect_outcome(calls: &[String], errno: i32, code: i32) {
         (writes && about("/log/FS.") && about(".wal>")) || (call("fsync") && about("/log>"));
     let not_known = call("pwritev2") && [libc::EPERM, libc::ENOSYS].contains(&errno);
     if errno == libc::EINTR || call("mlock") || not_known {
-        assert_eq!(code, CLEAN, "tried again, or done without: {}", context());
+        assert_eq!(code, CLEAN, "not retried or ignored: {}", context());
     } else if of_the_log {
-        assert_ne!(code, CLEAN, "final: {}", context());
+        assert_ne!(code, CLEAN, "a final failure was ignored: {}", context());
     } else if about(".wal.lz4") || about("wal_meta.dat") {
-        assert_ne!(code, POISONED, "made again: {}", context());
+        assert_ne!(code, POISONED, "the cold file was not made again: {}", context());
     }
     let full = [libc::ENOSPC, libc::EDQUOT, libc::EMFILE, libc::ENFILE].contains(&errno);
     let prepares = call("fallocate") || about(".wal.tmp");
     if full && prepares && !call("renameat") {
-        assert_ne!(code, POISONED, "waited for: {}", context());
+        assert_ne!(code, POISONED, "a full disk poisoned the log: {}", context());
     }
 }
 
-/// A crashed log, to be put back where it was: elsewhere it would be a copy.
+/// A crashed log, to be restored to its place: anywhere else it would count as a copy.
 struct Snapshot {
     files: Vec<(PathBuf, Vec<u8>)>,
     lives: Lives,
@@ -233,7 +233,7 @@ fn no_log(bench: &Bench) -> Lives {
     Lives::default()
 }
 
-/// The same with a recorder that tries a failed sync again, and takes the second answer.
+/// The same harness with a recorder that retries a failed sync and accepts its success.
 fn planted(failures: &mut Failures) -> &'static str {
     let lives = no_log(&failures.bench);
     failures.bench.bug = Some(Bug::SyncTriedAgain);

@@ -1,6 +1,6 @@
-//! G2: a process is killed at each call with which a thread of it changes files: preparing,
-//! persisting, closing, freezing, expiring, meta, shutdown. Whatever it had been told was appended
-//! is there afterwards, and nothing else but the call in flight.
+//! G2: a process is killed at each call with which one of its threads changes files: preparing,
+//! persisting, closing, compressing, deleting, meta, shutdown. Afterwards the log holds every
+//! acknowledged event, and at most the call in flight besides.
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::Ordering::Acquire;
@@ -45,8 +45,8 @@ const THREADS: [(Whose, &[&str]); 6] = [
 ];
 const EVENTS: u64 = 5 * SEGMENT + 100;
 
-/// Kills a victim at a call, and looks at what it left; `false` = there was no such call. Kills
-/// come upon kills: the log goes on from one to the next.
+/// Kills a victim at a call and checks what it left; `false` = there was no such call. The kills
+/// follow one another in the same log.
 fn kill(bench: &Bench, fault: Fault<'_>, life: u32, lives: &mut Lives, last: &mut u64) -> bool {
     let output = bench.hit(fault, (life, EVENTS), (0, "")).output;
     let killed = output.status.signal() == Some(libc::SIGKILL);
@@ -56,25 +56,25 @@ fn kill(bench: &Bench, fault: Fault<'_>, life: u32, lives: &mut Lives, last: &mu
     let acknowledged = bench.shared.acknowledged().load(Acquire).max(*last);
     let attempted = bench.shared.attempted().load(Acquire).max(*last);
     let found = lives.check(&bench.log, false).unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-    // Killed before the log had its name, it is not there to be read.
+    // Killed before the directory had its name, there is no log to read.
     assert!((acknowledged..=attempted).contains(&found), "{fault:?}: {found} of {acknowledged}");
     *last = found;
     killed
 }
 
-/// What was left is opened, with everything in it; the next kill begins with a log in order.
+/// Opens the log, which must hold everything; the next kill then starts from a clean log.
 fn recover(bench: &Bench, fault: Fault<'_>, lives: &Lives, last: u64) {
     let (manager, writer) = open(&bench.log, victim::config(&bench.active));
     assert_eq!(manager.log().appended().last_event_id, last, "{fault:?}");
     manager.shutdown(writer).unwrap();
     assert_eq!(lives.check(&bench.log, false), Ok(last), "{fault:?}");
-    // One of a log that was killed before it had an identity is nobody's.
+    // An active directory of a log that was killed before it had an identity belongs to nobody.
     let ours = format!("-{:032x}-", identity(&bench.log).id);
     let left: Vec<_> = names(&bench.active).into_iter().filter(|n| n.contains(&ours)).collect();
     assert!(left.is_empty(), "{fault:?}: {left:?}");
 }
 
-/// The same with a recorder that leaves a block out.
+/// The same harness with a recorder that skips a block.
 fn planted(bench: &mut Bench) -> &'static str {
     bench.clear();
     bench.bug = Some(Bug::SkippedBlock);
@@ -108,7 +108,7 @@ fn g2_killed_at_any_call_that_changes_files_nothing_acknowledged_is_lost() {
                     break;
                 }
                 kills += 1;
-                // Every other time the next process finds what this one left.
+                // Every other time the next victim opens what this one left.
                 if n % 2 == 0 {
                     recover(&bench, fault, &lives, last);
                 }

@@ -1,5 +1,5 @@
-//! Arbitrary bytes, a million and more of them, into everything that decodes: no panic, no read
-//! out of bounds, nothing endless, and what is decoded means what its bytes say.
+//! Arbitrary bytes, at least a million of them, into everything that decodes: no panic, no read out
+//! of bounds, no endless loop, and what is decoded is what the bytes say.
 
 use std::io::Read;
 
@@ -30,11 +30,11 @@ fn arbitrary_bytes_are_decoded_or_refused() {
     });
 }
 
-/// A decoder that does not ask whether the frame was whole: the harness sees what it gives out.
+/// A decoder that does not check that the frame was complete: the harness sees its wrong output.
 fn planted_bug_is_found() {
     let read = |frame: &[u8], content: &mut Vec<u8>| lz4::Decoder::new(frame)?.read_to_end(content);
     let found = (0..1_000).find(|&seed| {
         std::panic::catch_unwind(|| cold_with(&mut Source::seeded(seed), read)).is_err()
     });
-    assert!(found.is_some(), "not in a thousand frames");
+    assert!(found.is_some(), "not caught in a thousand frames");
 }

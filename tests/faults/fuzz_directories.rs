@@ -1,7 +1,8 @@
-//! Whole directories, damaged at random and on purpose, under everything that reads or opens one.
+//! Whole directories, damaged at random and deliberately, given to everything that reads or opens a
+//! log.
 //!
-//! A failure prints its log, its seed and the fewest mutations that still bring it about.
-//! `FLASHSTRIKE_TEST_SEED` runs one seed.
+//! A failure prints its log, its seed and the smallest list of mutations found that still causes
+//! it. `FLASHSTRIKE_TEST_SEED` runs one seed.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,16 +16,16 @@ use common::fuzzing::source::Source;
 use common::ledger::{self, Row};
 use common::seed;
 
-/// A case that takes longer hangs.
+/// A case that takes longer is hanging.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Failures after which no more are looked for.
+/// A run stops after this many failures.
 const MOST_FAILURES: usize = 10;
 
-/// The seed that is being tried; `u64::MAX` = none.
+/// The current seed; `u64::MAX` = none.
 static SEED: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// What a seed stands for.
+/// The case made from a seed.
 struct Case<'a> {
     start: &'a Start,
     mutations: Vec<Mutation>,
@@ -44,7 +45,7 @@ impl<'a> Case<'a> {
         bench.run(self.start, &self.mutations, self.seek_to)
     }
 
-    /// Leaves out one mutation after the other, as long as it still fails.
+    /// Removes mutations one by one as long as the case still fails.
     fn shrink(&mut self, bench: &Bench) -> Result<Outcome, String> {
         let mut at = 0;
         while at < self.mutations.len() {
@@ -58,19 +59,19 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Ends the process when a case hangs: nothing else ends a thread that does not.
+/// Ends the process when a case hangs: a hanging thread cannot be ended otherwise.
 fn watch() {
     std::thread::spawn(|| loop {
         let before = SEED.load(Ordering::Relaxed);
         std::thread::sleep(LONGEST);
         if before == SEED.load(Ordering::Relaxed) && before != u64::MAX {
-            eprintln!("hangs for {LONGEST:?}: {}", seed::again(before));
+            eprintln!("hanging for {LONGEST:?}: {}", seed::again(before));
             std::process::abort();
         }
     });
 }
 
-/// What became of the cases of some seeds.
+/// The results of a range of seeds.
 #[derive(Default)]
 struct Run {
     tried: u64,
@@ -82,7 +83,7 @@ struct Run {
 }
 
 impl Run {
-    /// Tries one seed after the other, until there are too many failures.
+    /// Runs seed after seed, until there are too many failures.
     fn of(bench: &Bench, seeds: Range<u64>, most_failures: usize) -> Self {
         let starts = logs::all(&bench.home());
         let mut run = Run::default();
@@ -97,7 +98,7 @@ impl Run {
                     let (log, mutations) = (case.start.name, &case.mutations);
                     let again = seed::again(seed);
                     let failure = format!("log {log}, {again}: {why}\n  {mutations:?}");
-                    // At once: a long run may be ended by hand.
+                    // Immediately, because a long run may be interrupted.
                     eprintln!("{failure}");
                     run.failures.push(failure);
                 }
@@ -138,7 +139,10 @@ fn damaged_directories_lose_and_invent_nothing_silently() {
          events that nothing could prove",
         run.tried, run.opened, run.accepted_loss, run.damage_found, run.unprovable
     );
-    assert!(run.opened > run.tried / 10 && run.damage_found > run.tried / 10, "all of it is met");
+    assert!(
+        run.opened > run.tried / 10 && run.damage_found > run.tried / 10,
+        "too few outcomes were met"
+    );
     assert!(run.accepted_loss > run.tried / 100 && run.unprovable < run.tried / 100);
     planted_bug_is_found();
     ledger::record(Row {
@@ -153,11 +157,11 @@ fn damaged_directories_lose_and_invent_nothing_silently() {
     });
 }
 
-/// A reader that does not look at checksums: the harness sees what it gives out.
+/// A reader that does not check checksums: the harness sees its wrong events.
 fn planted_bug_is_found() {
     let mut bench = Bench::new();
     bench.verify = false;
     let run = Run::of(&bench, 0..1_000, 1);
     let found = run.failures.iter().any(|why| why.contains("was changed"));
-    assert!(found, "not in {} cases: {:?}", run.tried, run.failures);
+    assert!(found, "not caught in {} cases: {:?}", run.tried, run.failures);
 }

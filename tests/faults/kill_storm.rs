@@ -1,5 +1,5 @@
-//! G2: a process is killed at a random moment, hundreds of times. Whatever it had been told was
-//! appended is there afterwards: whole, once, in order, and nothing else but the call in flight.
+//! G2: a process is killed at a random moment, hundreds of times. Afterwards the log holds every
+//! acknowledged event, whole, once and in order, and at most the call in flight besides.
 
 use std::fmt::Display;
 use std::fs;
@@ -13,15 +13,15 @@ use common::ledger::{record, times, Row};
 use common::planted::Bug;
 use common::{child, seed, Place};
 
-/// Rounds that go on in the same directory: crash upon crash.
+/// Rounds in the same directory: each crash follows on the one before.
 const ROUNDS_PER_LOG: u32 = 12;
-/// The one of the planted bugs that no power cut is needed for.
+/// The planted bug that shows without a power cut.
 const PLANTED: Bug = Bug::SkippedBlock;
-/// It must be caught within as many kills. On a slow machine many of them come before the write
-/// that the bug leaves out.
+/// It must be caught within this many kills. On a slow machine many kills come before the write
+/// that the bug skips.
 const ROUNDS_TO_CATCH: u32 = 100;
 
-/// Where the log goes: mostly into memory, which is faster. A kill takes nothing from either.
+/// Where the log is: mostly in memory, which is faster. A kill loses data in neither place.
 fn base(place: &Place, seed: u32) -> &Path {
     if seed / ROUNDS_PER_LOG % 10 == 0 {
         place.base()
@@ -30,7 +30,7 @@ fn base(place: &Place, seed: u32) -> &Path {
     }
 }
 
-/// Kills a writer in full flow and looks at what it left. Returns how many events it had added.
+/// Kills a writer while it appends, and checks what it left. Returns how many events it added.
 fn round(place: &Place, lives: &mut Lives, seed: u32, planted: bool) -> u64 {
     let _named = seed::Named(seed.into());
     let (base, active) = (base(place, seed), place.memory().join("active"));
@@ -42,7 +42,7 @@ fn round(place: &Place, lives: &mut Lives, seed: u32, planted: bool) -> u64 {
     let arguments: [&dyn Display; 4] = [&seed, &base.display(), &active.display(), &bug];
     let mut child = child::spawn("append-until-killed", &arguments);
     let mut random = Random(u64::from(seed) + 1);
-    // Mostly in flow, at times before it has begun: in the middle of recovery.
+    // Mostly while it appends, sometimes earlier, in the middle of recovery.
     if random.below(6) != 0 {
         while shared.acknowledged().load(Ordering::Acquire) == before {
             if let Some(status) = child.try_wait().unwrap() {
@@ -67,7 +67,7 @@ fn round(place: &Place, lives: &mut Lives, seed: u32, planted: bool) -> u64 {
         last = lives.check(&log, true).unwrap();
         assert!(possible.contains(&last), "read {last}, possible {possible:?}");
     }
-    // Half of the logs go to the next writer as they are: a crash upon a crash.
+    // Half of the logs go to the next writer unrecovered: a crash after a crash.
     if random.below(2) == 0 {
         let (manager, writer) = common::open(&log, storm_config(u64::from(seed) + 1, &active));
         last = manager.log().appended().last_event_id;
@@ -103,7 +103,7 @@ fn g2_nothing_acknowledged_is_lost() {
         added += round(&place, &mut lives, seed, false);
     }
     println!("{rounds} kills in {:?}, {added} ids acknowledged, 0 lost", begin.elapsed());
-    assert!(added > rounds * 1000, "the writers were killed in full flow");
+    assert!(added > rounds * 1000, "the writers were killed before they appended much");
     record(Row {
         name: "kills-random",
         fault: "SIGKILL at a random moment",

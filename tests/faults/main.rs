@@ -1,5 +1,5 @@
-//! The harnesses: faults in great numbers. Each writes rows of the table in `docs/durability.md`,
-//! is shown to find planted bugs, and does more of everything in `make torture`.
+//! The harnesses, which cause faults in great numbers. Each writes rows of the table in
+//! `docs/durability.md`, must catch planted bugs, and runs longer in `make torture`.
 
 mod call_failures;
 mod call_kills;

@@ -1,5 +1,6 @@
-//! G2, G3, G5, G6, G7 on a simulated machine: thousands of random histories of appends, work,
-//! restarts, kills, power cuts and failing calls, against a model of what may and must be there.
+//! G2, G3, G5, G6, G7 on a simulated machine: thousands of random histories of appends, worker
+//! steps, restarts, kills, power cuts and failing calls, compared with a model of what may and must
+//! be in the log.
 //!
 //! A failure prints its seed and the shortest history found that still fails.
 //! `FLASHSTRIKE_TEST_SEED` runs one seed.
@@ -15,7 +16,7 @@ use common::ledger::{self, Row};
 use common::planted::Bug;
 use common::seed;
 
-/// Histories from which every planted bug must be found.
+/// Every planted bug must be caught within this many histories.
 const PLANTED_HISTORIES: u64 = 2_000;
 
 /// Runs the histories of these seeds, on every processor.
@@ -46,12 +47,12 @@ fn run_all(seeds: RangeInclusive<u64>, accidents: Accidents) -> Seen {
     total.into_inner().unwrap()
 }
 
-/// The names of these bugs, each of which must be found by the histories.
+/// The names of these bugs; the histories must catch each of them.
 fn planted(bugs: &[Bug], accidents: Accidents) -> Vec<&'static str> {
     let find = |bug: &Bug| {
         let found = (1..=PLANTED_HISTORIES)
             .find_map(|seed| run(&History::new(seed, accidents), Some(*bug)).err());
-        let what = found.unwrap_or_else(|| panic!("{} is not found", bug.name()));
+        let what = found.unwrap_or_else(|| panic!("{} was not caught", bug.name()));
         println!("{}: {what}", bug.name());
         bug.name()
     };

@@ -1,13 +1,13 @@
-//! G3, G4: the power is cut while a process records, hundreds of times, on ext4 and on xfs. What
-//! the disk was not made to keep is gone, and so is the memory with the active segments.
-//! Everything at or below the watermark is there afterwards, whole, once, in order; nothing that
-//! was not appended is; and what was once cut never comes back.
+//! G3, G4: the power is cut while a process records, hundreds of times, on ext4 and on xfs. Data
+//! that was not yet written to the disk is lost, and so is the memory with the active segments.
+//! Afterwards every event up to the watermark is there, whole, once and in order; no event is there
+//! that was never appended; and events that were once cut never come back.
 
 use common::child;
 use common::disk::{can_make, Kind};
 
-/// The harness plays in the child (`tests/child/power_cut.rs`): it needs a mount namespace of its
-/// own.
+/// The harness runs in the child (`tests/child/power_cut.rs`), which needs a separate mount
+/// namespace.
 fn power_cuts(kind: Kind) {
     if can_make(kind) {
         let output = child::output_under(&["unshare", "-m"], "cut-power", &[&kind.name()]);

@@ -1,5 +1,5 @@
-//! Recovery never judges what it could not read: an error of the system at any of its reads is
-//! that error, with the path, and no event is lost by it. The next open finds everything.
+//! Recovery draws no conclusions from what it could not read: a system error at any of its reads is
+//! reported as that error, with the path, and loses no event. The next open finds everything.
 
 use std::fmt::Display;
 use std::fs;
@@ -12,11 +12,11 @@ use common::recovery::{OPENED, REFUSED};
 use common::{append, assert_holds, child, event, has_strace, must_fail, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 
-/// The dynamic loader reads too; without its libraries there is no process.
+/// The dynamic loader reads too; without its libraries the process cannot start.
 const NOT_STARTED: i32 = 127;
 
-/// Fails every read of an open in turn. After each, a reader and the next open must find `last`
-/// events. Returns how many opens failed.
+/// Fails every read of an open, one at a time. After each, a reader and the next open must find
+/// `last` events. Returns how many opens failed.
 fn sweep(place: &Place, last: u64, bug: Option<Bug>) -> u64 {
     let crashed = Snapshot::take(place);
     let mut failed = 0;
@@ -34,7 +34,7 @@ fn sweep(place: &Place, last: u64, bug: Option<Bug>) -> u64 {
         match output.status.code() {
             Some(NOT_STARTED) => continue,
             Some(REFUSED) => failed += 1,
-            // A worker read it: the log has failed by now, and is as after a crash.
+            // A worker made this read: the log has failed, and is as after a crash.
             Some(OPENED) => {}
             _ => {
                 let errors = String::from_utf8_lossy(&output.stderr);
@@ -45,7 +45,7 @@ fn sweep(place: &Place, last: u64, bug: Option<Bug>) -> u64 {
         assert!(ids.iter().copied().eq(1..=last), "read {n}: {} events", ids.len());
         recover(place, last);
     }
-    assert!(failed > 0, "recovery reads");
+    assert!(failed > 0, "no open failed");
     failed
 }
 
@@ -54,11 +54,11 @@ fn g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement() {
     if !has_strace() {
         return;
     }
-    // Carried over from memory, over two segments.
+    // Events carried over from memory, over two segments.
     let place = Place::new();
     crash(&place, SEGMENT + 50, SEGMENT + 100);
     let mut failed = sweep(&place, SEGMENT + 100, None);
-    // A tail to be cut.
+    // A tail that recovery cuts.
     let place = Place::new();
     crash(&place, 50, 50);
     reboot(&place);
@@ -70,7 +70,7 @@ fn g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement() {
         crash(&place, SEGMENT + 50, SEGMENT + 100);
         sweep(&place, SEGMENT + 100, Some(Bug::ReadErrorIsEmpty));
     });
-    // Both files of a segment, and the newest one open behind it.
+    // A pair, followed by the newest segment, which is open.
     let place = Place::new();
     let keep_all = Config { max_segments: Keep::All, ..place.small() };
     let (manager, mut writer) = open(&place.log(), keep_all.clone());

@@ -1,6 +1,6 @@
 //! The last row of the recovery table: a recovery that is itself killed, at any of the calls with
-//! which it changes files, is followed by one that ends the same. The rows that keep events aside
-//! too: whatever moment they are killed at, those events are still there.
+//! which it changes files, is followed by one that ends the same. This includes the rows that keep
+//! events aside: whenever they are killed, those events are still there.
 
 use std::fmt::Display;
 use std::fs;
@@ -21,17 +21,17 @@ use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::RequestEvent;
 use flashstrike_wal::recorder::Manager;
 
-/// What recovery changes files with.
+/// The calls with which recovery changes files.
 const CALLS: [&str; 6] = ["pwrite64", "fdatasync", "fsync", "renameat", "unlinkat", "fallocate"];
 
-/// A log that is to be recovered.
+/// A crashed log.
 struct Crashed {
-    /// How the recovery is decided, killed or not.
+    /// The recovery decision, the same whether killed or not.
     label: &'static str,
-    /// Where it ends.
+    /// The last event after recovery.
     last: u64,
     accept_loss: bool,
-    /// What must be in the log or kept aside whatever happens: contents of whole files.
+    /// Contents of whole files that must always be either in the log or kept aside.
     kept: Vec<Vec<u8>>,
 }
 
@@ -51,11 +51,11 @@ fn recover_killed(place: &Place, crashed: &Crashed, call: &str, n: u64) -> bool 
 }
 
 /// After a recovery was killed, a reader must find the log as it was, and the next recovery must
-/// end as one that was not.
+/// end as an uninterrupted one.
 fn check(place: &Place, crashed: &Crashed, when: &str) {
     let last = crashed.last;
     if !crashed.accept_loss {
-        println!("{}: killed at {when}: read before it is recovered", crashed.label);
+        println!("{}: killed at {when}: a reader opened it first", crashed.label);
         assert_holds(&place.log(), last);
     }
     let config = small(place.memory(), crashed.accept_loss);
@@ -84,11 +84,14 @@ fn planted(place: &Place, crashed: &Crashed) {
 
 static KILLS: Mutex<u64> = Mutex::new(0);
 
-/// Kills a recovery at every call there is. Calls that come in great numbers, those that write a
-/// new file full, are tried in part, more of them in torture.
+/// Kills a recovery at every call. Of the calls that fill a new file, which are many, only some are
+/// tried, more of them in torture.
 fn sweep(place: &Place, crashed: &Crashed) {
     let snapshot = Snapshot::take(place);
-    assert!(!recover_killed(place, crashed, "renameat", 10_000), "so many calls there are not");
+    assert!(
+        !recover_killed(place, crashed, "renameat", 10_000),
+        "killed at a call that should not exist"
+    );
     snapshot.put_back(place);
     let (manager, writer) = open(&place.log(), small(place.memory(), crashed.accept_loss));
     assert_eq!(decision(&manager), crashed.label);
@@ -111,7 +114,7 @@ fn sweep(place: &Place, crashed: &Crashed) {
             n += if n < 24 { 1 } else { step };
         }
         println!("{}: {call}: killed at {kills}", crashed.label);
-        assert!(kills > 0, "{call} is what recovery changes files with");
+        assert!(kills > 0, "recovery never calls {call}");
         *KILLS.lock().unwrap() += kills;
     }
     record(Row {
@@ -126,7 +129,8 @@ fn sweep(place: &Place, crashed: &Crashed) {
     });
 }
 
-/// Puts events into a segment that were never synced; other bytes than those ids get later.
+/// Puts events into a segment that were never synced; the bytes differ from those that these ids
+/// get later.
 fn tear(place: &Place, index: u32, ids: std::ops::RangeInclusive<u64>) {
     let path = place.log().join(format!("FS.{index:08}.wal"));
     let file = fs::OpenOptions::new().write(true).open(path).unwrap();
@@ -152,7 +156,8 @@ fn row_a_recovery_killed_at_any_call_carries_the_events_over_again() {
     sweep(&place, &crashed);
 }
 
-/// Between two of the prepared segments behind a full one, too, which nobody needs any more.
+/// Also when killed between two of the prepared segments after a full one, which are not used any
+/// more.
 #[test]
 fn row_a_recovery_killed_at_any_call_removes_what_was_never_used_again() {
     if !has_strace() {
@@ -180,7 +185,8 @@ fn row_a_recovery_killed_at_any_call_cuts_the_tail_again() {
     sweep(&place, &Crashed { label: "reboot/tail-cut", last: 50, accept_loss: false, kept });
 }
 
-/// A loss that was accepted: killed in the middle, it must be accepted again, and ends the same.
+/// An accepted loss: if recovery is killed in the middle, it must be accepted again, and the log
+/// ends the same.
 #[test]
 fn row_a_recovery_killed_at_any_call_ends_below_durable_again() {
     if !has_strace() {
@@ -241,7 +247,7 @@ fn row_a_recovery_killed_at_any_call_drops_a_bad_cold_file_again() {
     sweep(&place, &Crashed { label: "clean", last: SEGMENT + 10, accept_loss: false, kept });
 }
 
-/// The very first open: what it has begun is told to be the log's by its id.
+/// The very first open: what it left half made is recognised by the log's id.
 #[test]
 fn row_a_recovery_killed_at_any_call_of_a_new_log_leaves_nothing_behind() {
     if !has_strace() {

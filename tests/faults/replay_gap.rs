@@ -1,5 +1,5 @@
-//! G11 for readers: one that loses events to retention is told which, once, and goes on at the
-//! oldest event there is. No reader jumps silently.
+//! G11 for readers: a reader whose next events were deleted by retention reports the range once,
+//! and continues at the oldest event there is. No reader skips events silently.
 
 use common::crash::SEGMENT;
 use common::ledger::{self, Row};
@@ -9,7 +9,7 @@ use flashstrike_wal::error::{Cause, Error, Failure};
 use flashstrike_wal::recorder::{Log, Manager, Writer};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 
-/// A log that keeps as little as it can: one hot segment, and `cold` ones.
+/// A log that keeps as little as possible: one hot segment, and `cold` cold ones.
 fn forgetful(place: &Place, cold: u32) -> (Manager, Writer) {
     let config = Config {
         max_segments: Keep::AtMost(1),
@@ -39,7 +39,7 @@ fn gap(result: Result<impl std::fmt::Debug, Error>) -> Failure {
     }
 }
 
-/// Reads events up to `last`, each the next.
+/// Reads the events `from` to `last`.
 fn read_up_to(reader: &mut Reader, from: u64, last: u64) {
     for id in from..=last {
         assert_eq!(reader.next().unwrap(), event(id));
@@ -47,7 +47,7 @@ fn read_up_to(reader: &mut Reader, from: u64, last: u64) {
 }
 
 #[test]
-fn g11_a_gap_is_said_once_and_reading_goes_on_at_the_oldest_event() {
+fn g11_a_gap_is_reported_once_and_reading_continues_at_the_oldest_event() {
     for cold in [0, 1] {
         let place = Place::new();
         let (manager, mut writer) = forgetful(&place, cold);
@@ -56,7 +56,7 @@ fn g11_a_gap_is_said_once_and_reading_goes_on_at_the_oldest_event() {
         let mut reader = reader(&place);
         read_up_to(&mut reader, 1, 5);
         go_on(&manager, &mut writer, 10);
-        // The segment it stands in is its own to the end, deleted or not.
+        // The reader keeps its current segment open to the end, deleted or not.
         read_up_to(&mut reader, 6, SEGMENT);
         let first_there = oldest(10 + u64::from(cold));
         let failure = gap(reader.next());
@@ -67,13 +67,14 @@ fn g11_a_gap_is_said_once_and_reading_goes_on_at_the_oldest_event() {
         let end = manager.log().appended().last_event_id;
         read_up_to(&mut reader, first_there, end);
         assert!(matches!(reader.next(), Err(Error::End)));
-        // A reader at the end of a live log is overtaken there as anywhere.
+        // A reader at the end of a live log can be overtaken like any other.
         go_on(&manager, &mut writer, 4);
         manager.shutdown(writer).unwrap();
     }
 }
 
-/// Opened, and asked for its first event only when all that there was is deleted.
+/// The reader is asked for its first event only after everything that existed at its open was
+/// deleted.
 #[test]
 fn g11_a_reader_holds_what_it_begins_with_from_the_open_on() {
     let place = Place::new();
@@ -93,7 +94,7 @@ fn g11_a_reader_holds_what_it_begins_with_from_the_open_on() {
 }
 
 #[test]
-fn g11_seeking_what_is_gone_begins_at_the_oldest_event_and_is_no_error() {
+fn g11_seeking_a_deleted_event_starts_at_the_oldest_one_and_is_no_error() {
     let place = Place::new();
     let (manager, mut writer) = forgetful(&place, 1);
     append(&mut writer, 1..=SEGMENT + 10);
@@ -107,18 +108,18 @@ fn g11_seeking_what_is_gone_begins_at_the_oldest_event_and_is_no_error() {
     manager.shutdown(writer).unwrap();
 }
 
-/// What a slow reader was given and told, beside a writer that never waits for it.
+/// What a slow reader returned and reported, beside a writer that never waits for it.
 #[derive(Debug, Default)]
 struct Told {
     gaps: u64,
-    /// Ids that were neither given nor named as gone.
+    /// Ids that were neither returned nor reported as lost.
     silent: u64,
-    /// Ids given or named twice, or named and still there.
+    /// Ids returned or reported twice, or reported and still there.
     wrong: u64,
 }
 
-/// Reads on until it is told of so many gaps; `silent`: as a reader would that says nothing of
-/// them.
+/// Reads until this many gaps were reported. `silent`: ignores them, like a reader that does not
+/// report gaps.
 fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut Told) {
     let mut next = 1;
     let mut batches = 0;
@@ -134,7 +135,7 @@ fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut To
                 if silent {
                     continue;
                 }
-                failure.place.event_ids.expect("which ids are gone")
+                failure.place.event_ids.expect("a gap names its ids")
             }
             Err(error) => panic!("after {next}: {error}"),
         };
@@ -142,7 +143,7 @@ fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut To
         told.wrong += next.saturating_sub(first);
         next = last + 1;
         batches += 1;
-        // Now and then it rests, at every place in a segment, until retention has overtaken it.
+        // Now and then it pauses, at every position in a segment, until retention has overtaken it.
         if batches % 23 == 0 {
             let deleted = log.metrics().segments_deleted;
             eventually("it is overtaken", || log.metrics().segments_deleted > deleted + 1);
@@ -150,7 +151,7 @@ fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut To
     }
 }
 
-/// A reader that rests, beside a writer that does not, in a log with so many cold segments.
+/// Runs a reader that pauses beside a writer that does not, in a log with this many cold segments.
 fn follow_hurrying(cold: u32, gaps: u64, silent: bool, told: &mut Told) {
     let place = Place::new();
     let (manager, mut writer) = forgetful(&place, cold);
@@ -162,10 +163,10 @@ fn follow_hurrying(cold: u32, gaps: u64, silent: bool, told: &mut Told) {
 }
 
 #[test]
-fn g11_every_event_is_given_or_named_beside_a_writer_that_hurries() {
+fn g11_every_event_is_returned_or_reported_lost_beside_a_fast_writer() {
     let mut told = Told::default();
-    // A log each: beside two threads that hurry, more is written than deleted, and disks have an
-    // end.
+    // One log for each run: beside two busy threads more is written than deleted, and the disk
+    // would fill up.
     for so_far in (0..ledger::times(1, 34)).map(|round| 60 * round) {
         for (cold, gaps) in [(0, so_far + 30), (1, so_far + 60)] {
             follow_hurrying(cold, gaps, false, &mut told);
@@ -173,7 +174,7 @@ fn g11_every_event_is_given_or_named_beside_a_writer_that_hurries() {
     }
     let mut planted = Told::default();
     follow_hurrying(0, 10, true, &mut planted);
-    assert!(planted.silent > 0, "a reader that says nothing is not found");
+    assert!(planted.silent > 0, "a reader that reports no gap was not caught");
     ledger::record(Row {
         name: "retention-gap",
         fault: "events deleted by retention under a reader: neither given nor named",

@@ -1,5 +1,5 @@
 //! G11: the retention floor while the log is open. Once a call that moves it has returned, nothing
-//! at or above it is deleted, however retention and the writer hurry.
+//! at or above it is deleted, however fast retention and the writer are.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::recorder::Log;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 
-/// Indexes of the closed or open segments there are, hot or cold.
+/// Indexes of the segments that hold events, hot or cold.
 fn segments(place: &Place) -> BTreeSet<u64> {
     let all = names(&place.log());
     let of_segment = |name: &&String| name.starts_with("FS.") && !name.ends_with(".tmp");
@@ -27,7 +27,7 @@ fn config(place: &Place, hot: u32, cold: u32) -> Config {
     }
 }
 
-/// The first event there is with this id or a higher one.
+/// The first event with this id or a higher one.
 fn first_from(place: &Place, id: u64) -> u64 {
     let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
     reader.seek(id).unwrap();
@@ -51,7 +51,7 @@ fn g11_a_floor_that_rises_lets_retention_go_on_at_once() {
         let (manager, mut writer) = open(&place.log(), config);
         append(&mut writer, 1..=10 * SEGMENT + 1);
         oldest_is(&place, 0);
-        // Nothing but the call itself can make the maintainer look: the log is idle.
+        // The log is idle, so only the call itself can wake the maintainer.
         for (floor, oldest) in [(SEGMENT, 0), (5 * SEGMENT + 1, 5), (6 * SEGMENT, 5), (0, 9)] {
             manager.log().set_retention_floor(floor).unwrap();
             oldest_is(&place, oldest);
@@ -66,7 +66,7 @@ fn g11_a_floor_that_is_lowered_protects_what_is_left() {
     let (manager, mut writer) = open(&place.log(), config(&place, 2, 0));
     append(&mut writer, 1..=10 * SEGMENT + 1);
     oldest_is(&place, 9);
-    // Below the oldest there is, and within it: either way it stays from now on.
+    // Below the oldest event and then within it: either way that segment stays from now on.
     for floor in [3, 9 * SEGMENT + 7] {
         manager.log().set_retention_floor(floor).unwrap();
         let from = manager.log().appended().last_event_id + 1;
@@ -96,9 +96,9 @@ fn g11_the_floor_of_the_config_is_not_remembered_and_a_closed_log_takes_none() {
     assert_eq!(segments(&place), (4..=5).collect());
 }
 
-/// Lets retention loose on everything, and a moment later lowers the floor again: what is there
-/// when that call returns must still be there when the log has gone on. Returns how many segments
-/// that were to stay have gone. Not `is_lowered`: as a recorder does that does not obey that call.
+/// Lets retention delete everything, and a moment later lowers the floor again: the segments that
+/// exist when that call returns must still exist after more appends. Returns how many of them were
+/// deleted. Without `is_lowered`, the floor is not lowered, as by a recorder that ignores the call.
 fn let_loose_and_hold(place: &Place, log: &Log, round: u64, is_lowered: bool) -> u64 {
     let newest = u64::from(log.appended().last_segment_index);
     log.set_retention_floor(newest * SEGMENT + 1).unwrap();
@@ -115,26 +115,26 @@ fn let_loose_and_hold(place: &Place, log: &Log, round: u64, is_lowered: bool) ->
     let there: BTreeSet<u64> = segments(place).range(held..).copied().collect();
     let at = log.appended().last_segment_index;
     eventually("the log goes on", || log.appended().last_segment_index > at + 1);
-    // Twice: a listing may miss a segment that goes from hot to cold meanwhile.
+    // Twice: a listing may miss a segment that turns cold meanwhile.
     let now = &segments(place) | &segments(place);
     let gone = there.difference(&now).count() as u64;
-    // There may be none yet of those that are held.
+    // None of the protected segments may exist yet.
     if let (0, Some(first)) = (gone, there.first()) {
         assert_eq!(first_from(place, first * SEGMENT + 1), first * SEGMENT + 1);
     }
     gone
 }
 
-/// What a recorder has done beside which the floor was moved.
+/// The result of moving the floor of a busy log.
 #[derive(Default)]
 struct Retention {
     deleted: u64,
-    /// Segments that were to stay.
+    /// Protected segments that were deleted.
     gone: u64,
 }
 
 impl Retention {
-    /// Moves the floor in a log that goes on, and stops when anything has gone.
+    /// Moves the floor of a log while it records, and stops when a protected segment was deleted.
     fn hurry(&mut self, cold: u32, rounds: Range<u64>, is_lowered: bool) {
         let place = Place::new();
         let (manager, mut writer) = open(&place.log(), config(&place, 1, cold));
@@ -159,14 +159,14 @@ const ROUNDS_A_LOG: u64 = 150;
 fn g11_nothing_planned_under_an_older_floor_is_deleted_under_a_newer_one() {
     let rounds = ledger::times(2, 34) * ROUNDS_A_LOG;
     let mut retention = Retention::default();
-    // A log each: less is deleted than written, and the disk has an end.
+    // One log for each run: less is deleted than written, and the disk would fill up.
     for first in (0..rounds).step_by(ROUNDS_A_LOG as usize) {
         let cold = (first / ROUNDS_A_LOG % 2) as u32;
         retention.hurry(cold, first..first + ROUNDS_A_LOG, true);
     }
     let mut planted = Retention::default();
     planted.hurry(0, 0..50, false);
-    assert!(planted.gone > 0, "a floor that is not lowered is not found");
+    assert!(planted.gone > 0, "a floor that is not lowered was not caught");
     let Retention { deleted, gone } = retention;
     ledger::record(Row {
         name: "retention-floor",
@@ -178,6 +178,6 @@ fn g11_nothing_planned_under_an_older_floor_is_deleted_under_a_newer_one() {
         undetected: 0,
         planted: &["a floor that is not lowered"],
     });
-    assert_eq!(gone, 0, "segments that were to stay");
-    assert!(deleted > rounds / 4, "retention had something to do: {deleted} segments");
+    assert_eq!(gone, 0, "protected segments were deleted");
+    assert!(deleted > rounds / 4, "retention deleted only {deleted} segments");
 }

@@ -1,8 +1,8 @@
-//! Every single bit of sealed data counts: flipped, it is found and located by `verify`, never
-//! given out by a reader, and costs a salvaging reader its block and nothing else.
+//! Every single bit of sealed data counts: when flipped, `verify` finds and locates it, a reader
+//! never returns it, and a salvaging reader loses its block and nothing else.
 //!
-//! Each flip is made in place and taken back. The same harness is run against checks that do not
-//! look at checksums, and must see that they let flips through.
+//! Each flip is made in place and undone. The same harness runs against checks that ignore
+//! checksums, and must see that they miss flips.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -16,7 +16,7 @@ use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::{Layout, BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
 use flashstrike_wal::replay::{verify, Reader, ReaderOptions};
 
-/// Events of the log's segments: the first two are cold, the second in three LZ4 blocks.
+/// Events per segment of the log: the first two segments are cold, the second in three LZ4 blocks.
 const SEGMENTS: [u64; 4] = [300, 8500, 600, 100];
 const COLD: u32 = 2;
 const LAST: u64 = 300 + 8500 + 600 + 100;
@@ -34,20 +34,20 @@ fn log() -> Log {
     log
 }
 
-/// A part of a file whose bits are flipped, and what that may cost.
+/// A part of a file whose bits are flipped, and what a flip may cost.
 #[derive(Debug, Clone)]
 struct Part {
     index: u32,
     /// Bytes of the file.
     begin: u64,
     end: u64,
-    /// Where `verify` must say that the damage is, in the file.
+    /// The offset in the file that `verify` must report.
     at: u64,
     /// Events that may be lost.
     events: std::ops::Range<u64>,
 }
 
-/// Events of blocks of a segment, by content.
+/// The events of the blocks that cover a range of a segment's content.
 fn events_within(index: u32, content: std::ops::Range<u64>) -> std::ops::Range<u64> {
     let first: u64 = 1 + SEGMENTS[..index as usize].iter().sum::<u64>();
     let count = SEGMENTS[index as usize];
@@ -75,7 +75,8 @@ fn hot_parts(index: u32) -> Vec<Part> {
     parts
 }
 
-/// The parts of a frame, taken apart here: header, blocks (length, data, checksum), end.
+/// The parts of an LZ4 frame, parsed independently here: header, blocks (length, data, checksum),
+/// end.
 fn cold_parts(log: &Log, index: u32) -> Vec<Part> {
     let frame = std::fs::read(log.cold(index)).unwrap();
     let mut parts = vec![Part { index, begin: 0, end: 15, at: 0, events: 0..0 }];
@@ -103,12 +104,12 @@ fn parts(log: &Log) -> Vec<Part> {
     cold.chain((COLD..SEGMENTS.len() as u32).flat_map(hot_parts)).collect()
 }
 
-/// Failures of a salvaging reader after which it will not come to an end.
+/// A salvaging reader that reports more failures never ends.
 const ENDLESS: u32 = 100;
 
-/// What is run against every flip.
+/// The checks that are run against every flip.
 struct Checks {
-    /// What is wrong: file name and offset in it. Empty: nothing is.
+    /// The damage found: file name and offset in it. Empty if there is none.
     verify: fn(&Path) -> Vec<(String, u64)>,
     read: fn(&Path) -> Reader,
     salvage: fn(&Path) -> Reader,
@@ -128,11 +129,11 @@ const REAL: Checks = Checks {
 #[derive(Debug, Default)]
 struct Counts {
     tried: u64,
-    /// Not found by verify, or not where it was.
+    /// Flips that verify missed or located wrongly.
     unseen: u64,
-    /// Changed, out of order or twice, or damage that a reader did not stop at.
+    /// Events returned changed, out of order or twice, or damage at which a reader did not stop.
     given: u64,
-    /// Good events that salvage did not give, or lost ones that it did not name.
+    /// Good events that salvage did not return, or lost ones that it did not report.
     lost: u64,
 }
 
@@ -147,7 +148,7 @@ impl Counts {
         let found = (checks.verify)(&log.path());
         self.unseen += u64::from(!found.iter().any(|place| *place == (name.clone(), part.at)));
         self.unseen += u64::from(found.iter().any(|(file, _)| *file != name));
-        // Whether the last segment was closed does not matter to a reader: its events decide.
+        // A reader does not care whether the last segment was closed: its events decide.
         let may_end = part.index + 1 == SEGMENTS.len() as u32 && part.end == 64;
         self.read(&mut (checks.read)(&log.path()), may_end);
         self.salvage(&mut (checks.salvage)(&log.path()), part);
@@ -210,7 +211,7 @@ fn flip_bit(file: &File, bit: u64) {
     file.write_all_at(&[byte[0] ^ 1 << (bit % 8)], bit / 8).unwrap();
 }
 
-/// Numbers that look random and are the same in every run (SplitMix64).
+/// Pseudo-random numbers, the same in every run (SplitMix64).
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -218,12 +219,12 @@ fn random(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Where the numbers begin.
+/// The seed of the random numbers.
 fn seed() -> u64 {
     seed::chosen().unwrap_or(20_240_917)
 }
 
-/// Flips `count` bits anywhere in sealed data.
+/// Flips `count` random bits of sealed data.
 fn flips(count: u64, checks: &Checks) -> Counts {
     let log = log();
     let parts = parts(&log);
@@ -248,7 +249,7 @@ fn g6_every_bit_of_headers_and_frames() {
     let small = |part: &&Part| part.end - part.begin <= 64;
     let mut counts = Counts::default();
     let parts = parts(&log);
-    // One header of each kind in full, and of every LZ4 block its length and its checksum.
+    // One header of each kind completely, and of every LZ4 block its length and its checksum.
     let mut kinds = BTreeSet::new();
     for part in parts.iter().filter(small) {
         if part.index >= COLD && !kinds.insert(part.end - part.begin + part.begin.min(1)) {
@@ -291,7 +292,7 @@ fn g6_bits_anywhere_in_sealed_data() {
 const UNVERIFIED: fn(&Path) -> Reader =
     |path| Reader::open(path, ReaderOptions { verify: false }).unwrap();
 
-/// Finds what a reader stumbles over that only looks at headers.
+/// Finds only the damage that a reader of headers would find.
 fn verify_by_headers(path: &Path) -> Vec<(String, u64)> {
     let mut reader = UNVERIFIED(path);
     loop {

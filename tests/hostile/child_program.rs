@@ -1,4 +1,4 @@
-//! The child program refuses what it does not know, and says how it is called.
+//! The child program refuses unknown roles and wrong arguments, and prints its usage.
 
 use common::child;
 

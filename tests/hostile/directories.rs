@@ -1,5 +1,5 @@
-//! Directories that no recorder leaves behind: what is foreign in them is not touched, and a log
-//! that was tampered with is whole, or refused in words that name the place, and then unchanged.
+//! Directories that no recorder leaves behind: foreign files in them are not touched. A tampered
+//! log is either whole, or refused with a message that names the place, and then unchanged.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{symlink, FileExt, MetadataExt};
@@ -14,19 +14,19 @@ use flashstrike_wal::error::Error;
 use flashstrike_wal::format::{file_name, Layout, BLOCK_SIZE};
 use flashstrike_wal::recorder::Manager;
 
-/// What must become of a tampered log.
+/// The required outcome for a tampered log.
 #[derive(Clone, Copy)]
 enum Then {
     /// Every event is there.
     Whole,
-    /// Every event from this one on: what is missing looks like what retention removes.
+    /// Every event from this one on: the missing ones look like those that retention deletes.
     From(u64),
-    /// An error with this word in it.
+    /// An error that contains this word.
     Refused(&'static str),
 }
 use Then::{From, Refused, Whole};
 
-/// Opens and reads a tampered log. Reading changes nothing, and neither does refusing.
+/// Opens and reads a tampered log. Neither reading nor refusing may change anything.
 fn check(what: &str, log: &Log, open: Then, reading: Then) {
     let before = contents(&log.path());
     let path = log.path();
@@ -86,11 +86,11 @@ fn resize(path: &Path, len: u64) {
     OpenOptions::new().write(true).open(path).unwrap().set_len(len).unwrap();
 }
 
-/// A tampering, and what becomes of the log when it is opened and when it is read.
+/// A way to tamper with the log, and the outcomes of opening and of reading it.
 type Row = (&'static str, fn(&Log), Then, Then);
 
-/// What lies before the newest closed segment is not read at open: `Whole` there, and reading says
-/// where it stops.
+/// Opening does not read segments before the newest closed one: there it gives `Whole`, and only
+/// reading reports the place.
 const ROWS: &[Row] = &[
     ("untouched", |_| {}, Whole, Whole),
     ("0 empty", |l| resize(&l.hot(0), 0), Whole, Refused("FS.00000000.wal")),
@@ -217,12 +217,12 @@ fn g6_tampered_segments_are_refused_or_whole() {
     }
 }
 
-/// What is put under a name.
+/// Puts something under a file name.
 type Plant = (&'static str, fn(&Path));
 
-/// Anything but a file under a name of ours: never followed, never read, never removed.
+/// Anything but a regular file under a name of ours is never followed, read or removed.
 #[test]
-fn g13_what_is_no_file_is_refused_and_left_alone() {
+fn g13_anything_but_a_file_is_refused_and_left_alone() {
     let plants: &[Plant] = &[
         ("link to a copy", |path| {
             let copy = path.with_extension("elsewhere");
@@ -280,7 +280,7 @@ fn run(command: &mut Command) {
     assert!(command.status().unwrap().success(), "{command:?}");
 }
 
-/// Names that are almost ours, and many of them.
+/// Many files with names almost like ours.
 #[test]
 fn foreign_files_are_never_touched() {
     let log = log();

@@ -1,16 +1,16 @@
-//! G12 on real filesystems, mounted for a process of its own: that the log lives on them, and what
-//! it says of them. (That btrfs is refused: `tests/python/test_errors_system.py`.)
+//! G12 on real filesystems, mounted for one process: the log works on them and reports what they
+//! are. (That btrfs is refused: `tests/python/test_errors_system.py`.)
 
 use std::fs;
 use std::process::Command;
 
 use common::{child, Place};
 
-/// The mount did not work: this kernel does not have the filesystem.
+/// The mount failed: this kernel does not have the filesystem.
 const NO_MOUNT: i32 = 99;
 
-/// Plays a role with something mounted: `mount` is a shell command in which `$base` is a directory
-/// on disk, `$log` the WAL directory, and `$memory` the parent of the active one.
+/// Plays a role with a filesystem mounted: `mount` is a shell command in which `$base` is a
+/// directory on disk, `$log` the WAL directory, and `$memory` the parent of the active one.
 fn play_with(role: &str, program: &str, mount: &str) {
     if !common::may_mount() {
         return;
@@ -36,7 +36,7 @@ fn play_with(role: &str, program: &str, mount: &str) {
     }
 }
 
-/// What a container has under its root: allowed, and said to be what it is.
+/// The root filesystem of a container: allowed, and noted in the report.
 #[test]
 fn g12_overlay_works_and_is_noted() {
     let mount = "mkdir $base/low $base/up $base/work && \
@@ -45,13 +45,13 @@ fn g12_overlay_works_and_is_noted() {
     play_with("live-on-overlay", "unshare", mount);
 }
 
-/// Memory without a size: no room is counted there, and there is no fallocate.
+/// Memory without a size limit: free space is not checked there, and there is no fallocate.
 #[test]
 fn g12_ramfs_is_memory() {
     play_with("live-on-ramfs", "unshare", "mount -t ramfs none $memory");
 }
 
-/// A disk's filesystem without fallocate: what is to be reserved is written.
+/// A disk filesystem without fallocate: space is reserved by writing.
 #[test]
 fn g12_ext2_has_no_fallocate_and_works() {
     let mount = "truncate -s 64M $base/image && mkfs.ext2 -q $base/image && \

@@ -1,5 +1,5 @@
-//! What an operating system may refuse: descriptors, locked memory, access. Each call then works,
-//! or says clearly why not, changes nothing and leaves nothing behind.
+//! What the operating system may refuse: descriptors, locked memory, access. Each call then either
+//! works or clearly reports why not, changing nothing and leaving nothing behind.
 
 use std::fs;
 use std::os::unix::fs::{chown, PermissionsExt};
@@ -26,22 +26,22 @@ fn play(role: &str, wrapper: &[&str], place: &Place) {
     child::play_under(wrapper, role, &[&log.display(), &memory]);
 }
 
-/// Every limit, from what is in use to what is enough: open works or says why not.
+/// With every limit, from the descriptors in use to enough of them: open works or reports why not.
 #[test]
 fn limits_descriptors_at_open() {
     let place = log_of_100();
     play("descriptors-at-open", &[], &place);
 }
 
-/// Used up while the log runs: what is prepared is used, then there is no space; with descriptors
-/// back the log goes on by itself. Both are told once.
+/// Descriptors run out while the log runs: the prepared segments are used up, then there is no
+/// space. With descriptors back the log goes on by itself. Both changes are reported once.
 #[test]
 fn limits_descriptors_while_running() {
     play("descriptors-while-running", &[], &Place::new());
 }
 
-/// Plays a role as the user nobody, to whom the directories are given. The child program is copied
-/// to where that user may run it.
+/// Plays a role as the user nobody, who is made the owner of the directories. The child program is
+/// copied to where that user may run it.
 fn play_as_nobody(role: &str, wrapper: &[&str], place: &Place) {
     if !rustix::process::geteuid().is_root() {
         common::skipped("changing the user needs root");
@@ -74,14 +74,15 @@ fn give_to_nobody(directory: &Path) {
     }
 }
 
-/// Every file and directory in turn is out of bounds: open names it, and changes nothing.
+/// Each file and directory in turn is inaccessible: open names it and changes nothing.
 #[test]
 fn limits_permission_denied_is_named_and_changes_nothing() {
     let place = log_of_100();
     play_as_nobody("permission-denied", &[], &place);
 }
 
-/// Whichever of its threads cannot be started: open says so, and those that run end.
+/// Whichever of its threads cannot be started: open reports it, and the threads already running
+/// end.
 #[test]
 fn limits_threads_at_open() {
     let place = log_of_100();
@@ -89,7 +90,7 @@ fn limits_threads_at_open() {
 }
 
 #[test]
-fn limits_memory_that_cannot_be_locked_is_told() {
+fn limits_memory_that_cannot_be_locked_is_reported() {
     let wrapper = ["prlimit", "--memlock=0:0"];
     play_as_nobody("memory-cannot-be-locked", &wrapper, &Place::new());
 }

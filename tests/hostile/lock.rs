@@ -1,5 +1,5 @@
-//! G9 under adverse conditions: whatever path leads to a log, and whatever its lock file holds,
-//! one process has it, and the others are told which.
+//! G9 under adverse conditions: whatever path leads to a log, and whatever its lock file contains,
+//! one process owns it, and the others are told which one.
 
 use std::fmt::Display;
 use std::fs;
@@ -65,7 +65,7 @@ fn g9_every_path_leads_to_the_same_lock() {
     manager.shutdown(writer).unwrap();
 }
 
-/// What the lock file holds never matters for who has the lock, and never ends up in a message.
+/// The content of the lock file never decides who has the lock, and never appears in a message.
 #[test]
 fn g9_a_lock_file_full_of_garbage() {
     let long = "7".repeat(1 << 20);
@@ -94,7 +94,7 @@ fn g9_a_lock_file_full_of_garbage() {
             None => "not known: the file does not name it".to_owned(),
         };
         assert!(message.ends_with(&expected), "{message}");
-        assert_eq!(fs::read(&path).unwrap(), *held, "not written to by who does not have it");
+        assert_eq!(fs::read(&path).unwrap(), *held, "only the owner may write it");
         drop(file);
         let (manager, writer) = open(&place.log(), place.small());
         let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Locked);
@@ -103,8 +103,8 @@ fn g9_a_lock_file_full_of_garbage() {
     }
 }
 
-/// A process that is being spawned has every descriptor for a moment, until it executes its
-/// program: that must not keep a log locked which was shut down meanwhile.
+/// A process that is being spawned holds every descriptor for a moment, until it executes its
+/// program. That must not keep a log locked that was shut down meanwhile.
 #[test]
 fn g9_a_program_being_started_does_not_keep_the_log_locked() {
     const ROUNDS: u64 = 50;
@@ -132,7 +132,7 @@ fn g9_a_program_being_started_does_not_keep_the_log_locked() {
     assert_holds(&place.log(), ROUNDS);
 }
 
-/// A program that the engine starts, and that outlives it, has nothing of the log open.
+/// A program that the engine starts, and that outlives it, has no file of the log open.
 #[test]
 fn g9_a_started_program_inherits_no_descriptor() {
     let place = Place::new();

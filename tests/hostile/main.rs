@@ -1,5 +1,5 @@
-//! What surrounds a log and does it harm: other users and processes, limits, full disks, odd
-//! filesystems, directories that somebody has tampered with.
+//! A hostile environment: other users and processes, limits, full disks, unusual filesystems,
+//! directories that somebody has tampered with.
 
 mod child_program;
 mod directories;

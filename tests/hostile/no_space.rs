@@ -1,7 +1,8 @@
-//! G7 and G8 on a full disk: the prepared segments are used up, then appends say so at once, in
-//! both modes; with space back the log goes on by itself, and nothing is lost.
+//! G7 and G8 on a full disk: the prepared segments are used up, then appends report it at once,
+//! with either kind of backpressure. With space back the log goes on by itself, and nothing is
+//! lost.
 //!
-//! The disk is a small tmpfs, mounted for a process of its own.
+//! The disk is a small tmpfs, mounted for one process.
 
 use std::fmt::Display;
 use std::fs;
@@ -13,8 +14,8 @@ fn play_on_a_small_disk(role: &str, more: &[&str]) {
     play_with_a_mount(role, more, |place| format!("-o size=16m none {}", place.log().display()));
 }
 
-/// Plays a role with a small filesystem in memory mounted somewhere. A mount namespace of its own
-/// makes the mount go with the process, and an append that waits for ever ends with it.
+/// Plays a role with a small filesystem in memory mounted. A separate mount namespace ends with the
+/// process, and the mount with it, even if an append waits forever.
 fn play_with_a_mount(role: &str, more: &[&str], mount: impl Fn(&Place) -> String) {
     if !common::may_mount() {
         return;
@@ -41,12 +42,12 @@ fn g7_full_disk_appends_go_on_and_come_back_when_failing_fast() {
 }
 
 #[test]
-fn g7_full_disk_open_says_so_and_loses_nothing() {
+fn g7_full_disk_is_reported_by_open_and_loses_nothing() {
     play_on_a_small_disk("full-disk-at-open", &[]);
 }
 
-/// Memory that is full when the set of mapped segments is not yet complete: the log goes on with
-/// those it has, as fast as they come back, and an open says what it needs.
+/// Memory is full before all mapped segments exist: the log goes on with those it has, as fast as
+/// they become free, and an open reports how much memory it needs.
 #[test]
 fn g7_full_memory_the_log_goes_on_with_what_it_has() {
     let mount = |place: &Place| format!("-o size=4m none {}", place.memory().display());

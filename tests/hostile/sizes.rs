@@ -1,5 +1,4 @@
-//! Files of sizes that nobody has memory for: opening and reading take little of it all the same,
-//! and come to an end.
+//! Files larger than any memory: opening and reading them needs little memory, and ends.
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -20,10 +19,10 @@ fn resize(path: &Path, len: u64) {
         .unwrap();
 }
 
-/// What grows in which log.
+/// What is made huge, and in which log.
 type Row = (&'static str, fn(&Log));
 
-/// Files of many gigabytes with nothing in them, and frames that hold far more than they are.
+/// Empty files of many gigabytes, and frames that expand to far more than their own size.
 #[test]
 fn huge_files_take_no_memory() {
     const HUGE: u64 = 1 << 40;
@@ -33,7 +32,7 @@ fn huge_files_take_no_memory() {
             resize(&l.hot(3), HUGE);
         }),
         ("the segment that goes on", |l| resize(&l.hot(2), HUGE)),
-        // Of whole blocks, so that the log could go on in it.
+        // A multiple of the block size, so that the log could go on in it.
         ("the last segment, larger than the active set", |l| {
             resize(&l.hot(2), Layout { blocks: 20_000 }.file_size());
         }),
@@ -60,7 +59,7 @@ fn huge_files_take_no_memory() {
             fs::remove_file(l.hot(0)).unwrap();
         }),
     ];
-    // All at once: some take ten seconds of a processor.
+    // In parallel: some take ten seconds of a processor.
     let start = |(what, make): &Row| {
         let log = log();
         make(&log);

@@ -1,6 +1,6 @@
-//! G13 between users: what another user plants where a log is, or was, is neither followed nor
-//! trusted, and what a log makes is for nobody else. The other user is `nobody`; changing to him
-//! takes root.
+//! G13 between users: what another user plants at the place of a log is neither followed nor
+//! trusted, and the files of a log are inaccessible to others. The other user is `nobody`;
+//! switching to that user needs root.
 
 use std::fmt::Display;
 use std::fs;
@@ -14,7 +14,7 @@ use common::{append, assert_holds, child, contents, expect_cause, names, open, p
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::recorder::Manager;
 
-/// `nobody` and his group.
+/// `nobody` and its group.
 const NOBODY: u32 = 65_534;
 
 fn is_root() -> bool {
@@ -36,7 +36,7 @@ fn give(path: &Path, user: u32) {
     }
 }
 
-/// A place whose directories and files are another user's, and which he can reach.
+/// A place whose directories and files belong to another user, who can reach them.
 fn place_of_nobody() -> Place {
     let place = Place::new();
     give(place.base(), NOBODY);
@@ -44,9 +44,9 @@ fn place_of_nobody() -> Place {
     place
 }
 
-/// Plays a role as this user and under this umask.
+/// Plays a role as this user, with this umask.
 fn play_as(user: u32, umask: u32, role: &str, arguments: &[&dyn Display]) -> Output {
-    // Where the other user can execute it.
+    // A place from which the other user can execute it.
     let bin = tempfile::tempdir().unwrap();
     set_mode(bin.path(), 0o755);
     let program = bin.path().join("child");
@@ -73,8 +73,8 @@ fn g13_modes_are_narrowed_by_the_umask() {
     }
 }
 
-/// A file of the log that belongs to somebody else and is not to be read: the error names it, and
-/// nothing is changed.
+/// A file of the log belongs to somebody else and cannot be read: the error names it, and nothing
+/// is changed.
 #[test]
 fn g13_another_users_files_are_refused_by_name() {
     if !is_root() {
@@ -85,7 +85,7 @@ fn g13_another_users_files_are_refused_by_name() {
     must_play(NOBODY, 0o022, "user-records", &[&log.display(), &memory]);
     for name in names(&log) {
         if name.ends_with(".lz4") && name != "FS.00000001.wal.lz4" {
-            continue; // An old one: not looked at when the log is opened.
+            continue; // An old segment, which open does not read.
         }
         let path = log.join(&name);
         chown(&path, Some(0), Some(0)).unwrap();
@@ -103,20 +103,19 @@ fn g13_another_users_files_are_refused_by_name() {
 type Plant = (&'static str, fn(&Path));
 type PlantWith = (&'static str, fn(&Path, &Path));
 
-/// What another user may do where he can write: put something of his in the place of the active
-/// directory of a log that was killed.
+/// What another user may do with write access: replace the active directory of a killed log.
 #[test]
 fn g13_another_users_active_directory_is_not_trusted() {
     if !is_root() {
         return;
     }
     let plants: &[Plant] = &[
-        // The very files, but in another user's hands.
-        ("his own", |active| give(active, NOBODY)),
-        ("his own, with the files still ours", |active| {
+        // The same files, but owned by another user.
+        ("another user's", |active| give(active, NOBODY)),
+        ("another user's, with the files still ours", |active| {
             chown(active, Some(NOBODY), None).unwrap();
         }),
-        ("his own, empty", |active| {
+        ("another user's, empty", |active| {
             fs::remove_dir_all(active).unwrap();
             fs::create_dir(active).unwrap();
             give(active, NOBODY);
@@ -139,7 +138,7 @@ fn g13_another_users_active_directory_is_not_trusted() {
     }
 }
 
-/// Between the crash and recovery a name in the active directory becomes something else.
+/// Between the crash and recovery a file in the active directory is replaced by something else.
 #[test]
 fn g13_names_in_the_active_directory_are_not_followed() {
     let plants: &[PlantWith] = &[
@@ -170,8 +169,8 @@ fn g13_names_in_the_active_directory_are_not_followed() {
     }
 }
 
-/// A second name for a file of the active directory: what goes on under the first one never shows
-/// through the other.
+/// A hard link to a file of the active directory: later writes to the log never change what the
+/// link shows.
 #[test]
 fn g13_a_hard_link_into_the_active_directory_is_not_written_through() {
     let place = Place::new();
@@ -187,8 +186,8 @@ fn g13_a_hard_link_into_the_active_directory_is_not_written_through() {
     assert_holds(&place.log(), 5000);
 }
 
-/// The names are random, but suppose that one is guessed, or that everything in the shared
-/// directory that looks like ours is not.
+/// The names are random; but suppose that one is guessed, or that everything in the shared
+/// directory that looks like ours belongs to others.
 #[test]
 fn g13_what_looks_like_ours_in_a_shared_directory_is_left_alone() {
     let place = Place::new();
@@ -220,7 +219,7 @@ fn g13_what_looks_like_ours_in_a_shared_directory_is_left_alone() {
     assert_eq!(fs::read(others.join("FS.00000000.wal")).unwrap(), b"another user's");
 }
 
-/// Another user gets at nothing: not at the log, not at its memory, not at the lock.
+/// Another user can access nothing: not the log, not its memory, not the lock.
 #[test]
 fn g13_another_user_cannot_open_the_log() {
     if !is_root() {
@@ -235,7 +234,7 @@ fn g13_another_user_cannot_open_the_log() {
         must_play(NOBODY, 0o022, "user-is-refused", &[&log.display(), &memory, word]);
     };
     refused(&log.display());
-    // Even where the directory itself is open to him.
+    // Even if the directory itself is open to that user.
     set_mode(&log, 0o777);
     refused(&"wal_lock");
     let active = active_directory(&place);
@@ -244,8 +243,8 @@ fn g13_another_user_cannot_open_the_log() {
     manager.shutdown(writer).unwrap();
 }
 
-/// An administrator opens the log of a service that was killed: the files in memory are the
-/// service's, and so is the directory of the log.
+/// An administrator opens the log of a service that was killed: the files in memory and the
+/// directory of the log belong to the service.
 #[test]
 fn g13_root_recovers_another_users_log() {
     if !is_root() {

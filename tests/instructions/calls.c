@@ -1,6 +1,7 @@
 /* Usage: calls append|batch|claim COUNT
- * Appends COUNT events in one way to a new log in ./log, for tools/instruction_counts.py to count the instructions
- * of. They fit into one segment, so that the count does not depend on how fast the workers are. */
+ * Appends COUNT events to a new log in ./log, while tools/instruction_counts.py counts the
+ * instructions. The events fit into one segment, so that the count does not depend on how fast the
+ * workers are. */
 
 #include "../support/check.h"
 

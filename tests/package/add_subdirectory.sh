@@ -1,6 +1,7 @@
 #!/bin/sh
-# The source tree inside an engine's project: builds the library and the engine, and none of our examples or tests.
-# Environment: CMAKE, SOURCE, CARGO_DIR (shared, so that cargo need not build the library once more).
+# An engine that includes our source tree with add_subdirectory: this builds the library and the
+# engine, but none of our examples or tests.
+# Environment: CMAKE, SOURCE, CARGO_DIR (shared, so that cargo does not build the library again).
 set -eu
 "$CMAKE" -S "$SOURCE/tests/package/superproject" -B build -DFLASHSTRIKE_WAL_SOURCE="$SOURCE" \
     -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR="$CARGO_DIR"

@@ -1,11 +1,14 @@
 #!/bin/sh
-# An installed package, moved to another place, is found by find_package, builds an engine, and the engine runs.
+# find_package finds an installed package that was moved; an engine builds with it and runs.
 # Environment: CMAKE, SOURCE, BUILD.
 set -eu
 "$CMAKE" --install "$BUILD" --prefix "$PWD/installed" >/dev/null
 mv installed moved
 
-configure() { "$CMAKE" -S "$SOURCE/tests/package/engine" -B "$1" -DCMAKE_PREFIX_PATH="$PWD/moved" -DWANTED_VERSION="$2"; }
+configure() {
+    "$CMAKE" -S "$SOURCE/tests/package/engine" -B "$1" -DCMAKE_PREFIX_PATH="$PWD/moved" \
+        -DWANTED_VERSION="$2"
+}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$SOURCE/Cargo.toml" | head -n 1)
 configure engine "$version"
 "$CMAKE" --build engine
@@ -13,6 +16,6 @@ engine/engine | grep -q "^flashstrike_wal $version: 1\$"
 ldd engine/engine | grep -q "libflashstrike_wal.so.${version%%.*} => $PWD/moved/"
 
 if configure too_new 99.0 >log.txt 2>&1; then
-    echo "a version that is not there was found" >&2
+    echo "a version that is not installed was found" >&2
     exit 1
 fi

@@ -1,4 +1,4 @@
-//! `docs/durability.md` speaks of what there is: every guarantee, and tests that exist.
+//! `docs/durability.md` has a row for every guarantee, and the tests it names exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ fn page() -> String {
     fs::read_to_string(Path::new(ROOT).join("docs/durability.md")).unwrap()
 }
 
-/// What stands between backticks.
+/// The words between backticks.
 fn quoted(text: &str) -> BTreeSet<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }

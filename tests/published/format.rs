@@ -1,5 +1,5 @@
-//! The format against golden bytes that a second implementation computed (`tests/python`): what it
-//! wrote is read, what it refused is refused, and encoding gives its bytes back.
+//! The format against golden bytes computed by a second implementation (`tests/python`): the
+//! library reads what it wrote, refuses what it refused, and encodes the same bytes.
 
 use std::fs::File;
 use std::io::Read;
@@ -24,7 +24,7 @@ fn golden(section: &str) -> Value {
     values[section].take()
 }
 
-/// The cases of a list, which is never empty: an empty one would prove nothing.
+/// The cases of a list, which must not be empty: an empty one would prove nothing.
 fn cases(list: &Value) -> &[Value] {
     let cases = list.as_array().expect("a list of cases");
     assert!(!cases.is_empty());

@@ -1,5 +1,5 @@
-//! `include/flashstrike_wal.h` is what the code says, is documented throughout, and the shared
-//! library exports what it declares.
+//! `include/flashstrike_wal.h` matches the code and documents everything, and the shared library
+//! exports exactly what it declares.
 
 #[path = "../../tools/header.rs"]
 mod generator;
@@ -28,7 +28,7 @@ fn declarations(header: &str) -> String {
     lines.map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// Every name right before a parenthesis: the functions, and the layout checks at the end.
+/// Every name before a parenthesis: the functions, and the layout checks at the end.
 fn functions(header: &str) -> BTreeSet<String> {
     let code = declarations(header);
     let name = |before: &str| {
@@ -38,9 +38,9 @@ fn functions(header: &str) -> BTreeSet<String> {
     names.filter(|name| name.starts_with("fs_")).collect()
 }
 
-/// The shared library of this build: cargo makes it together with the library the tests link,
-/// beside their executables. The one a directory higher is that of the last `cargo build`, maybe
-/// an old one.
+/// The shared library of this build, which cargo makes together with the tests and puts beside
+/// their executables. The one in the parent directory belongs to the last `cargo build` and may be
+/// older.
 fn shared_library() -> PathBuf {
     let executable = std::env::current_exe().expect("a test has an executable");
     executable.with_file_name("libflashstrike_wal.so")
@@ -101,7 +101,7 @@ fn undocumented(header: &str) -> Vec<&str> {
 fn everything_declared_is_documented() {
     let text = header();
     assert_eq!(undocumented(&text), [""; 0]);
-    // The check finds what it looks for: without its comments nothing is documented.
+    // The check can fail: without its comments nothing is documented.
     let bare = text.lines().filter(|line| !line.trim_start().starts_with("///"));
     let bare = bare.collect::<Vec<_>>().join("\n");
     let found = undocumented(&bare);
@@ -111,7 +111,7 @@ fn everything_declared_is_documented() {
     assert!(found.len() > 200, "{}: {found:?}", found.len());
 }
 
-/// A reader of the header meets each constant before the functions whose comments name it.
+/// A reader of the header finds each constant before the functions whose comments name it.
 #[test]
 fn constants_stand_before_the_functions_that_name_them() {
     let (text, mut defined, mut named) = (header(), BTreeSet::new(), BTreeSet::new());

@@ -1,4 +1,4 @@
-//! What is published is what the code does: the header, the file format, the page on durability.
+//! The published files match the code: the header, the file format, the page on durability.
 
 mod durability_page;
 mod format;

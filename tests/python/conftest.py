@@ -9,7 +9,7 @@ from fs_format import Identity
 
 @pytest.fixture
 def wal_dir(tmp_path):
-    """Removes what a test leaves of the log, its active directory too."""
+    """A WAL directory, removed after the test together with its active directory."""
     directory = tmp_path / "wal"
     yield directory
     identity = directory / "wal_identity"

@@ -1,8 +1,8 @@
-"""A thin ctypes binding of libflashstrike_wal.so: every call, no policy of its own.
+"""A thin ctypes binding of libflashstrike_wal.so: every call, nothing added.
 
-The library is the one FLASHSTRIKE_WAL_LIB names. A status that is not OK becomes a WalError
-carrying the code and the library's own words. Events are 64 bytes: numpy structured arrays of
-EVENT_DTYPE, or anything else that exposes contiguous memory of that size.
+FLASHSTRIKE_WAL_LIB names the library. A status other than OK becomes a WalError with the code and
+the library's error message. Events are 64 bytes: numpy structured arrays of EVENT_DTYPE, or
+anything else that exposes contiguous memory of that size.
 """
 
 import ctypes
@@ -107,7 +107,7 @@ class ErrorDetail(ctypes.Structure):
 
 
 def load(path=None):
-    """The library with every function's types set."""
+    """Load the library and set the types of every function."""
     path = path or os.environ.get("FLASHSTRIKE_WAL_LIB")
     if not path:
         raise OSError("FLASHSTRIKE_WAL_LIB does not name the library")
@@ -185,7 +185,7 @@ def event_memory(events):
 
 class Wal:
     """A log open for writing. One thread appends; the other calls may come from any. The option
-    `log` is a function of a level and a text; what it raises is printed and ignored.
+    `log` is a function of a level and a text; exceptions in it are printed and ignored.
     """
 
     def __init__(self, directory, **options):
@@ -195,7 +195,7 @@ class Wal:
             if name == "active_dir":
                 value = os.fsencode(value)
             if name == "log":
-                # Kept: ctypes would free it while the library still calls it.
+                # Keep a reference, or ctypes would free it while the library still calls it.
                 value = self.log = LogFunction(lambda _user, level, text, tell=value:
                                                tell(level, text.decode(errors="replace")))
             setattr(config, name, value)
@@ -209,7 +209,7 @@ class Wal:
         check(LIB.fs_wal_append(self.handle, address))
 
     def append_batch(self, events):
-        """How many went in; on an error the exception's `appended` says it."""
+        """The number of events appended; on an error the exception's `appended` has it."""
         address, count = event_memory(events)
         appended = c_size_t()
         code = LIB.fs_wal_append_batch(self.handle, address, count, byref(appended))
@@ -220,7 +220,7 @@ class Wal:
         return appended.value
 
     def claim(self):
-        """Bytes 8 to 63 of the next event's place in the log, writable; commit sets the id."""
+        """Bytes 8 to 63 of the next event's slot, writable; commit sets the id."""
         slot = c_void_p()
         check(LIB.fs_wal_claim(self.handle, byref(slot)))
         payload = (ctypes.c_uint8 * (EVENT_SIZE - 8)).from_address(slot.value + 8)
@@ -303,12 +303,12 @@ class Reader:
         check(LIB.fs_wal_reader_seek(self.handle, event_id))
 
     def __iter__(self):
-        """Event by event, up to the end."""
+        """Iterate over the events up to the end."""
         while (event := self.next()) is not None:
             yield event
 
     def rest(self):
-        """Everything up to the end, as one array."""
+        """All events up to the end, as one array."""
         batches = []
         while (batch := self.next_batch()) is not None:
             batches.append(batch)
@@ -332,7 +332,7 @@ def replay(directory, flags=0):
 
 
 def verify(directory):
-    """What is wrong with a log, in the report; an exception only when it cannot be checked."""
+    """The report on the damage to a log; an exception only when it cannot be checked."""
     report = VerifyReport(struct_size=ctypes.sizeof(VerifyReport))
     code = LIB.fs_wal_verify(os.fsencode(directory), byref(report))
     if report.damage_count == 0:
@@ -341,15 +341,15 @@ def verify(directory):
 
 
 def salvage(directory):
-    """All events of a damaged log outside of the damage, and the last error for each of that."""
-    batches, told = [np.zeros(0, EVENT_DTYPE)], []
+    """All events outside the damage of a log, and the last error for each damage."""
+    batches, errors = [np.zeros(0, EVENT_DTYPE)], []
     with Reader(directory, READER_SALVAGE) as reader:
         while True:
             try:
                 batch = reader.next_batch()
             except WalError as error:
-                told.append((error, error_detail()))
+                errors.append((error, error_detail()))
                 continue
             if batch is None:
-                return np.concatenate(batches), told
+                return np.concatenate(batches), errors
             batches.append(batch)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Decode and verify a log with nothing of the library: a segment, meta, identity or directory.
+"""Decode and verify a segment, meta, identity or directory, without the library.
 
     fs_decode.py DIR_OR_FILE [--events] [--verify] [--disk-only]
 
-Without options: a line for each file. --events: every event, one a line. --verify: go on after
-a damaged file and report each. --disk-only: what the WAL directory alone holds, as after a
-reboot. Exit status 1 when anything is wrong; the message names the file and the offset.
+Without options: a line for each file. --events: one line for each event. --verify: continue after
+a damaged file and report every one. --disk-only: use the WAL directory alone, as after a reboot.
+Exit status 1 when anything is wrong; the message names the file and the offset.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def check_rising(ids, previous, where, offset):
 
 
 def sealed_block(data, number, chained, previous, where):
-    """Check one block of a closed segment against its header; header, packed events."""
+    """Check a block of a closed segment against its header; return header and packed events."""
     start = HEADER_SIZE + number * BLOCK_SIZE
     header = BlockHeader.decode(data[start : start + HEADER_SIZE], where, start)
     body = start + HEADER_SIZE
@@ -78,7 +78,7 @@ def sealed_block(data, number, chained, previous, where):
 
 
 def decode_sealed(data, header, where, previous=0):
-    """The events of a closed segment, everything in it verified, and its highest stamp."""
+    """Verify a closed segment; return its events and its highest durable id."""
     if len(data) < HEADER_SIZE + header.block_count * BLOCK_SIZE:
         raise FormatError(where, len(data), f"ends before its {header.block_count} blocks do")
     events, chained, stamp = [], 0, 0
@@ -106,7 +106,7 @@ def capacity(data):
 
 
 def covered_slice(data, start, header):
-    """The packed events a block header at `start` speaks for."""
+    """The packed events that the block header at `start` covers."""
     body = start + HEADER_SIZE
     return data[body : body + header.event_count * EVENT_SIZE]
 
@@ -127,7 +127,7 @@ def highest_stamp(data):
 
 
 def covered_events(data, number, chained):
-    """How many events of this block a valid header vouches for."""
+    """How many events of this block a valid header covers."""
     start = HEADER_SIZE + number * BLOCK_SIZE
     try:
         header = BlockHeader.decode(data[start : start + HEADER_SIZE])
@@ -140,10 +140,10 @@ def covered_events(data, number, chained):
 
 
 def decode_open(data, previous, durable_id):
-    """The events of a segment still being written, by the rule of where the log ends.
+    """The events of an open segment, up to where the log ends.
 
-    `durable_id` is D; None stands for memory written in program order, where rising ids are
-    proof enough. Beyond D an event counts only when a block header covers it.
+    `durable_id` is D. Above D an event counts only when a block header covers it. None means
+    memory written in program order, where rising ids are proof enough.
     """
     events, chained = [], 0
     for number in range(capacity(data)):
@@ -164,7 +164,7 @@ def decode_open(data, previous, durable_id):
 
 
 def decompress(frame, where):
-    """One standard frame, with or without content size, nothing behind it."""
+    """Decompress one standard LZ4 frame, with or without content size, and nothing after it."""
     decoder = lz4.frame.LZ4FrameDecompressor()
     try:
         data = decoder.decompress(frame)
@@ -183,7 +183,7 @@ def read_segment_bytes(path, kind):
 
 
 def decode_segment(data, index, where, previous=0, durable_id=0, cold=False):
-    """A segment by its header: sealed and verified whole, or open and read to its end."""
+    """Decode a segment: a closed one is verified completely, an open one read to its end."""
     header = SegmentHeader.decode(data, where)
     if index is not None and header.segment_index != index:
         raise FormatError(where, 4, f"segment index {header.segment_index}, the name says {index}")
@@ -207,7 +207,7 @@ def list_segments(directory):
 
 
 def optional(path, decode, log):
-    """Decode a small file; a missing or damaged one is a note, as for recovery."""
+    """Decode a small file; a missing or damaged one gives a note, as in recovery."""
     try:
         return decode(path.read_bytes(), str(path))
     except FileNotFoundError:
@@ -218,7 +218,7 @@ def optional(path, decode, log):
 
 
 def active_directory(directory, log):
-    """Where the newest events of a crashed log are; None when the WAL directory is all."""
+    """The directory with the newest events of a crashed log; None when there is none."""
     identity = log.identity
     if identity is None or identity.clean:
         return None
@@ -236,7 +236,7 @@ def active_directory(directory, log):
 
 
 def read_disk_segment(files, index, previous, log):
-    """The segment as persisted: the cold file if it is good, else the hot one."""
+    """The segment on disk: the cold file if it is good, else the hot one."""
     if "cold" in files:
         try:
             data = read_segment_bytes(files["cold"], "cold")
@@ -250,7 +250,7 @@ def read_disk_segment(files, index, previous, log):
 
 
 def read_one(files, active_path, index, previous, log):
-    """One segment out of both directories; the active copy may only add to the persisted one."""
+    """One segment from both directories; the active copy may only add to the one on disk."""
     disk = read_disk_segment(files, index, previous, log) if files else None
     if active_path is None:
         return disk
@@ -272,7 +272,7 @@ def read_one(files, active_path, index, previous, log):
 
 
 def find_durable_id(segments, log):
-    """D: the greatest of meta's id and the stamps of valid block headers."""
+    """D: the highest of meta's id and the durable ids in valid block headers."""
     highest = log.meta.last_event_id if log.meta else 0
     for files in segments.values():
         for kind, path in files.items():
@@ -284,7 +284,7 @@ def find_durable_id(segments, log):
 
 
 def read_directory(directory, disk_only=False, keep_going=False):
-    """A whole log. Raises FormatError; with `keep_going` collects them in `errors` instead."""
+    """Read a log. Raises FormatError, or collects them in `errors` with `keep_going`."""
     directory, log = Path(directory), Log()
     log.identity = optional(directory / "wal_identity", Identity.decode, log)
     log.meta = optional(directory / "wal_meta.dat", Meta.decode, log)
@@ -325,7 +325,7 @@ def read_directory(directory, disk_only=False, keep_going=False):
 
 
 def read_file(path):
-    """A single file as a log of its own: D is what its own block headers say."""
+    """Read a single file as a log: D is the highest durable id in its block headers."""
     parsed = parse_name(path.name)
     kind = "cold" if path.name.endswith(".lz4") else "hot"
     data = read_segment_bytes(path, kind)

@@ -1,7 +1,7 @@
-"""The on-disk format, version 1: every structure as bytes, both ways.
+"""The on-disk format, version 1: encodes and decodes every structure.
 
-Written from the format's description alone, so that it can disagree with the library. No I/O
-here; files and directories are fs_decode.py's. Offsets in errors are relative to the file.
+Written from the format's description alone, so that it can disagree with the library. No I/O here;
+fs_decode.py reads files and directories. Offsets in errors are relative to the file.
 """
 
 import re
@@ -146,9 +146,9 @@ def encode_block(index, events, previous_chained=0, durable_event_id=0):
 
 
 def encode_segment(index, events, created, closed, num_blocks=None, stamps=()):
-    """A whole segment. `closed` 0 leaves it open: the header then knows of no events.
+    """A whole segment. With `closed` 0 it is open, and its header counts no events.
 
-    `num_blocks` None trims the file to the blocks in use; `stamps` are the blocks' durable ids.
+    `num_blocks` None trims the file to the used blocks; `stamps` are the blocks' durable ids.
     """
     step = EVENTS_PER_BLOCK * EVENT_SIZE
     body, chained = [], 0

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Write the golden bytes under tests/golden, computed by fs_format.py and not by the library.
+"""Write the golden bytes under tests/golden, computed by fs_format.py, not by the library.
 
     make_golden.py [DIRECTORY]
 
-The same bytes every time; test_golden.py holds the committed files to that.
+The bytes are the same every time; test_golden.py checks that the committed files have them.
 """
 
 import json
@@ -61,7 +61,7 @@ def damaged(data, offset, value, why):
 
 
 def resealed(header, offset, value, hole, why):
-    """A header with one field wrong and its checksum right, so that the field itself decides."""
+    """A header with one wrong field and a right checksum: only the field makes it invalid."""
     changed = bytearray(header)
     changed[offset : offset + len(value)] = value
     checksum = xxh64(changed[hole + 8 : 64], xxh64(changed[:hole]))

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Run the Python tests: run.sh [pytest arguments]
 #
-# FLASHSTRIKE_WAL_LIB names the library (default: the release build), FLASHSTRIKE_READ_SEGMENT
-# the C program read_segment (its comparison is skipped when it is not given).
+# FLASHSTRIKE_WAL_LIB names the library (default: the release build), FLASHSTRIKE_READ_SEGMENT the C
+# program read_segment (without it, its comparison is skipped).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -11,7 +11,7 @@ venv="$root/.venv"
 if [ ! -x "$venv/bin/python" ]; then
     python3 -m venv "$venv"
 fi
-# The stamp is the requirements themselves: changed pins install again, unchanged ones cost nothing.
+# Install only when requirements.txt differs from the copy made at the last installation.
 if ! cmp -s "$here/requirements.txt" "$venv/requirements.installed"; then
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
     cp "$here/requirements.txt" "$venv/requirements.installed"

@@ -18,14 +18,14 @@ from fs_format import Identity
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SEGMENT_EVENTS = 16 * 256  # of the smallest segment
+SEGMENT_EVENTS = 16 * 256  # in a segment of the smallest size
 SMALL = {"num_blocks": 16}
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts or changes user")
 
 
 def seed(usual):
-    """What random choices begin with: FLASHSTRIKE_TEST_SEED, or what is usual for the test."""
+    """The seed of random choices: FLASHSTRIKE_TEST_SEED, or the usual one of the test."""
     chosen = os.environ.get("FLASHSTRIKE_TEST_SEED", usual)
     # pytest shows it when the test fails.
     print(f"run it again with FLASHSTRIKE_TEST_SEED={chosen}")
@@ -33,7 +33,7 @@ def seed(usual):
 
 
 def make_events(count, first_id=1, step=1):
-    """Events that differ in every field, the reserved bytes too, from the id alone."""
+    """Events whose fields, reserved bytes included, all depend on the id."""
     events = np.zeros(count, EVENT_DTYPE)
     ids = first_id + step * np.arange(count, dtype=np.uint64)
     events["event_id"] = ids
@@ -50,7 +50,7 @@ def make_events(count, first_id=1, step=1):
 
 @contextmanager
 def fails(status, *words):
-    """The block raises WalError with this status, and its text holds all the words."""
+    """The block must raise WalError with this status, and all the words in its text."""
     with pytest.raises(WalError) as caught:
         yield caught
     assert caught.value.status == status, str(caught.value)
@@ -66,7 +66,7 @@ def wait_until(condition, what, seconds=30):
 
 
 def run_python(code, *arguments, before=(), **options):
-    """Run code in a fresh interpreter that finds the binding; its output and status."""
+    """Run code in a new interpreter that finds the binding; return its output and status."""
     return subprocess.run([*before, sys.executable, "-c", code, *map(str, arguments)], text=True,
                           cwd=HERE, capture_output=True, timeout=120, check=False, **options)
 
@@ -88,7 +88,7 @@ class Acknowledged:
 
 
 class Writer:
-    """A writer in a process of its own, to be killed."""
+    """A writer in another process, to be killed."""
 
     def __init__(self, directory, how="batch", first_id=1, **options):
         self.ack_path = Path(f"{directory}.acknowledged")
@@ -107,7 +107,7 @@ class Writer:
         wait_until(there, f"event {event_id} acknowledged")
 
     def kill(self):
-        """Kill it; the last acknowledged id."""
+        """Kill it and return the last acknowledged id."""
         self.process.send_signal(signal.SIGKILL)
         assert self.process.wait() == -signal.SIGKILL
         self.process.stderr.close()

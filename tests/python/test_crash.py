@@ -1,4 +1,4 @@
-"""G2: a killed writer loses nothing it was told OK for, repeats nothing, invents nothing."""
+"""G2: of a killed writer no acknowledged event is lost, repeated or invented."""
 
 import os
 import random
@@ -39,7 +39,7 @@ def test_sigkill_again_and_again(wal_dir, how, max_segments):
         last = recovered + 10
 
 
-def test_a_killed_log_opens_where_it_ended_and_says_so(wal_dir):
+def test_a_killed_log_opens_where_it_ended_and_reports_it(wal_dir):
     writer = Writer(wal_dir, "idle", sync_mode=2)
     writer.wait_for(1000)
     assert writer.kill() == 1000
@@ -55,7 +55,7 @@ def test_a_killed_log_opens_where_it_ended_and_says_so(wal_dir):
 
 
 def crash(directory):
-    """A log killed with 1000 events that only its active directory is sure to hold."""
+    """A killed log with 1000 events that may be in its active directory only."""
     writer = Writer(directory, "idle", sync_mode=2)
     writer.wait_for(1000)
     writer.kill()

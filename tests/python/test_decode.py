@@ -1,6 +1,6 @@
-"""The decoder itself: it must find every planted fault, name the place, and end logs rightly.
+"""The decoder itself: it must find every planted fault, name its place, and end logs correctly.
 
-A decoder that accepts anything would agree with any library, so these come first.
+A decoder that accepts anything would agree with any library.
 """
 
 import os
@@ -67,7 +67,7 @@ def test_a_flipped_bit_is_found_and_located(segment, offset, names):
 
 
 def reseal(path, start, hole, offset, value):
-    """Change a header's bytes and make its own checksum right again: a lie, not damage."""
+    """Change a header's bytes and correct its own checksum."""
     data = bytearray(path.read_bytes())
     data[start + offset : start + offset + len(value)] = value
     header = bytes(data[start : start + 64])
@@ -100,7 +100,7 @@ def test_a_header_that_lies_under_a_good_checksum_is_found(segment, start, offse
 
 
 def test_a_short_block_before_the_last_is_found(tmp_path):
-    """Whole and chained, but with room left where the format allows none."""
+    """Valid and chained, but not full where the format demands it."""
     parts = [packed_events(256), packed_events(100, 256), packed_events(50, 356)]
     body, chained = b"", 0
     for number, part in enumerate(parts):

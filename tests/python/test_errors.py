@@ -1,4 +1,4 @@
-"""Every error code that a script can cause, each with words that name the thing."""
+"""Every error code that a script can cause, with a message that names the cause."""
 
 import ctypes
 import os
@@ -77,7 +77,7 @@ def test_invalid_argument_for_reader_flags(wal, tmp_path):
 
 
 def test_a_longer_config_of_a_newer_caller(tmp_path):
-    """A caller's struct may be larger than the library's: zeros beyond it are defaults."""
+    """A caller's struct may be larger than the library's, if the rest is zeros."""
     raw = ctypes.create_string_buffer(ctypes.sizeof(Config) + 512)
     config = ctypes.cast(raw, ctypes.POINTER(Config))
     config.contents.struct_size, config.contents.num_blocks = len(raw), 16
@@ -154,7 +154,7 @@ def test_timeout(wal):
 
 
 def test_would_block_when_failing_fast(tmp_path):
-    """A tight loop outruns the disk with two segments prepared; nothing is lost or doubled."""
+    """A tight loop outruns the disk with two prepared segments; no event is lost or doubled."""
     events = make_events(100 * SEGMENT_EVENTS)
     refused = at = 0
     with Wal(tmp_path, backpressure=BACKPRESSURE_FAIL_FAST, prepared_segments=1,
@@ -236,7 +236,7 @@ for path in (b"", b"/tmp/" + b"x" * 300, b"x" * 5000, b"/dev/null", b"/dev/null/
 
 
 def test_absurd_paths_end_in_codes():
-    """In a fresh process, so that its death would be seen."""
+    """In a new process, so that a crash would be seen."""
     done = run_python(ABSURD)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 5, done.stderr
     for line in done.stdout.splitlines():

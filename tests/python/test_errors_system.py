@@ -1,4 +1,4 @@
-"""Errors the operating system causes: rights, full filesystems, refused ones, failing disks."""
+"""Errors from the system: permissions, full or refused filesystems, failing disks."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ for call in (lambda path: flashstrike.Wal(path, num_blocks=16), flashstrike.Read
 
 @needs_root
 def test_permission():
-    """The parent lets everybody in, so that it is the log itself that is denied."""
+    """The parent directory is open to everybody, so that only the log itself is denied."""
     with tempfile.TemporaryDirectory() as parent:
         os.chmod(parent, 0o755)
         directory = Path(parent) / "private"
@@ -114,7 +114,7 @@ def test_opening_on_a_full_disk_changes_nothing(small_tmpfs):
 @needs_root
 @pytest.mark.skipif(shutil.which("mkfs.btrfs") is None, reason="mkfs.btrfs is not installed")
 def test_unsupported_filesystem(tmp_path):
-    """G12: where preallocation does not hold, opening is refused unless a flag allows it."""
+    """G12: without working preallocation, opening is refused unless a flag allows it."""
     image, where = tmp_path / "image", tmp_path / "btrfs"
     where.mkdir()
     with open(image, "wb") as file:

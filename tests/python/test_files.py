@@ -1,4 +1,4 @@
-"""What lies in the directories: names, modes, cold frames, and what retention leaves."""
+"""The files of a log: names, modes, cold frames, and what retention leaves."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ OWN_FILES = {"wal_identity", "wal_lock", "wal_meta.dat"}
 
 
 def write_segments(directory, segments, **options):
-    """This many full segments and half of one more."""
+    """Write this many full segments and half of one more."""
     count = segments * SEGMENT_EVENTS + SEGMENT_EVENTS // 2
     with Wal(directory, **SMALL, **options) as wal:
         for start in range(0, count, SEGMENT_EVENTS):
@@ -163,7 +163,7 @@ def test_g13_the_active_directory_has_a_random_name_below_its_parent(tmp_path):
 
 
 def test_g13_links_are_not_followed(tmp_path):
-    """A link planted under a name the library creates is refused or replaced, never followed."""
+    """A link under a name that the library creates is refused or replaced, never followed."""
     directory, victim = tmp_path / "wal", tmp_path / "victim"
     directory.mkdir()
     victim.write_bytes(b"precious")

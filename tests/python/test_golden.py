@@ -1,4 +1,4 @@
-"""The committed golden bytes are what the independent encoder makes, and its decoder reads them."""
+"""The golden files match the independent encoder, and its decoder reads them."""
 
 import json
 

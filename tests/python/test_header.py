@@ -1,4 +1,4 @@
-"""The header, the exported symbols and the declarations programs are written against."""
+"""The header, the exported symbols, and the declarations that programs rely on."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ from support import ROOT
 
 HEADER = ROOT / "include" / "flashstrike_wal.h"
 
-# Copied from the contract, so that a change of the header cannot change what it is held to.
+# Copied from the contract, so that a change of the header cannot change what it is checked against.
 FUNCTIONS = """
 void fs_wal_config_init(fs_wal_config *, uint32_t);
 fs_wal_status fs_wal_open(const char *, const fs_wal_config *, fs_wal **);
@@ -109,7 +109,7 @@ def compile_only(source, tmp_path, *, language="c", standard="c11"):
 
 
 def contract_source():
-    """C that compiles only if the header offers everything above, with these types and values."""
+    """C code that compiles only if the header has all of the above, with these types and values."""
     lines = ["#include <flashstrike_wal.h>", "#include <flashstrike_wal.h>", "#include <stddef.h>"]
     lines += FUNCTIONS.strip().splitlines()
     lines.append("_Static_assert(_Generic((fs_wal_status)0, int32_t: 1, default: 0), \"status\");")

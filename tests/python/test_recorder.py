@@ -1,4 +1,4 @@
-"""The recorder as a script uses it: append in every way, watermark, reopen, replay, seek."""
+"""The recorder in use: every way to append, watermark, reopen, replay, seek."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ from support import SEGMENT_EVENTS, SMALL, fails, make_events, segment_files
 
 
 def offset_after(count):
-    """Byte offset just past the event number `count` of a segment, by the format."""
+    """Byte offset just past event number `count` of a segment, by the format."""
     block, slot = divmod(count - 1, 256)
     return 64 + block * 16448 + 64 + (slot + 1) * 64
 
@@ -25,7 +25,7 @@ def test_version_and_status_strings():
     assert LIB.fs_wal_status_string(-1) and LIB.fs_wal_status_string(999)
 
 
-def test_config_init_writes_no_more_than_it_was_told():
+def test_config_init_writes_no_more_than_the_given_size():
     buffer = ctypes.create_string_buffer(b"\xaa" * 64, 64)
     config = ctypes.cast(buffer, ctypes.POINTER(flashstrike.Config))
     LIB.fs_wal_config_init(config, 32)
@@ -69,7 +69,7 @@ def test_every_way_to_append_gives_the_same_log(tmp_path):
     assert replay(tmp_path).tobytes() == events.tobytes()
 
 
-def test_an_empty_batch_is_fine(tmp_path):
+def test_an_empty_batch_is_accepted(tmp_path):
     with Wal(tmp_path, **SMALL) as wal:
         assert wal.append_batch(make_events(0)) == 0
         assert wal.meta() == Meta(0, 0, 0)
@@ -198,13 +198,13 @@ def test_a_too_small_metrics_buffer_says_what_is_needed(tmp_path):
         assert code != 0 and needed.value > 16
 
 
-def test_a_second_shutdown_of_null_is_fine():
+def test_a_second_shutdown_of_null_is_accepted():
     assert LIB.fs_wal_shutdown(None) == 0
     LIB.fs_wal_reader_close(None)
 
 
 def test_events_of_any_layout_are_kept_verbatim(tmp_path):
-    """Bytes 8 to 63 are the engine's own: nothing in them is interpreted or changed."""
+    """Bytes 8 to 63 belong to the engine: the library neither interprets nor changes them."""
     random = np.random.default_rng(7)
     events = make_events(1000)
     raw = events.view(np.uint8).reshape(1000, 64)
@@ -242,7 +242,7 @@ def test_the_retention_floor_of_an_open_log(tmp_path):
     assert replay(tmp_path)["event_id"][0] == 5 * SEGMENT_EVENTS + 1
 
 
-def test_a_log_tells_what_happens_to_it(tmp_path):
+def test_a_log_reports_what_happens_to_it(tmp_path):
     told = []
     with Wal(tmp_path, log=lambda level, text: told.append((level, text)), **SMALL) as wal:
         wal.append_batch(make_events(10))

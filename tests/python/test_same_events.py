@@ -53,7 +53,7 @@ def decoder_lines(directory):
 
 
 def check_directory(directory, events, scratch):
-    """Library and decoder give these events; so does read_segment when it is there."""
+    """Library and decoder must return these events, and so must read_segment if it exists."""
     log = read_directory(directory)
     assert log.events() == replay(directory).tobytes() == events.tobytes()
     expected = event_lines(events)
@@ -113,7 +113,7 @@ def test_of_a_killed_log(wal_dir, tmp_path, sync_mode):
 
 
 def test_a_directory_of_the_cpp_recorder(tmp_path):
-    """Sealed segments without our own files; cold ones untrimmed, without sizes or checksums."""
+    """Closed segments without meta and identity; cold ones untrimmed, without sizes or checksums."""
     step = 2 * 256
     for index in range(3):
         data = encode_segment(index, packed_events(step, index * step), CREATED, CLOSED, 16)

@@ -1,4 +1,4 @@
-"""fs_wal_verify and salvage reading, beside the independent decoder."""
+"""fs_wal_verify and salvage, compared with the independent decoder."""
 
 import random
 
@@ -41,7 +41,7 @@ def test_there_must_be_a_directory(tmp_path):
 
 @pytest.mark.parametrize("name", [hot_name(3), cold_name(0)])
 def test_what_the_decoder_refuses_verify_finds(log, name):
-    """One byte of a file at a time, changed in place and back."""
+    """Change one byte of a file at a time, in place, and undo it."""
     path = log / name
     good = path.read_bytes()
     used = len(good) if name.endswith(".lz4") else 64 + 16 * BLOCK

@@ -1,7 +1,7 @@
 """A writer to be killed: writer_child.py DIRECTORY ACK_FILE FIRST_ID HOW [KEY=VALUE...]
 
-Appends until it dies, and says in ACK_FILE the last id a call has returned OK for. HOW is
-append, batch, claim, or idle (batch once, then wait).
+Appends until it is killed, and keeps the last acknowledged id in ACK_FILE. HOW is append, batch,
+claim, or idle (one batch, then wait).
 """
 
 import sys

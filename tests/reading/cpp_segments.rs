@@ -1,4 +1,5 @@
-//! Segments that the C++ recorder had open when it died: reader, verify and open agree about them.
+//! Segments that the C++ recorder had open when it was killed: reader, verify and open agree on
+//! them.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -12,7 +13,7 @@ fn check(log: &Log) -> VerifyReport {
     verify(&log.path()).unwrap()
 }
 
-/// The log holds just the events 1 to `last`, whoever looks.
+/// Reader, verify and open must all find exactly the events 1 to `last`.
 fn assert_agreed(log: &Log, last: u64, what: &str) {
     assert_eq!(read_to_end(&mut log.reader()), (1..=last).collect::<Vec<_>>(), "{what}");
     let report = check(log);
@@ -56,7 +57,7 @@ fn elsewhere_such_a_header_is_damage() {
     assert!(report.damages.iter().any(|d| d.kind == DamageKind::SegmentHeader), "{report:?}");
 }
 
-/// Its header stays closed and counts what it held then.
+/// Its header stays closed and counts the events it had then.
 #[test]
 fn a_segment_that_was_closed_and_opened_again() {
     for (counted, last) in [(700, 1300), (700, 701), (556, 600), (556, 812), (812, 813)] {
@@ -69,7 +70,7 @@ fn a_segment_that_was_closed_and_opened_again() {
     }
 }
 
-/// A header that was never true is damage, whoever wrote the log.
+/// A header that was never right is damage, whoever wrote the log.
 #[test]
 fn a_header_that_counts_too_few_events_is_damage() {
     let log =

@@ -1,4 +1,4 @@
-//! Replay, salvage and verification of logs, whole and damaged.
+//! Replay, salvage and verification of whole and damaged logs.
 
 mod cpp_segments;
 mod replay;

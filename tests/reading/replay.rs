@@ -1,4 +1,4 @@
-//! The reader on logs in good order, at rest and while their files change under it.
+//! The reader on undamaged logs, both at rest and while their files change.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -9,8 +9,8 @@ use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use rustix::fs::{flock, FlockOperation};
 
-/// Three segments with gaps in the ids: one full of blocks, one ending in a partial block, one of
-/// a single event.
+/// Three segments with gaps in the ids: one with only full blocks, one that ends in a partial
+/// block, one with a single event.
 fn three() -> [Image; 3] {
     [
         Image::closed(0, (1..=512).map(|n| n * 3)),
@@ -84,7 +84,7 @@ fn seek_finds_the_first_event_at_or_above_any_id() {
         (0..cold).for_each(|index| log.freeze(index));
         let ids = ids_of(&three());
         let mut reader = log.reader();
-        // Backwards and forwards by turns, on an event, before and behind it.
+        // Alternately backwards and forwards, to the event's id, below and above it.
         let near = ids.iter().flat_map(|&id| [id - 1, id, id + 1]);
         let steps: Vec<u64> = near.clone().zip(near.rev()).flat_map(|(a, b)| [a, b]).collect();
         for target in steps.into_iter().step_by(if cold == 0 { 1 } else { 7 }).chain([0]) {
@@ -98,7 +98,7 @@ fn seek_finds_the_first_event_at_or_above_any_id() {
                 }
             }
         }
-        assert_eq!(read_to_end(&mut reader), ids[1..], "and on from there");
+        assert_eq!(read_to_end(&mut reader), ids[1..], "reading on after the seek");
     }
 }
 
@@ -157,7 +157,7 @@ fn after_the_end_come_the_segments_written_since() {
     assert_eq!(read_to_end(&mut reader), (257..=300).collect::<Vec<_>>());
 }
 
-/// A log that was shut down goes on in its last segment.
+/// A log that was shut down continues in its last segment.
 #[test]
 fn after_the_end_the_last_segment_may_go_on() {
     let grown = |last| Image { blocks: 4, ..Image::closed(1, 257..=last) };
@@ -172,11 +172,12 @@ fn after_the_end_the_last_segment_may_go_on() {
     assert_eq!(read_to_end(&mut reader), (321..=702).collect::<Vec<_>>(), "closed again");
 }
 
-/// The same while the reader is in the segment: what it knows of it is out of date, and no damage.
+/// The same while the reader is in the segment: what it has read of the header is outdated, not
+/// damage.
 #[test]
 fn a_segment_may_go_on_under_the_reader() {
     let grown = |last| Image { blocks: 40, ..Image::closed(0, 1..=last) };
-    // Longer than what is read ahead, so that the change is met.
+    // Longer than the read-ahead, so that the reader meets the change.
     let log = Log::of(&[grown(256 * 20 + 5)]);
     let mut reader = log.reader();
     assert_eq!(reader.next().unwrap().event_id, 1);
@@ -185,7 +186,7 @@ fn a_segment_may_go_on_under_the_reader() {
     assert_eq!(read_to_end(&mut reader), (2..=256 * 20 + 77).collect::<Vec<_>>());
 }
 
-/// With room left in a closed segment, a prepared one behind it is not where the log goes on.
+/// If a closed segment has room left, the log continues there and not in the prepared one after it.
 #[test]
 fn a_prepared_segment_does_not_end_the_one_before() {
     let grown = |last| Image { blocks: 4, ..Image::closed(0, 1..=last) };
@@ -220,11 +221,11 @@ fn retention_that_overtakes_the_reader_is_a_gap_with_its_range() {
     (0..3).for_each(|index| fs::remove_file(log.hot(index)).unwrap());
     log.freeze(3);
     let (ids, error) = read_on(&mut reader);
-    assert_eq!(ids, (2..=300).collect::<Vec<_>>(), "what it has open it reads to the end");
+    assert_eq!(ids, (2..=300).collect::<Vec<_>>(), "it reads its open segment to the end");
     let gap = failure(&error, Cause::Gap);
     assert_eq!(gap.place.event_ids, Some((301, 900)));
     assert!(gap.message.contains("301 to 900"), "{}", gap.message);
-    assert_eq!(read_to_end(&mut reader), (901..=1500).collect::<Vec<_>>(), "said once");
+    assert_eq!(read_to_end(&mut reader), (901..=1500).collect::<Vec<_>>(), "reported once");
     assert_eq!(read_to_end(&mut log.reader()), (901..=1500).collect::<Vec<_>>(), "a new reader");
 }
 
@@ -249,14 +250,14 @@ fn a_file_is_locked_exactly_while_it_is_read() {
 }
 
 #[test]
-fn a_file_that_is_being_recycled_is_waited_for_and_not_for_ever() {
+fn a_reader_waits_for_a_file_that_is_recycled_but_not_forever() {
     let log = Log::of(&[Image::closed(0, 1..=300), Image::closed(1, 301..=600)]);
     let file = fs::File::open(log.hot(0)).unwrap();
     flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive).unwrap();
     let mut reader = log.reader();
     let error = reader.next().unwrap_err();
     assert_eq!(failure(&error, Cause::Locked).place.segment_index, Some(0));
-    // Recycled: frozen, and the file has another life under another name.
+    // Recycled: compressed, and the file was reused under another name.
     log.write_frame(0);
     fs::rename(log.hot(0), log.path().join("FS.00000000.wal.tmp")).unwrap();
     assert_eq!(reader.next().unwrap().event_id, 1);

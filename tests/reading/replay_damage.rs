@@ -1,4 +1,4 @@
-//! Damage is found, located, and never replayed; what comes before it is.
+//! Damage is found, located and never replayed; everything before it is.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ fn events_before(block: u32) -> u64 {
     300 + u64::from(block) * 256
 }
 
-/// The log reads up to the event `last` and no further: damage in segment 1, at this offset.
+/// Reading ends after the event `last` with damage in segment 1 at this offset.
 fn assert_damaged(log: &Log, verify: bool, last: u64, offset: u64, what: &str) {
     let mut reader = log.reader_with(verify);
     let (ids, error) = read_on(&mut reader);
@@ -29,7 +29,7 @@ fn assert_damaged(log: &Log, verify: bool, last: u64, offset: u64, what: &str) {
     }
 }
 
-/// A byte of segment 1 is changed, in a hot and in a cold log.
+/// Changes a byte of segment 1, in a hot and in a cold log.
 fn flip_and_check(at: u64, verify: bool, last: u64, offset: u64) {
     let what = format!("byte {at}, verify {verify}");
     let log = log();
@@ -75,7 +75,7 @@ fn slots_behind_the_last_event_do_not_count() {
     assert_eq!(read_to_end(&mut log.reader()).len(), 1000);
 }
 
-/// Headers that are valid by themselves and do not fit what they describe.
+/// Headers that are valid but do not match the blocks they describe.
 #[test]
 fn headers_that_contradict_the_blocks() {
     type Change = fn(&Log);
@@ -108,8 +108,8 @@ fn headers_that_contradict_the_blocks() {
     }
 }
 
-/// Every block is whole, and may be the first of its segment: only what the other segment begins
-/// with tells that events are missing.
+/// Every block is valid, and valid as the first of its segment: only the first event of the other
+/// segment shows that events are missing.
 #[test]
 fn first_blocks_exchanged_between_open_segments() {
     let log = Log::of(&[
@@ -169,7 +169,7 @@ fn files_that_are_too_short() {
     assert_eq!(read_to_end(&mut log.reader()).len(), 1000, "trimmed to its last event");
 }
 
-/// Reads a log whose cold segment 1 is damaged somewhere: a beginning of the log, then damage.
+/// Reads a log whose cold segment 1 is damaged: it must return a prefix of the log, then damage.
 fn assert_bad_frame(log: &Log, what: &str) {
     let (ids, error) = read_on(&mut log.reader());
     assert_eq!(failure(&error, Cause::Corrupt).place.segment_index, Some(1), "{what}: {error}");
@@ -262,7 +262,7 @@ fn a_log_that_ends_before_what_was_durable() {
     let (ids, error) = read_on(&mut reader);
     assert_eq!(ids.len(), 900, "its newest segment is gone");
     assert_eq!(failure(&error, Cause::Corrupt).place.event_ids, Some((901, 1001)));
-    // A meta that cannot be trusted says nothing.
+    // A meta file that cannot be trusted is ignored.
     fs::write(log.path().join(file_name::META), [7; 24]).unwrap();
     assert!(matches!(reader.next(), Err(Error::End)));
 }
@@ -272,7 +272,7 @@ fn an_io_error_is_no_damage_and_may_pass() {
     let log = log();
     let mut reader = log.reader();
     for path in [log.hot(1), log.cold(1)] {
-        // A directory can be opened, and cannot be read.
+        // A directory can be opened but not read as a file.
         let _ = fs::remove_file(log.hot(1));
         fs::create_dir(&path).unwrap();
         let (ids, error) = read_on(&mut reader);
@@ -287,7 +287,7 @@ fn an_io_error_is_no_damage_and_may_pass() {
 }
 
 #[test]
-fn seek_steps_over_damage_but_never_out_of_it() {
+fn seek_skips_damage_before_its_target_but_never_at_it() {
     for at in [5, Layout::block_offset(1) + 3] {
         let log = log();
         log.flip(1, at);
@@ -308,7 +308,7 @@ fn seek_steps_over_damage_but_never_out_of_it() {
     }
 }
 
-/// What lies before the event sought is not wanted: it need not be right.
+/// Events before the one sought are not needed, so they may be damaged.
 #[test]
 fn seek_passes_over_events_by_the_block_headers() {
     let log = log();
@@ -323,7 +323,7 @@ fn seek_passes_over_events_by_the_block_headers() {
     }
 }
 
-/// Without verification headers are still checked, and events come as they are.
+/// Without verification headers are still checked, and events are returned unchecked.
 #[test]
 fn without_verification_events_are_not_checked() {
     let log = log();

@@ -1,6 +1,6 @@
-//! A bad sector under the reader: an I/O error where it is, everything before it, and on from
-//! there when it can be read again. And a file that is recycled between being opened and being
-//! locked.
+//! A bad sector under the reader: it returns everything before the sector, then an I/O error, and
+//! continues there once the sector can be read again. And a file that is recycled between being
+//! opened and being locked.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -15,18 +15,18 @@ use flashstrike_wal::storage::{
     Directory, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
 };
 
-/// What is to go wrong, in the one file it concerns.
+/// What goes wrong, and in which file.
 #[derive(Debug)]
 struct Fault {
     file: &'static str,
-    /// The writer takes the file for another life just after it is opened.
+    /// The writer recycles the file just after it is opened.
     recycle: AtomicBool,
-    /// Another file of the same content has its name then.
+    /// Then another file with the same content gets its name.
     renew: bool,
-    /// Where a sector cannot be read, while `broken`.
+    /// The offset of an unreadable sector, while `broken`.
     offset: u64,
     broken: AtomicBool,
-    /// The error number, 0 for a storage that has none to give.
+    /// The error number; 0 for a storage that gives none.
     errno: i32,
 }
 
@@ -49,7 +49,7 @@ impl Fault {
     }
 }
 
-/// The real storage, but for that.
+/// The real storage with that fault.
 #[derive(Debug)]
 struct FaultyStorage(PosixStorage, Arc<Fault>);
 
@@ -124,7 +124,7 @@ impl Directory for FaultyDirectory {
         self.0.status()
     }
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
-        panic!("a reader took {name}")
+        panic!("a reader locked {name}")
     }
 }
 
@@ -178,7 +178,7 @@ fn reader(log: &Log, fault: &Arc<Fault>) -> Reader {
 #[test]
 fn a_bad_sector_in_a_hot_segment() {
     let log = Log::of(&[Image::closed(0, 1..=5000), Image::closed(1, 5001..=5100)]);
-    // In the header, in the first blocks read together, and further on.
+    // In the header, in the blocks of the first read, and further on.
     for (offset, last) in
         [(0, 0), (Layout::block_offset(3) + 700, 768), (Layout::block_offset(18), 4608)]
     {
@@ -219,7 +219,7 @@ fn a_bad_sector_in_a_cold_segment() {
 #[test]
 fn a_bad_sector_in_an_open_segment() {
     let log = Log::of(&[Image::closed(0, 1..=300), Image::open(1, 301..=1000)]);
-    // Looking for stamps and reading events both meet it, wherever it is.
+    // The search for durable ids and the reading of events both meet it, wherever it is.
     for (offset, last) in [(Layout::block_offset(1), 300), (Layout::block_offset(1) + 700, 556)] {
         let sector = Fault::bad_sector("FS.00000001.wal", offset, 5);
         let mut reader = reader(&log, &sector);
@@ -238,6 +238,6 @@ fn a_file_that_lost_its_name_before_it_was_locked_is_not_read() {
         log.write_frame(0);
         let fault = Fault::recycled("FS.00000000.wal", renew);
         assert_eq!(read_to_end(&mut reader(&log, &fault)), (1..=400).collect::<Vec<_>>());
-        assert!(!fault.recycle.load(Ordering::Relaxed), "it happened");
+        assert!(!fault.recycle.load(Ordering::Relaxed), "the file was not recycled");
     }
 }

@@ -16,7 +16,7 @@ fn reader(log: &Path) -> Reader {
     Reader::open(log, ReaderOptions { verify: true }).unwrap()
 }
 
-/// Appends all events, with a shutdown now and then; says after each run how far it has come.
+/// Appends all events, with a shutdown now and then; stores in `appended` how far it has come.
 fn write(place: &Place, config: &Config, appended: &AtomicU64) {
     let mut next = 1;
     while next <= EVENTS {
@@ -31,7 +31,7 @@ fn write(place: &Place, config: &Config, appended: &AtomicU64) {
     }
 }
 
-/// Whatever has been appended is found, wherever it is by now, with a reader of its own or not.
+/// Every appended event is found, wherever it is by now, with the same reader or a new one.
 fn seek_about(place: &Place, appended: &AtomicU64) {
     let mut random = 1_u64;
     let mut old = reader(&place.log());
@@ -39,7 +39,7 @@ fn seek_about(place: &Place, appended: &AtomicU64) {
     while appended.load(Ordering::Acquire) < EVENTS && Instant::now() < deadline {
         let last = appended.load(Ordering::Acquire);
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        // Near the end more often than far from it.
+        // More often near the end than far from it.
         let reach = (last >> ((random >> 20) % 16)).max(1);
         let target = last.saturating_sub((random >> 33) % reach);
         if target == 0 {
@@ -69,9 +69,9 @@ fn readers_see_every_event_once_while_the_files_move() {
     child::assert_succeeded("follow", &output);
 }
 
-/// With retention in a hurry a reader that falls behind is told so, and what it gets is in order.
+/// When retention deletes fast, a reader that falls behind reports it, and returns events in order.
 #[test]
-fn a_reader_that_falls_behind_is_told() {
+fn a_reader_that_falls_behind_reports_a_gap() {
     let place = Place::new();
     let config = Config {
         max_segments: Keep::AtMost(2),

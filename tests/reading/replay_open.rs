@@ -1,4 +1,5 @@
-//! Where an open log ends: on disk by what is durable or sealed, in memory by rising ids.
+//! Where an open log ends: on disk after the durable or sealed events, in memory where ids stop
+//! rising.
 
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -38,11 +39,11 @@ fn on_disk_events_known_durable_count_without_a_seal() {
     log.write_meta(610);
     assert_eq!(read_to_end(&mut reader), (601..=610).collect::<Vec<_>>(), "meta moved on");
 
-    // By the stamp in the one block header there is.
+    // By the durable id in the only block header.
     let log = open_log();
     log.write(&Image { stamp: 650, sealed_blocks: 1, ..Image::open(1, 301..=700) });
     assert_eq!(read_to_end(&mut log.reader()), (1..=650).collect::<Vec<_>>(), "by a stamp");
-    // By one in the segment behind.
+    // By a durable id in the next segment.
     let log = open_log();
     log.write(&Image { sealed_blocks: 0, ..Image::open(1, 301..=1324) });
     log.write(&Image { stamp: 1324, ..Image::open(2, 1325..=1330) });
@@ -55,7 +56,7 @@ fn a_torn_header_of_the_last_segment_does_not_hide_its_events() {
     log.write_meta(556);
     put(&log.hot(1), 0, &[0; 64]);
     assert_eq!(read_to_end(&mut log.reader()), (1..=556).collect::<Vec<_>>());
-    // The same of a segment that had been closed.
+    // The same for a segment that had been closed.
     let log = Log::of(&[Image::closed(0, 1..=300), Image::closed(1, 301..=600)]);
     put(&log.hot(1), 8, &[0xff; 4]);
     let mut reader = log.reader();
@@ -68,7 +69,7 @@ fn a_torn_header_of_the_last_segment_does_not_hide_its_events() {
 
 #[test]
 fn a_break_above_what_is_durable_ends_the_log() {
-    // Events beyond a hole do not count, not even sealed ones and not in later segments.
+    // Events after a hole do not count, even if sealed or in later segments.
     let log = open_log();
     log.write(&Image::open(1, 301..=1324));
     log.write(&Image::open(2, 1325..=1400));
@@ -106,7 +107,7 @@ fn a_seal_that_names_its_events_must_fit_them() {
     assert_eq!((place.segment_index, place.offset), (Some(1), Some(64)));
     assert_eq!(place.event_ids, Some((301, 556)));
 
-    // A header left from the file's former life names other events, and says nothing.
+    // A header from the file's former use names other events and is ignored.
     let log = open_log();
     log.write(&Image { sealed_blocks: 1, ..Image::open(1, 301..=812) });
     log.write_meta(812);
@@ -116,7 +117,7 @@ fn a_seal_that_names_its_events_must_fit_them() {
     assert_eq!(read_to_end(&mut log.reader()), (1..=812).collect::<Vec<_>>());
 }
 
-/// A recycled file: the slots behind the end hold lower ids of its former life.
+/// A recycled file: the slots after the end hold lower ids from its former use.
 fn recycled(index: u32, ids: impl IntoIterator<Item = u64>) -> Vec<u8> {
     let mut bytes = Image::open(index, 1..=1024).bytes();
     let new = Image::open(index, ids);
@@ -128,7 +129,7 @@ fn recycled(index: u32, ids: impl IntoIterator<Item = u64>) -> Vec<u8> {
     bytes
 }
 
-/// The log of `open_log`, killed in this boot: in memory it goes on to event 750.
+/// The log of `open_log`, killed in this boot: in memory it continues to event 750.
 fn killed_log() -> (Log, IdentityRecord, PathBuf) {
     let log = open_log();
     let (identity, active) = log.crashed();
@@ -140,10 +141,10 @@ fn killed_log() -> (Log, IdentityRecord, PathBuf) {
 fn in_memory_ids_end_the_log_by_themselves() {
     let (log, _, active) = killed_log();
     let mut reader = log.reader();
-    assert_eq!(read_to_end(&mut reader), (1..=750).collect::<Vec<_>>(), "old ids behind the end");
+    assert_eq!(read_to_end(&mut reader), (1..=750).collect::<Vec<_>>(), "old ids after the end");
     assert_eq!(read_to_end(&mut reader), [0_u64; 0]);
 
-    // It goes on: what is stored now is seen through the mapping, and so is the next segment.
+    // The log continues: new events are seen through the mapping, and so is the next segment.
     for (slot, id) in (450..1024).zip(751..) {
         let offset = Layout::event_offset(slot);
         put(&active.join(file_name::hot(1)), offset, &common::event(id).encode());
@@ -176,7 +177,7 @@ fn memory_does_not_count_when_it_is_not_this_logs() {
 
     log.write_identity(&identity);
     fs::write(active.join(file_name::hot(1)), recycled(9, 301..=750)).unwrap();
-    assert_eq!(read_to_end(&mut log.reader()).len(), 556, "the file has another life");
+    assert_eq!(read_to_end(&mut log.reader()).len(), 556, "the file was reused");
     fs::remove_dir_all(&active).unwrap();
     assert_eq!(read_to_end(&mut log.reader()).len(), 556, "the directory is gone");
 }
@@ -191,7 +192,7 @@ fn an_active_directory_open_to_others_is_refused() {
     assert!(message.contains(active.to_str().unwrap()), "{message}");
 }
 
-/// The log is shut down while a reader stands at its end in memory.
+/// The log is shut down while a reader is at its end in memory.
 #[test]
 fn a_reader_at_the_end_in_memory_follows_the_log_to_disk() {
     let (log, mut identity, active) = killed_log();
@@ -215,8 +216,8 @@ fn a_claimed_slot_is_not_an_event() {
     assert!(matches!(reader.next(), Err(Error::End)));
 }
 
-/// What a recovery leaves that is killed while it removes prepared segments: the last of them
-/// behind others that are gone. There is nothing in it that could be missing.
+/// A recovery was killed while it removed prepared segments: the last one is still there, after
+/// missing ones. It holds no events, so none can be missing before it.
 #[test]
 fn an_unused_segment_behind_missing_ones_hides_nothing() {
     let unused = Image::open(3, []);
@@ -241,7 +242,8 @@ fn an_unused_segment_behind_missing_ones_hides_nothing() {
             }
         }
         assert_eq!(verify(&log.path()).unwrap().damages, [], "{what}");
-        // What was durable is missed all the same, and so is a segment that later events prove.
+        // Missing durable events are still reported, and so is a missing segment before later
+        // events.
         log.write_meta(1030);
         let (ids, error) = read_on(&mut log.reader());
         assert_eq!(ids.len(), 1024, "{what}");
@@ -255,8 +257,8 @@ fn an_unused_segment_behind_missing_ones_hides_nothing() {
     }
 }
 
-/// The same under a reader that waits for the first event of a new log, and for the next one of a
-/// full segment: it reads on when the index is used again.
+/// The same for a reader that waits for the first event of a new log, or for the next one of a full
+/// segment: it continues when the index is used again.
 #[test]
 fn a_reader_waits_for_a_segment_that_a_killed_recovery_removed() {
     let new = Log::of(&[Image::open(0, [])]);

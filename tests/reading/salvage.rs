@@ -1,5 +1,5 @@
-//! Salvage: everything outside of what is damaged is given, every range that is skipped is told
-//! once, and the log comes to its end.
+//! Salvage: everything outside the damage is returned, every skipped range is reported once, and
+//! the log is read to its end.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -9,7 +9,8 @@ use flashstrike_wal::error::{Cause, Error, Failure};
 use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::Reader;
 
-/// What comes of a log: events, each the one of its id and above the last, and what was told.
+/// Reads a whole log. Every event must be the one of its id, and above the last; returns the ids
+/// and what was reported.
 fn salvage(reader: &mut Reader) -> (Vec<u64>, Vec<Failure>) {
     let (mut ids, mut told) = (Vec::new(), Vec::new());
     loop {
@@ -25,7 +26,7 @@ fn salvage(reader: &mut Reader) -> (Vec<u64>, Vec<Failure>) {
         }
         assert!(told.len() < 50, "it does not end: {told:?}");
     }
-    assert!(matches!(reader.next(), Err(Error::End)), "told once");
+    assert!(matches!(reader.next(), Err(Error::End)), "reported once");
     (ids, told)
 }
 
@@ -42,7 +43,7 @@ fn without(lost: &[std::ops::RangeInclusive<u64>], last: u64) -> Vec<u64> {
 }
 
 #[test]
-fn a_good_log_is_read_as_ever() {
+fn a_good_log_is_read_as_without_salvage() {
     let log = Log::of_a_thousand();
     log.freeze(0);
     log.write(&Image { sealed_blocks: 2, ..Image::open(3, 1001..=1700) });
@@ -77,7 +78,7 @@ fn damage_in_several_places() {
 }
 
 #[test]
-fn segments_that_are_gone_or_anothers() {
+fn missing_and_misnamed_segments() {
     let log = Log::of_a_thousand();
     fs::remove_file(log.hot(1)).unwrap();
     let (ids, told) = salvage(&mut reader(&log));
@@ -102,7 +103,7 @@ fn segments_that_are_gone_or_anothers() {
     let log = self::Log::of_a_thousand();
     fs::copy(log.hot(0), log.hot(3)).unwrap();
     let (ids, told) = salvage(&mut reader(&log));
-    assert_eq!((ids.len(), told.len()), (1000, 1), "a copy of the first one behind: {told:?}");
+    assert_eq!((ids.len(), told.len()), (1000, 1), "a copy of the first one after it: {told:?}");
 }
 
 #[test]
@@ -136,9 +137,9 @@ fn an_open_segment_damaged_where_it_was_durable() {
     assert_eq!(ranges(&told), [Some((1257, 1512)), Some((1769, 2024))], "{told:?}");
 }
 
-/// A block of a frame with a wrong length hides the next one: it is found by its checksum.
+/// A wrong length of a block in a frame hides the next block, which is found by its checksum.
 #[test]
-fn cold_segments_are_resumed_behind_a_damaged_block() {
+fn cold_segments_continue_after_a_damaged_block() {
     let log = Log::of(&[Image::closed(0, 1..=13_000), Image::closed(1, 13_001..=13_100)]);
     log.freeze(0);
     let frame = fs::read(log.cold(0)).unwrap();
@@ -154,7 +155,7 @@ fn cold_segments_are_resumed_behind_a_damaged_block() {
     let (ids, told) = damaged(&[(second + 2, 0xEE), (second + 3, 0x7F)]);
     assert_eq!((ids.len(), told.len()), (13_100, 1), "a length costs nothing: {told:?}");
 
-    // What lies in the second block of the frame: WAL blocks 15 (its end) to 31 (its beginning).
+    // The second block of the frame holds WAL blocks 15 (its end) to 31 (its start).
     let inside = 15 * 256 + 1..=32 * 256;
     let garbled = (second + 100..second + 40_000).map(|at| (at, 0x5A)).collect::<Vec<_>>();
     let (ids, told) = damaged(&garbled);
@@ -165,11 +166,11 @@ fn cold_segments_are_resumed_behind_a_damaged_block() {
     let is_named = |id: &u64| named.iter().flatten().any(|(a, b)| (a..=b).contains(&id));
     assert!(missing.iter().all(is_named), "{named:?}");
 
-    // Both its length and its checksum: the third is found all the same.
+    // Both its length and its checksum are damaged: the third block is still found.
     let (ids, _) = damaged(&[(second + 2, 0xEE), (third - 1, frame[third - 1] ^ 1)]);
     assert!(ids.len() >= 13_100 - 17 * 256, "{}", ids.len());
 
-    // Cut short: all before is there.
+    // Cut short: everything before is returned.
     fs::write(log.cold(0), &frame[..third + 9]).unwrap();
     let (ids, told) = salvage(&mut reader(&log));
     assert!(ids.len() as u64 >= 31 * 256 + 100, "{}", ids.len());
@@ -177,9 +178,9 @@ fn cold_segments_are_resumed_behind_a_damaged_block() {
     assert!(ranges(&told).iter().flatten().any(|(_, last)| *last == 13_000), "{told:?}");
 }
 
-/// Of two files the hot one, as long as its blocks can be read: its header is not needed.
+/// Of a pair, the hot file is read as long as its blocks are readable: its header is not needed.
 #[test]
-fn twins() {
+fn pairs() {
     let log = Log::of_a_thousand();
     log.write_frame(1);
     fs::write(log.cold(1), b"no frame").unwrap();
@@ -196,8 +197,8 @@ fn twins() {
     assert_eq!((ids.len(), told.len()), (1000, 0), "nothing is in the hot one: {told:?}");
 }
 
-/// Looked for behind the end, because meta says that more was durable, and in a block that is
-/// damaged: nobody has verified it.
+/// The search goes past the end, because meta says that more was durable, and into a damaged block:
+/// nothing there is verified.
 #[test]
 fn garbage_with_a_high_id_is_not_given() {
     let log = Log::of_a_thousand();
@@ -219,7 +220,7 @@ fn an_open_segment_that_is_full_is_not_the_end() {
 }
 
 #[test]
-fn durable_events_are_given_though_their_block_is_not_sealed() {
+fn durable_events_of_an_unsealed_block_are_returned() {
     let log = Log::of(&[Image::closed(0, 1..=300)]);
     log.write(&Image { sealed_blocks: 0, ..Image::open(1, 301..=400) });
     log.write_meta(390);

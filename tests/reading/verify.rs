@@ -1,4 +1,4 @@
-//! `verify` names every kind of damage, where it is and which events it concerns, and changes
+//! `verify` reports every kind of damage, its place and the events it concerns, and changes
 //! nothing.
 
 use std::fs;
@@ -18,7 +18,7 @@ fn check(log: &Log) -> VerifyReport {
     report
 }
 
-/// Kind, file, offset in it and event ids of a damage.
+/// Kind, file, offset in the file and event ids of a damage.
 type Found<'a> = (DamageKind, &'a str, u64, (u64, u64));
 
 fn found(report: &VerifyReport) -> Vec<Found<'_>> {
@@ -30,7 +30,7 @@ fn found(report: &VerifyReport) -> Vec<Found<'_>> {
 const HOT_1: &str = "FS.00000001.wal";
 const COLD_1: &str = "FS.00000001.wal.lz4";
 
-/// The one thing that is wrong with the log.
+/// The log must have exactly this damage.
 fn only(log: &Log, what: &str, damage: Found<'_>) {
     let report = check(log);
     assert_eq!(found(&report), [damage], "{what}");
@@ -108,7 +108,7 @@ fn headers_and_blocks() {
         let first = found(&report).first().copied();
         assert_eq!(first, Some((kind, HOT_1, offset, ids)), "{what}: {report:?}");
         assert!(report.damages.iter().all(|d| d.segment_index == Some(1)), "{what}: {report:?}");
-        // The same content in a cold segment: the frame is right, what it holds is not.
+        // The same content in a cold segment: the frame is valid, its content is not.
         log.freeze(1);
         let report = check(&log);
         let first = report.damages.first().expect(what);
@@ -133,7 +133,7 @@ fn ids_that_do_not_rise() {
     assert_eq!(found(&check(&log))[0], order, "from segment to segment");
 }
 
-/// What is in the wrong place does not make the others wrong.
+/// A misplaced file does not make the others wrong.
 #[test]
 fn swapped_files() {
     let log = Log::of_a_thousand();
@@ -200,7 +200,7 @@ fn cold_segments() {
     assert!(found(&report).contains(&(Frame, COLD_1, 0, (0, 0))), "{report:?}");
     assert!(report.result().is_err());
 
-    // Frames of other makes are as good.
+    // Frames of other compressors are accepted.
     let log = self::Log::of_a_thousand();
     log.freeze_bare(1);
     let report = check(&log);
@@ -208,7 +208,7 @@ fn cold_segments() {
 }
 
 #[test]
-fn twins() {
+fn pairs() {
     let log = Log::of_a_thousand();
     log.write_frame(1);
     let report = check(&log);
@@ -299,7 +299,7 @@ fn more_damages_than_a_report_lists_are_counted() {
 }
 
 #[test]
-fn what_cannot_be_read_does_not_stop_the_rest() {
+fn unreadable_files_do_not_stop_the_rest() {
     let log = Log::of_a_thousand();
     fs::remove_file(log.hot(0)).unwrap();
     fs::create_dir(log.hot(0)).unwrap();
@@ -339,7 +339,7 @@ fn a_crashed_log_and_its_active_directory() {
     only(&log, "it is gone", (Active, "active", 0, (0, 0)));
 }
 
-/// What a reader stumbles over in segments that nobody has closed.
+/// What stops a reader in segments that were never closed.
 #[test]
 fn open_segments_that_do_not_fit_together() {
     let two_open = || {

@@ -1,4 +1,4 @@
-//! `verify` where it may only read, and beside a writer.
+//! `verify` with read access only, and beside a writer.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use common::Place;
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::replay::{verify, DamageKind};
 
-/// Another user's log, which can be read and not written, in a directory that cannot either.
+/// Another user's log: readable but not writable, and neither is its directory.
 #[test]
 fn read_permission_is_enough() {
     if !rustix::process::geteuid().is_root() {
@@ -27,7 +27,7 @@ fn read_permission_is_enough() {
     set(&log.path(), 0o555).unwrap();
     let path = log.path();
     let check = move || {
-        // This thread only.
+        // Of this thread only.
         let nobody = rustix::process::Uid::from_raw(65_534);
         rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
         assert!(fs::write(path.join("x"), "").is_err(), "nobody may not write here");
@@ -77,8 +77,8 @@ fn a_read_only_mount() {
     assert_eq!((report.damage_count, report.events), (0, 1000));
 }
 
-/// Beside a writer that rotates, compresses, recycles, is shut down and opened again: nothing is
-/// ever wrong, and what was durable before is there.
+/// Beside a writer that rotates, compresses, recycles, is shut down and opened again: verify never
+/// reports damage, and finds everything that was durable before.
 #[test]
 fn a_live_log() {
     const EVENTS: u64 = 120_000;

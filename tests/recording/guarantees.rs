@@ -11,7 +11,7 @@ use flashstrike_wal::format::MetaState;
 use flashstrike_wal::recorder::{Manager, Writer};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 
-/// Longer than any sleep of a worker: what has not happened by then does not happen by itself.
+/// Longer than any sleep of a worker: what has not happened by then never happens by itself.
 const LONG_ENOUGH: Duration = Duration::from_millis(300);
 
 fn synced(mode: SyncMode, place: &Place) -> Config {
@@ -45,12 +45,12 @@ fn g4_interval_syncs_as_often_as_asked() {
         append(&mut writer, [last]);
         std::thread::sleep(Duration::from_micros(500));
     }
-    assert_eq!(manager.log().appended().last_segment_index, 0, "no rotation asked for a sync");
+    assert_eq!(manager.log().appended().last_segment_index, 0, "no rotation has caused a sync");
     let syncs = manager.log().metrics().sync.count;
     let most = begin.elapsed().as_millis() / INTERVAL.as_millis() + 1;
     assert!(syncs >= 2 && u128::from(syncs) <= most, "{syncs} syncs, at most {most}");
     eventually("durable", || manager.log().durable().last_event_id == last);
-    // Somebody who waits need not wait for the interval.
+    // A waiting thread need not wait for the interval.
     let asked = Instant::now();
     for id in last + 1..=last + 20 {
         append(&mut writer, [id]);
@@ -86,7 +86,7 @@ fn g4_rotation_moves_at_full_segments_and_when_asked() {
     assert_holds(&place.log(), SEGMENT + 1);
 }
 
-/// The smallest set of mapped segments: a tight loop is faster than any disk.
+/// The smallest set of mapped segments: a tight loop outruns any disk.
 fn slow(place: &Place, backpressure: Backpressure) -> Config {
     Config { backpressure, prepared_segments: 1, max_segments: Keep::All, ..place.small() }
 }
@@ -98,7 +98,7 @@ fn g8_fail_fast_appends_nothing_and_succeeds_later() {
     let mut turned_away = 0;
     let mut id = 1;
     while turned_away < 1000 || id <= 20 * SEGMENT {
-        assert!(id < 500 * SEGMENT, "turned away {turned_away} times only");
+        assert!(id < 500 * SEGMENT, "only {turned_away} appends were refused");
         let before = manager.log().appended();
         match writer.append(&event(id)) {
             Ok(()) => id += 1,
@@ -111,13 +111,13 @@ fn g8_fail_fast_appends_nothing_and_succeeds_later() {
             Err(error) => panic!("{error}"),
         }
     }
-    // The claims that were tried when nothing was ready count as well.
+    // The claims that failed for lack of a segment count as well.
     assert!(manager.log().metrics().would_block >= 1000);
     manager.shutdown(writer).unwrap();
     assert_holds(&place.log(), id - 1);
 }
 
-/// Of a batch as many go in as there is room for, and the caller goes on behind them.
+/// A batch is appended as far as there is room, and the caller continues after that part.
 #[test]
 fn g8_fail_fast_takes_a_prefix_of_a_batch() {
     let place = Place::new();
@@ -196,7 +196,7 @@ fn g9_one_writer_at_a_time() {
     let before = contents(&log);
     let message = expect_cause(Manager::open(&log, place.small()), Cause::Locked);
     assert!(message.ends_with(&format!("process {}", child.id())), "{message}");
-    assert_eq!(contents(&log), before, "the one turned away touches nothing");
+    assert_eq!(contents(&log), before, "a refused open changes nothing");
     child.kill().unwrap();
     child.wait().unwrap();
     let (manager, writer) = open(&log, place.small());
@@ -231,7 +231,7 @@ fn g10_an_id_that_does_not_rise_is_refused() {
     let mut appended = 0;
     let batch = [SEGMENT + 5, SEGMENT + 9, SEGMENT + 9, SEGMENT + 10].map(event);
     expect_cause(writer.append_batch(&batch, &mut appended), Cause::OutOfOrder);
-    assert_eq!(appended, 2, "up to the one that repeats");
+    assert_eq!(appended, 2, "up to the repeated id");
     append(&mut writer, [u64::MAX - 1]);
     ids.extend([SEGMENT + 5, SEGMENT + 9, u64::MAX - 1]);
     refused(&mut writer, u64::MAX - 1);
@@ -252,7 +252,7 @@ fn commit_without_claim_is_refused_and_an_abandoned_claim_leaves_no_trace() {
     assert_holds(&place.log(), 1);
 }
 
-/// Where event `id` of a log of consecutive ids in segments of 16 blocks ends.
+/// The position just past event `id`, in a log of consecutive ids and segments of 16 blocks.
 fn place_of(id: u64) -> MetaState {
     let (segment, n) = ((id - 1) / SEGMENT, (id - 1) % SEGMENT);
     let offset = 64 + n / 256 * 16_448 + 64 + (n % 256 + 1) * 64;
@@ -286,7 +286,8 @@ fn meta_is_never_torn() {
                 (last, last_durable) = (appended.last_event_id, durable.last_event_id);
             }
         });
-        // On a busy machine the two threads seldom run at once: as long as it takes.
+        // On a busy machine the two threads seldom run at the same time, so this repeats until they
+        // did.
         let enough = || looks.load(Ordering::Relaxed) >= LOOKS || looking.is_finished();
         while appended < 10 * AT_A_TIME || !enough() {
             append(&mut writer, appended + 1..=appended + AT_A_TIME);
@@ -333,7 +334,7 @@ fn wait_durable_times_out_and_is_closed_by_a_shutdown() {
         assert!(begin.elapsed() >= timeout);
     }
     std::thread::scope(|scope| {
-        // Forever: neither a timeout nor an event to come ends it.
+        // Waits without a timeout for an event that never comes.
         let waiting: Vec<_> =
             (0..8).map(|_| scope.spawn(|| log.wait_durable(11, Duration::MAX))).collect();
         std::thread::sleep(Duration::from_millis(50));
@@ -342,6 +343,6 @@ fn wait_durable_times_out_and_is_closed_by_a_shutdown() {
             expect_cause(thread.join().unwrap(), Cause::Closed);
         }
     });
-    assert!(log.wait_durable(10, Duration::ZERO).is_ok(), "what is durable stays so");
+    assert!(log.wait_durable(10, Duration::ZERO).is_ok(), "durable events stay durable");
     expect_cause(log.wait_durable(11, Duration::ZERO), Cause::Closed);
 }

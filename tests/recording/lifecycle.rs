@@ -1,5 +1,5 @@
-//! A log's life without accidents and with the plain one: made, shut down, opened again, killed.
-//! What files it makes, with which modes, and what it leaves alone.
+//! A log that is made, shut down, opened again, killed: which files it makes, with which modes, and
+//! what it leaves alone.
 
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt};
@@ -20,12 +20,12 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Every test of this binary runs under this umask; the process has but one.
+/// Every test of this binary runs under this umask, because a process has only one.
 fn usual_umask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 }
 
-/// The path in the recovery report.
+/// The active directory named by the recovery report.
 fn active_path(manager: &Manager) -> PathBuf {
     PathBuf::from(text(&manager.log().recovery_report().active_path))
 }
@@ -85,8 +85,8 @@ fn g13_the_active_directory_keeps_others_out() {
     }
 }
 
-/// Whoever may write to the directory plants a link at a name that the library will make: what it
-/// points at is never written to, and never comes to exist.
+/// Somebody who may write to the directory plants a link at a name that the library will create:
+/// its target is never written to, and never created.
 #[test]
 fn g13_a_planted_link_is_not_followed() {
     for name in [
@@ -125,7 +125,8 @@ fn g13_a_planted_link_is_not_followed() {
     }
 }
 
-/// Another user replaces the active directory of a killed log by a link to one of his own.
+/// Another user replaces the active directory of a killed log by a link to a directory of their
+/// own.
 #[test]
 fn g13_a_link_in_place_of_the_active_directory_is_not_followed() {
     let place = Place::new();
@@ -139,7 +140,7 @@ fn g13_a_link_in_place_of_the_active_directory_is_not_followed() {
     let error = Manager::open(&place.log(), place.small()).unwrap_err();
     assert!(error.to_string().contains(active.to_str().unwrap()), "{error}");
     assert_eq!(contents(&place.log()), before);
-    // The same directory in its own place is taken.
+    // The directory itself, put back, is accepted.
     fs::remove_file(&active).unwrap();
     let status = std::process::Command::new("mv").args([&elsewhere, &active]).status().unwrap();
     assert!(status.success());
@@ -223,12 +224,16 @@ fn row_clean_a_changed_num_blocks_holds_for_new_segments() {
     manager.shutdown(writer).unwrap();
     let (manager, mut writer) = open(&log, Config { num_blocks: 32, ..place.small() });
     append(&mut writer, 11..=SEGMENT);
-    assert_eq!(manager.log().appended().last_segment_index, 0, "to the end of its own room");
+    assert_eq!(manager.log().appended().last_segment_index, 0, "it still has its old size");
     append(&mut writer, SEGMENT + 1..=SEGMENT * 2 + 1);
-    assert_eq!(manager.log().appended().last_segment_index, 1, "twice the room");
+    assert_eq!(
+        manager.log().appended().last_segment_index,
+        1,
+        "the new segment has twice the size"
+    );
     manager.shutdown(writer).unwrap();
     assert_eq!((size(0), size(1)), (64 + 16 * 16_448, 64 + 32 * 16_448));
-    // And back: the larger one goes on, too.
+    // And back: the larger one is continued too.
     let (manager, mut writer) = open(&log, place.small());
     append(&mut writer, SEGMENT * 2 + 2..=SEGMENT * 3 + 1);
     assert_eq!(manager.log().appended().last_segment_index, 2);
@@ -261,7 +266,7 @@ fn row_process_crash_carries_the_events_over() {
     }
 }
 
-/// What was carried over is on disk by itself: the machine may go down right after.
+/// Carried-over events are on disk: the machine may crash right after recovery.
 #[test]
 fn row_process_crash_then_reboot() {
     let place = Place::new();
@@ -290,13 +295,13 @@ fn row_crashes_upon_crashes_do_not_use_up_segments() {
     assert_holds(&place.log(), 80);
 }
 
-/// Prepared segments that no event ever went into.
+/// Prepared segments that never held an event.
 #[test]
 fn row_prepared_segments_never_used() {
     for restart in [false, true] {
         let place = Place::new();
         let log = place.log();
-        // The second time, two are prepared before the first event.
+        // The second time, two segments are prepared before the first event.
         crash(&place, 100, 100);
         crash(&place, 100, 100);
         let last_prepared = log.join("FS.00000002.wal");
@@ -306,7 +311,7 @@ fn row_prepared_segments_never_used() {
         }
         let config = Config { prepared_segments: 1, ..place.small() };
         let (manager, mut writer) = open(&log, config);
-        assert!(!last_prepared.exists(), "nobody wants it");
+        assert!(!last_prepared.exists(), "the unused segment is still there");
         assert_eq!(manager.log().recovery_report().hot_segments, 1);
         append(&mut writer, 101..=SEGMENT + 1);
         assert_eq!(manager.log().appended().last_segment_index, 1, "its index is used again");

@@ -1,5 +1,4 @@
-//! What a log tells: once for every change, on the threads it says, and the recovery report
-//! beside.
+//! What a log reports: once for every change, on the documented threads; and the recovery report.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,7 +12,7 @@ use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::log_sink::{Level, LogSink};
 use flashstrike_wal::recorder::Manager;
 
-/// What was told, and by which thread.
+/// The messages, and the threads that reported them.
 #[derive(Debug, Clone, Default)]
 struct Told(Arc<Mutex<Vec<(Level, String, ThreadId)>>>);
 
@@ -26,7 +25,7 @@ impl Told {
         })
     }
 
-    /// The messages of a level that hold these words.
+    /// The messages of a level that contain these words.
     fn with(&self, level: Level, words: &str) -> Vec<String> {
         let told = self.0.lock().unwrap();
         let wanted = told.iter().filter(|told| told.0 == level && told.1.contains(words));
@@ -49,19 +48,19 @@ fn config(place: &Place, told: &Told) -> Config {
 }
 
 #[test]
-fn opening_and_shutting_down_are_told_with_the_decision() {
+fn opening_and_shutting_down_are_reported_with_the_decision() {
     let (place, told) = (Place::new(), Told::default());
     let directory = place.log().display().to_string();
     let (manager, mut writer) = open(&place.log(), config(&place, &told));
     told.once(Level::Info, &format!("{directory}: opening"));
     told.once(Level::Info, "recovered as new-log: generation 1, last event 0,");
     assert!(told.with(Level::Info, "").contains(&format!("{directory}: open")), "{told:?}");
-    assert_eq!(told.with(Level::Warn, "missing"), [""; 0], "what a new log cannot have");
+    assert_eq!(told.with(Level::Warn, "missing"), [""; 0], "a new log reports missing files");
     append(&mut writer, 1..=100);
     manager.shutdown(writer).unwrap();
     told.once(Level::Info, "shut down: everything up to event 100 is durable");
     assert_eq!(told.with(Level::Error, ""), [""; 0]);
-    assert_eq!(told.threads().len(), 1, "nothing happened on the workers' threads");
+    assert_eq!(told.threads().len(), 1, "only the opening thread reports");
 
     let again = Told::default();
     let (manager, writer) = open(&place.log(), config(&place, &again));
@@ -74,8 +73,8 @@ fn opening_and_shutting_down_are_told_with_the_decision() {
     manager.shutdown(writer).unwrap();
 }
 
-/// Everything that open notices is reported, whole. (What the struct of C has no room for is cut:
-/// `ffi::report`.)
+/// Everything that open notices is reported in full. (Text longer than a field of the C struct is
+/// cut: `ffi::report`.)
 #[test]
 fn notes_are_whole_in_the_log_function_and_the_report() {
     let (place, told) = (Place::new(), Told::default());
@@ -96,7 +95,7 @@ fn notes_are_whole_in_the_log_function_and_the_report() {
 }
 
 #[test]
-fn retention_is_told_by_a_worker_and_so_is_nothing_by_the_writer() {
+fn retention_is_reported_by_a_worker_and_never_by_the_writer() {
     let (place, told) = (Place::new(), Told::default());
     let config = Config {
         max_segments: Keep::AtMost(1),
@@ -115,14 +114,14 @@ fn retention_is_told_by_a_worker_and_so_is_nothing_by_the_writer() {
         told.once(Level::Info, &format!("retention has deleted the cold segment {index}"));
     }
     assert!(!told.threads().contains(&appending), "{told:?}");
-    assert!(told.threads().len() > 1, "workers tell");
+    assert!(told.threads().len() > 1, "no worker has reported anything");
     manager.shutdown(writer).unwrap();
 }
 
-/// A failure is told once, with its cause, by a worker, though the writer meets it again and
+/// A failure is reported once, with its cause, by a worker, although the writer meets it again and
 /// again.
 #[test]
-fn a_failure_is_told_once_with_its_cause() {
+fn a_failure_is_reported_once_with_its_cause() {
     let (place, told) = (Place::new(), Told::default());
     let (manager, mut writer) = open(&place.log(), config(&place, &told));
     append(&mut writer, 1..=10);
@@ -147,13 +146,14 @@ fn a_failure_is_told_once_with_its_cause() {
     assert_eq!(told.with(Level::Info, "is durable"), [""; 0]);
 }
 
-/// What is tried again and again is told when it begins to fail and when it goes on.
+/// An action that is retried again and again is reported when it starts to fail and when it works
+/// again.
 #[test]
-fn compression_that_fails_is_told_when_that_changes() {
+fn failing_compression_is_reported_when_it_starts_and_ends() {
     let (place, told) = (Place::new(), Told::default());
     let config = Config { max_segments: Keep::AtMost(1), ..config(&place, &told) };
     let (manager, mut writer) = open(&place.log(), config);
-    // Directories where the first cold files are to be made.
+    // Directories in the place of the first cold files.
     let in_the_way: Vec<_> =
         (0..3).map(|n| place.log().join(format!("FS.0000000{n}.wal.lz4.tmp"))).collect();
     for path in &in_the_way {
@@ -171,7 +171,7 @@ fn compression_that_fails_is_told_when_that_changes() {
     manager.shutdown(writer).unwrap();
 }
 
-/// The last calls of one log never overlap, whichever threads make them.
+/// Calls of one log's function never overlap, whichever threads make them.
 #[test]
 fn calls_are_made_one_at_a_time() {
     let place = Place::new();
@@ -194,7 +194,7 @@ fn calls_are_made_one_at_a_time() {
 #[test]
 fn g12_the_report_names_the_filesystems() {
     let (place, told) = (Place::new(), Told::default());
-    // The wrong way round: the log in memory, the active set on disk.
+    // The wrong way round: the log in memory, the active segments on disk.
     let log = place.memory().join("log");
     let config = Config { active_parent: place.base().to_owned(), ..config(&place, &told) };
     let (manager, mut writer) = open(&log, config);

@@ -1,4 +1,4 @@
-//! Appending, durability, retention, and what a log tells of itself.
+//! Appending, durability, retention, and what a log reports.
 
 mod guarantees;
 mod lifecycle;

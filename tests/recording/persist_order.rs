@@ -1,5 +1,5 @@
-//! The order in which a segment is made durable, seen in the persister's system calls: events,
-//! then the headers of their blocks, then the sync. With much to do at once the disk begins before
+//! The order in which a segment is made durable, as seen in the persister's system calls: events,
+//! then the headers of their blocks, then the sync. With much to sync, writeback starts before
 //! that.
 
 use std::collections::BTreeMap;
@@ -9,19 +9,19 @@ use common::{child, has_strace, Place};
 use flashstrike_wal::format::{BlockHeader, Layout};
 use flashstrike_wal::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
 
-/// Made durable one after the other.
+/// Batches that are made durable one after the other.
 const BATCHES: [u64; 5] = [1, 300, 1_100, 5_300, 5_301];
-/// What the kernel writes to the disk when it is told to begin with a byte of it.
+/// The kernel's unit of writeback.
 const FOLIO: u64 = 64 * 1024;
 
 #[derive(Debug)]
 enum Call {
-    /// Offset, the first bytes, how many there are, and whether the disk is to begin with them.
+    /// Offset, the first bytes, their number, and whether the write also starts writeback.
     Write(u64, Vec<u8>, u64, bool),
     Sync,
 }
 
-/// What is done to the log's first segment once it has its name.
+/// The calls on the log's first segment from its final name on.
 fn calls(place: &Place) -> Vec<Call> {
     let trace = place.base().join("trace").display().to_string();
     let calls = "trace=pwrite64,pwritev2,fdatasync";
@@ -53,12 +53,12 @@ fn parse(line: &str) -> Call {
     Call::Write(offset, bytes, len, begins)
 }
 
-/// Events of each block that were written, from its first one on; those that its header counts.
+/// For each block: the events written from its first one on, and the events that its header counts.
 #[derive(Default)]
 struct Blocks(BTreeMap<u32, (u64, u64)>);
 
 impl Blocks {
-    /// From the byte `from` to `to` events were written.
+    /// The bytes `from` to `to` were written.
     fn add_events(&mut self, from: u64, to: u64) {
         let block_of = |at: u64| ((at - Layout::block_offset(0)) / BLOCK_SIZE as u64) as u32;
         for block in block_of(from)..=block_of(to - 1) {
@@ -74,7 +74,7 @@ impl Blocks {
     fn add_header(&mut self, header: &BlockHeader) {
         let (events, counted) = self.0.entry(header.block_index).or_default();
         *counted = u64::from(header.event_count);
-        assert_eq!(*events, *counted, "block {}: its header counts others", header.block_index);
+        assert_eq!(*events, *counted, "block {}: wrong count in its header", header.block_index);
     }
 
     fn assert_sealed(&self) {
@@ -105,14 +105,14 @@ fn g3_headers_follow_their_events_and_the_sync_follows_both() {
                 }
             }
             Call::Write(at, _, len, begins) => {
-                assert!(!begins, "{len} bytes at {at}: their header is not written yet");
+                assert!(!begins, "writeback of {len} bytes at {at} before their header");
                 blocks.add_events(at, at + len);
             }
         }
     }
     let written: u64 = blocks.0.values().map(|(events, _)| events).sum();
     assert_eq!((written, syncs), (BATCHES[4], BATCHES.len()));
-    // The last header in each folio: with it, all there is to be written of that folio is written.
+    // The last header in each folio: once it is written, the folio is complete.
     let last_header_in = |folio: u64| {
         let blocks = ((folio + 1) * FOLIO - 64 - 1) / BLOCK_SIZE as u64;
         Layout::block_offset(blocks as u32)
@@ -120,5 +120,9 @@ fn g3_headers_follow_their_events_and_the_sync_follows_both() {
     let folio_of = |events: u64| Layout::event_offset(events as u32) / FOLIO;
     let complete: Vec<u64> =
         (folio_of(BATCHES[2])..folio_of(BATCHES[3])).map(last_header_in).collect();
-    assert_eq!(begun, [vec![], vec![], vec![], complete, vec![], vec![]], "only with much to do");
+    assert_eq!(
+        begun,
+        [vec![], vec![], vec![], complete, vec![], vec![]],
+        "writeback starts early only with much to sync"
+    );
 }

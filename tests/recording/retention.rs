@@ -1,4 +1,4 @@
-//! G11: what is kept, to the segment, and that nothing at or above the floor is deleted.
+//! G11: exactly the right segments are kept, and nothing at or above the floor is deleted.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Error;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 
-/// Segments each of these logs fills; one event more is in a last one.
+/// Full segments of each log; one more event is in a last segment.
 const FULL: u64 = 20;
 
-/// The hot and the cold segments there are.
+/// The indexes of the hot and of the cold segments.
 fn segments(place: &Place) -> (Vec<u64>, Vec<u64>) {
     let index = |name: &String| name[3..11].parse::<u64>().unwrap();
     let all: Vec<_> = names(&place.log()).into_iter().filter(|n| n.starts_with("FS.")).collect();
@@ -20,8 +20,7 @@ fn segments(place: &Place) -> (Vec<u64>, Vec<u64>) {
     (hot, cold)
 }
 
-/// Fills a log, shuts it down, and looks: there must be exactly these segments, and every event in
-/// them.
+/// Fills a log and shuts it down: exactly these segments must remain, with every event in them.
 fn assert_keeps(config: Config, place: &Place, hot: Vec<u64>, cold: Vec<u64>) {
     let oldest = *cold.iter().chain(&hot).min().unwrap();
     let counts = (hot.len() as u64, cold.len() as u64);
@@ -30,8 +29,8 @@ fn assert_keeps(config: Config, place: &Place, hot: Vec<u64>, cold: Vec<u64>) {
     assert_holds_from(place, oldest);
 }
 
-/// Fills a log and shuts it down. Not only at rest is it as it should be: the workers get there
-/// while the log is open.
+/// Fills a log, waits until its segments are right, which the workers must achieve while it is
+/// open, and shuts it down.
 fn fill(config: Config, place: &Place, is_right: impl Fn(u64, u64) -> bool) {
     let (manager, mut writer) = open(&place.log(), config);
     append(&mut writer, 1..=FULL * SEGMENT + 1);
@@ -42,7 +41,7 @@ fn fill(config: Config, place: &Place, is_right: impl Fn(u64, u64) -> bool) {
     manager.shutdown(writer).unwrap();
 }
 
-/// The log begins with the segment `oldest`, and nothing of it is missing.
+/// The log starts with the segment `oldest` and has no gap.
 fn assert_holds_from(place: &Place, oldest: u64) {
     let mut expected = oldest * SEGMENT + 1..=FULL * SEGMENT + 1;
     let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
@@ -104,8 +103,9 @@ fn g11_keep_none_and_no_compression_make_no_cold_segment() {
     }
 }
 
-/// The segment that holds the floor stays, and all after it. Cold ones that cannot go hold up the
-/// compression of hot ones: how many are hot is open, that none is missing is not.
+/// The segment that contains the floor stays, and all after it. Cold segments that cannot be
+/// deleted hold up the compression of hot ones: how many are hot is not fixed, but none may be
+/// missing.
 #[test]
 fn g11_nothing_at_or_above_the_floor_is_deleted() {
     for (floor, oldest) in [
@@ -138,7 +138,7 @@ fn g11_nothing_at_or_above_the_floor_is_deleted() {
     }
 }
 
-/// Limits that are lowered between two opens hold from the next one on.
+/// Limits lowered between two opens apply from the next open on.
 #[test]
 fn g11_lowered_limits_hold_from_the_next_open() {
     let place = Place::new();
@@ -154,9 +154,9 @@ fn g11_lowered_limits_hold_from_the_next_open() {
     assert_eq!(segments(&place), ((FULL - 3..=FULL).collect(), vec![FULL - 5, FULL - 4]));
 }
 
-/// A reader that is overtaken says which events it lost.
+/// A reader that is overtaken reports which events it lost.
 #[test]
-fn g11_a_reader_that_loses_events_is_told_the_range() {
+fn g11_a_reader_that_loses_events_reports_the_range() {
     let place = Place::new();
     let config = Config {
         max_segments: Keep::AtMost(1),
@@ -184,8 +184,8 @@ fn g11_a_reader_that_loses_events_is_told_the_range() {
     assert_eq!(failure.place.event_ids, Some((last + 1, (FULL - 1) * SEGMENT)));
 }
 
-/// While the newest segment has nothing durable, the log ends on disk in the one before: deleted,
-/// it would leave nothing that a power cut cannot take.
+/// While the newest segment has nothing durable, the log on disk ends in the segment before:
+/// without it, a power cut would leave nothing.
 #[test]
 fn g11_the_last_durable_segment_stays_whatever_the_limit() {
     let place = Place::new();
@@ -200,7 +200,10 @@ fn g11_the_last_durable_segment_stays_whatever_the_limit() {
     eventually("the full segment is closed", || manager.log().metrics().close.count == 1);
     for _ in 0..50 {
         assert_eq!(manager.log().durable().last_event_id, SEGMENT);
-        assert!(segments(&place).0.contains(&0), "the only segment with durable events");
+        assert!(
+            segments(&place).0.contains(&0),
+            "the only segment with durable events was deleted"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     manager.log().sync().unwrap();

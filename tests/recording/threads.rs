@@ -1,5 +1,5 @@
-//! Many logs in one process: the threads they share, what an idle log costs, and that what happens
-//! to one log is not the others' affair. The child counts the threads of its own process
+//! Many logs in one process: the threads they share, the cost of an idle log, and that a failure of
+//! one log does not affect the others. The child counts the threads of its own process
 //! (`tests/child/threads.rs`).
 
 use common::{child, event, expect_cause, open, Place};
@@ -12,21 +12,21 @@ fn p8_64_logs_have_a_thread_each_and_four_together() {
     child::play("threads-of-64-logs", &[]);
 }
 
-/// While the watcher has looked so often, no thread of any log has woken up, and the preparer once
-/// a second for all. Were they not to share their ticks, 64 watchers would have looked as often in
-/// a tenth of a second, and 64 preparers 64 times as often.
+/// While the watcher wakes up so many times, no thread of any log wakes up, and the preparer only
+/// once a second for all. Without shared ticks, 64 watchers would wake up as often in a tenth of
+/// the time, and 64 preparers 64 times as often.
 #[test]
 fn p8_idle_logs_cost_no_wake_up_of_their_own() {
     child::play("threads-of-idle-logs", &[]);
 }
 
-/// A log fails by an error, another by a panic in a worker; both are the logs' own affair.
+/// One log fails by an error, another by a panic in a worker; neither affects the other logs.
 #[test]
 fn g5_a_log_that_fails_takes_no_other_with_it() {
     child::play("threads-of-failing-logs", &[]);
 }
 
-/// Whatever holds a log up on one filesystem, the logs on another do not wait for it.
+/// Whatever blocks a log on one filesystem, the logs on another do not wait for it.
 #[test]
 fn a_filesystem_that_hangs_holds_up_only_its_own_logs() {
     child::play("threads-on-a-hung-filesystem", &[]);
@@ -38,7 +38,7 @@ fn logs_come_and_go_from_many_threads() {
 }
 
 #[test]
-fn threads_run_where_they_are_told() {
+fn threads_run_on_the_processors_of_the_config() {
     child::play("threads-on-chosen-processors", &[]);
 }
 
@@ -47,7 +47,7 @@ fn config(place: &Place) -> Config {
 }
 
 #[test]
-fn a_place_that_is_not_there_is_refused_and_nothing_is_changed() {
+fn a_processor_that_does_not_exist_is_refused_and_nothing_is_changed() {
     let place = Place::new();
     let mut set = rustix::thread::sched_getaffinity(None).unwrap();
     let Some(missing) = (0..64).find(|cpu| !set.is_set(*cpu)) else {

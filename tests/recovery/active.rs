@@ -1,5 +1,5 @@
 //! Rows of the recovery table about the active directory of a log that was not shut down: lost,
-//! unreadable, waiting for a volume that was mounted again, named by a relative path.
+//! unreadable, on a volume that was mounted again, named by a relative path.
 
 use std::fmt::Display;
 use std::fs;
@@ -15,8 +15,8 @@ use common::{append, assert_holds, child, contents, decision, expect_cause, open
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::recorder::Manager;
 
-/// Goes on without the active directory: the log ends at event 50, and what is at `active` stays
-/// as it is, now and at later opens.
+/// Opens with accept_loss, without the active directory: the log ends at event 50, and `active` is
+/// not changed, now or at later opens.
 fn accept_without(place: &Place, active: &Path, label: &str) {
     let old_id = identity(&place.log()).id;
     let before = contents(active);
@@ -50,7 +50,7 @@ fn row_active_directory_unreadable_is_refused() {
     }
 }
 
-/// Somebody else could have written what is in it.
+/// Somebody else could have written its content.
 #[test]
 fn row_active_directory_unreadable_by_its_mode_or_owner_is_a_matter_of_permission() {
     let place = Place::new();
@@ -75,7 +75,7 @@ fn row_active_directory_unreadable_by_its_mode_or_owner_is_a_matter_of_permissio
     accept_without(&place, &active, "active-directory-unreadable");
 }
 
-/// Memory that cannot be read is the system's error, not damage; it goes away, and nothing is
+/// An error when reading memory is the system's error, not damage. When it is gone, nothing is
 /// lost.
 #[test]
 fn row_active_directory_unreadable_by_the_system_is_an_io_error() {
@@ -98,14 +98,14 @@ fn row_active_directory_unreadable_by_the_system_is_an_io_error() {
     assert_eq!(recover(&place, 100).0, "process-crash");
 }
 
-/// Says that the directory was on another device when the log got its id.
+/// Makes the identity say that the WAL directory was on another device.
 fn move_to_other_device(place: &Place) {
     let mut moved = identity(&place.log());
     moved.wal_dev += 1;
     fs::write(place.log().join("wal_identity"), moved.encode()).unwrap();
 }
 
-/// The same inode of another device, and its newest events are waiting: no copy.
+/// The same inode on another device, with its newest events still in memory: not a copy.
 #[test]
 fn row_moved_is_refused_and_names_both() {
     let place = Place::new();
@@ -118,7 +118,7 @@ fn row_moved_is_refused_and_names_both() {
     accept_without(&place, &active, "moved");
 }
 
-/// Nothing is waiting: shut down, after a restart, or with no active directory left.
+/// No event is in memory only: shut down, after a restart, or with no active directory left.
 #[test]
 fn row_copy_by_device_when_no_event_can_be_waiting() {
     type Before = fn(&Place);
@@ -145,7 +145,7 @@ struct Volume {
 }
 
 impl Volume {
-    /// A new one; `None` = there are none here.
+    /// Makes a new one; `None` = this machine cannot.
     fn new(base: &Path, name: &str) -> Option<Self> {
         let (image, at) = (base.join(format!("{name}.image")), base.join(name));
         fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
@@ -170,7 +170,7 @@ impl Drop for Volume {
     }
 }
 
-/// A volume that is really mounted twice, one after the other.
+/// A volume that is really mounted twice, one mount after the other.
 #[test]
 fn row_moved_on_a_volume_that_was_mounted_again() {
     if !common::may_mount() {
@@ -184,7 +184,8 @@ fn row_moved_on_a_volume_that_was_mounted_again() {
     let log = volume.at.join("log");
     crash_in(&[], &log, &place.memory().display(), 50, 100);
     let was = identity(&log).wal_dev;
-    // Others are mounted in between until one has its device, unless another process was faster.
+    // Mounts other volumes until one has the first one's device number, unless another process took
+    // it.
     let mut others = Vec::new();
     while fs::metadata(&log).unwrap().dev() == was {
         assert!(volume.unmount());
@@ -215,7 +216,7 @@ fn row_process_crash_with_a_relative_active_dir() {
     assert!(common::names(&inside).is_empty());
 }
 
-/// An identity that names the WAL directory itself is not to be believed: cleaning up would remove
+/// An identity that names the WAL directory as the active one is wrong: cleaning up would remove
 /// the log.
 #[test]
 fn row_active_directory_lost_when_it_is_the_wal_directory() {
@@ -232,12 +233,12 @@ fn row_active_directory_lost_when_it_is_the_wal_directory() {
     assert_holds(&place.log(), 50);
 }
 
-/// What the disk did to an event that memory still has: it is written again, and what lay there is
-/// kept aside.
+/// An event that memory still has is damaged on disk: it is written again, and the damaged bytes
+/// are kept aside.
 #[test]
 fn a_damaged_disk_file_is_repaired_from_memory() {
     let place = Place::new();
-    // The first block is durable, and is known to be.
+    // The first block is known to be durable.
     crash(&place, 300, 300);
     recover(&place, 300);
     crash(&place, 400, 400);

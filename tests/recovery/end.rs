@@ -1,4 +1,4 @@
-//! The rows of the recovery table that say where the log ends: breaks above and below what is
+//! The rows of the recovery table that decide where the log ends: breaks above and below what is
 //! known durable, missing and misnamed segments, torn headers.
 
 use std::fs;
@@ -11,8 +11,8 @@ use common::{append, assert_holds, contents, decision, event, names, open, text,
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::recorder::Manager;
 
-/// Events above D that reached the disk in part: an id that the log gives out again, with other
-/// bytes, so that it would be seen if it came back.
+/// Writes events above D that reached the disk in part. The log reuses their ids with other bytes,
+/// so a test would see them if they came back.
 fn tear(place: &Place, ids: std::ops::RangeInclusive<u64>) {
     for id in ids {
         let mut torn = event(id);
@@ -43,7 +43,7 @@ fn row_break_above_d_ends_the_log_and_what_was_cut_never_comes_back() {
     behind[206 * 64..].fill(0);
     assert_eq!(behind, zeros, "nothing is left behind the end");
 
-    // The log goes on over the place of what was cut, and dies again and again.
+    // The log writes over the place of the cut events, and is killed again and again.
     crash(&place, 52, 54);
     reboot(&place);
     assert_eq!(recover(&place, 52).0, "reboot");
@@ -53,7 +53,7 @@ fn row_break_above_d_ends_the_log_and_what_was_cut_never_comes_back() {
     reboot(&place);
     assert_eq!(recover(&place, 299).0, "reboot");
     let kept = names(&log).into_iter().filter(|name| name.contains("corrupt")).count();
-    assert_eq!(kept, 1, "and nothing more was found to keep aside");
+    assert_eq!(kept, 1, "nothing more was kept aside");
 }
 
 /// The same with the cut reaching over later segments.
@@ -99,7 +99,7 @@ fn row_break_below_d_is_refused_with_its_range() {
     recover(&place, 300);
     crash(&place, 300, 300);
     reboot(&place);
-    // In the second block: what a block's checksum does not prove is not proved in part.
+    // In the second block: a block whose checksum is wrong is not proved in part either.
     first_segment(&place).write_all_at(&[0; 64], offset(270)).unwrap();
     let before = contents(&place.log());
     let error = Manager::open(&place.log(), place.small()).unwrap_err();
@@ -119,7 +119,7 @@ fn row_break_below_d_is_refused_with_its_range() {
     assert_eq!(recover(&place, 256).0, "clean");
 }
 
-/// A changed byte of a durable event: the ids alone would not tell.
+/// A changed byte of a durable event: its id is still right.
 #[test]
 fn row_break_below_d_by_a_changed_byte_is_refused_and_not_sealed_over() {
     let place = Place::new();
@@ -154,7 +154,7 @@ fn row_misnamed_segment_is_refused() {
     assert_refused(&place, &["misnamed"]);
 }
 
-/// Headers that say nothing: the events decide.
+/// Headers are unreadable: the events decide.
 #[test]
 fn row_headers_torn_the_events_decide() {
     for (at, note) in

@@ -1,5 +1,5 @@
-//! What recovery refuses, and what `FS_WAL_FLAG_ACCEPT_LOSS` makes of it: the log ends at its last
-//! provable event, the rest is kept aside byte by byte, and nothing of it ever comes back.
+//! What recovery refuses, and what it does with `FS_WAL_FLAG_ACCEPT_LOSS`: the log ends at its last
+//! provable event, everything after it is kept aside byte by byte, and never comes back.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,8 +28,9 @@ fn kept_aside(place: &Place) -> BTreeMap<String, Vec<u8>> {
     all
 }
 
-/// Accepts the loss: the log must end at `last`, decided by `label`, with `aside` kept in whole.
-/// Then it goes on over the same ids, dies, and nothing that was cut is back.
+/// Opens with the loss accepted: the log must end at `last`, with the decision `label` and the
+/// files `aside` kept aside. Then it appends the same ids again, is killed, and nothing that was
+/// cut comes back.
 fn accept(place: &Place, last: u64, label: &str, aside: &[(String, Vec<u8>)]) {
     let (manager, mut writer) = open(&place.log(), accepting_loss(place));
     assert_eq!(decision(&manager), label);
@@ -38,7 +39,7 @@ fn accept(place: &Place, last: u64, label: &str, aside: &[(String, Vec<u8>)]) {
     let expected: BTreeMap<_, _> = aside.iter().cloned().collect();
     let mut kept = kept_aside(place);
     let all_kept: Vec<_> = kept.keys().cloned().collect();
-    // A prepared file may hold events of its former life: above the log's end they are kept too.
+    // A recycled file may hold old events with ids above the log's end: those are kept aside too.
     let newest = aside.iter().map(|(name, _)| &name[..11]).max().unwrap_or_default();
     kept.retain(|name, _| &name[..11] <= newest);
     assert!(kept == expected, "{all_kept:?}: {notes}");
@@ -49,7 +50,7 @@ fn accept(place: &Place, last: u64, label: &str, aside: &[(String, Vec<u8>)]) {
     reboot(place);
     assert!(recover(place, last + 5).0.starts_with("reboot"));
     let now: Vec<_> = kept_aside(place).into_keys().collect();
-    assert_eq!(now, all_kept, "nothing more was there to be kept aside");
+    assert_eq!(now, all_kept, "nothing more was kept aside");
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn row_missing_segment_below_d_ends_the_log_before_it() {
         }
         fs::remove_file(place.log().join(hot(1))).unwrap();
         if crashed {
-            // In memory it may still be, if the workers were slow.
+            // It may still be in memory, if the workers were slow.
             let _ = fs::remove_file(active_directory(&place).join(hot(1)));
         }
         assert_refused(&place, &["missing-segment: segment 1", "were durable and are gone"]);
@@ -70,7 +71,8 @@ fn row_missing_segment_below_d_ends_the_log_before_it() {
         let mut aside: Vec<_> =
             [2, 3].map(|n| (hot(n) + ".corrupt", before[&hot(n)].clone())).into();
         if crashed {
-            // Both files of those that are still in memory: that one may hold more.
+            // Of the segments still in memory both files are kept aside: the one in memory may hold
+            // more.
             let mut active = contents(&active_directory(&place));
             active.retain(|name, _| aside.iter().any(|(kept, _)| kept.starts_with(name)));
             assert!(active.contains_key(&hot(3)));
@@ -81,7 +83,7 @@ fn row_missing_segment_below_d_ends_the_log_before_it() {
     }
 }
 
-/// The gap is among segments that are not read.
+/// The missing segment is among those that recovery does not read.
 #[test]
 fn row_missing_segment_far_below_d_ends_the_log_before_it() {
     let place = Place::new();
@@ -97,7 +99,7 @@ fn row_missing_segment_far_below_d_ends_the_log_before_it() {
     accept(&place, SEGMENT * 2, "clean/missing-segment", &aside);
 }
 
-/// Closing lags behind writing: none of them says that it is closed.
+/// Closing lags behind writing: no header says that its segment is closed.
 #[test]
 fn row_missing_segment_among_unclosed_ones_ends_the_log_before_it() {
     let place = Place::new();
@@ -112,7 +114,7 @@ fn row_missing_segment_among_unclosed_ones_ends_the_log_before_it() {
     accept(&place, SEGMENT, "reboot/missing-segment", &aside);
 }
 
-/// Several segments unclosed: each by the rules, and closed.
+/// Several segments are unclosed: each is recovered by the same rules, and closed.
 #[test]
 fn row_several_segments_unclosed_are_closed() {
     let place = Place::new();
@@ -131,7 +133,7 @@ fn row_several_segments_unclosed_are_closed() {
     }
 }
 
-/// Events that nobody was promised, behind a segment that is not there.
+/// Events that were never acknowledged as durable, after a missing segment.
 #[test]
 fn row_missing_segment_above_d_is_the_tail() {
     let place = Place::new();
@@ -149,7 +151,7 @@ fn row_missing_segment_above_d_is_the_tail() {
     assert!(kept_aside(&place) == BTreeMap::from([(hot(2) + ".corrupt", torn)]));
 }
 
-/// A prepared segment behind others that were removed has nothing in it that could be missing.
+/// A prepared segment after missing ones holds no events, so none can be missing before it.
 #[test]
 fn row_missing_segment_before_unused_ones_is_nothing() {
     let place = Place::new();
@@ -193,7 +195,7 @@ fn row_misnamed_ends_the_log_before_it() {
     accept(&place, SEGMENT, "reboot/misnamed", &aside);
 }
 
-/// Open segments whose first blocks were exchanged: every block by itself is as it should be.
+/// Open segments whose first blocks were exchanged: each block is valid by itself.
 #[test]
 fn row_overlap_ends_the_log_before_both() {
     let place = Place::new();
@@ -212,7 +214,7 @@ fn row_overlap_ends_the_log_before_both() {
     accept(&place, SEGMENT, "reboot/overlap", &aside);
 }
 
-/// Nothing is in it: the wrong header names nothing.
+/// The segment is empty, so its wrong header does not matter.
 #[test]
 fn row_misnamed_without_events_is_discarded() {
     let place = Place::new();
@@ -274,7 +276,7 @@ fn row_active_contradicts_the_wal_directory_alone_is_the_log() {
     assert!(place.active_directories().is_empty(), "all of it is in the copy");
 }
 
-/// Segments that changed places in memory.
+/// Segments that were exchanged in memory.
 #[test]
 fn row_active_contradicts_by_the_index_in_a_header() {
     let place = Place::new();
@@ -296,7 +298,7 @@ fn row_active_segment_lost_ends_the_log_on_disk() {
     accept(&place, 50, "process-crash/active-segment-lost", &[]);
 }
 
-/// The disk file with the newest events is gone, and they are in memory.
+/// The disk file of a segment is gone, but its events are in memory.
 #[test]
 fn row_missing_segment_that_is_in_memory_is_kept_aside() {
     let place = Place::new();
@@ -308,7 +310,7 @@ fn row_missing_segment_that_is_in_memory_is_kept_aside() {
     accept(&place, SEGMENT, "process-crash/missing-segment", &aside);
 }
 
-/// Everything that was durable in the last block is gone: whole copies, zeros in their place.
+/// Everything durable in the last block is lost: complete copies, with zeros in their place.
 #[test]
 fn row_break_below_durable_ends_the_log_before_it() {
     let place = Place::new();

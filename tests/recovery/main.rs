@@ -1,4 +1,4 @@
-//! Every row of the recovery table: what an open makes of what a crash has left.
+//! Every row of the recovery table: how an open recovers what a crash has left.
 
 mod active;
 mod end;

@@ -1,6 +1,6 @@
-//! The order in which a recovery makes things durable, seen in its system calls: what is kept
-//! above D is written and synced before D moves, and what is cut is copied and synced before it
-//! goes.
+//! The order in which a recovery makes things durable, as seen in its system calls: events above D
+//! are written and synced before D moves, and events to be cut are copied and synced before they
+//! are removed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ enum Call {
     Rename(String, String),
 }
 
-/// Recovers under strace. Returns the calls up to the one that makes the new generation the log's.
+/// Recovers under strace. Returns the calls up to the rename of the new generation's identity.
 fn recovery_calls(place: &Place) -> Vec<Call> {
     let trace = place.base().join("trace").display().to_string();
     let calls = "trace=pwrite64,fdatasync,fsync,renameat";
@@ -45,8 +45,8 @@ fn recovery_calls(place: &Place) -> Vec<Call> {
     panic!("no identity: {calls:?}")
 }
 
-/// Goes through the calls: at each rename that decides something, nothing it rests on may be
-/// unsynced. Returns how many of those there were.
+/// Checks the calls: before each rename that decides something, everything it depends on must be
+/// synced. Returns the number of those renames.
 fn check(calls: &[Call]) -> usize {
     let mut dirty: BTreeSet<&str> = BTreeSet::new();
     let mut names_dirty = false;
@@ -57,7 +57,7 @@ fn check(calls: &[Call]) -> usize {
             Call::Write(name) => {
                 let aside_is_safe = !names_dirty || name.ends_with(".tmp");
                 let segment = name.starts_with("FS.") && name.ends_with(".wal");
-                assert!(!segment || aside_is_safe, "{name} is written, a copy is not safe");
+                assert!(!segment || aside_is_safe, "{name} is written before a copy is synced");
                 assert!(!segment || !meta_moved, "{name} is written after D has moved");
                 segment_written |= segment;
                 dirty.insert(name);
@@ -65,14 +65,17 @@ fn check(calls: &[Call]) -> usize {
             Call::Sync(name) if name.is_empty() => names_dirty = false,
             Call::Sync(name) => drop(dirty.remove(name.as_str())),
             Call::Rename(from, to) => {
-                assert!(!dirty.contains(from.as_str()), "{from} is renamed and not synced");
+                assert!(!dirty.contains(from.as_str()), "{from} is renamed before it is synced");
                 if to.contains(".corrupt") {
-                    assert!(!segment_written, "{to} comes after what it is a copy of is changed");
+                    assert!(!segment_written, "{to} is renamed after its original was changed");
                     aside += 1;
                 }
                 if to == "wal_meta.dat" || to == "wal_identity" {
                     let segment = dirty.iter().find(|name| name.starts_with("FS."));
-                    assert!(segment.is_none(), "{to} before {segment:?} is synced: {calls:?}");
+                    assert!(
+                        segment.is_none(),
+                        "{to} is renamed before {segment:?} is synced: {calls:?}"
+                    );
                 }
                 meta_moved |= to == "wal_meta.dat";
                 names_dirty = true;
@@ -92,7 +95,7 @@ fn g3_recovery_moves_d_only_over_what_is_synced() {
     let calls = recovery_calls(&place);
     assert_eq!(check(&calls), 0);
     let rewritten = calls.iter().any(|c| matches!(c, Call::Write(n) if n == "FS.00000001.wal"));
-    assert!(rewritten, "what is above D is written once more: {calls:?}");
+    assert!(rewritten, "events above D are not written again: {calls:?}");
 }
 
 #[test]

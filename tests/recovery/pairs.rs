@@ -1,6 +1,5 @@
-//! Rows of the recovery table for a segment that has both its files, hot and cold: what they hold
-//! decides which of them stays, whatever their headers say, at the end of the log and in its
-//! middle.
+//! Rows of the recovery table for pairs: the content of the two files decides which one stays,
+//! whatever their headers say, both at the end of the log and in the middle.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -13,7 +12,7 @@ use flashstrike_wal::format::SegmentHeader;
 
 const LAST: u64 = SEGMENT * 3 + 10;
 
-/// A log whose segments 0 to 2 are cold, with the hot file of one of them put back.
+/// A log whose segments 0 to 2 are cold, with one of their hot files restored.
 struct Both {
     place: Place,
     hot: PathBuf,
@@ -79,7 +78,7 @@ fn row_cold_good_finishes_the_unlink_whatever_the_hot_header_says() {
 fn row_cold_dropped_when_the_hot_file_holds_an_event_it_lacks() {
     for index in [1, 2] {
         let both = Both::of(index);
-        // A whole frame, of a segment that was closed one block earlier.
+        // A valid frame of a segment that was closed one block earlier.
         let hot = fs::read(&both.hot).unwrap();
         let header: [u8; 64] = hot[..64].try_into().unwrap();
         let header = SegmentHeader::decode(&header).unwrap();
@@ -101,11 +100,11 @@ fn row_cold_dropped_when_the_hot_file_holds_an_event_it_lacks() {
         let (_, notes) = recover(&both.place, LAST);
         assert!(notes.contains("cold-dropped: FS.0000000"), "{notes}");
         assert!(fs::read(&both.hot).unwrap() == hot);
-        assert!(both.aside() == frame, "kept aside: it was whole");
+        assert!(both.aside() == frame, "the valid frame is not kept aside");
     }
 }
 
-/// Sealed over other bytes, both of them: the hot file is the one that was written first.
+/// Both are sealed, over different bytes: the hot file counts, because it was written first.
 #[test]
 fn row_cold_dropped_when_the_hot_file_is_sealed_over_other_events() {
     let both = Both::of(1);
@@ -128,7 +127,7 @@ fn row_cold_dropped_when_the_hot_file_is_sealed_over_other_events() {
     assert!((fs::read(&both.hot).unwrap(), both.aside()) == (hot, cold), "neither is lost");
 }
 
-/// The cold one is damaged and the hot one has lost its header: in the middle of the log too, the
+/// The cold file is damaged and the hot one has lost its header: in the middle of the log, too, the
 /// events decide.
 #[test]
 fn row_cold_dropped_and_header_rebuilt_in_the_middle() {
@@ -146,7 +145,7 @@ fn row_cold_dropped_and_header_rebuilt_in_the_middle() {
     assert_holds(&both.place.log(), LAST);
 }
 
-/// The damaged cold file is all there is of the segment.
+/// The damaged cold file is the only data of the segment.
 #[test]
 fn row_cold_unreadable_stays_beside_a_hot_file_without_events() {
     let both = Both::of(1);

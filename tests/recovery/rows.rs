@@ -1,5 +1,5 @@
-//! Rows of the recovery table that ask for an accident: restarts, lost and damaged files, copies.
-//! The real files are edited, the real directory is opened.
+//! Rows of the recovery table that need an accident: restarts, lost and damaged files, copies. The
+//! tests edit the real files and open the real directory.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -15,7 +15,7 @@ use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::recorder::Manager;
 
-/// A true other boot id, under a recovering process in a mount namespace of its own.
+/// A genuinely different boot id, seen by a recovering process in a mount namespace.
 #[test]
 fn row_reboot_the_wal_directory_alone_is_the_log() {
     if !common::may_mount() {
@@ -56,7 +56,7 @@ fn row_active_directory_lost_is_refused() {
     assert_eq!(recover(&place, 60).0, "clean");
 }
 
-/// The active directory at the path is another log's or another generation's: not ours.
+/// The active directory at the path belongs to another log or another generation.
 #[test]
 fn row_active_directory_of_another_generation_is_not_ours() {
     let place = Place::new();
@@ -139,7 +139,7 @@ fn row_identity_missing_or_unreadable() {
         let (decision, notes) = recover(&place, 50);
         assert_eq!(decision, "unknown-identity");
         assert!(notes.contains(note), "{notes}");
-        assert_eq!(contents(&old_active), before, "nobody knows whose it is: left alone");
+        assert_eq!(contents(&old_active), before, "a directory of unknown owner was changed");
     }
 }
 
@@ -160,7 +160,7 @@ fn row_copy_takes_a_new_id_and_leaves_the_original_alone() {
     let (ours, theirs) = (identity(&place.log()), identity(&copy));
     assert_ne!(ours.id, theirs.id);
     assert_ne!(ours.active_path, theirs.active_path);
-    assert_eq!(contents(&active), before, "the original's newest events are there only");
+    assert_eq!(contents(&active), before, "the original's active directory was changed");
     assert_holds(&copy, SEGMENT * 3);
 
     assert_eq!(recover(&place, 100).0, "process-crash");
@@ -169,7 +169,7 @@ fn row_copy_takes_a_new_id_and_leaves_the_original_alone() {
     manager.shutdown(writer).unwrap();
 }
 
-/// A log with a cold segment whose hot file is still there: killed between freezing and unlinking.
+/// A log with a pair: killed after compressing a segment and before deleting its hot file.
 fn log_with_both() -> Place {
     let place = Place::new();
     let log = place.log();
@@ -216,7 +216,7 @@ fn row_both_hot_and_cold_a_bad_cold_one_goes() {
     }
 }
 
-/// The directory is there, the file with the newest events is not.
+/// The active directory exists, but its file with the newest events is missing.
 #[test]
 fn row_active_segment_lost_is_refused() {
     let place = Place::new();
@@ -226,7 +226,7 @@ fn row_active_segment_lost_is_refused() {
     assert_refused(&place, &["active-segment-lost: segment 0", active.to_str().unwrap()]);
 }
 
-/// A cold file beside the newest hot one, and not whole: the log still ends where it ended.
+/// A damaged cold file beside the newest hot one: the log still ends at the same event.
 #[test]
 fn row_both_files_of_the_newest_segment_the_log_ends_where_it_did() {
     let place = Place::new();

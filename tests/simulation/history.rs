@@ -11,11 +11,11 @@ pub enum Op {
     Append { count: u32, batch: bool },
     /// A slot is claimed and not committed.
     AbandonClaim,
-    /// A worker does some steps.
+    /// A worker makes some steps.
     Step { role: Role, times: u32 },
-    /// Every worker works until there is nothing to do.
+    /// Every worker steps until there is nothing to do.
     Drain,
-    /// Somebody waits until everything is durable.
+    /// A thread waits until everything is durable.
     Sync,
     /// The log is read while it is open.
     Read,
@@ -27,14 +27,14 @@ pub enum Op {
     CrashAt { nth: u64, crash: Crash },
     /// A later call will fail.
     Fault(Fault),
-    /// Disk or memory have only this much room besides what is in use; `None` = no limit.
+    /// Disk or memory have only this much free space; `None` = no limit.
     Limit { disk: Option<u64>, memory: Option<u64> },
 }
 
 /// The options of a log, and what happens to it.
 #[derive(Debug, Clone)]
 pub struct History {
-    /// What it was made from. Decides everything else that is left to chance.
+    /// The seed, which decides everything that is left to chance.
     pub seed: u64,
     /// Options of the log.
     pub config: Config,
@@ -42,7 +42,7 @@ pub struct History {
     pub ops: Vec<Op>,
 }
 
-/// Which accidents a history has.
+/// The accidents in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accidents {
     /// Processes are killed, the power fails, at any moment, also in recovery.
@@ -52,7 +52,7 @@ pub enum Accidents {
 }
 
 impl History {
-    /// The history of a seed.
+    /// Makes the history of a seed.
     pub fn new(seed: u64, accidents: Accidents) -> Self {
         let mut random = Random::new(seed);
         let config = config(&mut random);

@@ -1,7 +1,8 @@
 //! Random histories of a log on a simulated machine, compared with a model of what may and what
 //! must be in the log. A history is data: it can be run again, and shortened while it still fails.
 //!
-//! The workers' tasks are the ones that threads run, stepped by the history. `tasks` proves that.
+//! The workers' tasks are the same ones that threads run; here the history steps them. `tasks`
+//! proves it.
 
 pub mod history;
 pub mod model;
@@ -15,10 +16,10 @@ use world::World;
 
 use common::planted::Bug;
 
-/// The result of a history: what was seen, or what was wrong.
+/// The result of a history: what was seen, or what went wrong.
 pub type Outcome = Result<world::Seen, String>;
 
-/// Runs a history, with a bug planted or not.
+/// Runs a history, with or without a planted bug.
 pub fn run(history: &History, bug: Option<Bug>) -> Outcome {
     let run = || World::new(history, bug).run(&history.ops);
     match catch_unwind(AssertUnwindSafe(run)) {
@@ -31,7 +32,7 @@ pub fn run(history: &History, bug: Option<Bug>) -> Outcome {
     }
 }
 
-/// Removes operations from a history that fails, as long as the rest fails too.
+/// Removes operations from a failing history as long as it still fails.
 pub fn shrink(failing: &History, bug: Option<Bug>) -> History {
     let mut smallest = failing.clone();
     let mut size = smallest.ops.len().div_ceil(2);

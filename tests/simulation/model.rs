@@ -3,11 +3,11 @@
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::RequestEvent;
 
-/// Events of a segment of the smallest size.
+/// Events in a segment of the smallest size.
 const SEGMENT: usize = 16 * 256;
 
-/// An appended event: its id, and in which life of the log it was appended. Ids may be used again
-/// after a power cut; the life tells the new event from the old one.
+/// An appended event: its id, and in which life of the log it was appended. Ids may be reused after
+/// a power cut; the life distinguishes the new event from the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     /// The event's id.
@@ -34,7 +34,7 @@ pub struct Model {
     cut: bool,
     /// How many of the newest events retention must keep.
     kept: Option<usize>,
-    /// How many of the oldest events it may have removed.
+    /// How many of the oldest events it may have deleted.
     removable: usize,
 }
 
@@ -63,7 +63,7 @@ impl Model {
         self.appended.split_off(length)
     }
 
-    /// An event is in the log.
+    /// An event was appended.
     pub fn append(&mut self, event: Appended) {
         self.appended.push(event);
         if let Some(kept) = self.kept {
@@ -76,7 +76,7 @@ impl Model {
         self.appended.last().map_or(0, |event| event.id)
     }
 
-    /// The log promises that everything up to this id is durable, and may not take that back.
+    /// The log reports everything up to this id as durable, which it may not take back.
     pub fn promise(&mut self, durable: u64) -> Result<(), String> {
         if durable < self.durable || durable > self.last() {
             let (promised, last) = (self.durable, self.last());
@@ -91,7 +91,7 @@ impl Model {
         self.cut = true;
     }
 
-    /// The log was opened again and ends with this event, which is durable.
+    /// The log was opened again and ends with this event, which is now durable.
     pub fn reopen(&mut self, last: u64) -> Result<(), String> {
         let least = if self.cut { self.durable } else { self.last() };
         if !(least..=self.last()).contains(&last) {
@@ -111,7 +111,7 @@ impl Model {
         Ok(())
     }
 
-    /// Checks that what was read is the log, without what retention may have removed.
+    /// Checks that the events read are the log, except those that retention may have deleted.
     pub fn check(&self, read: &[RequestEvent]) -> Result<(), String> {
         let removed = self.appended.len().checked_sub(read.len());
         let Some(removed) = removed.filter(|removed| *removed <= self.removable) else {

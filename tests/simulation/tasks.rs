@@ -1,5 +1,5 @@
-//! A task that is stepped by hand ends as it does on a thread: whatever fails in it, an error or a
-//! panic, poisons its log, wakes and ends the other tasks, and is reported once.
+//! A task that is stepped by hand ends as on a thread: whatever fails in it, an error or a panic,
+//! poisons its log, wakes and ends the other tasks, and is reported once.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -13,17 +13,17 @@ use flashstrike_wal::storage::simulated::{Call, Fault, Machine, DISK, MEMORY};
 
 use common::event;
 
-/// Events of a segment of the smallest size.
+/// Events in a segment of the smallest size.
 const SEGMENT: u64 = 16 * 256;
-/// Steps after which every worker rests.
+/// After this many steps every worker is idle.
 const MANY_STEPS: u32 = 100;
 
-/// What fails in a worker.
+/// The failure of a worker.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Failure {
-    /// The function that receives messages panics in the maintainer, and again at the report.
+    /// The log function panics in the maintainer, and again when that is reported.
     Panic,
-    /// The preparer has no file to prepare.
+    /// The preparer cannot create a file.
     Error,
 }
 
@@ -67,8 +67,8 @@ fn run(failure: Failure, fail: fn(&Machine, Failure, Config) -> Ended) -> Ended 
     Ended { reports, ..ended }
 }
 
-/// Keeps what is reported as an error. Panics where the maintainer has deleted a segment, and again
-/// when that is reported.
+/// Keeps the messages reported as errors. Panics when the maintainer reports a deleted segment, and
+/// again when that panic is reported.
 fn sink(reports: &Arc<Mutex<Vec<String>>>) -> LogSink {
     let reports = Arc::clone(reports);
     LogSink::new(move |level, message| {
@@ -80,12 +80,12 @@ fn sink(reports: &Arc<Mutex<Vec<String>>>) -> LogSink {
     })
 }
 
-/// Does what makes a worker fail at its next step.
+/// Makes a worker fail at its next step.
 fn provoke(machine: &Machine, failure: Failure, writer: &mut Writer) {
     let last = match failure {
-        // The first segment is deleted when the second one has a durable event.
+        // The first segment is deleted once the second one has a durable event.
         Failure::Panic => SEGMENT + 1,
-        // Another segment is prepared when the writer has taken one.
+        // Another segment is prepared once the writer has taken one.
         Failure::Error => {
             machine.plan(Fault { call: Call::Allocate, nth: 1, errno: libc::EIO });
             1
@@ -123,9 +123,9 @@ fn fail_by_hand(machine: &Machine, failure: Failure, config: Config) -> Ended {
     assert_eq!(failing, Some(expected));
     let ended = ended(manager.log());
     for role in Role::ALL {
-        assert_eq!(crew.is_asleep(role), role == expected, "{role:?}: all others are woken");
+        assert_eq!(crew.is_asleep(role), role == expected, "{role:?}: all others must be woken");
         assert_eq!(crew.step(role).unwrap_err().cause(), Some(Cause::Poisoned), "{role:?}");
-        assert!(crew.is_asleep(role), "{role:?} goes on");
+        assert!(crew.is_asleep(role), "{role:?} must end");
     }
     manager.shutdown_by_hand(writer, crew).unwrap_err();
     ended

@@ -16,9 +16,9 @@ use super::history::{History, Op};
 use super::model::Model;
 use common::planted::{Bug, Planted};
 
-/// Rounds of steps after which workers that are still busy are taken never to stop.
+/// After this many rounds of steps, a worker that is still busy counts as never stopping.
 const MANY_STEPS: u32 = 100_000;
-/// How often an append that finds no prepared segment lets the workers step and tries again.
+/// How often an append that finds no prepared segment lets the workers step and retries.
 const PATIENCE: u32 = 8;
 
 /// What was seen in a history.
@@ -56,7 +56,7 @@ pub struct World {
     bug: Option<Bug>,
     model: Model,
     running: Option<Running>,
-    /// A crash that is planned, or that has happened unnoticed in a call.
+    /// A crash that is planned, or that has happened in a call and was not noticed yet.
     coming: Option<Crash>,
     /// Whether calls were made to fail or room was limited.
     trouble: bool,
@@ -130,7 +130,7 @@ impl World {
         self.check_log()
     }
 
-    /// After each operation: is the process alive, and does the log say what it must?
+    /// After each operation: is the process alive, and does the log report what it must?
     fn check_log(&mut self) -> Done {
         if !self.running().process.is_alive() {
             return self.died();
@@ -155,7 +155,7 @@ impl World {
         self.model.promise(durable)
     }
 
-    /// Appends one by one. Gives up when no segment is prepared for a while.
+    /// Appends one by one. Gives up when no segment becomes prepared.
     fn append(&mut self, count: u32) -> Done {
         let mut patience = PATIENCE;
         for _ in 0..count {
@@ -221,8 +221,8 @@ impl World {
         }
     }
 
-    /// Steps the workers that a lane would step, until none has anything to do: those that sleep
-    /// must be woken by the others, or events are left over.
+    /// Steps the workers that a lane would step, until none has anything to do. Sleeping workers
+    /// are not stepped: if nobody wakes them, events are left over.
     fn drain(&mut self) -> Done {
         for _ in 0..MANY_STEPS {
             let mut busy = false;
@@ -369,7 +369,7 @@ impl World {
     }
 
     /// An error must have a reason: the process has died, or a call was made to fail. Even then the
-    /// log may not call itself damaged, nor report a defect of the library.
+    /// log may not report damage, nor a defect of the library.
     fn excuse(&mut self, what: &str, error: &Error) -> Done {
         let alive = self.running.as_ref().is_none_or(|running| running.process.is_alive());
         let honest = match error.cause() {
@@ -387,7 +387,7 @@ impl World {
     }
 }
 
-/// Whether an error tells of a mistake in the library, as a panic in a worker is.
+/// Whether an error reports a defect of the library, such as a panic in a worker.
 fn is_defect(error: &Error) -> bool {
     error.to_string().contains("defect: ")
 }

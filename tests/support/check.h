@@ -1,4 +1,4 @@
-/* Checks for the C and C++ tests: the first that does not hold is named, with what it saw, and ends the test. */
+/* Checks for the C and C++ tests: the first that fails prints what it saw and ends the test. */
 
 #ifndef CHECK_H
 #define CHECK_H
@@ -12,12 +12,12 @@
 #define CHECK(condition)                                                                          \
     do {                                                                                          \
         if (!(condition)) {                                                                       \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);        \
+            fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition);         \
             exit(1);                                                                              \
         }                                                                                         \
     } while (0)
 
-/* The call's status, and on a surprise the library's words for it. */
+/* Compares a call's status; on a difference prints the library's last error. */
 #define CHECK_STATUS(call, wanted)                                                                \
     do {                                                                                          \
         const fs_wal_status seen_ = (call), wanted_ = (wanted);                                   \
@@ -31,7 +31,7 @@
 
 #define CHECK_OK(call) CHECK_STATUS(call, FS_WAL_OK)
 
-/* The last failure's words must name the culprit. */
+/* The text of the last error must contain `name`. */
 #define CHECK_ERROR_NAMES(name)                                                                   \
     do {                                                                                          \
         if (!strstr(fs_wal_last_error(), (name))) {                                               \
@@ -41,7 +41,7 @@
         }                                                                                         \
     } while (0)
 
-/* An event whose every byte depends on its id. */
+/* An event in which every byte depends on its id. */
 static inline fs_request_event make_event(uint64_t event_id)
 {
     fs_request_event event;

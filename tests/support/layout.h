@@ -1,10 +1,10 @@
-/* The structs as FORMAT.md and the ABI fix them, for C11 and C++17 alike. */
+/* The layout of the structs as docs/format.md and the ABI fix it, checked in C11 and C++17. */
 
 #ifndef LAYOUT_H
 #define LAYOUT_H
 
 #include <flashstrike_wal.h>
-#include <flashstrike_wal.h> /* including it twice is fine */
+#include <flashstrike_wal.h> /* including it twice must compile */
 
 #include <assert.h>
 #include <stddef.h>

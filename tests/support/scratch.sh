@@ -1,6 +1,6 @@
 #!/bin/sh
 # Usage: scratch.sh DIRECTORY PROGRAM [ARGUMENT...]
-# Runs a test in a directory that is empty whatever the last run left there.
+# Runs a test in DIRECTORY, emptied first.
 set -eu
 directory=$1
 shift

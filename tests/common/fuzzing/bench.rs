@@ -1,4 +1,4 @@
-//! The directories in which logs are damaged, and what their files hold.
+//! The directories in which logs are damaged, and the content of their files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,10 +18,10 @@ use super::logs::{Files, Home, Start, ACTIVE};
 use super::mutation::Mutation;
 use crate::event;
 
-/// The directories in which one log after another is damaged. All in memory, for speed.
+/// The directories in which one log after another is damaged. All are in memory, for speed.
 pub struct Bench {
     pub place: TempDir,
-    /// Whether the reader looks at checksums: the planted bug is that it does not.
+    /// Whether the reader checks checksums: in the planted bug it does not.
     pub verify: bool,
 }
 
@@ -68,7 +68,7 @@ impl Bench {
         }
     }
 
-    /// Makes the directories hold just these files.
+    /// Makes the directories hold exactly these files.
     pub fn write(&self, files: &Files) {
         for entry in fs::read_dir(self.log()).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
@@ -89,7 +89,7 @@ impl Bench {
         }
     }
 
-    /// What the directories hold, but for the lock.
+    /// The files in the directories, without the lock.
     pub fn files(&self) -> Files {
         let mut files = Files::new();
         let mut add = |directory: &Path, prefix: &str| {
@@ -110,7 +110,7 @@ impl Bench {
         files
     }
 
-    /// One case. A panic is a failure like any other.
+    /// Runs one case. A panic is a failure like any other.
     pub fn run(
         &self,
         start: &Start,
@@ -138,7 +138,7 @@ pub fn slots(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     block[BLOCK_HEADER_SIZE..].chunks_exact(EVENT_SIZE)
 }
 
-/// What a file says is durable.
+/// The durable id that a file claims.
 pub fn stated_durable(name: &str, bytes: &[u8]) -> u64 {
     match file_name::parse(name) {
         _ if name == file_name::META => MetaState::decode(bytes).map_or(0, |m| m.last_event_id),
@@ -152,7 +152,7 @@ fn stamps(file: &[u8]) -> impl Iterator<Item = u64> + '_ {
     headers.map(|header| header.durable_event_id)
 }
 
-/// The ids of whole events in the blocks of files, hot or cold, whatever they are called.
+/// The ids of intact events in the blocks of files, hot or cold, whatever the files are called.
 pub fn event_ids<'a>(files: impl Iterator<Item = (&'a String, &'a Vec<u8>)>) -> BTreeSet<u64> {
     let mut ids = BTreeSet::new();
     for (name, bytes) in files {

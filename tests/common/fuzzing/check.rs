@@ -1,8 +1,8 @@
-//! A damaged directory is read and opened in every way there is, and what must hold is checked.
+//! Reads and opens a damaged directory in every way, and checks it.
 //!
-//! No panic, no endless reading; ids rise; an event that is given out is the one that was
-//! appended; the log has no hole; whoever is refused finds everything as it was; accepting loss
-//! deletes nothing; opened again, the log is the same.
+//! No panic, no endless reading; ids rise; every event returned is the one that was appended; the
+//! log has no hole; a refused open leaves everything unchanged; accepting loss deletes nothing;
+//! opened again, the log is the same.
 
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::{file_name, file_name::FileName, RequestEvent};
@@ -15,20 +15,20 @@ use super::logs::{Files, Start, ACTIVE};
 use super::mutation::Mutation;
 use crate::event;
 
-/// What a case came to: so that a run can show that it met every outcome.
+/// The outcome of a case, so that a run can show that it met every outcome.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Outcome {
-    /// Opened without being told to accept loss.
+    /// Opened without `accept_loss`.
     pub opened: bool,
-    /// Opened only when loss was accepted.
+    /// Opened only with `accept_loss`.
     pub accepted_loss: bool,
-    /// Reading met damage, and said so.
+    /// A reader met damage and reported it.
     pub damage_found: bool,
-    /// A changed event was given out that nothing on disk could prove or disprove.
+    /// A changed event was returned that nothing on disk could prove or disprove.
     pub unprovable: bool,
 }
 
-/// What a reader gave, and what it ended with.
+/// The events a reader returned, and what it ended with.
 struct Reading {
     events: Vec<RequestEvent>,
     end: Error,
@@ -44,7 +44,7 @@ impl Reading {
     }
 }
 
-/// A log, what was done to it, and the files that came of it.
+/// A log, its mutations, and the resulting files.
 pub struct Case<'a> {
     pub bench: &'a Bench,
     pub start: &'a Start,
@@ -95,15 +95,15 @@ impl Case<'_> {
         Reader::open(&self.bench.log(), options).map_err(|error| format!("reader: {error}"))
     }
 
-    /// An identity may name any path as the active directory: what stands there may not be
-    /// readable, or not be trusted.
+    /// An identity may name any path as the active directory, which may then be unreadable or
+    /// untrusted.
     fn is_about_active(&self, error: &Error) -> bool {
         let identity = self.mutations.iter().any(|m| matches!(m, Mutation::Identity { .. }));
         identity && matches!(error.cause(), Some(Cause::Io | Cause::Permission))
     }
 
-    /// Every event is the one that belongs to its id, unless somebody could know better: returns
-    /// whether one was not, and no checksum covers it in any file.
+    /// Every event must be the one of its id, unless nothing could disprove it: returns whether
+    /// there was one that no checksum in any file covers.
     fn check_events(&self, reading: &Reading) -> Result<bool, String> {
         let mut last = 0;
         let mut unprovable = false;
@@ -123,9 +123,9 @@ impl Case<'_> {
         Ok(unprovable)
     }
 
-    /// Whether these bytes lie in files only where a seal contradicts them. Nothing does in
-    /// memory, where the header is missing, and where it was written ahead of its events: those
-    /// below D were proved by an older header once.
+    /// Whether these bytes are only in files whose seal contradicts them. There is no such seal in
+    /// memory, where the header is missing, and where the header was written before its events:
+    /// events below D were proved once by an older header.
     fn is_proved(&self, bytes: &[u8; EVENT_SIZE]) -> bool {
         let durable = self.files.iter().map(|(name, bytes)| stated_durable(name, bytes)).max();
         let unproved = |name: &str, block: &[u8]| {
@@ -139,8 +139,8 @@ impl Case<'_> {
         })
     }
 
-    /// After a single change nothing that is known durable may be missing without a word, neither
-    /// at the end nor in the middle.
+    /// After a single change no event that is known durable may be missing unreported, neither at
+    /// the end nor in the middle.
     fn check_losses(&self, reading: &Reading) -> Result<(), String> {
         let [mutation] = self.mutations else { return Ok(()) };
         if !reading.is_whole() || is_beyond_proof(mutation) {
@@ -150,7 +150,7 @@ impl Case<'_> {
         if let Some(pair) = ids.windows(2).find(|pair| pair[1] != pair[0] + 1) {
             return Err(format!("read to the end, but not what is between {pair:?}"));
         }
-        // The oldest segments may be missing: that is what retention does.
+        // The oldest segments may be missing: retention deletes those.
         let oldest = self.files.contains_key(&file_name::hot(0))
             || self.files.contains_key(&file_name::cold(0));
         if oldest && ids.first().is_some_and(|&first| first != 1) {
@@ -164,7 +164,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// What files that nobody touched say is durable: meta and the stamps in block headers.
+    /// The durable id that unchanged files claim: meta and the block headers.
     fn known_durable(&self) -> u64 {
         let untouched = self.files.iter().filter(|(name, _)| !name.starts_with(ACTIVE));
         let untouched =
@@ -182,7 +182,7 @@ impl Case<'_> {
         match (found, expected) {
             (Ok(found), Some(expected)) if found == *expected => Ok(()),
             (Err(Error::End), None) => Ok(()),
-            // More damage than reading the whole log has to look at.
+            // With several mutations a seek may meet damage that reading the whole log does not.
             (Err(_), _) if self.mutations.len() > 1 => Ok(()),
             (found, expected) => {
                 Err(format!("seek to {seek_to}: {found:?}, but read whole it is {expected:?}"))
@@ -190,10 +190,10 @@ impl Case<'_> {
         }
     }
 
-    /// A salvaging reader comes to an end, gives all that a plain one gives, and changes none of
-    /// it; and verify, which goes the same way, does too.
+    /// A salvaging reader ends, returns everything that a plain reader returns, and changes none of
+    /// it. So does verify, which reads the same way.
     fn check_salvage(&self, reading: &Reading) -> Result<(), String> {
-        /// Events, and ranges that are told, of a log of this size.
+        /// The most events and reported ranges of a log of this size.
         const MOST: usize = 1 << 16;
         let salvaging = Reader::open_salvaging(&self.bench.log());
         let mut reader = salvaging.map_err(|error| format!("salvage: {error}"))?;
@@ -226,8 +226,8 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Whether both files of a segment, hot and cold, are there and were changed: a reader takes
-    /// the one, salvage the one of which more is proved.
+    /// Whether both files of a pair exist and were changed: a reader takes one, salvage the one of
+    /// which more is proved.
     fn has_damaged_twins(&self) -> bool {
         let changed = |name: &String| self.start.files.get(name) != self.files.get(name);
         (0..8).any(|index| {
@@ -237,8 +237,8 @@ impl Case<'_> {
     }
 
     /// Whether a block was exchanged with one in the disk file of a segment that is carried over
-    /// from memory, behind what is durable there: what lies there is free to be overwritten, and
-    /// looks like a block of the file's former life. The hole it leaves is told.
+    /// from memory, after that file's durable events: that part may be overwritten, and looks like
+    /// a block from the file's former use. The resulting hole is reported.
     fn is_put_into_free_space(&self, mutation: &Mutation) -> bool {
         let carried_over = |name: &String| self.files.contains_key(&format!("{ACTIVE}{name}"));
         matches!(mutation, Mutation::SwapBlocks { a, b, .. } if carried_over(a) || carried_over(b))
@@ -253,7 +253,7 @@ impl Case<'_> {
         }
     }
 
-    /// Opens the log, goes on in it, and opens it again. `None` when it is refused.
+    /// Opens the log, appends to it, and opens it again. `None` when it is refused.
     fn open(&self, accept_loss: bool) -> Result<Option<()>, String> {
         let (manager, mut writer) =
             match Manager::open(&self.bench.log(), self.bench.config(accept_loss)) {
@@ -306,9 +306,10 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Every event that segments held is still somewhere: in the log, or kept aside.
+    /// Every event that the segments held is still there: in the log, or kept aside.
     fn check_kept(&self, last: u64) -> Result<(), String> {
-        // Who says that everything is durable, and forges what follows, is believed.
+        // Recovery believes a header that says everything is durable, even if what follows is
+        // forged.
         let forged = |m: &Mutation| matches!(m, Mutation::Meta { .. } | Mutation::Forge { .. });
         if self.mutations.len() > 1 && self.mutations.iter().any(forged) {
             return Ok(());
@@ -317,7 +318,8 @@ impl Case<'_> {
             return Ok(());
         }
         let before = event_ids(self.files.iter().filter(|(name, bytes)| {
-            // Without a first event it is a file that is to be used again: what it holds is old.
+            // Without a first event it is a recycled file that was not used yet: its events are
+            // old.
             let in_use = bytes.get(128..136).is_some_and(|id| id != [0; 8]);
             in_use && matches!(file_name::parse(name), Some(FileName::Hot(_)))
         }));
@@ -333,7 +335,7 @@ impl Case<'_> {
 /// Changes that no reader can notice, by the rules of the format.
 fn is_beyond_proof(mutation: &Mutation) -> bool {
     match mutation {
-        // Memory is believed; what is on disk of it is checked by other rules.
+        // Memory is believed; its copy on disk is checked by other rules.
         Mutation::Splice { to, .. } => to.starts_with(ACTIVE),
         Mutation::SwapBlocks { a, b, .. } => a.starts_with(ACTIVE) || b.starts_with(ACTIVE),
         Mutation::Flip { file, .. }

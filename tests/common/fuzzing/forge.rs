@@ -1,11 +1,11 @@
-//! Changes by somebody who knows the format: what he changes, he seals again.
+//! Changes by somebody who knows the format and seals everything again.
 
 use flashstrike_wal::format::{cold_frame, Layout};
 use flashstrike_wal::format::{
     BlockHeader, IdentityRecord, SegmentHeader, BLOCK_HEADER_SIZE, EVENT_SIZE,
 };
 
-/// Overwrites what is there; nothing grows.
+/// Overwrites existing bytes; nothing grows.
 pub fn put(bytes: &mut [u8], at: usize, piece: &[u8]) {
     let end = bytes.len().min(at.saturating_add(piece.len()));
     if at < end {

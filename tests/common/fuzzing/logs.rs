@@ -1,5 +1,5 @@
-//! The logs that are damaged: as whole and as small as they come, one for every state in which a
-//! directory can be found.
+//! The logs that are damaged: undamaged and as small as possible, one for every state that a
+//! directory can be in.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use flashstrike_wal::format::{cold_frame, file_name, IdentityRecord, MetaState};
 
 use crate::segments::Image;
 
-/// Files by name; those of the active directory after [`ACTIVE`].
+/// Files by name; names in the active directory start with [`ACTIVE`].
 pub type Files = BTreeMap<String, Vec<u8>>;
 
-/// What names in the active directory begin with.
+/// The prefix of names in the active directory.
 pub const ACTIVE: &str = "active/";
 
-/// Where the log lies: what its identity says of that.
+/// Where the log is, according to its identity.
 #[derive(Debug, Clone)]
 pub struct Home {
     pub dev: u64,
@@ -22,7 +22,7 @@ pub struct Home {
     pub active_path: String,
 }
 
-/// A log before anything happened to it: the events 1 to `last`.
+/// A log before any mutation: the events 1 to `last`.
 #[derive(Debug, Clone)]
 pub struct Start {
     pub name: &'static str,
@@ -45,7 +45,7 @@ impl Start {
         self
     }
 
-    /// A cold segment; what is hot of it goes or stays.
+    /// A cold segment; its hot file stays or is removed.
     fn frozen(mut self, image: &Image, hot_stays: bool) -> Self {
         let content = image.bytes();
         let mut frame = Vec::new();
@@ -92,16 +92,16 @@ fn open(index: u32, ids: impl IntoIterator<Item = u64>, stamp: u64) -> Image {
     Image { stamp, ..Image::open(index, ids) }
 }
 
-/// An open segment that no event ever went into.
+/// An open segment that never held an event.
 fn prepared(index: u32) -> Image {
     Image::open(index, [])
 }
 
-/// Every state a log may be found in.
+/// Every state a log can be in.
 pub fn all(home: &Home) -> Vec<Start> {
     const OLDER_BOOT: &str = "11111111-2222-3333-4444-555555555555";
     let boot = &home.boot_id;
-    // A file of a former life, whose events are not yet all overwritten.
+    // A recycled file whose old events are not yet all overwritten.
     let mut recycled = open(2, 801..=1000, 950);
     recycled.ids.extend(700..=790);
     recycled.sealed_blocks = 0;

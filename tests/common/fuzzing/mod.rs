@@ -1,4 +1,4 @@
-//! Fuzzing without a fuzzer: what `tests/faults/fuzz_*.rs` run from seeds, and `fuzz/` from the
+//! Fuzzing without a fuzzer: `tests/faults/fuzz_*.rs` run this from seeds, and `fuzz/` from the
 //! bytes that libFuzzer finds.
 
 pub mod bench;

@@ -1,5 +1,5 @@
-//! What happens to a log's files: noise, and changes by somebody who knows the format and puts the
-//! checksums right.
+//! The changes to a log's files: noise, and changes by somebody who knows the format and corrects
+//! the checksums.
 
 use flashstrike_wal::format::{file_name, MetaState, BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
 
@@ -9,13 +9,13 @@ use super::forge::{
 use super::logs::{Files, Start, ACTIVE};
 use super::source::Source;
 
-/// Longest file that is made by a change.
+/// The longest file a change may produce.
 const LONGEST: usize = 1 << 18;
 
-/// One change. A file that is not there is not changed.
+/// One change. A missing file is not changed.
 #[derive(Debug, Clone)]
 pub enum Mutation {
-    /// A file of nothing but noise: this many bytes from this seed.
+    /// A file of noise: this many bytes from this seed.
     Noise {
         file: String,
         seed: u64,
@@ -44,7 +44,7 @@ pub enum Mutation {
         file: String,
         len: usize,
     },
-    /// Bytes of one place put into another.
+    /// Copies bytes from one place to another.
     Splice {
         from: String,
         from_at: usize,
@@ -73,36 +73,36 @@ pub enum Mutation {
     Delete {
         file: String,
     },
-    /// A field of a segment header, checksum put right.
+    /// Changes a field of a segment header and corrects its checksum.
     SegmentField {
         file: String,
         field: usize,
         value: u64,
     },
-    /// A field of a block header, checksum put right.
+    /// Changes a field of a block header and corrects its checksum.
     BlockField {
         file: String,
         block: usize,
         field: usize,
         value: u64,
     },
-    /// Another event in place of one, and every checksum put right: nobody can tell.
+    /// Replaces an event and corrects every checksum: nothing can detect it.
     Forge {
         file: String,
         block: usize,
         slot: usize,
     },
-    /// Meta, checksum put right.
+    /// Changes meta and corrects its checksum.
     Meta {
         last_event_id: u64,
     },
-    /// A line of an identity, checksum put right.
+    /// Changes a line of an identity and corrects its checksum.
     Identity {
         file: String,
         key: usize,
         value: String,
     },
-    /// What a cold file holds, compressed anew.
+    /// Compresses the content of a cold file again.
     Recompress {
         file: String,
         at: usize,
@@ -111,12 +111,12 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// Whether it leaves no trace that a reader could find.
+    /// Whether no reader could detect it.
     pub fn is_perfect(&self) -> bool {
         matches!(self, Mutation::Forge { .. })
     }
 
-    /// One change or several, each to what the ones before have left.
+    /// Makes one change or several, each to the result of the ones before.
     pub fn some(source: &mut Source, start: &Start) -> Vec<Self> {
         let count = if source.one_in(2) { 1 } else { 1 + source.below(6) };
         let mut files = start.files.clone();
@@ -129,7 +129,7 @@ impl Mutation {
         mutations
     }
 
-    /// Any change to one of these files.
+    /// Makes any change to one of these files.
     fn any(source: &mut Source, files: &Files) -> Self {
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         if names.is_empty() {
@@ -266,7 +266,7 @@ fn source_name(source: &mut Source, names: &[&str]) -> String {
     names[source.below(names.len())].to_owned()
 }
 
-/// Offsets where something lies are tried more often than others.
+/// Prefers offsets at which something starts.
 fn place(source: &mut Source, size: usize) -> usize {
     let block = block_start(source.below(5));
     let event = BLOCK_HEADER_SIZE + EVENT_SIZE * source.below(256);
@@ -280,7 +280,7 @@ fn place(source: &mut Source, size: usize) -> usize {
     at % size.max(1)
 }
 
-/// Names of the library, and some that are none.
+/// File names of the library, and some that are not.
 fn new_name(source: &mut Source) -> String {
     const OTHERS: [&str; 10] = [
         "FS.4294967295.wal",

@@ -1,13 +1,13 @@
-//! Where choices come from: a seed, or the bytes that a fuzzer hands in.
+//! The source of random choices: a seed, or the bytes that a fuzzer provides.
 
-/// Numbers that decide between alternatives. The same seed or bytes, the same choices.
+/// Numbers that choose between alternatives. The same seed or bytes give the same choices.
 pub struct Source<'a> {
     bytes: &'a [u8],
     /// State of a xorshift generator; 0 = the bytes decide.
     state: u64,
 }
 
-/// Values at which programs break.
+/// Values that often break programs.
 const INTERESTING: [u64; 18] = [
     0,
     1,
@@ -31,7 +31,7 @@ const INTERESTING: [u64; 18] = [
 
 impl<'a> Source<'a> {
     pub fn seeded(seed: u64) -> Self {
-        // Neighbouring seeds must not begin alike, and the state must not be 0.
+        // Neighbouring seeds must not start alike, and the state must not be 0.
         let state = (seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         Source { bytes: &[], state: state.rotate_left(29) }
     }
@@ -41,7 +41,7 @@ impl<'a> Source<'a> {
         Source { bytes, state: 0 }
     }
 
-    /// The next number of so many bytes.
+    /// The next number of this many bytes.
     fn number(&mut self, width: usize) -> u64 {
         if self.state != 0 {
             self.state ^= self.state << 13;
@@ -75,7 +75,7 @@ impl<'a> Source<'a> {
         from[self.below(from.len())]
     }
 
-    /// A number at which programs break, one close to it, or any.
+    /// A number that often breaks programs, one close to it, or any other.
     pub fn interesting(&mut self) -> u64 {
         match self.below(8) {
             0 => self.word(),

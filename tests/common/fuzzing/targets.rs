@@ -1,6 +1,6 @@
-//! Arbitrary bytes given to the code that turns bytes into meaning. Nothing here touches a file.
+//! Arbitrary bytes for the code that decodes. Nothing here touches a file.
 //!
-//! Every target makes its own input out of a source: partly noise, partly what passes the
+//! Every target makes its own input from a source: partly noise, partly input with a valid
 //! checksum, so that the code behind the checksum is reached too.
 
 use std::io::{self, Read};
@@ -29,7 +29,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("cold", cold),
 ];
 
-/// What is decoded is what encodes to the same bytes.
+/// What is decoded must encode to the same bytes.
 pub fn segment_header(source: &mut Source) {
     let mut bytes = SegmentHeader::open(source.word() as u32, source.word()).encode();
     for _ in 0..source.below(8) {
@@ -48,7 +48,7 @@ pub fn block_header(source: &mut Source) {
     let mut bytes: [u8; BLOCK_HEADER_SIZE] = source.bytes(64).try_into().expect("64 bytes");
     if source.one_in(2) {
         bytes[44..46].copy_from_slice(&(source.below(300) as u16).to_le_bytes());
-        // What is reserved is zero in what the library writes, and ignored in what it reads.
+        // Reserved bytes are zero when written and ignored when read.
         bytes[46..48].fill(0);
         bytes[56..64].fill(0);
         let checksum = xxh64(&bytes[40..64], xxh64(&bytes[0..32], 0));
@@ -72,7 +72,7 @@ pub fn meta_record(source: &mut Source) {
     }
 }
 
-/// Texts in the likeness of an identity, with a checksum that is right.
+/// Texts that resemble an identity, with a valid checksum.
 pub fn identity_record(source: &mut Source) {
     const KEYS: [&str; 8] =
         ["id", "wal_dev", "wal_ino", "generation", "boot_id", "active_path", "clean", "xxh64"];
@@ -100,7 +100,7 @@ pub fn identity_record(source: &mut Source) {
     }
 }
 
-/// A name stands for a segment only in the one spelling the library writes.
+/// A name denotes a segment only in the exact spelling that the library writes.
 pub fn names(source: &mut Source) {
     const PIECES: [&str; 14] = [
         "FS.",
@@ -130,8 +130,8 @@ pub fn names(source: &mut Source) {
     }
 }
 
-/// Blocks of true and odd events, with headers right and wrong: what a scan accepts always rises,
-/// and beyond what is known durable nothing counts that no checksum covers.
+/// Blocks of right and wrong events, with right and wrong headers: ids that a scan accepts always
+/// rise, and above what is known durable no event counts without a checksum.
 pub fn scan(source: &mut Source) {
     let durable_id = if source.one_in(3) { 0 } else { source.interesting() };
     let floor = source.below(3) as u64 * source.below(700) as u64;
@@ -146,7 +146,7 @@ pub fn scan(source: &mut Source) {
             assert!(id > last && id < u64::MAX, "{id} after {last}");
             if rule == (Rule::Disk { durable_id: 0 }) {
                 let header = BlockHeader::decode(block.first_chunk().expect("a block"));
-                let header = header.expect("events count though no header is there");
+                let header = header.expect("an event counted without a header");
                 assert!(header.covers(&block) && slot < usize::from(header.event_count));
             }
             last = id;
@@ -182,7 +182,7 @@ fn block(source: &mut Source, number: u32, floor: u64) -> Vec<u8> {
     block
 }
 
-/// Reads a frame whole, with the library.
+/// Reads a whole frame, with the library.
 fn read_frame(frame: &[u8], content: &mut Vec<u8>) -> io::Result<usize> {
     cold_frame::decompress(frame)?.read_to_end(content)
 }
@@ -191,7 +191,7 @@ pub fn cold(source: &mut Source) {
     cold_with(source, read_frame);
 }
 
-/// A frame that was changed in one place holds what it held, or is not read to its end. Noise is
+/// A frame that was changed in one place still has its content, or is not read to its end. Noise is
 /// never more than an error.
 pub fn cold_with(source: &mut Source, read: fn(&[u8], &mut Vec<u8>) -> io::Result<usize>) {
     if source.one_in(4) {
@@ -216,6 +216,6 @@ pub fn cold_with(source: &mut Source, read: fn(&[u8], &mut Vec<u8>) -> io::Resul
     }
     let mut back = Vec::new();
     if read(&frame, &mut back).is_ok() {
-        assert!(back == content, "a changed frame was read as if it were good");
+        assert!(back == content, "a changed frame was read as good");
     }
 }

@@ -1,5 +1,5 @@
-// An engine's own project, outside this repository: linked against the package, it records and
-// reads back.
+// A project outside this repository, linked against the package. It records an event and reads it
+// back.
 
 #include <flashstrike_wal.hpp>
 
@@ -15,6 +15,7 @@ int main() {
     flashstrike::wal::Reader reader("log");
     std::uint64_t events = 0;
     while (reader.next(event)) ++events;
-    std::printf("flashstrike_wal %s: %llu\n", fs_wal_version(), static_cast<unsigned long long>(events));
+    std::printf("flashstrike_wal %s: %llu\n", fs_wal_version(),
+                static_cast<unsigned long long>(events));
     return events == 1 ? 0 : 1;
 }
