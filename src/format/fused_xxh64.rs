@@ -4,7 +4,7 @@
 //! before it. XXH64 runs four lanes over 32-byte stripes: `lane = rotl(lane + word * P2, 31) * P1`.
 //! The loads and `word * P2` do not depend on the seed, so the two hashes share them, and the eight
 //! chains of multiplications, which one after the other would wait for the multiplier's latency,
-//! fill its pipeline together. Measured on 16 KiB: docs/performance.md.
+//! fill its pipeline together. Measured on 16 KiB: docs/experiments/durable.md.
 
 const P1: u64 = 0x9E37_79B1_85EB_CA87;
 const P2: u64 = 0xC2B2_AE3D_27D4_EB4F;

@@ -9,8 +9,8 @@
 //! recorder. `damage` is what a cursor reports, and `findings` what it has found so far.
 //!
 //! A cursor belongs to one thread; others may walk the same file at the same time. Its place is a
-//! block, the last event and the chained checksum before it, so a walk can begin at any block: where
-//! the checksum is not known the chain is checked from the next block on.
+//! block, the last event and the chained checksum before it, so a walk can begin at any block:
+//! where the checksum is not known the chain is checked from the next block on.
 
 mod blocks;
 mod check;
