@@ -2,6 +2,7 @@
 # make demo    record order flow, kill the engine, restart it, compare
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
 # make torture faults of every kind, for an hour or two; prints their table (docs/durability.md)
+#              (TORTURE=10: a tenth of what it adds to `make test`)
 # make fuzz    look for new inputs with libFuzzer, FUZZ_SECONDS a target
 #              (fuzz/README.md: needs nightly Rust)
 # make bench   measure the library, the floors of the machine and other logs, in a quarter of an
@@ -18,6 +19,7 @@ SHELL := /bin/bash
 
 REQUESTS ?= 2000000
 FUZZ_SECONDS ?= 600
+TORTURE ?= 100
 ORDERS ?=
 BAD_LINES ?= skip
 QUICK ?=
@@ -72,7 +74,7 @@ test-python: build
 # What the group `faults` tries in every run, and much more of it.
 torture:
 	tools/require.sh cargo gcc strace lz4 python3 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
-	FLASHSTRIKE_TORTURE=1 cargo test --locked --workspace --test faults
+	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test faults
 	tools/durability_table.py
 
 fuzz:

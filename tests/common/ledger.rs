@@ -46,11 +46,15 @@ pub fn record(row: Row<'_>) {
     println!("{row:?}");
 }
 
-/// How often to cause a fault: fewer times in every run of the tests, more in `make torture`.
+/// How often to cause a fault: so often in every run of the tests, and so often in `make torture`.
+/// With `TORTURE=n` it goes n percent of the way.
 pub fn times(in_every_run: u64, in_torture: u64) -> u64 {
-    if std::env::var_os("FLASHSTRIKE_TORTURE").is_some() {
-        in_torture
+    let Ok(percent) = std::env::var("FLASHSTRIKE_TORTURE") else { return in_every_run };
+    let percent: u64 = percent.parse().expect("FLASHSTRIKE_TORTURE is a number of percent");
+    let more = in_torture.abs_diff(in_every_run) * percent / 100;
+    if in_torture > in_every_run {
+        in_every_run + more
     } else {
-        in_every_run
+        in_every_run - more
     }
 }
