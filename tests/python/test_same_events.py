@@ -113,7 +113,7 @@ def test_of_a_killed_log(wal_dir, tmp_path, sync_mode):
 
 
 def test_a_directory_of_the_cpp_recorder(tmp_path):
-    """Closed segments without meta and identity; cold ones untrimmed, without sizes or checksums."""
+    """Closed segments without our files; cold ones untrimmed, without sizes or checksums."""
     step = 2 * 256
     for index in range(3):
         data = encode_segment(index, packed_events(step, index * step), CREATED, CLOSED, 16)
