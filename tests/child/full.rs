@@ -74,7 +74,7 @@ pub fn disk(arguments: &Arguments) {
         assert!(manager.log().metrics().no_space >= 100);
         manager.log().sync().expect("what was appended can be made durable on a full disk");
         fs::remove_file(filler).unwrap();
-        eventually("it goes on by itself", || writer.append(&event(id)).is_ok());
+        eventually("the log goes on by itself", || writer.append(&event(id)).is_ok());
         id += 1;
     }
     manager.shutdown(writer).unwrap();
@@ -114,7 +114,7 @@ pub fn memory(arguments: &Arguments) {
         let (manager, mut writer) = open(log, config(memory, backpressure));
         let filler = fill_disk(memory);
         for _ in 0..20 * 4096 {
-            eventually("it goes on", || match writer.append(&event(id)) {
+            eventually("the log goes on", || match writer.append(&event(id)) {
                 Ok(()) => true,
                 Err(Error::WouldBlock) => false,
                 Err(error) => panic!("append {id}: {error}"),

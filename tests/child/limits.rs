@@ -76,10 +76,10 @@ pub fn descriptors_at_open(arguments: &Arguments) {
 /// All descriptors are used up while the log runs, and come back.
 pub fn descriptors_while_running(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let also_told = Arc::clone(&told);
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let sink_reported = Arc::clone(&reported);
     let sink = LogSink::new(move |level, message| {
-        also_told.lock().unwrap().push((level, message.to_owned()));
+        sink_reported.lock().unwrap().push((level, message.to_owned()));
     });
     let (manager, mut writer) = open(log, Config { log: sink, ..config(memory) });
     let mut id = 1;
@@ -94,16 +94,16 @@ pub fn descriptors_while_running(arguments: &Arguments) {
     manager.log().sync().expect("what was appended can be made durable");
     assert!(id > 4096, "the prepared segments were not used: {id}");
     allow_all_descriptors();
-    eventually("it goes on", || writer.append(&event(id)).is_ok());
+    eventually("the log goes on", || writer.append(&event(id)).is_ok());
     append(&mut writer, id + 1..=id + 4096);
     manager.shutdown(writer).unwrap();
     assert_holds(log, id + 4096);
-    let told = told.lock().unwrap();
+    let reported = reported.lock().unwrap();
     let count = |wanted, words| {
-        told.iter().filter(|(level, text)| *level == wanted && text.contains(words)).count()
+        reported.iter().filter(|(level, text)| *level == wanted && text.contains(words)).count()
     };
-    assert_eq!(count(Level::Warn, "no segment can be prepared, trying again: "), 1, "{told:?}");
-    assert_eq!(count(Level::Info, "segments can be prepared again"), 1, "{told:?}");
+    assert_eq!(count(Level::Warn, "no segment can be prepared, trying again: "), 1, "{reported:?}");
+    assert_eq!(count(Level::Info, "segments can be prepared again"), 1, "{reported:?}");
 }
 
 fn set_mode(path: &Path, mode: u32) -> u32 {
@@ -173,10 +173,10 @@ pub fn threads_at_open(arguments: &Arguments) {
 /// No memory may be locked.
 pub fn memory_cannot_be_locked(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
-    let told = Arc::new(Mutex::new(0));
-    let also_told = Arc::clone(&told);
+    let reported = Arc::new(Mutex::new(0));
+    let sink_reported = Arc::clone(&reported);
     let sink = LogSink::new(move |level, message| {
-        *also_told.lock().unwrap() +=
+        *sink_reported.lock().unwrap() +=
             u32::from(level == Level::Warn && message.contains("memory cannot be locked"));
     });
     let (manager, mut writer) = open(log, Config { log: sink, ..config(memory) });
@@ -184,7 +184,7 @@ pub fn memory_cannot_be_locked(arguments: &Arguments) {
     assert!(!manager.log().recovery_report().memory_locked);
     assert_eq!(manager.log().metrics().memory_locked, 0);
     manager.shutdown(writer).unwrap();
-    assert_eq!(*told.lock().unwrap(), 1, "reported once, however many segments");
+    assert_eq!(*reported.lock().unwrap(), 1, "reported once, however many segments");
     assert_holds(log, 10_000);
 }
 

@@ -28,9 +28,9 @@ const CUTS_TO_CATCH: u64 = 60;
 /// An open that takes longer is hanging.
 const LONGEST_OPEN: Duration = Duration::from_secs(30);
 const PAGE: u64 = 4096;
-/// After at most this many ids the process appends slowly: the disk is small, and a writer that
-/// waits for the disk has no unsynced events.
-const IDS_IN_A_HURRY: u64 = 20_000;
+/// For at most this many ids the process appends without pause, then slowly: the disk is small, and
+/// a writer that waits for the disk has no unsynced events.
+const FAST_IDS: u64 = 20_000;
 
 const KINDS: [(&str, Kind); 2] = [("ext4", Kind::Ext4), ("xfs", Kind::Xfs)];
 
@@ -326,7 +326,7 @@ pub fn append_until_cut(arguments: &Arguments) {
     shared.recovered().store(last, Release);
     shared.kept_aside().store(manager.log().recovery_report().events_kept_aside, Release);
     shared.opened().store(1, Release);
-    let hurries_to = last + random.below(IDS_IN_A_HURRY);
+    let fast_until = last + random.below(FAST_IDS);
     loop {
         let called = call(&mut writer, &mut random, &shared, life, last);
         last = called.unwrap_or_else(|error| park_if_failing(&shared, &error));
@@ -335,7 +335,7 @@ pub fn append_until_cut(arguments: &Arguments) {
         let segment = u64::from(durable.last_segment_index);
         shared.durable_position().store(segment << 32 | u64::from(durable.last_offset), Release);
         shared.durable().store(durable.last_event_id, Release);
-        if last > hurries_to || random.one_in(60) {
+        if last > fast_until || random.one_in(60) {
             std::thread::sleep(Duration::from_micros(random.below(600)));
         }
     }

@@ -171,8 +171,8 @@ pub fn of_failing_logs(_: &Arguments) {
     let active = common::text(&failing.log().recovery_report().active_path);
     let panicking = LogSink::new(|_, message| {
         assert!(!message.contains("retention has deleted"), "planted");
-        let told = message.contains("planted") && !message.starts_with("shut down");
-        assert!(!told, "planted again");
+        let reported = message.contains("planted") && !message.starts_with("shut down");
+        assert!(!reported, "planted again");
     });
     let few = Config {
         log: panicking,
@@ -194,7 +194,7 @@ pub fn of_failing_logs(_: &Arguments) {
         append(writer, 1..=12 * SEGMENT);
     }
     let frozen = |manager: &Manager| manager.log().metrics().cold_segments >= 8;
-    eventually("they go on", || others.iter().all(|(manager, _)| frozen(manager)));
+    eventually("the other logs go on", || others.iter().all(|(manager, _)| frozen(manager)));
     defect.shutdown(defect_writer).unwrap_err();
     failing.shutdown(failing_writer).unwrap_err();
     for (_, writer) in &mut others {
@@ -215,11 +215,11 @@ pub fn on_a_hung_filesystem(_: &Arguments) {
         return;
     }
     let (hung, freed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let (tell, wait) = (Arc::clone(&hung), Arc::clone(&freed));
+    let (hanging, wait) = (Arc::clone(&hung), Arc::clone(&freed));
     // A worker that does not return, as from a call to a disk that hangs.
     let sink = LogSink::new(move |_, message| {
         if message.contains("retention has deleted") {
-            tell.store(true, Ordering::Release);
+            hanging.store(true, Ordering::Release);
             while !wait.load(Ordering::Acquire) {
                 std::thread::sleep(Duration::from_millis(1));
             }

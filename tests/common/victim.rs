@@ -64,8 +64,8 @@ impl Bench {
         fs::create_dir(&self.active).unwrap();
     }
 
-    /// Lets a victim append so many events in this life of the log, and hits it. The error number
-    /// and the word are what it may meet.
+    /// Runs a victim that appends this many events in this life of the log, and injects the fault.
+    /// The victim may meet an error with this number and this word.
     pub fn hit(
         &self,
         fault: Fault<'_>,

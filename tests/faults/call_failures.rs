@@ -162,7 +162,7 @@ impl Failures {
         manager.shutdown(writer).unwrap();
         assert_eq!(lives.check(&self.bench.log, false), Ok(last), "{}", context());
         let hot = names(&self.bench.log).iter().filter(|name| name.ends_with(".wal")).count();
-        assert!(hot <= 2, "failed compression is made up for: {hot} hot: {}", context());
+        assert!(hot <= 2, "{hot} hot segments: failed compression was not repeated: {}", context());
     }
 }
 
@@ -187,11 +187,16 @@ fn expect_outcome(calls: &[String], errno: i32, code: i32) {
         (writes && about("/log/FS.") && about(".wal>")) || (call("fsync") && about("/log>"));
     let not_known = call("pwritev2") && [libc::EPERM, libc::ENOSYS].contains(&errno);
     if errno == libc::EINTR || call("mlock") || not_known {
-        assert_eq!(code, CLEAN, "not retried or ignored: {}", context());
+        assert_eq!(code, CLEAN, "this failure must be retried or ignored: {}", context());
     } else if of_the_log {
         assert_ne!(code, CLEAN, "a final failure was ignored: {}", context());
     } else if about(".wal.lz4") || about("wal_meta.dat") {
-        assert_ne!(code, POISONED, "the cold file was not made again: {}", context());
+        assert_ne!(
+            code,
+            POISONED,
+            "a failed write of a cold file or of meta is not final: {}",
+            context()
+        );
     }
     let full = [libc::ENOSPC, libc::EDQUOT, libc::EMFILE, libc::ENFILE].contains(&errno);
     let prepares = call("fallocate") || about(".wal.tmp");

@@ -110,7 +110,7 @@ fn g11_seeking_a_deleted_event_starts_at_the_oldest_one_and_is_no_error() {
 
 /// What a slow reader returned and reported, beside a writer that never waits for it.
 #[derive(Debug, Default)]
-struct Told {
+struct Followed {
     gaps: u64,
     /// Ids that were neither returned nor reported as lost.
     silent: u64,
@@ -120,10 +120,10 @@ struct Told {
 
 /// Reads until this many gaps were reported. `silent`: ignores them, like a reader that does not
 /// report gaps.
-fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut Told) {
+fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, followed: &mut Followed) {
     let mut next = 1;
     let mut batches = 0;
-    while told.gaps < gaps && told.silent + told.wrong == 0 {
+    while followed.gaps < gaps && followed.silent + followed.wrong == 0 {
         let (first, last) = match reader.next_batch() {
             Ok(batch) => {
                 assert!(batch.iter().all(|found| *found == event(found.event_id)));
@@ -131,7 +131,7 @@ fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut To
             }
             Err(Error::End) => continue,
             Err(Error::Failure(failure)) if failure.cause == Cause::Gap => {
-                told.gaps += 1;
+                followed.gaps += 1;
                 if silent {
                     continue;
                 }
@@ -139,8 +139,8 @@ fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut To
             }
             Err(error) => panic!("after {next}: {error}"),
         };
-        told.silent += first.saturating_sub(next);
-        told.wrong += next.saturating_sub(first);
+        followed.silent += first.saturating_sub(next);
+        followed.wrong += next.saturating_sub(first);
         next = last + 1;
         batches += 1;
         // Now and then it pauses, at every position in a segment, until retention has overtaken it.
@@ -152,38 +152,38 @@ fn follow(reader: &mut Reader, log: &Log, gaps: u64, silent: bool, told: &mut To
 }
 
 /// Runs a reader that pauses beside a writer that does not, in a log with this many cold segments.
-fn follow_hurrying(cold: u32, gaps: u64, silent: bool, told: &mut Told) {
+fn follow_fast_writer(cold: u32, gaps: u64, silent: bool, followed: &mut Followed) {
     let place = Place::new();
     let (manager, mut writer) = forgetful(&place, cold);
     append(&mut writer, [1]);
     beside_writer(&mut writer, 2, || {
-        follow(&mut reader(&place), manager.log(), gaps, silent, told);
+        follow(&mut reader(&place), manager.log(), gaps, silent, followed);
     });
     manager.shutdown(writer).unwrap();
 }
 
 #[test]
 fn g11_every_event_is_returned_or_reported_lost_beside_a_fast_writer() {
-    let mut told = Told::default();
+    let mut followed = Followed::default();
     // One log for each run: beside two busy threads more is written than deleted, and the disk
     // would fill up.
     for so_far in (0..ledger::times(1, 34)).map(|round| 60 * round) {
         for (cold, gaps) in [(0, so_far + 30), (1, so_far + 60)] {
-            follow_hurrying(cold, gaps, false, &mut told);
+            follow_fast_writer(cold, gaps, false, &mut followed);
         }
     }
-    let mut planted = Told::default();
-    follow_hurrying(0, 10, true, &mut planted);
+    let mut planted = Followed::default();
+    follow_fast_writer(0, 10, true, &mut planted);
     assert!(planted.silent > 0, "a reader that reports no gap was not caught");
     ledger::record(Row {
         name: "retention-gap",
         fault: "events deleted by retention under a reader: neither given nor named",
         test: "tests/faults/replay_gap.rs",
-        tried: told.gaps,
-        lost: told.silent,
-        invented: told.wrong,
+        tried: followed.gaps,
+        lost: followed.silent,
+        invented: followed.wrong,
         undetected: 0,
         planted: &["a reader that says nothing of a gap"],
     });
-    assert_eq!((told.silent, told.wrong), (0, 0), "{told:?}");
+    assert_eq!((followed.silent, followed.wrong), (0, 0), "{followed:?}");
 }

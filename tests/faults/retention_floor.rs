@@ -135,7 +135,7 @@ struct Retention {
 
 impl Retention {
     /// Moves the floor of a log while it records, and stops when a protected segment was deleted.
-    fn hurry(&mut self, cold: u32, rounds: Range<u64>, is_lowered: bool) {
+    fn move_floor(&mut self, cold: u32, rounds: Range<u64>, is_lowered: bool) {
         let place = Place::new();
         let (manager, mut writer) = open(&place.log(), config(&place, 1, cold));
         let log = manager.log().clone();
@@ -162,10 +162,10 @@ fn g11_nothing_planned_under_an_older_floor_is_deleted_under_a_newer_one() {
     // One log for each run: less is deleted than written, and the disk would fill up.
     for first in (0..rounds).step_by(ROUNDS_A_LOG as usize) {
         let cold = (first / ROUNDS_A_LOG % 2) as u32;
-        retention.hurry(cold, first..first + ROUNDS_A_LOG, true);
+        retention.move_floor(cold, first..first + ROUNDS_A_LOG, true);
     }
     let mut planted = Retention::default();
-    planted.hurry(0, 0..50, false);
+    planted.move_floor(0, 0..50, false);
     assert!(planted.gone > 0, "a floor that is not lowered was not caught");
     let Retention { deleted, gone } = retention;
     ledger::record(Row {

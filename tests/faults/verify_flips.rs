@@ -178,7 +178,7 @@ impl Counts {
 
     fn salvage(&mut self, reader: &mut Reader, part: &Part) {
         let mut missing: BTreeSet<u64> = (1..=LAST).collect();
-        let (mut last, mut told, mut named) = (0, 0, Vec::new());
+        let (mut last, mut reported, mut named) = (0, 0, Vec::new());
         loop {
             match reader.next() {
                 Ok(event) => {
@@ -189,16 +189,16 @@ impl Counts {
                 }
                 Err(Error::End) => break,
                 Err(Error::Failure(failure)) => {
-                    told += 1;
+                    reported += 1;
                     named.extend(failure.place.event_ids);
-                    if told == ENDLESS {
+                    if reported == ENDLESS {
                         break;
                     }
                 }
                 Err(other) => panic!("{other}"),
             }
         }
-        self.given += u64::from(told == 0);
+        self.given += u64::from(reported == 0);
         let is_named = |id: &u64| named.iter().any(|(first, last)| (first..=last).contains(&id));
         let unexpected = missing.iter().filter(|id| !part.events.contains(id) || !is_named(id));
         self.lost += unexpected.count() as u64;

@@ -1,5 +1,5 @@
 //! G9 under adverse conditions: whatever path leads to a log, and whatever its lock file contains,
-//! one process owns it, and the others are told which one.
+//! one process owns it, and the error names that process to the others.
 
 use std::fmt::Display;
 use std::fs;

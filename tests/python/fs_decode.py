@@ -334,8 +334,8 @@ def read_file(path):
     segment = decode_segment(data, index, str(path), 0, durable_id, kind == "cold")
     log = Log([segment], durable_id)
     if not segment.sealed:
-        log.notes.append(f"{path}: open; alone, a recycled file's old events cannot be told from "
-                         "new ones: give the directory")
+        log.notes.append(f"{path}: open; in a single file a recycled segment's old events cannot "
+                         "be distinguished from new ones: give the directory")
     return log
 
 

@@ -243,14 +243,14 @@ def test_the_retention_floor_of_an_open_log(tmp_path):
 
 
 def test_a_log_reports_what_happens_to_it(tmp_path):
-    told = []
-    with Wal(tmp_path, log=lambda level, text: told.append((level, text)), **SMALL) as wal:
+    messages = []
+    with Wal(tmp_path, log=lambda level, text: messages.append((level, text)), **SMALL) as wal:
         wal.append_batch(make_events(10))
         with fails("LOCKED"):
             Wal(tmp_path, **SMALL)
         report = wal.recovery_report()
-    assert (flashstrike.LOG_INFO, f"{tmp_path}: open") in told
-    assert (flashstrike.LOG_INFO, "shut down: everything up to event 10 is durable") in told
+    assert (flashstrike.LOG_INFO, f"{tmp_path}: open") in messages
+    assert (flashstrike.LOG_INFO, "shut down: everything up to event 10 is durable") in messages
     recovered = f"recovered as {report.decision.decode()}: generation 1, "
-    assert any(text.startswith(recovered) for _, text in told), told
+    assert any(text.startswith(recovered) for _, text in messages), messages
     assert report.active_filesystem_name == b"tmpfs"

@@ -30,8 +30,8 @@ def test_a_good_log(log):
     assert report.events == len(EVENTS) == len(read_directory(log).events()) // 64
     assert (report.first_event_id, report.last_event_id) == (1, len(EVENTS))
     assert report.cold_segments == len(list(log.glob("*.lz4"))) > 0
-    events, told = salvage(log)
-    assert events.tobytes() == EVENTS.tobytes() and not told
+    events, errors = salvage(log)
+    assert events.tobytes() == EVENTS.tobytes() and not errors
 
 
 def test_there_must_be_a_directory(tmp_path):
@@ -55,13 +55,13 @@ def test_what_the_decoder_refuses_verify_finds(log, name):
             found = [report.damages[n] for n in range(report.damage_count)]
             assert found and all(damage.file == name.encode() for damage in found), at
             assert read_directory(log, keep_going=True).errors, at
-            events, told = salvage(log)
-            assert told, at
+            events, errors = salvage(log)
+            assert errors, at
             ids = events["event_id"]
             assert np.all(ids[1:] > ids[:-1])
             assert events.tobytes() == EVENTS[ids.astype(np.int64) - 1].tobytes()
             lost = np.setdiff1d(EVENTS["event_id"], ids)
-            named = [(detail.first_event_id, detail.last_event_id) for _, detail in told]
+            named = [(detail.first_event_id, detail.last_event_id) for _, detail in errors]
             assert all(any(a <= id <= b for a, b in named) for id in lost), (at, lost, named)
     finally:
         path.write_bytes(good)

@@ -12,7 +12,7 @@ use flashstrike_wal::replay::Reader;
 /// Reads a whole log. Every event must be the one of its id, and above the last; returns the ids
 /// and what was reported.
 fn salvage(reader: &mut Reader) -> (Vec<u64>, Vec<Failure>) {
-    let (mut ids, mut told) = (Vec::new(), Vec::new());
+    let (mut ids, mut reported) = (Vec::new(), Vec::new());
     loop {
         match reader.next() {
             Ok(event) => {
@@ -21,21 +21,21 @@ fn salvage(reader: &mut Reader) -> (Vec<u64>, Vec<Failure>) {
                 ids.push(event.event_id);
             }
             Err(Error::End) => break,
-            Err(Error::Failure(failure)) => told.push(*failure),
+            Err(Error::Failure(failure)) => reported.push(*failure),
             Err(other) => panic!("{other}"),
         }
-        assert!(told.len() < 50, "it does not end: {told:?}");
+        assert!(reported.len() < 50, "it does not end: {reported:?}");
     }
     assert!(matches!(reader.next(), Err(Error::End)), "reported once");
-    (ids, told)
+    (ids, reported)
 }
 
 fn reader(log: &Log) -> Reader {
     Reader::open_salvaging(&log.path()).unwrap()
 }
 
-fn ranges(told: &[Failure]) -> Vec<Option<(u64, u64)>> {
-    told.iter().map(|failure| failure.place.event_ids).collect()
+fn ranges(reported: &[Failure]) -> Vec<Option<(u64, u64)>> {
+    reported.iter().map(|failure| failure.place.event_ids).collect()
 }
 
 fn without(lost: &[std::ops::RangeInclusive<u64>], last: u64) -> Vec<u64> {
@@ -47,8 +47,8 @@ fn a_good_log_is_read_as_without_salvage() {
     let log = Log::of_a_thousand();
     log.freeze(0);
     log.write(&Image { sealed_blocks: 2, ..Image::open(3, 1001..=1700) });
-    let (ids, told) = salvage(&mut reader(&log));
-    assert_eq!((ids, told.len()), (without(&[], 1512), 0), "{told:?}");
+    let (ids, reported) = salvage(&mut reader(&log));
+    assert_eq!((ids, reported.len()), (without(&[], 1512), 0), "{reported:?}");
 }
 
 #[test]
@@ -60,18 +60,18 @@ fn damage_in_several_places() {
     log.flip(1, Layout::block_offset(1) + 7);
     log.change_block(1, 2, |header| header.chained_checksum ^= 1);
     let lost = [257..=300, 301..=812];
-    let (ids, told) = salvage(&mut reader(&log));
+    let (ids, reported) = salvage(&mut reader(&log));
     assert_eq!(ids, without(&lost, 1000));
     let expected = [None, Some((257, 300)), Some((301, 812))];
-    assert_eq!(ranges(&told), expected, "{told:?}");
-    assert!(told.iter().all(|failure| failure.cause == Cause::Corrupt));
+    assert_eq!(ranges(&reported), expected, "{reported:?}");
+    assert!(reported.iter().all(|failure| failure.cause == Cause::Corrupt));
 
     let mut seeking = reader(&log);
     for target in [1, 250, 257, 290, 301, 600, 813, 900, 901, 1000] {
         seeking.seek(target).unwrap();
-        let (ids, told) = salvage(&mut seeking);
+        let (ids, reported) = salvage(&mut seeking);
         assert_eq!(ids, without(&[0..=target - 1, 257..=300, 301..=812], 1000), "{target}");
-        let named = ranges(&told).into_iter().flatten().collect::<Vec<_>>();
+        let named = ranges(&reported).into_iter().flatten().collect::<Vec<_>>();
         assert!(named.iter().all(|(_, last)| *last >= target), "seek {target}: {named:?}");
         assert_eq!(named.contains(&(301, 812)), target <= 812, "seek {target}: {named:?}");
     }
@@ -81,29 +81,33 @@ fn damage_in_several_places() {
 fn missing_and_misnamed_segments() {
     let log = Log::of_a_thousand();
     fs::remove_file(log.hot(1)).unwrap();
-    let (ids, told) = salvage(&mut reader(&log));
+    let (ids, reported) = salvage(&mut reader(&log));
     assert_eq!(ids, without(&[301..=900], 1000));
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0].place.segment_index, Some(1));
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert_eq!(reported[0].place.segment_index, Some(1));
 
     let log = self::Log::of_a_thousand();
     fs::rename(log.hot(1), log.path().join("one")).unwrap();
     fs::rename(log.hot(0), log.hot(1)).unwrap();
     fs::rename(log.path().join("one"), log.hot(0)).unwrap();
-    let (ids, told) = salvage(&mut reader(&log));
+    let (ids, reported) = salvage(&mut reader(&log));
     assert_eq!(ids, (901..=1000).collect::<Vec<_>>(), "swapped: neither is believed");
-    assert_eq!(ranges(&told), [Some((301, 900)), Some((1, 300))], "{told:?}");
+    assert_eq!(ranges(&reported), [Some((301, 900)), Some((1, 300))], "{reported:?}");
 
     let log = self::Log::of_a_thousand();
     fs::remove_file(log.hot(2)).unwrap();
-    let (ids, told) = salvage(&mut reader(&log));
+    let (ids, reported) = salvage(&mut reader(&log));
     assert_eq!(ids, without(&[], 900));
-    assert_eq!(ranges(&told), [Some((901, 1000))], "durable events at the end");
+    assert_eq!(ranges(&reported), [Some((901, 1000))], "durable events at the end");
 
     let log = self::Log::of_a_thousand();
     fs::copy(log.hot(0), log.hot(3)).unwrap();
-    let (ids, told) = salvage(&mut reader(&log));
-    assert_eq!((ids.len(), told.len()), (1000, 1), "a copy of the first one after it: {told:?}");
+    let (ids, reported) = salvage(&mut reader(&log));
+    assert_eq!(
+        (ids.len(), reported.len()),
+        (1000, 1),
+        "a copy of the first one after it: {reported:?}"
+    );
 }
 
 #[test]
@@ -113,14 +117,14 @@ fn files_that_cannot_be_read_are_passed_over() {
         let path = if what == "meta" { log.path().join("wal_meta.dat") } else { log.hot(1) };
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        let (ids, told) = salvage(&mut reader(&log));
+        let (ids, reported) = salvage(&mut reader(&log));
         if what == "meta" {
-            assert_eq!((ids.len(), told.len()), (1000, 0), "it is not needed: {told:?}");
+            assert_eq!((ids.len(), reported.len()), (1000, 0), "it is not needed: {reported:?}");
             continue;
         }
         assert_eq!(ids, without(&[301..=900], 1000));
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert_eq!((told[0].cause, told[0].errno), (Cause::Io, libc::EISDIR));
+        assert_eq!(reported.len(), 1, "{reported:?}");
+        assert_eq!((reported[0].cause, reported[0].errno), (Cause::Io, libc::EISDIR));
     }
 }
 
@@ -132,9 +136,9 @@ fn an_open_segment_damaged_where_it_was_durable() {
     log.flip(3, event_at(1, 9) + 20);
     let file = OpenOptions::new().write(true).open(log.hot(3)).unwrap();
     file.write_all_at(&[0; 16_448], Layout::block_offset(3)).unwrap();
-    let (ids, told) = salvage(&mut reader(&log));
+    let (ids, reported) = salvage(&mut reader(&log));
     assert_eq!(ids, without(&[1257..=1512, 1769..=2024], 2280));
-    assert_eq!(ranges(&told), [Some((1257, 1512)), Some((1769, 2024))], "{told:?}");
+    assert_eq!(ranges(&reported), [Some((1257, 1512)), Some((1769, 2024))], "{reported:?}");
 }
 
 /// A wrong length of a block in a frame hides the next block, which is found by its checksum.
@@ -152,17 +156,17 @@ fn cold_segments_continue_after_a_damaged_block() {
         fs::write(log.cold(0), frame).unwrap();
         salvage(&mut reader(&log))
     };
-    let (ids, told) = damaged(&[(second + 2, 0xEE), (second + 3, 0x7F)]);
-    assert_eq!((ids.len(), told.len()), (13_100, 1), "a length costs nothing: {told:?}");
+    let (ids, reported) = damaged(&[(second + 2, 0xEE), (second + 3, 0x7F)]);
+    assert_eq!((ids.len(), reported.len()), (13_100, 1), "a length costs nothing: {reported:?}");
 
     // The second block of the frame holds WAL blocks 15 (its end) to 31 (its start).
     let inside = 15 * 256 + 1..=32 * 256;
     let garbled = (second + 100..second + 40_000).map(|at| (at, 0x5A)).collect::<Vec<_>>();
-    let (ids, told) = damaged(&garbled);
+    let (ids, reported) = damaged(&garbled);
     let missing: Vec<u64> =
         without(&[], 13_100).into_iter().filter(|id| !ids.contains(id)).collect();
     assert!(missing.len() > 256 && missing.iter().all(|id| inside.contains(id)), "{missing:?}");
-    let named = ranges(&told);
+    let named = ranges(&reported);
     let is_named = |id: &u64| named.iter().flatten().any(|(a, b)| (a..=b).contains(&id));
     assert!(missing.iter().all(is_named), "{named:?}");
 
@@ -172,10 +176,10 @@ fn cold_segments_continue_after_a_damaged_block() {
 
     // Cut short: everything before is returned.
     fs::write(log.cold(0), &frame[..third + 9]).unwrap();
-    let (ids, told) = salvage(&mut reader(&log));
+    let (ids, reported) = salvage(&mut reader(&log));
     assert!(ids.len() as u64 >= 31 * 256 + 100, "{}", ids.len());
     assert_eq!(ids.last(), Some(&13_100));
-    assert!(ranges(&told).iter().flatten().any(|(_, last)| *last == 13_000), "{told:?}");
+    assert!(ranges(&reported).iter().flatten().any(|(_, last)| *last == 13_000), "{reported:?}");
 }
 
 /// Of a pair, the hot file is read as long as its blocks are readable: its header is not needed.
@@ -184,17 +188,17 @@ fn pairs() {
     let log = Log::of_a_thousand();
     log.write_frame(1);
     fs::write(log.cold(1), b"no frame").unwrap();
-    let (ids, told) = salvage(&mut reader(&log));
-    assert_eq!((ids.len(), told.len()), (1000, 0), "{told:?}");
+    let (ids, reported) = salvage(&mut reader(&log));
+    assert_eq!((ids.len(), reported.len()), (1000, 0), "{reported:?}");
     log.write_frame(1);
     log.flip(1, 3);
-    let (ids, told) = salvage(&mut reader(&log));
-    assert_eq!((ids.len(), told.len()), (1000, 1), "{told:?}");
-    assert!(told[0].message.contains("the header is not valid"), "{told:?}");
+    let (ids, reported) = salvage(&mut reader(&log));
+    assert_eq!((ids.len(), reported.len()), (1000, 1), "{reported:?}");
+    assert!(reported[0].message.contains("the header is not valid"), "{reported:?}");
     let size = fs::metadata(log.hot(1)).unwrap().len() as usize;
     fs::write(log.hot(1), vec![0; size]).unwrap();
-    let (ids, told) = salvage(&mut reader(&log));
-    assert_eq!((ids.len(), told.len()), (1000, 0), "nothing is in the hot one: {told:?}");
+    let (ids, reported) = salvage(&mut reader(&log));
+    assert_eq!((ids.len(), reported.len()), (1000, 0), "nothing is in the hot one: {reported:?}");
 }
 
 /// The search goes past the end, because meta says that more was durable, and into a damaged block:
@@ -205,9 +209,9 @@ fn garbage_with_a_high_id_is_not_given() {
     let file = OpenOptions::new().write(true).open(log.hot(2)).unwrap();
     file.write_all_at(&9_000_000_u64.to_le_bytes(), event_at(0, 7)).unwrap();
     log.write_meta(4096);
-    let (ids, told) = salvage(&mut reader(&log));
+    let (ids, reported) = salvage(&mut reader(&log));
     assert_eq!(ids, without(&[], 900));
-    assert_eq!(ranges(&told), [Some((901, 1000)), Some((1001, 4096))], "{told:?}");
+    assert_eq!(ranges(&reported), [Some((901, 1000)), Some((1001, 4096))], "{reported:?}");
 }
 
 #[test]
@@ -215,8 +219,8 @@ fn an_open_segment_that_is_full_is_not_the_end() {
     let log = Log::of_a_thousand();
     log.write(&Image { blocks: 2, ..Image::open(3, 1001..=1512) });
     log.write(&Image { stamp: 1512, ..Image::open(4, 1513..=1600) });
-    let (ids, told) = salvage(&mut reader(&log));
-    assert_eq!((ids, told.len()), (without(&[], 1600), 0), "{told:?}");
+    let (ids, reported) = salvage(&mut reader(&log));
+    assert_eq!((ids, reported.len()), (without(&[], 1600), 0), "{reported:?}");
 }
 
 #[test]
@@ -224,7 +228,7 @@ fn durable_events_of_an_unsealed_block_are_returned() {
     let log = Log::of(&[Image::closed(0, 1..=300)]);
     log.write(&Image { sealed_blocks: 0, ..Image::open(1, 301..=400) });
     log.write_meta(390);
-    let (ids, told) = salvage(&mut reader(&log));
-    assert_eq!((ids, told.len()), (without(&[], 390), 1), "{told:?}");
-    assert!(told[0].message.contains("the block header is not valid"), "{told:?}");
+    let (ids, reported) = salvage(&mut reader(&log));
+    assert_eq!((ids, reported.len()), (without(&[], 390), 1), "{reported:?}");
+    assert!(reported[0].message.contains("the block header is not valid"), "{reported:?}");
 }

@@ -183,7 +183,7 @@ fn cold_segments() {
     };
     let log = frozen();
     let end = append(&log, b"x");
-    only(&log, "a byte behind the frame", (Trailing, COLD_1, end, (0, 0)));
+    only(&log, "a byte after the frame", (Trailing, COLD_1, end, (0, 0)));
     let log = frozen();
     let again = fs::read(log.cold(1)).unwrap();
     let end = append(&log, &again);

@@ -257,8 +257,12 @@ fn row_process_crash_carries_the_events_over() {
             assert_eq!(report.events_carried_over, last - synced);
         }
         assert_eq!(manager.log().appended().last_event_id, last);
-        assert_eq!(manager.log().durable(), manager.log().appended(), "synced before it goes on");
-        assert_ne!(active_directory(&place), old, "the old active directory is gone");
+        assert_eq!(
+            manager.log().durable(),
+            manager.log().appended(),
+            "recovered events must be durable"
+        );
+        assert_ne!(active_directory(&place), old, "the old active directory is still used");
         append(&mut writer, [last + 1]);
         manager.shutdown(writer).unwrap();
         assert!(place.active_directories().is_empty());

@@ -14,22 +14,23 @@ use flashstrike_wal::recorder::Manager;
 
 /// The messages, and the threads that reported them.
 #[derive(Debug, Clone, Default)]
-struct Told(Arc<Mutex<Vec<(Level, String, ThreadId)>>>);
+struct Messages(Arc<Mutex<Vec<(Level, String, ThreadId)>>>);
 
-impl Told {
+impl Messages {
     fn sink(&self) -> LogSink {
-        let told = self.clone();
+        let messages = self.clone();
         LogSink::new(move |level, message| {
             let thread = std::thread::current().id();
-            told.0.lock().unwrap().push((level, message.to_owned(), thread));
+            messages.0.lock().unwrap().push((level, message.to_owned(), thread));
         })
     }
 
     /// The messages of a level that contain these words.
     fn with(&self, level: Level, words: &str) -> Vec<String> {
-        let told = self.0.lock().unwrap();
-        let wanted = told.iter().filter(|told| told.0 == level && told.1.contains(words));
-        wanted.map(|told| told.1.clone()).collect()
+        let messages = self.0.lock().unwrap();
+        let wanted =
+            messages.iter().filter(|(seen, text, _)| *seen == level && text.contains(words));
+        wanted.map(|(_, text, _)| text.clone()).collect()
     }
 
     fn once(&self, level: Level, words: &str) -> String {
@@ -39,33 +40,33 @@ impl Told {
     }
 
     fn threads(&self) -> HashSet<ThreadId> {
-        self.0.lock().unwrap().iter().map(|told| told.2).collect()
+        self.0.lock().unwrap().iter().map(|(_, _, thread)| *thread).collect()
     }
 }
 
-fn config(place: &Place, told: &Told) -> Config {
-    Config { log: told.sink(), ..place.small() }
+fn config(place: &Place, messages: &Messages) -> Config {
+    Config { log: messages.sink(), ..place.small() }
 }
 
 #[test]
 fn opening_and_shutting_down_are_reported_with_the_decision() {
-    let (place, told) = (Place::new(), Told::default());
+    let (place, messages) = (Place::new(), Messages::default());
     let directory = place.log().display().to_string();
-    let (manager, mut writer) = open(&place.log(), config(&place, &told));
-    told.once(Level::Info, &format!("{directory}: opening"));
-    told.once(Level::Info, "recovered as new-log: generation 1, last event 0,");
-    assert!(told.with(Level::Info, "").contains(&format!("{directory}: open")), "{told:?}");
-    assert_eq!(told.with(Level::Warn, "missing"), [""; 0], "a new log reports missing files");
+    let (manager, mut writer) = open(&place.log(), config(&place, &messages));
+    messages.once(Level::Info, &format!("{directory}: opening"));
+    messages.once(Level::Info, "recovered as new-log: generation 1, last event 0,");
+    assert!(messages.with(Level::Info, "").contains(&format!("{directory}: open")), "{messages:?}");
+    assert_eq!(messages.with(Level::Warn, "missing"), [""; 0], "a new log reports missing files");
     append(&mut writer, 1..=100);
     manager.shutdown(writer).unwrap();
-    told.once(Level::Info, "shut down: everything up to event 100 is durable");
-    assert_eq!(told.with(Level::Error, ""), [""; 0]);
-    assert_eq!(told.threads().len(), 1, "only the opening thread reports");
+    messages.once(Level::Info, "shut down: everything up to event 100 is durable");
+    assert_eq!(messages.with(Level::Error, ""), [""; 0]);
+    assert_eq!(messages.threads().len(), 1, "only the opening thread reports");
 
-    let again = Told::default();
+    let again = Messages::default();
     let (manager, writer) = open(&place.log(), config(&place, &again));
     again.once(Level::Info, "recovered as clean: generation 2, last event 100, known durable 100;");
-    let locked = Told::default();
+    let locked = Messages::default();
     expect_cause(Manager::open(&place.log(), config(&place, &locked)), Cause::Locked);
     let why = locked.once(Level::Error, "not opened");
     assert!(why.contains(&format!("open for writing in process {}", std::process::id())), "{why}");
@@ -77,14 +78,14 @@ fn opening_and_shutting_down_are_reported_with_the_decision() {
 /// cut: `ffi::report`.)
 #[test]
 fn notes_are_whole_in_the_log_function_and_the_report() {
-    let (place, told) = (Place::new(), Told::default());
+    let (place, messages) = (Place::new(), Messages::default());
     let deep = place.memory().join("x".repeat(200)).join("y".repeat(100));
     fs::create_dir_all(&deep).unwrap();
-    let config = Config { active_parent: deep.clone(), ..config(&place, &told) };
+    let config = Config { active_parent: deep.clone(), ..config(&place, &messages) };
     let (manager, writer) = open(&deep.join("log"), config);
     let report = manager.log().recovery_report();
-    let warnings = told.with(Level::Warn, "");
-    let note = told.once(Level::Warn, "the WAL directory is in memory: it is never durable");
+    let warnings = messages.with(Level::Warn, "");
+    let note = messages.once(Level::Warn, "the WAL directory is in memory: it is never durable");
     assert!(note.starts_with(deep.join("log").to_str().unwrap()), "{note}");
     let all = warnings.join("; ");
     assert_eq!(report.notes, all);
@@ -96,11 +97,11 @@ fn notes_are_whole_in_the_log_function_and_the_report() {
 
 #[test]
 fn retention_is_reported_by_a_worker_and_never_by_the_writer() {
-    let (place, told) = (Place::new(), Told::default());
+    let (place, messages) = (Place::new(), Messages::default());
     let config = Config {
         max_segments: Keep::AtMost(1),
         max_compressed_segments: Keep::AtMost(1),
-        ..config(&place, &told)
+        ..config(&place, &messages)
     };
     let (manager, mut writer) = open(&place.log(), config);
     let log = manager.log().clone();
@@ -111,10 +112,10 @@ fn retention_is_reported_by_a_worker_and_never_by_the_writer() {
     let (appending, writer) = appending.join().unwrap();
     eventually("three are deleted", || log.metrics().segments_deleted == 4);
     for index in 0..4 {
-        told.once(Level::Info, &format!("retention has deleted the cold segment {index}"));
+        messages.once(Level::Info, &format!("retention has deleted the cold segment {index}"));
     }
-    assert!(!told.threads().contains(&appending), "{told:?}");
-    assert!(told.threads().len() > 1, "no worker has reported anything");
+    assert!(!messages.threads().contains(&appending), "{messages:?}");
+    assert!(messages.threads().len() > 1, "no worker has reported anything");
     manager.shutdown(writer).unwrap();
 }
 
@@ -122,13 +123,15 @@ fn retention_is_reported_by_a_worker_and_never_by_the_writer() {
 /// again.
 #[test]
 fn a_failure_is_reported_once_with_its_cause() {
-    let (place, told) = (Place::new(), Told::default());
-    let (manager, mut writer) = open(&place.log(), config(&place, &told));
+    let (place, messages) = (Place::new(), Messages::default());
+    let (manager, mut writer) = open(&place.log(), config(&place, &messages));
     append(&mut writer, 1..=10);
     eventually("the ring is full", || manager.log().metrics().prepared_segments.fill == 4);
     let active = crash::active_directory(&place);
     fs::remove_dir_all(&active).unwrap();
-    eventually("it is told", || !told.with(Level::Error, "was removed under the log").is_empty());
+    eventually("it is reported", || {
+        !messages.with(Level::Error, "was removed under the log").is_empty()
+    });
     for id in 11..100 {
         expect_cause(writer.append(&common::event(id)), Cause::Poisoned);
     }
@@ -137,21 +140,21 @@ fn a_failure_is_reported_once_with_its_cause() {
     let error = manager.shutdown(writer).unwrap_err();
     assert_eq!(error.cause(), Some(Cause::Poisoned));
     assert_eq!(
-        told.with(Level::Error, "was removed under the log").len(),
+        messages.with(Level::Error, "was removed under the log").len(),
         2,
         "then, and at the end"
     );
-    let last = told.once(Level::Error, "shut down: ");
+    let last = messages.once(Level::Error, "shut down: ");
     assert!(last.contains(active.to_str().unwrap()), "{last}");
-    assert_eq!(told.with(Level::Info, "is durable"), [""; 0]);
+    assert_eq!(messages.with(Level::Info, "is durable"), [""; 0]);
 }
 
 /// An action that is retried again and again is reported when it starts to fail and when it works
 /// again.
 #[test]
 fn failing_compression_is_reported_when_it_starts_and_ends() {
-    let (place, told) = (Place::new(), Told::default());
-    let config = Config { max_segments: Keep::AtMost(1), ..config(&place, &told) };
+    let (place, messages) = (Place::new(), Messages::default());
+    let config = Config { max_segments: Keep::AtMost(1), ..config(&place, &messages) };
     let (manager, mut writer) = open(&place.log(), config);
     // Directories in the place of the first cold files.
     let in_the_way: Vec<_> =
@@ -165,9 +168,9 @@ fn failing_compression_is_reported_when_it_starts_and_ends() {
         fs::remove_dir(path).unwrap();
     }
     eventually("all of them are cold", || manager.log().metrics().cold_segments == 3);
-    let why = told.once(Level::Warn, "compressing it is tried again");
+    let why = messages.once(Level::Warn, "compressing it is tried again");
     assert!(why.contains("FS.00000000.wal.lz4.tmp"), "{why}");
-    told.once(Level::Info, "segments can be compressed again");
+    messages.once(Level::Info, "segments can be compressed again");
     manager.shutdown(writer).unwrap();
 }
 
@@ -193,21 +196,21 @@ fn calls_are_made_one_at_a_time() {
 
 #[test]
 fn g12_the_report_names_the_filesystems() {
-    let (place, told) = (Place::new(), Told::default());
+    let (place, messages) = (Place::new(), Messages::default());
     // The wrong way round: the log in memory, the active segments on disk.
     let log = place.memory().join("log");
-    let config = Config { active_parent: place.base().to_owned(), ..config(&place, &told) };
+    let config = Config { active_parent: place.base().to_owned(), ..config(&place, &messages) };
     let (manager, mut writer) = open(&log, config);
     append(&mut writer, 1..=10);
     let report = manager.log().recovery_report();
     assert_eq!(text(report.wal_filesystem_name), "tmpfs");
     assert_eq!(report.wal_filesystem, 0x0102_1994);
     let on_disk = text(report.active_filesystem_name);
-    told.once(Level::Warn, "the WAL directory is in memory: it is never durable");
+    messages.once(Level::Warn, "the WAL directory is in memory: it is never durable");
     let notes = text(&report.notes);
     assert!(notes.contains("it is never durable"), "{notes}");
     if on_disk != "tmpfs" {
-        told.once(Level::Warn, &format!("the active directory is on {on_disk}, not in memory"));
+        messages.once(Level::Warn, &format!("the active directory is on {on_disk}, not in memory"));
     }
     assert!(text(&report.active_path).starts_with(place.base().to_str().unwrap()));
     manager.shutdown(writer).unwrap();
@@ -215,9 +218,9 @@ fn g12_the_report_names_the_filesystems() {
 
 #[test]
 fn an_open_that_fails_says_why() {
-    let (place, told) = (Place::new(), Told::default());
-    let opened = Manager::open(&place.log(), Config { num_blocks: 3, ..config(&place, &told) });
+    let (place, messages) = (Place::new(), Messages::default());
+    let opened = Manager::open(&place.log(), Config { num_blocks: 3, ..config(&place, &messages) });
     assert!(matches!(opened, Err(Error::Failure(_))));
-    let why = told.once(Level::Error, "not opened: config.num_blocks is 3");
+    let why = messages.once(Level::Error, "not opened: config.num_blocks is 3");
     assert!(why.starts_with(place.log().to_str().unwrap()), "{why}");
 }

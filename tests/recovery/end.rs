@@ -41,7 +41,7 @@ fn row_break_above_d_ends_the_log_and_what_was_cut_never_comes_back() {
     let mut behind = vec![1; 250 * 64];
     first_segment(&place).read_exact_at(&mut behind[..206 * 64], offset(50)).unwrap();
     behind[206 * 64..].fill(0);
-    assert_eq!(behind, zeros, "nothing is left behind the end");
+    assert_eq!(behind, zeros, "something is left after the end");
 
     // The log writes over the place of the cut events, and is killed again and again.
     crash(&place, 52, 54);

@@ -78,9 +78,9 @@ impl Case<'_> {
                 Ok(event) if events.len() < MOST => events.push(event),
                 Ok(_) => return Err("reading does not end".into()),
                 Err(end) => {
-                    let told = [None, Some(Cause::Corrupt), Some(Cause::Gap)];
-                    let told = told.contains(&end.cause()) || self.is_about_active(&end);
-                    return if told {
+                    let allowed = [None, Some(Cause::Corrupt), Some(Cause::Gap)];
+                    let allowed = allowed.contains(&end.cause()) || self.is_about_active(&end);
+                    return if allowed {
                         Ok(Reading { events, end })
                     } else {
                         Err(format!("read: {end}"))
@@ -216,7 +216,7 @@ impl Case<'_> {
         };
         let right = |found: &&RequestEvent| **found == event(found.event_id);
         let missing = reading.events.iter().filter(right).find(|event| !given(event));
-        if let Some(missing) = missing.filter(|_| !self.has_damaged_twins()) {
+        if let Some(missing) = missing.filter(|_| !self.has_damaged_pair()) {
             return Err(format!("event {} is read, and not salvaged", missing.event_id));
         }
         let report = verify(&self.bench.log()).map_err(|error| format!("verify: {error}"))?;
@@ -228,11 +228,11 @@ impl Case<'_> {
 
     /// Whether both files of a pair exist and were changed: a reader takes one, salvage the one of
     /// which more is proved.
-    fn has_damaged_twins(&self) -> bool {
+    fn has_damaged_pair(&self) -> bool {
         let changed = |name: &String| self.start.files.get(name) != self.files.get(name);
         (0..8).any(|index| {
-            let twins = [file_name::hot(index), file_name::cold(index)];
-            twins.iter().all(|name| self.files.contains_key(name) && changed(name))
+            let pair = [file_name::hot(index), file_name::cold(index)];
+            pair.iter().all(|name| self.files.contains_key(name) && changed(name))
         })
     }
 
