@@ -54,27 +54,31 @@ fn cut_often(kind: Kind) {
         let (n, how) = caught.unwrap_or_else(|| panic!("{} was not caught", bug.name()));
         eprintln!("{}: caught by cut {n}: {how}", bug.name());
     }
-    let cuts = times(180, 1_100);
+    let least = times(180, 1_100);
     let begin = Instant::now();
     harness.seen = Seen::default();
-    for n in 0..cuts {
-        if n % CUTS_PER_LOG == 0 {
+    let mut cuts = 0;
+    // Where the cuts fall is up to the machine: on a busy one it takes more of them to hit enough.
+    while cuts < least
+        || cuts % CUTS_PER_LOG != 0
+        || (cuts < 4 * least && harness.seen.lacks(least).is_some())
+    {
+        if cuts % CUTS_PER_LOG == 0 {
             harness.begin_log(None);
         }
         if let Err(fault) = harness.cycle() {
-            panic!("cut {n}: {fault}: {}", seed::again(harness.seed));
+            panic!("cut {cuts}: {fault}: {}", seed::again(harness.seed));
         }
-        if n % CUTS_PER_LOG == CUTS_PER_LOG - 1 {
+        cuts += 1;
+        if cuts % CUTS_PER_LOG == 0 {
             harness.end_log();
         }
     }
     let seen = harness.seen;
     eprintln!("{kind:?}: {cuts} cuts in {:?}: {seen:?}", begin.elapsed());
-    assert!(seen.durable > cuts * 100, "the watermark hardly moved: {seen:?}");
-    assert!(seen.undone > cuts * 100, "few events that were not durable were lost: {seen:?}");
-    assert!(seen.beyond_watermark > cuts / 20, "few cuts in the middle of a sync: {seen:?}");
-    assert!(seen.tails_cut > cuts / 90, "few tails were cut: {seen:?}");
-    assert!(seen.while_recovering > cuts / 20, "few cuts in the middle of recovery: {seen:?}");
+    if let Some(lack) = seen.lacks(least) {
+        panic!("{lack}: {seen:?}");
+    }
     let name = format!("power-cuts-{}", kind.name());
     let fault = format!("power cut, {}", kind.name());
     record(Row {
@@ -102,6 +106,20 @@ struct Seen {
     tails_cut: u64,
     /// Cuts before the log was open.
     while_recovering: u64,
+}
+
+impl Seen {
+    /// What so many cuts should have hit, and did not.
+    fn lacks(&self, cuts: u64) -> Option<&'static str> {
+        let enough = [
+            (self.durable > cuts * 100, "the watermark hardly moved"),
+            (self.undone > cuts * 100, "few events that were not durable were lost"),
+            (self.beyond_watermark > cuts / 20, "few cuts in the middle of a sync"),
+            (self.tails_cut > cuts / 90, "few tails were cut"),
+            (self.while_recovering > cuts / 20, "few cuts in the middle of recovery"),
+        ];
+        enough.into_iter().find(|(enough, _)| !enough).map(|(_, lack)| lack)
+    }
 }
 
 struct Harness {
