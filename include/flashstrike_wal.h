@@ -645,7 +645,7 @@ typedef struct fs_wal_reader fs_wal_reader;
 /// Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
 #define FS_WAL_READER_FOLLOW 1
 
-/// Read around damage; see "Damage" above. Not together with `FS_WAL_READER_NO_VERIFY`.
+/// Read around damage; see above how it is reported. Not together with `FS_WAL_READER_NO_VERIFY`.
 #define FS_WAL_READER_SALVAGE 2
 
 /// Do not verify the checksums of sealed blocks.

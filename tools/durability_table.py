@@ -24,6 +24,7 @@ LEAST = {
     "kills-at-calls": 200,
     "recovery-kills": 200,
     "call-failures": 300,
+    "call-failures-open": 200,
     "recovery-read-errors": 100,
     "bit-flips": 5_000,
     "fuzz-directories": 1_000,

@@ -70,7 +70,7 @@ impl Machine {
         Machine {
             processor: model.unwrap_or("unknown").trim().to_owned(),
             processors: processors::online(),
-            kernel: first_line("/proc/sys/kernel/osrelease").trim().to_owned(),
+            kernel: kernel(),
             filesystem: output(
                 "findmnt",
                 &["-n", "-o", "FSTYPE", "-T", &directory.to_string_lossy()],
@@ -81,6 +81,12 @@ impl Machine {
             taken: Taken::measure(),
         }
     }
+}
+
+/// The kernel's version, without what a distribution or a host has added to it.
+fn kernel() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    release.trim().split('-').next().unwrap_or_default().to_owned()
 }
 
 /// The date and time of now.

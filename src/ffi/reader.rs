@@ -16,7 +16,7 @@ use super::status::Status;
 
 /// Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
 pub const FS_WAL_READER_FOLLOW: u32 = 1;
-/// Read around damage; see "Damage" above. Not together with `FS_WAL_READER_NO_VERIFY`.
+/// Read around damage; see above how it is reported. Not together with `FS_WAL_READER_NO_VERIFY`.
 pub const FS_WAL_READER_SALVAGE: u32 = 2;
 /// Do not verify the checksums of sealed blocks.
 pub const FS_WAL_READER_NO_VERIFY: u32 = 4;

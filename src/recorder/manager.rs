@@ -1,4 +1,4 @@
-//! Opens a log, starts its workers, and shuts it down. Owns the pieces; the append path goes
+//! Opens a log, starts its workers, and shuts it down. Owns its parts; the append path goes
 //! through [`Writer`] alone.
 
 use std::path::Path;

@@ -89,7 +89,7 @@ impl Writer {
     #[inline(always)]
     pub fn try_append(&mut self, event: &RequestEvent) -> bool {
         let rises = event.event_id.wrapping_add(1) > self.least_id;
-        let goes = rises && self.has_room() && self.log.poison().is_running();
+        let goes = rises && self.make_room() && self.log.poison().is_running();
         if goes {
             self.store(event);
             self.publish();
@@ -97,12 +97,12 @@ impl Writer {
         goes
     }
 
-    /// Whether there is room in the segment. At the end of a block, steps over the next block's
-    /// header: here and not in the slow path, whose code is no longer in cache. That took more
-    /// than 55 ns for one block in eight, and now does for one in a hundred
-    /// (docs/experiments/latency.md).
+    /// Moves the cursor to the next slot of an event: at the end of a block, over the next block's
+    /// header. `false` when the segment is full. Here and not in the slow path, whose code is no
+    /// longer in cache. That took more than 55 ns for one block in eight, and now does for one in
+    /// a hundred (docs/experiments/latency.md).
     #[inline(always)]
-    fn has_room(&mut self) -> bool {
+    fn make_room(&mut self) -> bool {
         if self.slot == self.block_end {
             cold();
             if self.blocks_left == 0 {
@@ -180,7 +180,7 @@ impl Writer {
     /// [`Writer::claim`], under the conditions of [`Writer::try_append`].
     #[inline(always)]
     pub fn try_claim(&mut self) -> Option<*mut RequestEvent> {
-        if !self.has_room() || !self.log.poison().is_running() {
+        if !self.make_room() || !self.log.poison().is_running() {
             return None;
         }
         self.claimed = self.slot;
@@ -324,7 +324,8 @@ impl Writer {
             return Ok(segment);
         }
         let begin = ticks();
-        for attempt in 0_u32.. {
+        let mut attempt = 0_u32;
+        loop {
             self.log.poison().check()?;
             if attempt > 0 {
                 if let Some(segment) = self.log.queues.prepared.pop() {
@@ -345,8 +346,8 @@ impl Writer {
             } else {
                 std::thread::sleep(BLOCKED_SLEEP);
             }
+            attempt = attempt.saturating_add(1);
         }
-        Err(Error::WouldBlock)
     }
 
     #[cold]

@@ -13,7 +13,7 @@ use crate::storage::{read_small, PosixStorage, Storage};
 use super::log_files::{How, LogFiles};
 use super::verify_segment::{verify_segment, Known, SegmentReport};
 
-/// How often a segment that looks damaged is found at: its writer may be at work on it.
+/// How often a segment that looks damaged is checked: its writer may be at work on it.
 const LOOKS: u32 = 5;
 
 /// What was checked, and what is wrong.
@@ -166,7 +166,7 @@ impl Verifier {
                 Some(ActiveDirectory::Gone | ActiveDirectory::Unattributable) => false,
                 Some(ActiveDirectory::Foreign) | None => return Ok(None),
             };
-            // Shut down while we found?
+            // Was the log shut down meanwhile?
             let same = load_identity(&*files.wal)? == Identity::Known(record.clone());
             Ok((there || same).then_some(there))
         });

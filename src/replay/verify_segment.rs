@@ -104,7 +104,8 @@ impl SegmentReport {
         file: Arc<dyn File>,
         known: Known,
     ) -> Result<()> {
-        // As long as it is held the writer makes no other segment of it.
+        // Keeps the writer from reusing the file. If the writer holds it, what is read may change,
+        // and the caller checks again.
         file.try_lock_shared()?;
         let read = read_header(&*file);
         let header = read.as_ref().map_or(None, |header| *header);

@@ -118,7 +118,7 @@ impl BlockCheck<'_> {
     }
 }
 
-/// Whether the ids rise, from the header's first to its last, and are ids.
+/// Whether the ids rise, from the header's first to its last, and are valid ids.
 fn rises(events: &[u8], header: &BlockHeader) -> bool {
     let ids = events.chunks_exact(EVENT_SIZE);
     let mut ids = ids.filter_map(|event| event.first_chunk().map(|id| u64::from_le_bytes(*id)));

@@ -1,5 +1,5 @@
 //! The one way to walk a segment, for everything that reads one: replay, verify, recovery, the
-//! freezer. Writes nothing.
+//! freezer. Walking writes nothing.
 //!
 //! In reading order: `header` (what a file's header says of it), `file` (questions to a file as a
 //! whole), `blocks` (its blocks, out of a file or an LZ4 frame: `frame`, `frame_search`), `memory`

@@ -187,7 +187,7 @@ impl Cursor {
     pub(super) fn finish_open(&mut self, durable_id: u64, goes_on: bool) -> Result<Step> {
         let is_whole = self.is_exact && self.is_full();
         if self.strict {
-            // Behind a cut nothing can be told to follow.
+            // A file that was cut has lost what came next, so the log ends here.
             if is_whole {
                 return Ok(Step::Complete);
             }

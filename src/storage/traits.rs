@@ -159,7 +159,7 @@ pub fn create(directory: &dyn Directory, name: &str) -> Result<Arc<dyn File>> {
     })
 }
 
-/// Bytes of a folio: when a file was written in such pieces, the kernel caches and writes it in
+/// Bytes of a folio: when a file was written in such chunks, the kernel caches and writes it in
 /// them. With single pages the persister writes a fifth slower. Larger folios are not faster, and a
 /// kernel before 6.6 may write a whole one for one event.
 pub(crate) const FOLIO: u64 = 64 * 1024;

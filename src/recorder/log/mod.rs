@@ -1,6 +1,8 @@
 //! What the threads of one log share: `shared` is [`Log`], made of parts that each keep one rule.
-//! `durability`: the watermark never moves once the log has failed. `queues`: a push wakes whoever
-//! takes the entry out. `notices`: a condition is reported when it begins and when it ends.
+//! `durability`: the watermark never moves once the log has failed. `queues`: a push raises the
+//! worker that takes the entry out. `notices`: a condition is reported when it begins and when it
+//! ends. `counts` counts, `parking` lets an idle persister rest; `meta_store`, `ring` and `signals`
+//! are what these are made of.
 
 mod counts;
 mod durability;

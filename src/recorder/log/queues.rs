@@ -1,5 +1,5 @@
-//! The rings between the threads of a log. Whoever puts something in raises the worker that takes
-//! it out. Only the appending thread raises nobody.
+//! The rings between the threads of a log. A push raises the worker that takes the entry out. Rings
+//! that the writer fills or empties raise nobody: it never sleeps on a signal, and wakes nobody.
 
 use std::sync::Arc;
 

@@ -100,7 +100,6 @@ fn settle(
     // A disk file that was cut grows again to what the active file holds.
     debug_assert!(segment.active.is_some() || count <= layout.capacity());
     debug_assert!(!goes_on || count < layout.capacity());
-    debug_assert!(segment.beyond == 0 || recovered.kept_aside > 0, "a copy of it is synced");
     if cut {
         clear_behind(&*segment.disk, count, layout)?;
     }

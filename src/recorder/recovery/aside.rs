@@ -15,7 +15,8 @@ use super::walk::{events_above, TailSegment};
 
 const COPY_SIZE: usize = 1024 * 1024;
 
-/// Keeps the unwanted file of each pair aside, or removes it when the other one has all of it.
+/// Removes the hot file of each pair whose cold one stays, and keeps the cold ones that do not stay
+/// aside.
 pub fn settle_pairs(wal: &dyn Directory, survey: &Survey) -> Result<()> {
     for pair in &survey.pairs {
         match pair.row.then {
@@ -66,7 +67,7 @@ fn cut_whole_segments(
     for index in cut.indexes().into_iter().rev() {
         let hot = cut.hot.contains(&index);
         let name = if hot { file_name::hot(index) } else { file_name::cold(index) };
-        debug_assert!(!survey.log.inventory.hot.contains(&index));
+        debug_assert!(!survey.log.inventory.indexes().contains(&index));
         let events = if hot {
             let Some(segment) = TailSegment::open(wal, index)? else { continue };
             segment.disk.sync()?;

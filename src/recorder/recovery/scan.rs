@@ -208,7 +208,8 @@ fn open_middle(
         if closed(segment.header, pair.index).is_some() {
             continue;
         }
-        // The last event before it is not known here; ids rise, and D is far above.
+        // The last event before it is not known here. It lies before the tail, so all of it is
+        // durable and D is at or above its last event.
         let rule = Rule::Disk { durable_id: log.durable_event_id };
         segment.end = scan_segment(&*segment.disk, rule, 0)?;
         segment.on_disk = segment.end.event_count;

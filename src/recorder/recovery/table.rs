@@ -173,7 +173,7 @@ pub struct PairFound {
 /// Which of the two files stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pair {
-    /// The cold one: the crash came before the hot one was removed.
+    /// The cold one: the hot file holds no event that it lacks.
     Cold,
     /// The hot one. The cold one is kept aside.
     Hot,

@@ -1,8 +1,8 @@
 //! A lane: one thread that steps any number of tasks, in turn.
 //!
 //! Only the thread touches the tasks. Others reach it by raising a signal, or by leaving a new task
-//! (or the request to end) in the inbox, and ring the bell after that. So nobody ever waits for a
-//! step that is under way, and the thread sleeps while there is nothing to do.
+//! (or the request to end) in the inbox, and ring the bell after that. So adding a task waits
+//! for no step that is under way, and the thread sleeps while there is nothing to do.
 
 #[cfg(all(test, loom))]
 use loom::sync::{Mutex, MutexGuard};
@@ -144,7 +144,7 @@ pub struct Running {
     due: Option<Instant>,
     /// Whether raising the signal does not bring that step forward: only a stop does.
     pausing: bool,
-    /// Whether its last step was told to stop.
+    /// Whether its last step was asked to stop.
     stopping: bool,
 }
 

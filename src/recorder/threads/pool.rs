@@ -13,7 +13,7 @@ use crate::error::Result;
 use super::lane::{Lane, Task};
 use super::placement::Placement;
 
-/// What tells one lane from another.
+/// What distinguishes one lane from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneKey {
     /// The kind of work done in it, and the name of its thread. Kinds do not wait for each other.

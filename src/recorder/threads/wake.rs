@@ -81,7 +81,7 @@ impl Signal {
         self.lock().raise();
     }
 
-    /// Tells the task to finish.
+    /// Asks the task to finish.
     pub fn stop(&self) {
         let mut state = self.lock();
         state.stopping = true;

@@ -37,6 +37,7 @@ pub enum Role {
 
 impl Role {
     /// All of them, in the order they are stopped in: what one hands on, a later one still takes.
+    /// The maintainer ends only when the freezer has returned everything.
     pub const ALL: [Role; 6] = [
         Role::Persister,
         Role::Preparer,

@@ -14,8 +14,8 @@ use crate::recorder::log::Log;
 use crate::recorder::segment::{Finished, Segment};
 use crate::recorder::threads::Step;
 
-/// First and longest sleep between two looks for new events. After the longest one the persister
-/// parks, and the watcher looks instead.
+/// First sleep between two looks for new events, doubled each time; and the sleep that is too long:
+/// the persister parks instead, after 13 ms without an event, and the watcher looks in its place.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
 const LONGEST_SLEEP: Duration = Duration::from_millis(8);
 /// Time until a push to a full ring of segments to close is tried again.

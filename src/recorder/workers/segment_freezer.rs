@@ -135,7 +135,7 @@ fn open_hot(wal: &dyn Directory, index: u32) -> Result<(Arc<dyn File>, u64)> {
     Ok((file, Layout { blocks: header.block_count }.file_size()))
 }
 
-/// Writes a cold file and syncs it piece by piece, so that the persister never waits for all of it.
+/// Writes a cold file and syncs it every 512 KiB, so that the persister never waits for all of it.
 struct SyncedWriter {
     file: Arc<dyn File>,
     stream: FileStream,
