@@ -20,7 +20,11 @@ impl Reader {
             if durable_id <= end && segment.cursor.is_open_on_disk() && !self.salvages {
                 overlap = self.files.overlap(segment.index, self.floor, end)?;
             }
-            let unchanged = self.files.is_unchanged(segment)?;
+            let unchanged = match self.files.is_unchanged(segment) {
+                // What cannot be read was reported already.
+                Err(_) if self.salvages => true,
+                unchanged => unchanged?,
+            };
             if !unchanged || !segment.cursor.is_live() {
                 // The next call finds it again, and passes over what was read of it.
                 self.segment = None;

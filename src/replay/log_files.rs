@@ -150,7 +150,7 @@ impl LogFiles {
             }
             _ => return self.find_open(site, file, header, floor),
         };
-        if self.is_reopened(&*file, &closed) {
+        if !self.counts_as_closed(index, &*file, header) {
             return self.find_open(site, file, header, floor);
         }
         let cursor = Cursor::hot(site, Arc::clone(&file), closed, floor, self.verifies())?;
@@ -237,7 +237,8 @@ impl LogFiles {
         let next = index.checked_add(1).map_or(0, |next| self.first_event_of(next));
         let goes_on = next > floor && next <= durable_id;
         let durable_here = if goes_on { next - 1 } else { durable_id };
-        let by_cpp = header.is_none() && self.is_by_cpp() && is_unfinished_by_cpp(&*file)?;
+        let by_cpp =
+            header.is_none() && self.is_by_cpp() && is_unfinished_by_cpp(&*file).unwrap_or(false);
         let site = self.site(index);
         let mut walk = Cursor::salvage_open(site, file, durable_here, goes_on, floor)?;
         match read {
@@ -266,11 +267,10 @@ impl LogFiles {
         file: &dyn File,
         header: Option<SegmentHeader>,
     ) -> bool {
-        let next_is_closed =
-            index.checked_add(1).is_some_and(|next| self.is_closed(next).unwrap_or(false));
         let closed = header.filter(SegmentHeader::is_closed);
-        let reopened = |header| self.is_reopened(file, &header);
-        next_is_closed || closed.is_some_and(|header| !reopened(header))
+        let next_is_closed =
+            || index.checked_add(1).is_some_and(|next| self.is_closed(next).unwrap_or(false));
+        closed.is_some_and(|header| !self.is_reopened(file, &header)) || next_is_closed()
     }
 
     /// The segment's file in the active directory, locked, if there is one that counts.

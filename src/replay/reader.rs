@@ -136,7 +136,13 @@ impl Reader {
     /// what is lost is a gap. The first read reports what is wrong with the segment.
     fn hold(&mut self) {
         let mut looks = 0;
-        while self.segment.is_none() && self.enter(&mut looks).is_ok() {}
+        while self.segment.is_none() {
+            let before = (self.next_index, self.reported);
+            if self.enter(&mut looks).is_err() {
+                (self.next_index, self.reported) = before;
+                break;
+            }
+        }
     }
 
     /// The last segment that begins at or below an id, and an id below its first event's. Segments

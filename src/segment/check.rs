@@ -59,7 +59,8 @@ impl BlockCheck<'_> {
             return bad(DamageKind::BlockHeader, "the block header is not valid", None);
         };
         if header.block_index != self.block {
-            return bad(DamageKind::BlockHeader, "the block header is another block's", None);
+            let header = self.strict.then_some(header);
+            return bad(DamageKind::BlockHeader, "the block header is another block's", header);
         }
         let is_stale = header.first_event_id <= self.last_event_id;
         match self.segment {

@@ -35,11 +35,19 @@ pub fn is_reopened_by_cpp(file: &dyn File, header: &SegmentHeader) -> Result<boo
     let last = events.rchunks_exact(EVENT_SIZE).next().and_then(|event| event.first_chunk());
     let was_true = last.is_some_and(|id| u64::from_le_bytes(*id) == header.last_event_id)
         && before.is_some_and(|before| xxh64(&events, before) == header.last_chained_checksum);
-    for block in newest..=newest + 1 {
-        let sealed = read_block_header(file, block)?.filter(|h| h.block_index == block);
-        if was_true && sealed.is_some_and(|sealed| sealed.last_event_id > header.last_event_id) {
-            return Ok(true);
-        }
+    if !was_true {
+        return Ok(false);
     }
-    Ok(false)
+    // The block that has grown since, or, behind a full one, the next.
+    let (block, chained) = match counted {
+        EVENTS_PER_BLOCK => (newest + 1, header.last_chained_checksum),
+        _ => (newest, before.unwrap_or(0)),
+    };
+    let sealed = read_block_header(file, block)?.filter(|sealed| sealed.block_index == block);
+    let Some(sealed) = sealed.filter(|sealed| sealed.last_event_id > header.last_event_id) else {
+        return Ok(false);
+    };
+    let mut events = vec![0; usize::from(sealed.event_count) * EVENT_SIZE];
+    file.read_at(&mut events, Layout::block_offset(block) + BLOCK_HEADER_SIZE as u64)?;
+    Ok(xxh64(&events, chained) == sealed.chained_checksum)
 }

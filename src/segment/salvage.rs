@@ -47,7 +47,8 @@ impl Cursor {
     fn take_header(&mut self, header: Option<SegmentHeader>) {
         let Some(header) = header else { return self.doubt_header("the header is not valid") };
         if HeaderState::of(Some(header), self.site.index) == HeaderState::OtherIndex {
-            self.findings.report(misnamed(&self.site, &header));
+            let file_offset = self.blocks.file_offset(0);
+            self.findings.report(Damage { file_offset, ..misnamed(&self.site, &header) });
             self.end = Some(Step::Complete);
         } else if !header.is_consistent() {
             self.doubt_header("the header's counts and event ids do not fit together");

@@ -36,8 +36,10 @@ impl Cursor {
             Damage { error: Some(error), ..damage }.to_error()
         })?;
         let header = content.header_despite_faults();
-        if let Some(fault) = content.take_fault() {
-            return Err(of_frame(&site, &fault).to_error());
+        while let Some(fault) = content.take_fault() {
+            if !fault.trailing {
+                return Err(of_frame(&site, &fault).to_error());
+            }
         }
         let what = match (HeaderState::of(header, site.index), header) {
             (HeaderState::Closed, Some(header)) => {

@@ -11,6 +11,7 @@ use flashstrike_wal::format::{
     BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE,
 };
 use flashstrike_wal::replay::{Reader, ReaderOptions};
+use lz4::{liblz4::BlockChecksum, BlockMode};
 use tempfile::TempDir;
 
 use crate::event;
@@ -140,10 +141,17 @@ impl Log {
 
     /// Makes a hot segment cold, in an LZ4 frame without content size and checksum.
     pub fn freeze_bare(&self, index: u32) {
+        self.freeze_as(index, BlockMode::Linked, BlockChecksum::BlockChecksumEnabled);
+    }
+
+    /// The same, with such blocks.
+    pub fn freeze_as(&self, index: u32, mode: BlockMode, checksums: BlockChecksum) {
         let file = fs::File::create(self.cold(index)).unwrap();
         let mut encoder = lz4::EncoderBuilder::new()
             .checksum(lz4::ContentChecksum::NoChecksum)
             .block_size(lz4::BlockSize::Max64KB)
+            .block_mode(mode)
+            .block_checksum(checksums)
             .build(file)
             .unwrap();
         encoder.write_all(&fs::read(self.hot(index)).unwrap()).unwrap();

@@ -79,3 +79,20 @@ fn a_header_that_counts_too_few_events_is_damage() {
     log.change_header(1, |header| header.last_chained_checksum ^= 1);
     assert!(check(&log).damage_count > 0);
 }
+
+/// A block with higher ids that does not continue the chain proves nothing.
+#[test]
+fn a_foreign_block_behind_a_closed_segment_does_not_open_it() {
+    let log = Log::of(&[
+        Image::closed(0, 1..=300),
+        Image { blocks: 3, ..Image::closed(1, 301..=556) },
+        Image::open(2, 5001..=5300),
+    ]);
+    let foreign = fs::read(log.hot(2)).unwrap()[64..64 + 16_448].to_vec();
+    let file = fs::OpenOptions::new().write(true).open(log.hot(1)).unwrap();
+    file.write_all_at(&foreign, 64 + 16_448).unwrap();
+    log.change_block(1, 1, |header| header.block_index = 1);
+    fs::remove_file(log.hot(2)).unwrap();
+    assert_eq!(read_to_end(&mut log.reader()), (1..=556).collect::<Vec<_>>());
+    assert_eq!(check(&log).open_segments, 0);
+}

@@ -8,6 +8,7 @@ use common::segments::{event_at, Image, Log};
 use flashstrike_wal::error::{Cause, Error, Failure};
 use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::Reader;
+use lz4::{liblz4::BlockChecksum, BlockMode};
 
 /// Reads a whole log. Every event must be the one of its id, and above the last; returns the ids
 /// and what was reported.
@@ -231,4 +232,40 @@ fn durable_events_of_an_unsealed_block_are_returned() {
     let (ids, reported) = salvage(&mut reader(&log));
     assert_eq!((ids, reported.len()), (without(&[], 390), 1), "{reported:?}");
     assert!(reported[0].message.contains("the block header is not valid"), "{reported:?}");
+}
+
+/// The frame of another recorder: no checksum says which of its blocks are damaged.
+#[test]
+fn a_hole_in_a_frame_without_block_checksums() {
+    const EVENTS: u64 = 4096;
+    let log = Log::of(&[Image::closed(0, 1..=EVENTS), Image::closed(1, 4097..=4100)]);
+    log.freeze_as(0, BlockMode::Independent, BlockChecksum::NoBlockChecksum);
+    let good = fs::read(log.cold(0)).unwrap();
+    // The frame's header has 7 bytes; each block begins with its length.
+    let (mut at, mut blocks) = (7, 0);
+    loop {
+        let len = u32::from_le_bytes(good[at..at + 4].try_into().unwrap()) as usize;
+        if len == 0 {
+            break;
+        }
+        let mut frame = good.clone();
+        frame[at + 4 + len / 4..at + 4 + len / 2].fill(0);
+        fs::write(log.cold(0), frame).unwrap();
+        let (ids, reported) = salvage(&mut reader(&log));
+        assert!(!reported.is_empty(), "block at {at}");
+        // A block of the frame holds 64 KiB, and shares a block of the segment at either end.
+        let most = 64 * 1024 / 64 + 2 * 256;
+        assert!(ids.len() >= EVENTS as usize - most, "block at {at}: {} events", ids.len());
+        (at, blocks) = (at + 4 + len, blocks + 1);
+    }
+    assert!(blocks > 3, "{blocks} blocks");
+}
+
+#[test]
+fn an_oldest_segment_that_cannot_be_opened_is_reported() {
+    let log = Log::of(&[Image::closed(1, 301..=600), Image::closed(2, 601..=700)]);
+    fs::create_dir(log.hot(0)).unwrap();
+    let (ids, reported) = salvage(&mut reader(&log));
+    assert_eq!((ids.len(), reported.len()), (400, 1), "{reported:?}");
+    assert!(reported[0].message.contains("FS.00000000.wal"), "{reported:?}");
 }

@@ -58,7 +58,7 @@ fn origins() -> Vec<OriginFound> {
 #[test]
 fn where_the_log_is_looked_for_hits_exactly_one_row() {
     let decided = exactly_one(&ORIGIN, origins());
-    assert_eq!(decided.len(), 3 * 3 * 4 * 8);
+    assert_eq!(decided.len(), 3 * 3 * 4 * 8, "identities, grounds, active directories, flags");
     for (found, _) in decided {
         let then = decide(&ORIGIN, &found).unwrap().then;
         // What was acknowledged may be in memory only: it is carried over or the log is refused.
