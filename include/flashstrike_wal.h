@@ -74,8 +74,9 @@
  *   A struct that begins with struct_size gets more fields at its end in later versions. Set
  *   struct_size to the sizeof that you compiled with. Options that you do not know yet then have
  *   their defaults, and reports give you the fields that you know. Options that the library does
- *   not know yet must be 0, or the call returns FS_WAL_ERR_UNSUPPORTED. Set struct_size before
- *   every call, also in a report that is only written to.
+ *   not know yet must be 0, or the call returns FS_WAL_ERR_UNSUPPORTED; a bit of a flags field
+ *   that it does not know is FS_WAL_ERR_INVALID_ARGUMENT. Set struct_size before every call, also
+ *   in a report that is only written to.
  */
 
 #ifndef FLASHSTRIKE_WAL_H

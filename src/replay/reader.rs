@@ -74,7 +74,12 @@ impl Reader {
 
     /// Opens a log that may be damaged, to read around what is wrong with it.
     pub fn open_salvaging(directory: &Path) -> Result<Reader> {
-        Self::open_how(Arc::new(PosixStorage::for_reading()), directory, How::Salvage)
+        Self::open_salvaging_with(Arc::new(PosixStorage::for_reading()), directory)
+    }
+
+    /// The same, on any storage.
+    pub fn open_salvaging_with(storage: Arc<dyn Storage>, directory: &Path) -> Result<Reader> {
+        Self::open_how(storage, directory, How::Salvage)
     }
 
     fn open_how(storage: Arc<dyn Storage>, directory: &Path, how: How) -> Result<Reader> {

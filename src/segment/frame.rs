@@ -275,8 +275,8 @@ impl FrameContent {
         }
         let (before, to) = self.window.split_at_mut(start);
         let to = &mut to[..room];
-        // Only what a checksum has proved goes to the C library, which is a third faster: it accepts
-        // some blocks that are damaged, and writes past what it has decoded.
+        // Only what a checksum has proved goes to the C library, which is a third faster: it
+        // accepts some blocks that are damaged, and writes past what it has decoded.
         let proved = good && self.header.block_checksums && self.header.independent;
         let decoded = if proved {
             lz4::block::decompress_to_buffer(&self.packed, Some(room as i32), to).ok()
@@ -369,4 +369,50 @@ impl FrameContent {
 
 pub(super) fn word_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::storage::{create, Links, PosixStorage, Storage};
+
+    const BLOCK: usize = 64 * 1024;
+
+    /// A frame of 64 KiB blocks that do not refer to each other and have no checksums: a damaged
+    /// one, and one that is stored as it is.
+    fn frame(damaged: &[u8], stored: &[u8]) -> Vec<u8> {
+        let flags = [0x60, 0x40];
+        let mut frame = 0x184D_2204_u32.to_le_bytes().to_vec();
+        frame.extend_from_slice(&flags);
+        frame.push((xxh32(&flags, 0) >> 8) as u8);
+        frame.extend_from_slice(&(damaged.len() as u32).to_le_bytes());
+        frame.extend_from_slice(damaged);
+        frame.extend_from_slice(&(stored.len() as u32 | RAW).to_le_bytes());
+        frame.extend_from_slice(stored);
+        frame.extend_from_slice(&[0; 4]);
+        frame
+    }
+
+    fn content(directory: &Path, frame: &[u8]) -> FrameContent {
+        let storage = PosixStorage::for_writing();
+        let directory = storage.open_directory(directory, Links::Follow).unwrap().unwrap();
+        let file = create(&*directory, "frame").unwrap();
+        file.write_at(frame, 0).unwrap();
+        FrameContent::open(file).unwrap()
+    }
+
+    /// A match of eight bytes, 0 bytes back: the C library takes that for a block of 14 bytes.
+    #[test]
+    fn a_damaged_block_without_a_checksum_does_not_move_what_follows() {
+        let damaged = [0x14, b'a', 0, 0, 0x50, b'b', b'b', b'b', b'b', b'b'];
+        let stored: Vec<u8> = (0..BLOCK).map(|n| (n % 251) as u8).collect();
+        let temporary = tempfile::tempdir().unwrap();
+        let mut content = content(temporary.path(), &frame(&damaged, &stored));
+        let mut buffer = vec![0; BLOCK];
+        assert_eq!(content.read_at(&mut buffer, BLOCK as u64), BLOCK);
+        assert!(buffer == stored, "the block behind the damaged one");
+        assert!(content.take_fault().is_some());
+    }
 }

@@ -232,6 +232,29 @@ fn a_bad_sector_in_an_open_segment() {
 }
 
 #[test]
+fn a_salvaging_reader_passes_a_header_that_cannot_be_read() {
+    let log = Log::of(&[
+        Image::closed(0, 1..=300),
+        Image::open(1, 301..=1000),
+        Image::open(2, 1001..=1100),
+    ]);
+    let sector = Fault::bad_sector("FS.00000001.wal", 0, 5);
+    let storage = FaultyStorage(PosixStorage::for_reading(), Arc::clone(&sector));
+    let mut reader = Reader::open_salvaging_with(Arc::new(storage), &log.path()).unwrap();
+    let (mut ids, mut errors) = (Vec::new(), Vec::new());
+    while errors.len() < 10 {
+        match reader.next() {
+            Ok(event) => ids.push(event.event_id),
+            Err(Error::End) => break,
+            Err(error) => errors.push(error),
+        }
+    }
+    assert_eq!(ids, (1..=1000).collect::<Vec<_>>(), "{errors:?}");
+    assert_eq!(errors.len(), 1, "it is reported once: {errors:?}");
+    assert_eq!(failure(&errors[0], Cause::Io).place.segment_index, Some(1));
+}
+
+#[test]
 fn a_file_that_lost_its_name_before_it_was_locked_is_not_read() {
     for renew in [false, true] {
         let log = Log::of(&[Image::closed(0, 1..=300), Image::closed(1, 301..=400)]);
