@@ -26,7 +26,8 @@ impl IdentityRecord {
     pub fn encode(&self) -> String {
         debug_assert!(!self.active_path.contains('\n') && !self.boot_id.contains('\n'));
         let mut text = format!(
-            "id={:032x}\nwal_dev={}\nwal_ino={}\ngeneration={}\nboot_id={}\nactive_path={}\nclean={}\n",
+            "id={:032x}\nwal_dev={}\nwal_ino={}\ngeneration={}\nboot_id={}\n\
+             active_path={}\nclean={}\n",
             self.id,
             self.wal_dev,
             self.wal_ino,
