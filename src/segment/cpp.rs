@@ -18,8 +18,8 @@ pub fn is_unfinished_by_cpp(file: &dyn File) -> Result<bool> {
 
 /// Whether it has gone on in a segment behind what the closed header counts: it leaves the header
 /// as it is until it closes the segment again. The header was true once, so the counted events
-/// must end with the header's last id and chained checksum; and a block that is sealed holds later
-/// ones.
+/// must end with the header's last id and chained checksum; and a sealed block must continue that
+/// chain with later ones.
 pub fn is_reopened_by_cpp(file: &dyn File, header: &SegmentHeader) -> Result<bool> {
     let Some(newest) = header.block_count.checked_sub(1).filter(|_| header.is_consistent()) else {
         return Ok(false);

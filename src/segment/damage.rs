@@ -91,6 +91,12 @@ impl Damage {
         Damage { offset, file_offset: offset, event_ids: ids, ..damage }
     }
 
+    /// What cannot be read at an offset of a segment, and why.
+    pub fn unreadable(site: &Site, offset: u64, ids: (u64, u64), error: Error) -> Self {
+        let damage = Self::at(site, DamageKind::Unreadable, offset, ids, "cannot be read");
+        Damage { error: Some(error), ..damage }
+    }
+
     /// The file's name without its directory.
     pub fn file_name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)

@@ -125,8 +125,7 @@ impl Cursor {
     /// The block cannot be read.
     fn miss_block(&mut self, offset: u64, error: Error) -> Result<()> {
         let ids = (self.last_event_id + 1, 0);
-        let damage = self.damage(DamageKind::Unreadable, offset, ids, "cannot be read");
-        let damage = Damage { error: Some(error), ..damage };
+        let damage = Damage::unreadable(&self.site, offset, ids, error);
         if self.strict {
             return Err(damage.to_error());
         }

@@ -66,8 +66,7 @@ impl Cursor {
 
     /// Reports that the segment's header cannot be read.
     pub fn miss_header(&mut self, error: Error) {
-        let damage = self.damage(DamageKind::Unreadable, 0, (0, 0), "cannot be read");
-        self.findings.report(Damage { error: Some(error), ..damage });
+        self.findings.report(Damage::unreadable(&self.site, 0, (0, 0), error));
     }
 
     pub(super) fn bad_block(&mut self, bad: BadBlock) {

@@ -31,10 +31,8 @@ impl Cursor {
 
     /// The same of a cold segment.
     pub fn cold(site: Site, file: Arc<dyn File>, floor: u64, verify: bool) -> Result<Self> {
-        let mut content = FrameContent::open(file).map_err(|error| {
-            let damage = Damage::at(&site, DamageKind::Unreadable, 0, (0, 0), "cannot be read");
-            Damage { error: Some(error), ..damage }.to_error()
-        })?;
+        let mut content = FrameContent::open(file)
+            .map_err(|error| Damage::unreadable(&site, 0, (0, 0), error).to_error())?;
         let header = content.header_despite_faults();
         while let Some(fault) = content.take_fault() {
             if !fault.trailing {
