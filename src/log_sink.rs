@@ -43,7 +43,7 @@ impl LogSink {
 
     fn send(&self, level: Level, message: &str) {
         if let Some(function) = &self.0 {
-            // A function that has panicked is called again: the panic was its owner's business.
+            // A function that has panicked is called again: its state is its owner's to judge.
             function.lock().unwrap_or_else(PoisonError::into_inner)(level, message);
         }
     }

@@ -52,7 +52,7 @@ impl<R: Read> Read for Content<R> {
     }
 }
 
-/// Whether the content of a frame is just this. A frame that is damaged or cut short is an error.
+/// Whether a frame holds exactly `content`. A frame that is damaged or cut short is an error.
 pub fn holds(frame: impl Read, content: &mut impl Read) -> io::Result<bool> {
     same_content(&mut decompress(frame)?, content)
 }

@@ -89,7 +89,6 @@ impl Findings {
         self.found.extend(self.pending.drain(..));
     }
 
-    /// Something is wrong with the frame.
     pub fn add_fault(&mut self, fault: Fault) {
         self.faults.push_back((fault, false));
     }

@@ -59,7 +59,8 @@ impl Counts {
         self.counters.append_wait.add_ns(elapsed_ticks);
     }
 
-    /// The counters of a log whose last event is `appended`. What others count is left 0.
+    /// The counters of a log whose last event is `appended`. What other parts of the log fill in
+    /// is 0 here.
     pub fn snapshot(&self, appended: MetaState) -> MetricsSnapshot {
         let counted = self.counters.snapshot();
         let in_segment = Layout::events_before(appended.last_offset);

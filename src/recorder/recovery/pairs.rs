@@ -18,7 +18,7 @@ use super::walk::events_above;
 pub struct PairSurvey {
     /// The segment.
     pub index: u32,
-    /// The row.
+    /// The row of the table that holds.
     pub row: &'static Row<PairFound, Pair>,
 }
 

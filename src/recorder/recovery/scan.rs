@@ -52,7 +52,7 @@ impl Survey {
         }
     }
 
-    /// Whether the log was left in order.
+    /// Whether the log is new or was shut down, and nothing contradicts that.
     pub fn is_clean(&self) -> bool {
         matches!(self.origin.row.then, Origin::New | Origin::Clean)
             && self.ending.then == Ending::Whole

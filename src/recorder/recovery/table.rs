@@ -157,7 +157,7 @@ pub enum ColdFound {
 pub enum HotFound {
     /// No event.
     Nothing,
-    /// No event that a good cold file lacks.
+    /// Events, and none that a good cold file lacks. Also beside a bad cold file.
     Within,
     /// Events that the cold file lacks.
     More,
@@ -271,7 +271,7 @@ pub enum Break {
     Overlap,
     /// The process crashed, and the segment's file is not in the active directory.
     ActiveLost,
-    /// Active events are not the persisted ones, or are broken themselves.
+    /// Active events differ from the persisted ones, or do not rise.
     ActiveContradicts,
 }
 
