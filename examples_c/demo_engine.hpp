@@ -15,6 +15,9 @@
 #include <string>
 #include <vector>
 
+/// What the engine does when it has taken all requests.
+enum class AtTheEnd { kShutDown, kWait };
+
 enum Stage : std::uint32_t { kStarting, kRebuilt, kFinished };
 
 /// Shared by parent and engine. It stays valid when the engine is killed.
@@ -73,10 +76,10 @@ inline fs_wal_config demo_config() {
     return config;
 }
 
-/// Rebuilds the book, waits until the parent lets it proceed, then takes requests up to number
-/// `until` at `rate` a second (0: as fast as possible).
-inline void run_engine(const std::string& dir, const FlowOptions& options, std::uint64_t until,
-                       std::uint64_t rate, SharedPage& page) {
+/// Rebuilds the book, waits until the parent lets it proceed, then takes the rest of the requests at
+/// `rate` a second (0: as fast as possible).
+inline void run_engine(const std::string& dir, const FlowOptions& options, std::uint64_t rate,
+                       AtTheEnd end, SharedPage& page) {
     const TickRate tick_rate;
     std::ostringstream ignored;  // the parent reports malformed lines
     const auto flow = options.make_flow(ignored);
@@ -92,7 +95,7 @@ inline void run_engine(const std::string& dir, const FlowOptions& options, std::
     const auto start = static_cast<double>(ticks());
     const std::uint64_t first_id = engine.last_event_id();
     WatermarkSampler watermark;
-    while (engine.last_event_id() < until) {
+    while (engine.last_event_id() < options.requests) {
         const fs_request_event request = flow->next();
         const double due = start + ticks_between * static_cast<double>(request.event_id - first_id);
         while (static_cast<double>(ticks()) < due) {
@@ -108,6 +111,7 @@ inline void run_engine(const std::string& dir, const FlowOptions& options, std::
         if (request.event_id % 64 == 0) watermark.sample(engine, after, page);
         engine.act_on(request);
     }
+    while (end == AtTheEnd::kWait) sleep_ns(1'000'000);  // until killed
     engine.shutdown();
     page.final_digest = engine.book().digest();
     page.stage.store(kFinished);

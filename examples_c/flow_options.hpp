@@ -30,7 +30,7 @@ struct FlowOptions {
         "                          generated flow\n"
         "  --bad-lines=skip|refuse skip and report malformed lines (default), or refuse the file\n"
         "  --seed=N                of the generated flow (default: 1)\n"
-        "  --requests=N            how many\n";
+        "  --requests=N            how many, in all (default: 2000000)\n";
 
     std::string orders;
     BadLines bad_lines = BadLines::kSkip;

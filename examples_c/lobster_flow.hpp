@@ -21,12 +21,14 @@
 
 #include "order_flow.hpp"
 
+#include <cctype>
 #include <cstdlib>
 #include <fstream>
 #include <map>
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -43,8 +45,18 @@ enum class BadLines { kSkip, kRefuse };
 
 namespace lobster {
 
+/// A field as it is printed: not all of it when it is long, and no control characters.
+inline std::string quoted(const std::string& text) {
+    constexpr std::size_t kShown = 40;
+    std::string shown = text.substr(0, kShown);
+    for (char& c : shown)
+        if (std::iscntrl(static_cast<unsigned char>(c))) c = '?';
+    if (text.size() <= kShown) return "'" + shown + "'";
+    return "'" + shown + "...' (" + std::to_string(text.size()) + " bytes)";
+}
+
 [[noreturn]] inline void reject(const std::string& field, const std::string& text) {
-    throw std::invalid_argument(field + " is '" + text + "'");
+    throw std::invalid_argument(field + " is " + quoted(text));
 }
 
 inline std::int64_t parse_integer(const std::string& field, const std::string& text) {
@@ -118,24 +130,37 @@ inline LobsterMessage parse_line(std::string line) {
     return message;
 }
 
-/// Reports each malformed line with its number. Throws if the file cannot be read, and at the first
-/// malformed line if bad_lines is kRefuse.
+/// A byte order mark, which some editors put at the beginning of a UTF-8 file.
+inline void drop_byte_order_mark(std::string& line) {
+    constexpr std::string_view kMark = "\xef\xbb\xbf";
+    if (line.compare(0, kMark.size(), kMark) == 0) line.erase(0, kMark.size());
+}
+
+/// Reports the first malformed lines with their numbers, and then how many there are. Throws if the
+/// file cannot be read, and at the first malformed line if bad_lines is kRefuse.
 inline std::vector<LobsterMessage> load(const std::string& path, BadLines bad_lines,
                                         std::ostream& report) {
+    constexpr std::uint64_t kReported = 20;
     std::ifstream file(path);
     if (!file) throw std::runtime_error(path + ": cannot be opened");
     std::vector<LobsterMessage> messages;
     std::string line;
+    std::uint64_t malformed = 0;
     for (std::uint64_t number = 1; std::getline(file, line); ++number) {
+        if (number == 1) drop_byte_order_mark(line);
         try {
             messages.push_back(parse_line(line));
         } catch (const std::invalid_argument& wrong) {
             const std::string where = path + ":" + std::to_string(number) + ": " + wrong.what();
             if (bad_lines == BadLines::kRefuse) throw std::runtime_error(where);
-            report << where << ": line skipped\n";
+            if (++malformed <= kReported) report << where << ": line skipped\n";
         }
     }
+    // Reading a directory ends like an empty file, but with `bad`.
     if (file.bad()) throw std::runtime_error(path + ": cannot be read");
+    if (malformed > kReported)
+        report << path << ": " << malformed << " lines skipped, of which the first " << kReported
+               << " are shown\n";
     return messages;
 }
 

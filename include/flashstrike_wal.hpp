@@ -17,8 +17,8 @@
 ///     }
 ///     log.shutdown();                                   // returns: all of it is durable
 ///
-/// Contents, in the order of flashstrike_wal.h: errors (Error, check); opening (Config,
-/// LogFunction); appending (Claim); the log (Log: opening, appending, durability, retention,
+/// Contents, in the order of flashstrike_wal.h: errors (Error, BatchError, check); opening
+/// (Config, LogFunction); appending (Claim); the log (Log: opening, appending, durability, retention,
 /// metrics); reading (Events, Reader); verifying (verify); metrics (metrics_prometheus).
 
 #ifndef FLASHSTRIKE_WAL_HPP
@@ -45,14 +45,32 @@ namespace flashstrike::wal {
 class Error : public std::runtime_error {
 public:
     /// An error with this status and these words.
-    Error(fs_wal_status status, const std::string& message)
-        : std::runtime_error(message), status_(status) {}
+    Error(fs_wal_status status, const std::string& message, fs_wal_error_detail detail = {})
+        : std::runtime_error(message), status_(status), detail_(detail) {}
 
     /// What the C call returned: FS_WAL_END or one of FS_WAL_ERR_, never FS_WAL_OK.
     fs_wal_status status() const noexcept { return status_; }
 
+    /// The failure as data, such as the range of events that a salvaging reader has skipped. All 0
+    /// in errors that are normal flow (WOULD_BLOCK, TIMEOUT, END).
+    const fs_wal_error_detail& detail() const noexcept { return detail_; }
+
 private:
     fs_wal_status status_;
+    fs_wal_error_detail detail_;
+};
+
+/// The Error of Log::append_batch, and how far it got.
+class BatchError : public Error {
+public:
+    /// `error`, after `appended` events.
+    BatchError(const Error& error, std::size_t appended) : Error(error), appended_(appended) {}
+
+    /// How many events were appended: the first ones of the batch.
+    std::size_t appended() const noexcept { return appended_; }
+
+private:
+    std::size_t appended_;
 };
 
 /// Throws Error unless `status` is FS_WAL_OK. `call` is the name of the C function that returned
@@ -64,8 +82,11 @@ inline void check(fs_wal_status status, const char* call) {
     // These are normal flow: the library has no words for them, and its last error is another one.
     const bool has_words = status != FS_WAL_ERR_WOULD_BLOCK && status != FS_WAL_ERR_TIMEOUT &&
                            status != FS_WAL_END;
-    if (has_words) message += std::string(": ") + fs_wal_last_error();
-    throw Error(status, message);
+    if (!has_words) throw Error(status, message);
+    fs_wal_error_detail detail{};
+    detail.struct_size = sizeof detail;
+    fs_wal_last_error_detail(&detail);
+    throw Error(status, message + ": " + fs_wal_last_error(), detail);
 }
 
 // --- opening -------------------------------------------------------------------------------------
@@ -185,10 +206,14 @@ public:
                                    std::size_t& appended) noexcept {
         return fs_wal_append_batch(wal_.get(), events, count, &appended);
     }
-    /// Appends `count` events. When it throws, meta() says how far it got.
+    /// Appends `count` events. A BatchError says how many went in before the one that failed.
     void append_batch(const fs_request_event* events, std::size_t count) {
         std::size_t appended = 0;
-        check(try_append_batch(events, count, appended), "fs_wal_append_batch");
+        try {
+            check(try_append_batch(events, count, appended), "fs_wal_append_batch");
+        } catch (const Error& error) {
+            throw BatchError(error, appended);
+        }
     }
 
     /// Claims the next event's place, to be filled without a copy. Then call commit.

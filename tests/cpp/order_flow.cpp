@@ -8,6 +8,7 @@
 #include <cstring>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -144,6 +145,58 @@ void malformed_lines_are_found_by_number() {
     }
 }
 
+/// What load reports of a file, and how many messages it finds.
+std::pair<std::string, std::size_t> report_of(const std::string& text) {
+    std::ostringstream report;
+    const std::size_t found = lobster::load(write_file(text), BadLines::kSkip, report).size();
+    return {report.str(), found};
+}
+
+const std::string kGood = "1,1,600,100,5000,1";
+
+void f27_a_byte_order_mark_and_line_ends_cost_no_order() {
+    const auto nothing = [](const std::string& text, std::size_t orders) {
+        const auto [report, found] = report_of(text);
+        CHECK(report.empty() && found == orders);
+    };
+    nothing("\xef\xbb\xbf" + kGood + "\n" + kGood + "\n", 2);
+    nothing("\xef\xbb\xbf" + kGood + "\r\n" + kGood + "\r\n", 2);
+    nothing(kGood + "\n" + kGood, 2);
+    nothing("", 0);
+    // A mark anywhere else is no number.
+    CHECK(report_of(kGood + "\n\xef\xbb\xbf" + kGood + "\n").second == 1);
+}
+
+void f27_reports_are_short_however_bad_the_file() {
+    const auto [long_field, one] = report_of(kGood + "\n1,1,600," + std::string(5'000'000, 'x') +
+                                             ",5000,1\n");
+    CHECK(one == 1 && long_field.size() < 200);
+    CHECK(long_field.find("(5000000 bytes)") != std::string::npos);
+    const std::string zeros = "1,1,600,1" + std::string(2, '\0') + "\x1b[31m,5000,1\n";
+    const auto [control, none] = report_of(zeros);
+    CHECK(none == 0 && control.find("'1???[31m'") != std::string::npos);
+
+    std::string many = kGood + "\n";
+    for (int i = 0; i < 300'000; ++i) many += "bad\n";
+    const auto [capped, good] = report_of(many);
+    CHECK(good == 1 && capped.size() < 2'000);
+    CHECK(capped.find("orders.csv:21: ") != std::string::npos);
+    CHECK(capped.find("orders.csv:22: ") == std::string::npos);
+    CHECK(capped.find("300000 lines skipped, of which the first 20 are shown\n") !=
+          std::string::npos);
+}
+
+void f27_a_directory_is_not_an_empty_file() {
+    std::ostringstream report;
+    std::string refused;
+    try {
+        lobster::load("/", BadLines::kSkip, report);
+    } catch (const std::runtime_error& error) {
+        refused = error.what();
+    }
+    CHECK(refused == "/: cannot be read" || refused == "/: cannot be opened");
+}
+
 void a_file_without_orders_is_refused() {
     bool refused = false;
     try {
@@ -162,6 +215,9 @@ int main() {
     an_execution_of_all_that_is_left_ends_the_order();
     times_are_read_both_ways();
     malformed_lines_are_found_by_number();
+    f27_a_byte_order_mark_and_line_ends_cost_no_order();
+    f27_reports_are_short_however_bad_the_file();
+    f27_a_directory_is_not_an_empty_file();
     a_file_without_orders_is_refused();
     return 0;
 }

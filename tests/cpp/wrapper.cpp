@@ -100,6 +100,50 @@ void claims_give_out_all_but_the_id() {
     CHECK(!reader.next(found));
 }
 
+void f26_a_batch_that_fails_tells_how_many_went_in() {
+    Log log("batch", small_segments());
+    std::vector<fs_request_event> batch;
+    for (std::uint64_t i = 1; i <= 9'000; ++i) batch.push_back(make_event(i));
+    const auto appended_of = [&]() -> std::size_t {
+        try {
+            log.append_batch(batch.data(), batch.size());
+        } catch (const flashstrike::wal::BatchError& error) {
+            CHECK(error.status() == FS_WAL_ERR_OUT_OF_ORDER);
+            CHECK(error.detail().status == FS_WAL_ERR_OUT_OF_ORDER);
+            CHECK(contains(error.what(), "fs_wal_append_batch"));
+            return error.appended();
+        }
+        return batch.size();
+    };
+    batch[5'000].event_id = 7;  // in another segment than the first
+    CHECK(appended_of() == 5'000);
+    CHECK(log.meta().last_event_id == 5'000);
+    batch[0].event_id = 0;
+    CHECK(appended_of() == 0);
+    CHECK(log.meta().last_event_id == 5'000);
+}
+
+void an_error_carries_what_the_library_says_of_the_place() {
+    {
+        Log log("damaged", small_segments());
+        for (std::uint64_t i = 1; i <= 600; ++i) log.append(make_event(i));
+        log.shutdown();
+    }
+    std::FILE* file = std::fopen("damaged/FS.00000000.wal", "r+b");
+    CHECK(file && std::fseek(file, 64 + 16'448 + 64 + 64 * 10 + 8, SEEK_SET) == 0);
+    CHECK(std::fputs("x", file) >= 0 && std::fclose(file) == 0);
+    Reader reader("damaged");
+    fs_request_event event;
+    try {
+        while (reader.next(event)) CHECK(event.event_id <= 256);
+        CHECK(false);
+    } catch (const Error& error) {
+        CHECK(error.status() == FS_WAL_ERR_CORRUPT);
+        CHECK(error.detail().has_segment_index == 1 && error.detail().segment_index == 0);
+        CHECK(error.detail().has_offset == 1 && error.detail().offset == 64 + 16'448);
+    }
+}
+
 void records_waits_and_replays() {
     Log log("replayed", small_segments());
     fs_request_event batch[100];
@@ -208,6 +252,8 @@ int main() {
     errors_carry_status_and_message();
     a_log_is_owned_once();
     claims_give_out_all_but_the_id();
+    f26_a_batch_that_fails_tells_how_many_went_in();
+    an_error_carries_what_the_library_says_of_the_place();
     records_waits_and_replays();
     a_log_function_lives_as_long_as_the_log();
     a_retention_floor_keeps_segments_until_cleared();

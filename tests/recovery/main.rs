@@ -1,6 +1,7 @@
 //! Every row of the recovery table: how an open recovers what a crash has left.
 
 mod active;
+mod copies;
 mod end;
 mod loss;
 mod order;
