@@ -31,6 +31,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 # What the tests need besides the build; as root they mount filesystems.
+RUST_TOOLS := cargo gcc strace lz4 $(if $(filter 0,$(shell id -u)),e2fsprogs xfsprogs)
+BUILD_TOOLS := cargo gcc g++ cmake make
 C_TOOLS := pkg-config python3 valgrind
 PYTHON_TOOLS := python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
 BUILD := build
@@ -41,9 +43,11 @@ CONFIGURE = cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release \
     -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)
 BUILD_ALL = cmake --build $(BUILD) --parallel $$(nproc)
 
-# The C and Python tests use the same build. They run side by side: both wait a lot.
-test: test-rust
-	tools/require.sh $(C_TOOLS) $(PYTHON_TOOLS)
+# The C and Python tests use the same build. They run side by side: both wait a lot. What any of
+# the tests needs is asked for before anything is built.
+test:
+	tools/require.sh $(RUST_TOOLS) $(BUILD_TOOLS) $(C_TOOLS) $(PYTHON_TOOLS)
+	$(MAKE) test-rust
 	$(MAKE) --jobs=2 --output-sync=target test-c test-python
 
 # The test profile is optimised and has debug assertions and overflow checks on; the release
@@ -51,13 +55,13 @@ test: test-rust
 # hand-offs between threads with loom: every interleaving, and every order of memory accesses that
 # the code allows.
 test-rust:
-	tools/require.sh cargo gcc strace lz4 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
+	tools/require.sh $(RUST_TOOLS)
 	rm -rf target/durability
 	cargo test --locked --workspace
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --locked --lib model
 
 build:
-	tools/require.sh cargo gcc g++ cmake make
+	tools/require.sh $(BUILD_TOOLS)
 	$(call CONFIGURE,ON)
 	$(BUILD_ALL)
 
@@ -73,7 +77,7 @@ test-python: build
 
 # What the group `faults` tries in every run, and much more of it.
 torture:
-	tools/require.sh cargo gcc strace lz4 python3 $$([ $$(id -u) -ne 0 ] || echo e2fsprogs xfsprogs)
+	tools/require.sh $(RUST_TOOLS) python3
 	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test faults
 	tools/durability_table.py
 
@@ -84,7 +88,7 @@ fuzz:
 	done
 
 demo:
-	tools/require.sh cargo gcc g++ cmake make
+	tools/require.sh $(BUILD_TOOLS)
 	$(call CONFIGURE,OFF)
 	cmake --build $(BUILD) --parallel $$(nproc) --target demo
 	$(BUILD)/examples_c/demo --dir=$(BUILD)/demo --requests=$(REQUESTS) --bad-lines=$(BAD_LINES) \

@@ -14,16 +14,42 @@ present() {
     esac
 }
 
-missing=()
-for program in "$@"; do
-    present "$program" && continue
-    if [ "$program" = cargo ]; then
-        echo "cargo is missing: install Rust 1.85 or newer:" >&2
-        echo "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2
-        exit 1
+# The version of Rust that Cargo.toml asks for. An older cargo fails too, but with a message about
+# something else.
+rust_wanted() {
+    sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$(dirname "$0")/../Cargo.toml"
+}
+
+# Says what is wrong with cargo, if anything.
+check_cargo() {
+    local wanted found=
+    wanted=$(rust_wanted)
+    command -v cargo >/dev/null && found=$(cargo --version 2>/dev/null | cut -d' ' -f2)
+    [ "$(printf '%s\n' "$wanted" "${found:-0}" | sort -V | head -n1)" = "$wanted" ] && return
+    if [ -z "$found" ]; then
+        echo "cargo is missing: install Rust $wanted or newer:"
+    else
+        echo "cargo is that of Rust $found: install Rust $wanted or newer" \
+            "(a distribution's own is often older), and put ~/.cargo/bin first in PATH:"
     fi
-    missing+=("$program")
+    echo "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+}
+
+missing=()
+wrong_cargo=
+for program in "$@"; do
+    if [ "$program" = cargo ]; then
+        wrong_cargo=$(check_cargo)
+    else
+        present "$program" || missing+=("$program")
+    fi
 done
+if [ -n "$wrong_cargo" ]; then
+    # All that is missing is said at once.
+    [ ${#missing[@]} -eq 0 ] || echo "missing: ${missing[*]}" >&2
+    echo "$wrong_cargo" >&2
+    exit 1
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
