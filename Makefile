@@ -46,7 +46,7 @@ BUILD_ALL = cmake --build $(BUILD) --parallel $$(nproc)
 # The C and Python tests use the same build. They run side by side: both wait a lot. What any of
 # the tests needs is asked for before anything is built.
 test:
-	tools/require.sh $(RUST_TOOLS) $(BUILD_TOOLS) $(C_TOOLS) $(PYTHON_TOOLS)
+	tools/require.sh $(sort $(RUST_TOOLS) $(BUILD_TOOLS) $(C_TOOLS) $(PYTHON_TOOLS))
 	$(MAKE) test-rust
 	$(MAKE) --jobs=2 --output-sync=target test-c test-python
 
