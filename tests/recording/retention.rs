@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::crash::SEGMENT;
-use common::{append, event, eventually, names, open, Place};
+use common::{append, assert_holds, event, eventually, names, open, Place};
 use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Error;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
@@ -90,16 +90,36 @@ fn g11_keep_all() {
 }
 
 #[test]
-fn g11_keep_none_and_no_compression_make_no_cold_segment() {
+fn g11_keep_none_makes_no_cold_segment() {
     for no_compression in [false, true] {
         let place = Place::new();
         let config = Config {
             max_segments: Keep::AtMost(3),
-            max_compressed_segments: Keep::AtMost(if no_compression { 7 } else { 0 }),
+            max_compressed_segments: Keep::AtMost(0),
             no_compression,
             ..place.small()
         };
         assert_keeps(config, &place, (FULL - 2..=FULL).collect(), vec![]);
+    }
+}
+
+/// A log with cold segments is opened once with compression off, and goes on to rotate.
+#[test]
+fn f35_no_compression_deletes_nothing_that_its_limit_keeps() {
+    for max_compressed_segments in [Keep::All, Keep::AtMost(100)] {
+        let place = Place::new();
+        let with =
+            Config { max_segments: Keep::AtMost(2), max_compressed_segments, ..place.small() };
+        assert_keeps(with.clone(), &place, vec![FULL - 1, FULL], (0..FULL - 1).collect());
+        let without = Config { no_compression: true, ..with };
+        let (manager, mut writer) = open(&place.log(), without);
+        let last = manager.log().appended().last_event_id;
+        append(&mut writer, last + 1..=last + 5 * SEGMENT);
+        manager.shutdown(writer).unwrap();
+        let (hot, cold) = segments(&place);
+        assert_eq!(cold, (0..FULL - 1).collect::<Vec<_>>(), "cold ones obey their own limit");
+        assert_eq!(hot, (FULL - 1..=FULL + 5).collect::<Vec<_>>(), "hot ones stay");
+        assert_holds(&place.log(), last + 5 * SEGMENT);
     }
 }
 
@@ -191,7 +211,7 @@ fn g11_the_last_durable_segment_stays_whatever_the_limit() {
     let place = Place::new();
     let config = Config {
         max_segments: Keep::AtMost(1),
-        no_compression: true,
+        max_compressed_segments: Keep::AtMost(0),
         sync_mode: SyncMode::Rotation,
         ..place.small()
     };

@@ -41,7 +41,9 @@ pub struct Model {
 impl Model {
     /// An empty log.
     pub fn new(config: &Config) -> Self {
-        let kept = match (config.max_segments, config.cold_limit()) {
+        let kept = match (config.max_segments, config.max_compressed_segments) {
+            // Without compression hot segments are deleted only where no cold ones are wanted.
+            (_, cold) if config.no_compression && cold != Keep::AtMost(0) => None,
             (Keep::AtMost(hot), Keep::AtMost(cold)) => Some((hot + cold - 1) as usize * SEGMENT),
             _ => None,
         };

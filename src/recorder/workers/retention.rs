@@ -8,8 +8,10 @@ use crate::config::Keep;
 pub struct Policy {
     /// Hot segments, the active one included.
     pub max_hot: Keep,
-    /// Cold segments; none are made when it is `AtMost(0)`.
+    /// Cold segments. `AtMost(0)`: none are wanted, so hot ones are deleted and not compressed.
     pub max_cold: Keep,
+    /// Whether hot segments are compressed. If not, they stay where cold ones are wanted.
+    pub compresses: bool,
     /// Nothing at or above this event id is deleted; 0 = no floor.
     pub floor: u64,
 }
@@ -66,7 +68,7 @@ pub fn plan(
         if !colds_left {
             actions.extend(expired.take_while(|&index| deletable(index)).map(Expiry::DeleteHot));
         }
-    } else {
+    } else if policy.compresses {
         let waiting = expired.filter(|index| !kept.freezing.contains(index));
         actions.extend(waiting.map(Expiry::Freeze));
     }
@@ -97,7 +99,7 @@ mod tests {
     }
 
     fn policy(max_hot: Keep, max_cold: Keep, floor: u64) -> Policy {
-        Policy { max_hot, max_cold, floor }
+        Policy { max_hot, max_cold, compresses: true, floor }
     }
 
     #[test]
@@ -117,6 +119,21 @@ mod tests {
         let none = policy(Keep::AtMost(2), Keep::AtMost(0), 0);
         let actions = plan(&kept(&[4, 5, 6], &[], &[2, 3]), none, |_| None);
         assert_eq!(actions, [DeleteCold(2), DeleteCold(3), DeleteHot(4), DeleteHot(5)]);
+    }
+
+    /// Not to compress is no reason to delete: what is cold obeys its own limit, and what is hot
+    /// goes only where no cold segments are wanted.
+    #[test]
+    fn f35_without_compression_only_the_limits_delete() {
+        let without =
+            |max_cold| Policy { compresses: false, ..policy(Keep::AtMost(2), max_cold, 0) };
+        let planned =
+            |max_cold| plan(&kept(&[4, 5, 6], &[], &[1, 2, 3]), without(max_cold), |_| None);
+        assert_eq!(planned(Keep::All), []);
+        assert_eq!(planned(Keep::AtMost(3)), []);
+        assert_eq!(planned(Keep::AtMost(1)), [DeleteCold(1), DeleteCold(2)]);
+        let none = [DeleteCold(1), DeleteCold(2), DeleteCold(3), DeleteHot(4), DeleteHot(5)];
+        assert_eq!(planned(Keep::AtMost(0)), none);
     }
 
     #[test]
