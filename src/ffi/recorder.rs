@@ -220,8 +220,13 @@ pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64
     unsafe { with_log(wal, |log| log.set_retention_floor(event_id)) }
 }
 
-/// Shuts the log down: makes everything appended durable, finishes the work in all queues, stops
-/// the worker threads, releases the lock and frees the handle. `wal` may be NULL.
+/// Shuts the log down: makes everything appended durable, closes full segments, stops the worker
+/// threads, releases the lock and frees the handle. `wal` may be NULL.
+///
+/// It takes as long as the disk needs for what is not durable yet, which is no more than the
+/// active set, plus a second at most: that long, compression and retention go on. What they have
+/// not done then is left to the next open. Where logs on the same disk share threads, each of the
+/// others may finish one segment in between.
 ///
 /// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`, and calls
 /// that have begun are waited for. To begin a call on the handle after this one has begun is an

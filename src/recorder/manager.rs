@@ -198,7 +198,6 @@ impl Manager {
         log.durability.close();
         finish_work();
         log.poison().check_failed()?;
-        debug_assert!(log.queues.to_freeze.is_empty() && log.queues.to_free.is_empty());
         // Something is left only if the workers were never started.
         while let Some(finished) = log.queues.to_close.pop() {
             close(&finished)?;

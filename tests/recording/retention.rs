@@ -1,12 +1,16 @@
 //! G11: exactly the right segments are kept, and nothing at or above the floor is deleted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::crash::SEGMENT;
+use common::planted::Planted;
 use common::{append, assert_holds, event, eventually, names, open, Place};
 use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Error;
+use flashstrike_wal::recorder::Manager;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
+use flashstrike_wal::storage::PosixStorage;
 
 /// Full segments of each log; one more event is in a last segment.
 const FULL: u64 = 20;
@@ -202,6 +206,38 @@ fn g11_a_reader_that_loses_events_reports_the_range() {
     let Error::Failure(failure) = &error else { panic!("after {last}: {error}") };
     assert_eq!(failure.cause, flashstrike_wal::error::Cause::Gap);
     assert_eq!(failure.place.event_ids, Some((last + 1, (FULL - 1) * SEGMENT)));
+}
+
+/// A shutdown makes durable and leaves what can be done later: here 100 segments to be compressed, on
+/// a disk on which each takes a twentieth of a second and more.
+#[test]
+fn f41_a_shutdown_leaves_a_backlog_of_compression_to_the_next_open() {
+    const SEGMENTS: u64 = 100;
+    let place = Place::new();
+    let config = Config {
+        max_segments: Keep::AtMost(1),
+        max_compressed_segments: Keep::All,
+        ..place.small()
+    };
+    let without = Config { no_compression: true, ..config.clone() };
+    let (manager, mut writer) = open(&place.log(), without);
+    append(&mut writer, 1..=SEGMENTS * SEGMENT + 1);
+    manager.shutdown(writer).unwrap();
+
+    let storage = Arc::new(PosixStorage::for_writing());
+    let slow = Planted::slow(storage, None, Duration::from_millis(50), &place.log());
+    let (manager, mut writer) =
+        Manager::open_with(Arc::new(slow), &place.log(), config.clone()).unwrap();
+    append(&mut writer, [SEGMENTS * SEGMENT + 2]);
+    manager.shutdown(writer).unwrap();
+    let (hot, cold) = segments(&place);
+    assert!(hot.len() > 50, "{} are hot: it has compressed {} more", hot.len(), cold.len());
+    assert!(names(&place.log()).iter().all(|name| !name.ends_with(".tmp")));
+
+    let (manager, writer) = open(&place.log(), config);
+    eventually("the rest is compressed", || manager.log().metrics().hot_segments == 1);
+    manager.shutdown(writer).unwrap();
+    assert_holds(&place.log(), SEGMENTS * SEGMENT + 2);
 }
 
 /// While the newest segment has nothing durable, the log on disk ends in the segment before:

@@ -37,7 +37,7 @@ pub enum Role {
 
 impl Role {
     /// All of them, in the order they are stopped in: what one hands on, a later one still takes.
-    /// The maintainer ends only when the freezer has returned everything.
+    /// The maintainer waits a while for the freezer, which then leaves what it is at.
     pub const ALL: [Role; 6] = [
         Role::Persister,
         Role::Preparer,

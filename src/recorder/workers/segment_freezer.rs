@@ -35,19 +35,19 @@ pub struct SegmentFreezer {
 
 impl Worker for SegmentFreezer {
     fn step(&mut self, stopping: bool) -> Result<Step> {
+        // Whoever takes the results has ended before. What is left is hot, or both: the next open
+        // goes on from there.
+        if stopping {
+            return Ok(Step::Done);
+        }
         if !self.report() {
             return Ok(Step::RestFor(FULL_RING_WAIT));
         }
-        match self.log.queues.to_freeze.pop() {
-            Some(index) => {
-                debug_assert!(self.frozen.is_none());
-                let done = freeze_one(&self.log, index);
-                self.frozen = Some(Frozen { index, done });
-                Ok(Step::Busy)
-            }
-            None if stopping => Ok(Step::Done),
-            None => Ok(Step::Rest),
-        }
+        let Some(index) = self.log.queues.to_freeze.pop() else { return Ok(Step::Rest) };
+        debug_assert!(self.frozen.is_none());
+        let done = freeze_one(&self.log, index);
+        self.frozen = Some(Frozen { index, done });
+        Ok(Step::Busy)
     }
 }
 
@@ -76,8 +76,10 @@ fn freeze_one(log: &Log, index: u32) -> bool {
             true
         }
         Err(error) => {
-            log.counters().compression_failures.add(1);
-            log.notices.compression(index, Some(&error));
+            if !log.signals.freezer.is_stopping() {
+                log.counters().compression_failures.add(1);
+                log.notices.compression(index, Some(&error));
+            }
             let _ = log.wal.remove(&file_name::temporary(&file_name::cold(index)));
             false
         }
@@ -160,6 +162,7 @@ impl Write for SyncedWriter {
 
 /// Reads a hot file with pauses: otherwise a persister that the disk has just woken waits up to
 /// 3 ms for the scheduler to stop us. No pauses while more segments wait: the disk would fill up.
+/// At a shutdown the reading fails, and so does the compression.
 struct PausingReader<'a> {
     log: &'a Log,
     stream: FileStream,
@@ -176,6 +179,9 @@ impl<'a> PausingReader<'a> {
 impl Read for PausingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.stream.offset() - self.paused >= HOT_BYTES_PER_PAUSE {
+            if self.log.signals.freezer.is_stopping() {
+                return Err(io::Error::other("left to the next open: the log is being shut down"));
+            }
             if self.log.queues.to_freeze.is_empty() {
                 std::thread::sleep(PAUSE);
             }

@@ -19,28 +19,39 @@ use crate::recorder::threads::Step;
 
 /// Time until a failed freeze or removal is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a shutdown goes on compressing and deleting. Without it, a log that is open for moments
+/// only would never get to either. What is left is the next open's work.
+const LONGEST_ENDING: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub struct SegmentMaintainer {
     log: Arc<Log>,
     kept: Kept,
     retry_at: Option<Instant>,
-    stopping: bool,
+    /// When it was asked to stop.
+    stopping_since: Option<Instant>,
 }
 
 impl Worker for SegmentMaintainer {
     fn step(&mut self, stopping: bool) -> Result<Step> {
-        self.stopping = stopping;
+        if stopping {
+            self.stopping_since.get_or_insert_with(Instant::now);
+        }
+        let in_time = self.stopping_since.is_none_or(|since| since.elapsed() < LONGEST_ENDING);
         self.retry_at = self.retry_at.filter(|at| *at > Instant::now());
-        let busy = self.close_finished()? | self.free_frozen()? | self.retain()?;
+        let busy = self.close_finished()? | self.free_frozen()? | (in_time && self.retain()?);
         let hot = self.kept.hot.len() + usize::from(self.kept.active);
         self.log.counts.set_segments(hot, self.kept.cold.len());
         if busy {
             return Ok(Step::Busy);
         }
-        if stopping && self.kept.freezing.is_empty() {
+        if stopping && (self.kept.freezing.is_empty() || !in_time) {
             debug_assert!(self.log.queues.to_close.is_empty(), "the persister has ended before");
             return Ok(Step::Done);
+        }
+        if let Some(since) = self.stopping_since {
+            // The freezer raises the signal; if it takes too long, it is left to stop by itself.
+            return Ok(Step::RestFor(LONGEST_ENDING.saturating_sub(since.elapsed())));
         }
         // All other work raises the signal: a full segment, one that counts as hot now, one that is
         // frozen, a new retention floor.
@@ -56,7 +67,7 @@ impl SegmentMaintainer {
         let Inventory { mut hot, cold, .. } = inventory.clone();
         hot.retain(|index| Some(*index) != active);
         let kept = Kept { hot, cold, ..Kept::default() };
-        SegmentMaintainer { log, kept, retry_at: None, stopping: false }
+        SegmentMaintainer { log, kept, retry_at: None, stopping_since: None }
     }
 
     fn close_finished(&mut self) -> Result<bool> {
@@ -197,7 +208,7 @@ impl SegmentMaintainer {
 
     /// The file, locked for reuse, if it has the right size and no reader has it open.
     fn reusable(&self, name: &str) -> Result<Option<SpareFile>> {
-        if self.stopping || self.log.queues.spare_files.is_full() {
+        if self.stopping_since.is_some() || self.log.queues.spare_files.is_full() {
             return Ok(None);
         }
         // A file that cannot be opened can still be removed.

@@ -21,7 +21,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// How often an idle preparer looks for what raises no signal: the active directory was removed, or
 /// the writer has left a mapped file that the persister had given back before.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Bytes of a new file written between syncs when the writer is not waiting. The disk does one
+/// Bytes of a new file written at a time: between syncs, when the writer is not waiting. The disk does one
 /// request after the other, and the persister's syncs wait behind these: 3 ms behind 4 MiB
 /// (docs/experiments/durable.md).
 const PRE_WRITE_CHUNK: u64 = 128 * 1024;
@@ -97,6 +97,7 @@ impl SegmentPreparer {
         self.half = Some(active);
         let created_ts_ns = now_ns();
         let disk = self.log.counters().prepare.of(|| self.ready_disk(index, created_ts_ns))?;
+        let Some(disk) = disk else { return Ok(false) };
         let Some(active) = self.half.take().map(Arc::new) else { return Ok(false) };
         let segment = Segment { index, layout: self.layout(), created_ts_ns, active, disk };
         // There is room: nobody else fills the ring.
@@ -163,8 +164,9 @@ impl SegmentPreparer {
         active
     }
 
-    /// A disk file of full size, named for `index`, with everything about it durable.
-    fn ready_disk(&self, index: u32, created_ts_ns: u64) -> Result<Arc<dyn File>> {
+    /// A disk file of full size, named for `index`, with everything about it durable. `None` when
+    /// the log is shut down meanwhile.
+    fn ready_disk(&self, index: u32, created_ts_ns: u64) -> Result<Option<Arc<dyn File>>> {
         let wal = &*self.log.wal;
         let name = file_name::hot(index);
         let temporary = file_name::temporary(&name);
@@ -177,12 +179,13 @@ impl SegmentPreparer {
             None => {
                 wal.remove(&temporary)?;
                 let file = create(wal, &temporary)?;
-                // With no other segment prepared, the writer may be waiting for this one.
-                let is_urgent = self.log.queues.prepared.is_empty();
-                let chunk = if is_urgent { self.layout().file_size() } else { PRE_WRITE_CHUNK };
-                pre_write(&*file, self.layout(), chunk).inspect_err(|_| {
+                let written = self.pre_write(&*file);
+                if !matches!(written, Ok(true)) {
                     let _ = wal.remove(&temporary);
-                })?;
+                }
+                if !written? {
+                    return Ok(None);
+                }
                 self.log.counters().segments_created.add(1);
                 file
             }
@@ -193,7 +196,27 @@ impl SegmentPreparer {
         file.unlock()?;
         wal.rename(&temporary, &name)?;
         self.log.sync_names()?;
-        Ok(file)
+        Ok(Some(file))
+    }
+
+    /// Allocates a file and writes all of it, so that later syncs write data only. Syncs after every
+    /// chunk, so that the persister's syncs get their turn; but not if no other segment is prepared,
+    /// since the writer may be waiting for this one. False when the log is shut down
+    /// meanwhile: a file may be of 4 GiB.
+    fn pre_write(&self, file: &dyn File) -> Result<bool> {
+        let is_urgent = self.log.queues.prepared.is_empty();
+        let size = self.layout().file_size();
+        file.allocate(size)?;
+        for from in (0..size).step_by(PRE_WRITE_CHUNK as usize) {
+            if self.log.signals.preparer.is_stopping() {
+                return Ok(false);
+            }
+            write_zeros(file, from, size.min(from + PRE_WRITE_CHUNK))?;
+            if !is_urgent {
+                file.sync()?;
+            }
+        }
+        Ok(true)
     }
 
     fn layout(&self) -> Layout {
@@ -219,19 +242,6 @@ fn cleared(index: u32, created_ts_ns: u64) -> [u8; CLEARED_SIZE] {
     debug_assert!(SegmentHeader::decode(&header).is_some_and(|read| read.segment_index == index));
     bytes[..SEGMENT_HEADER_SIZE].copy_from_slice(&header);
     bytes
-}
-
-/// Allocates a file and writes all of it, so that later syncs write data only. Syncs after every
-/// `chunk` bytes, so that the persister's syncs get their turn.
-fn pre_write(file: &dyn File, layout: Layout, chunk: u64) -> Result<()> {
-    debug_assert!(chunk > 0);
-    let size = layout.file_size();
-    file.allocate(size)?;
-    for from in (0..size).step_by(chunk as usize) {
-        write_zeros(file, from, size.min(from + chunk))?;
-        file.sync()?;
-    }
-    Ok(())
 }
 
 /// Makes a mapped file with every page present. It is filled before it gets its name, so recovery
