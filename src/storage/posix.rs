@@ -9,10 +9,10 @@ use rustix::fs::{
     fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, unlinkat, AtFlags,
     Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
 };
-use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
+use rustix::io::{pread, pwrite, pwritev2, read, Errno, ReadWriteFlags};
 
 use super::calls::{read_full, retry, write_all};
-use super::descriptors::Descriptor;
+use super::descriptors::{open_above_standard, Descriptor};
 use super::mapping::Mapping;
 use super::traits::{write_zeros, Directory, DirectoryStatus, File, Links, Open, Storage};
 use crate::error::{Cause, Error, Result};
@@ -42,6 +42,14 @@ fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
 /// Whether a name leads to an entry of the directory itself, and nowhere else.
 fn is_component(name: &str) -> bool {
     !name.is_empty() && !name.contains('/') && name != "." && name != ".."
+}
+
+/// Reads the beginning of a file that the kernel makes up, until the buffer is full or it ends.
+fn read_special(path: &str, buffer: &mut [u8]) -> Result<usize> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    open_above_standard(|| retry(|| openat(CWD, path, flags, Mode::empty())))
+        .and_then(|fd| read_full(buffer, 0, |buffer, _| read(&fd, buffer)))
+        .map_err(|errno| failed("read", Path::new(path), errno))
 }
 
 impl Storage for PosixStorage {
@@ -89,17 +97,17 @@ impl Storage for PosixStorage {
 
     fn boot_id(&self) -> Result<String> {
         const PATH: &str = "/proc/sys/kernel/random/boot_id";
-        let text = std::fs::read_to_string(PATH)
-            .map_err(|error| Error::io(format_args!("read {PATH}"), &error))?;
-        Ok(text.trim().to_owned())
+        let mut bytes = [0; 64];
+        let read = read_special(PATH, &mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes[..read]).trim().to_owned())
     }
 
     fn random(&self) -> Result<u128> {
         const PATH: &str = "/dev/urandom";
         let mut bytes = [0; 16];
-        std::fs::File::open(PATH)
-            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
-            .map_err(|error| Error::io(format_args!("read {PATH}"), &error))?;
+        if read_special(PATH, &mut bytes)? < bytes.len() {
+            return Err(Error::new(Cause::Io, format!("read {PATH}: it ended")));
+        }
         Ok(u128::from_ne_bytes(bytes))
     }
 
@@ -120,9 +128,11 @@ impl PosixDirectory {
         debug_assert!(is_component(name));
         // Without NONBLOCK a pipe planted under one of our names would block the open.
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let fd = Descriptor::open(self.close_in_children, || {
-            retry(|| openat(&self.fd, name, flags, Mode::from_raw_mode(mode)))
-        })?;
+        let open = || retry(|| openat(&self.fd, name, flags, Mode::from_raw_mode(mode)));
+        let fd = match flags.contains(OFlags::EXCL) {
+            true => Descriptor::create(self.close_in_children, open),
+            false => Descriptor::open(self.close_in_children, open),
+        }?;
         Ok(PosixFile { fd, path: self.path_of(name) })
     }
 }
@@ -135,7 +145,9 @@ impl Directory for PosixDirectory {
     fn list(&self) -> Result<Vec<String>> {
         let fail = |errno| failed("list", &self.path, errno);
         let mut names = Vec::new();
-        for entry in retry(|| Dir::read_from(&self.fd)).map_err(fail)? {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listed = open_above_standard(|| retry(|| openat(&self.fd, ".", flags, Mode::empty())));
+        for entry in listed.and_then(Dir::new).map_err(fail)? {
             if let Ok(name) = entry.map_err(fail)?.file_name().to_str() {
                 names.push(name.to_owned());
             }
