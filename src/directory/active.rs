@@ -11,6 +11,7 @@ use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Storage};
 
 use super::filesystem::check_filesystem;
 use super::inventory::{load_identity, Identity, Inventory};
+use super::ownership::own_active;
 
 const OTHERS_MAY_WRITE: u32 = 0o022;
 
@@ -54,7 +55,8 @@ fn name_prefix(identity: &IdentityRecord) -> String {
     format!("flashstrike-wal-{:032x}-", identity.id)
 }
 
-/// Opens a directory that was just made, and says in it whose it is.
+/// Opens a directory that was just made, locks it, and says in it whose it is. The lock tells
+/// others that its writer lives.
 fn enter(
     storage: &dyn Storage,
     path: &Path,
@@ -64,6 +66,7 @@ fn enter(
         let message = format!("active directory {} vanished as it was made", path.display());
         Error::new(Cause::Io, message)
     })?;
+    own_active(&*directory)?;
     put_in_place(&*directory, file_name::IDENTITY, identity.encode().as_bytes())?;
     Ok(directory)
 }
@@ -207,6 +210,10 @@ pub fn remove_older_generations(storage: &dyn Storage, parent: &Path, identity: 
             continue;
         }
         let Ok(Some(directory)) = open_private(storage, &path, storage.user()) else { continue };
+        // One whose writer lives, in another sandbox perhaps, is not left over.
+        if own_active(&*directory).is_err() {
+            continue;
+        }
         let is_ours = match load_identity(&*directory) {
             Ok(Identity::Known(found)) => {
                 found.id == identity.id && found.generation <= identity.generation

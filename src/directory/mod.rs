@@ -4,6 +4,7 @@
 mod active;
 mod filesystem;
 mod inventory;
+mod ownership;
 
 pub use active::{
     create_active, find_active, open_active, remove_active, remove_older_generations,
@@ -11,3 +12,4 @@ pub use active::{
 };
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, Use};
 pub use inventory::{load_identity, load_meta, save_meta, Identity, Inventory};
+pub use ownership::{own_active, Ownership};

@@ -67,7 +67,7 @@ fn take_held() -> Option<Held> {
 }
 
 extern "C" fn prepare() {
-    let held = Held { logs: open_logs(), lanes: lanes(), descriptors: descriptors::list() };
+    let held = Held { logs: open_logs(), lanes: lanes(), descriptors: descriptors::begin_fork() };
     HELD.with(|slot| slot.borrow_mut().replace(held));
 }
 

@@ -8,12 +8,12 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::directory::{
     check_filesystem, create_active, filesystem_name, filesystem_note, load_identity,
-    remove_active, remove_older_generations, save_meta, Identity, Use,
+    remove_active, remove_older_generations, save_meta, Identity, Ownership, Use,
 };
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
 use crate::log_sink::LogSink;
-use crate::storage::{replace_small, Directory, File, Links, PosixStorage, Storage};
+use crate::storage::{replace_small, Directory, Links, PosixStorage, Storage};
 
 use super::log::Log;
 use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovered, Survey};
@@ -26,24 +26,12 @@ use super::workers::{
     SegmentPreparer, Threads,
 };
 
-/// The directory's lock, held as long as this lives.
-#[derive(Debug)]
-struct DirectoryLock(Arc<dyn File>);
-
-impl Drop for DirectoryLock {
-    /// Closing the descriptor would not do: a process that is being spawned has it too, until it
-    /// executes its program.
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
-    }
-}
-
 /// A log open for writing, and its workers.
 #[derive(Debug)]
 pub struct Manager {
     log: Arc<Log>,
     identity: IdentityRecord,
-    _lock: DirectoryLock,
+    _ownership: Ownership,
     /// `None` when the workers are stepped by hand.
     threads: Option<Threads>,
 }
@@ -87,8 +75,9 @@ impl Manager {
         let begin = Instant::now();
         let config = check_config(config)?;
         let wal = open_wal(&*storage, directory, config.allow_any_filesystem)?;
-        let lock = DirectoryLock(wal.lock(file_name::LOCK)?);
+        let mut ownership = Ownership::take(&wal)?;
         let mut survey = survey(&*storage, &*wal, config.accept_loss)?;
+        survey.notes.extend(ownership.note().cloned());
         survey.notes.extend(filesystem_note(&*wal, Use::Wal)?);
         check_refusal(&survey, &*wal, config.accept_loss)?;
         recovery::reserve(&survey, &*wal, &config)?;
@@ -97,6 +86,7 @@ impl Manager {
         let active = create_active(&*storage, &config, &mut identity, |identity| {
             announce_id(&*wal, identity, survey.origin.row.then)
         })?;
+        ownership.include(&active);
         survey.notes.extend(filesystem_note(&*active, Use::Active).ok().flatten());
         let entered = recovery::apply(&survey, &*wal, &config).and_then(|recovered| {
             let load = |last| load_last(&*wal, &*active, last, &config);
@@ -128,7 +118,8 @@ impl Manager {
         );
         log_recovery(&config.log, &report, &recovered.notes);
         let log = Arc::new(Log::new(config, report, recovered.end, storage, wal, active));
-        let manager = Manager { log: Arc::clone(&log), identity, _lock: lock, threads: None };
+        let shared = Arc::clone(&log);
+        let manager = Manager { log: shared, identity, _ownership: ownership, threads: None };
         let at = last.as_ref().map(|(segment, count)| (segment, *count));
         let writer = Writer::new(Arc::clone(&log), recovered.end.last_event_id, at);
         match manager.prepare(&recovered, last) {

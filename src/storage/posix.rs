@@ -3,18 +3,21 @@
 use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use rustix::fs::{
-    fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, unlinkat, AtFlags,
-    Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
+    fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, statat, unlinkat,
+    AtFlags, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
 };
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
 use super::calls::{read_full, retry, write_all};
-use super::descriptors::Descriptor;
+use super::descriptors::{open_above_standard, Descriptor};
 use super::mapping::Mapping;
-use super::traits::{write_zeros, Directory, DirectoryStatus, File, Links, Open, Storage};
+use super::special;
+use super::traits::{write_zeros, Directory, DirectoryLock, DirectoryStatus, File};
+use super::traits::{Links, Open, Storage};
 use crate::error::{Cause, Error, Result};
 
 /// The real file system.
@@ -56,6 +59,7 @@ impl Storage for PosixStorage {
                 fd,
                 path: path.to_owned(),
                 close_in_children: self.close_in_children,
+                locked: AtomicBool::new(false),
             }))),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed("open directory", path, errno)),
@@ -88,19 +92,11 @@ impl Storage for PosixStorage {
     }
 
     fn boot_id(&self) -> Result<String> {
-        const PATH: &str = "/proc/sys/kernel/random/boot_id";
-        let text = std::fs::read_to_string(PATH)
-            .map_err(|error| Error::io(format_args!("read {PATH}"), &error))?;
-        Ok(text.trim().to_owned())
+        special::boot_id()
     }
 
     fn random(&self) -> Result<u128> {
-        const PATH: &str = "/dev/urandom";
-        let mut bytes = [0; 16];
-        std::fs::File::open(PATH)
-            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes))
-            .map_err(|error| Error::io(format_args!("read {PATH}"), &error))?;
-        Ok(u128::from_ne_bytes(bytes))
+        special::random()
     }
 
     fn user(&self) -> u32 {
@@ -113,6 +109,14 @@ struct PosixDirectory {
     fd: Descriptor,
     path: PathBuf,
     close_in_children: bool,
+    locked: AtomicBool,
+}
+
+impl Drop for PosixDirectory {
+    /// A lock outlives the descriptor in a program that is just being started.
+    fn drop(&mut self) {
+        self.unlock();
+    }
 }
 
 impl PosixDirectory {
@@ -120,10 +124,21 @@ impl PosixDirectory {
         debug_assert!(is_component(name));
         // Without NONBLOCK a pipe planted under one of our names would block the open.
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let fd = Descriptor::open(self.close_in_children, || {
-            retry(|| openat(&self.fd, name, flags, Mode::from_raw_mode(mode)))
-        })?;
+        let open = || retry(|| openat(&self.fd, name, flags, Mode::from_raw_mode(mode)));
+        let fd = match flags.contains(OFlags::EXCL) {
+            true => Descriptor::create(self.close_in_children, open),
+            false => Descriptor::open(self.close_in_children, open),
+        }?;
         Ok(PosixFile { fd, path: self.path_of(name) })
+    }
+
+    /// Whether the name is still that of an open file.
+    fn leads_to(&self, name: &str, file: &PosixFile) -> Result<bool> {
+        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok((stat.st_dev, stat.st_ino) == file.inode()?),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
+        }
     }
 }
 
@@ -135,7 +150,9 @@ impl Directory for PosixDirectory {
     fn list(&self) -> Result<Vec<String>> {
         let fail = |errno| failed("list", &self.path, errno);
         let mut names = Vec::new();
-        for entry in retry(|| Dir::read_from(&self.fd)).map_err(fail)? {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listed = open_above_standard(|| retry(|| openat(&self.fd, ".", flags, Mode::empty())));
+        for entry in listed.and_then(Dir::new).map_err(fail)? {
             if let Ok(name) = entry.map_err(fail)?.file_name().to_str() {
                 names.push(name.to_owned());
             }
@@ -195,24 +212,62 @@ impl Directory for PosixDirectory {
         })
     }
 
-    fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
-        let flags = OFlags::RDWR | OFlags::CREATE;
-        let path = self.path_of(name);
-        let file = self.open_with(name, flags, 0o600).map_err(|e| failed("open", &path, e))?;
-        file.check_regular()?;
-        if !file.try_lock_exclusive()? {
-            let owner = match file.lock_owner()? {
-                Some(pid) => format!("process {pid}"),
-                None => "a process that is not known: the file does not name it".to_owned(),
-            };
-            let message = format!("{}: open for writing in {owner}", path.display());
-            return Err(Error::new(Cause::Locked, message));
+    fn try_lock(&self) -> Result<DirectoryLock> {
+        match retry(|| flock(&self.fd, FlockOperation::NonBlockingLockExclusive)) {
+            Ok(()) => {
+                self.locked.store(true, Ordering::Relaxed);
+                Ok(DirectoryLock::Taken)
+            }
+            Err(Errno::WOULDBLOCK) => Ok(DirectoryLock::Held),
+            // NFS asks for a descriptor that can be written; others know no such locks.
+            Err(
+                Errno::BADF
+                | Errno::INVAL
+                | Errno::ISDIR
+                | Errno::NOLCK
+                | Errno::NOSYS
+                | Errno::OPNOTSUPP,
+            ) => Ok(DirectoryLock::Unsupported),
+            Err(errno) => Err(failed("lock directory", &self.path, errno)),
         }
-        // Padded, so that a shorter process id overwrites all of a longer one.
-        let owner = format!("{:<10}\n", std::process::id());
-        debug_assert_eq!(owner.len(), 11);
-        file.write_at(owner.as_bytes(), 0)?;
-        Ok(Arc::new(file))
+    }
+
+    fn unlock(&self) {
+        // In a forked child the number may stand for another file.
+        if self.locked.swap(false, Ordering::Relaxed) && self.fd.is_own() {
+            let _ = retry(|| flock(&self.fd, FlockOperation::Unlock));
+        }
+    }
+
+    fn lock_owner(&self) -> Option<u32> {
+        let stat = fstat(&self.fd).ok()?;
+        special::lock_owner(stat.st_dev, stat.st_ino)
+    }
+
+    fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
+        const ATTEMPTS: u32 = 100;
+        let path = self.path_of(name);
+        for _ in 0..ATTEMPTS {
+            let flags = OFlags::RDWR | OFlags::CREATE;
+            let file = self.open_with(name, flags, 0o600).map_err(|e| failed("open", &path, e))?;
+            file.check_regular()?;
+            if !file.try_lock_exclusive()? {
+                return Err(file.locked_by_another());
+            }
+            // It may have been removed or replaced before it was locked.
+            if self.leads_to(name, &file)? {
+                // Padded, so that a shorter process id overwrites all of a longer one.
+                let owner = format!("{:<10}\n", std::process::id());
+                debug_assert_eq!(owner.len(), 11);
+                file.write_at(owner.as_bytes(), 0).inspect_err(|_| {
+                    let _ = file.unlock();
+                })?;
+                return Ok(Arc::new(file));
+            }
+            file.unlock()?;
+        }
+        let message = format!("{}: replaced again and again", path.display());
+        Err(Error::new(Cause::Io, message))
     }
 }
 
@@ -239,8 +294,19 @@ impl PosixFile {
         Err(Error::with_errno(Cause::Io, message, errno.raw_os_error()))
     }
 
+    /// The error that this lock file is somebody else's.
+    fn locked_by_another(&self) -> Error {
+        let owner = match self.owner_in_content() {
+            Ok(Some(pid)) => format!("process {pid}"),
+            Ok(None) => "a process that is not known: the file does not name it".to_owned(),
+            Err(error) => return error,
+        };
+        let message = format!("{}: open for writing in {owner}", self.path.display());
+        Error::new(Cause::Locked, message)
+    }
+
     /// The process id on the first line of a lock file.
-    fn lock_owner(&self) -> Result<Option<u32>> {
+    fn owner_in_content(&self) -> Result<Option<u32>> {
         let mut bytes = [0; 32];
         let read = self.read_at(&mut bytes, 0)?;
         let text = String::from_utf8_lossy(&bytes[..read]);

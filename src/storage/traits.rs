@@ -46,6 +46,17 @@ pub struct DirectoryStatus {
     pub available: u64,
 }
 
+/// What came of the attempt to lock a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryLock {
+    /// It is ours.
+    Taken,
+    /// Somebody else has it.
+    Held,
+    /// This filesystem cannot lock a directory.
+    Unsupported,
+}
+
 /// The file system.
 pub trait Storage: Debug + Send + Sync {
     /// Opens a directory. `None` when there is no such name.
@@ -80,8 +91,15 @@ pub trait Directory: Debug + Send + Sync {
     fn sync(&self) -> Result<()>;
     /// Its owner, mode and filesystem.
     fn status(&self) -> Result<DirectoryStatus>;
-    /// Takes the directory's lock file `name` (mode 0600) and writes the process id into it.
-    /// `Err(Cause::Locked)` names the owner.
+    /// Locks the directory itself, by whatever path others reach it, unless somebody else has. The
+    /// lock is this handle's, and given back when the handle is dropped.
+    fn try_lock(&self) -> Result<DirectoryLock>;
+    /// Gives the lock back.
+    fn unlock(&self);
+    /// The process that the system names as the owner of that lock.
+    fn lock_owner(&self) -> Option<u32>;
+    /// Takes the directory's lock file `name` (mode 0600) and writes the process id into it. What
+    /// is locked is what the name leads to. `Err(Cause::Locked)` names the owner.
     fn lock(&self, name: &str) -> Result<Arc<dyn File>>;
 
     /// The path of a file in it, for messages.

@@ -11,7 +11,7 @@ use flashstrike_wal::error::Result;
 use flashstrike_wal::format::file_name::{self, FileName};
 use flashstrike_wal::format::{MetaState, BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
 use flashstrike_wal::storage::{
-    Directory, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
+    Directory, DirectoryLock, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
 };
 
 /// The kind of bug.
@@ -32,6 +32,8 @@ pub enum Bug {
     ReadErrorIsEmpty,
     /// Recovery removes what it should keep aside.
     NothingKeptAside,
+    /// Only the file `wal_lock` is locked, and not the directory.
+    LockOnNameOnly,
 }
 
 impl Bug {
@@ -43,7 +45,7 @@ impl Bug {
         Bug::WatermarkBeforeSync,
     ];
 
-    const EVERY: [Bug; 7] = [
+    const EVERY: [Bug; 8] = [
         Bug::SyncThatLies,
         Bug::SkippedBlock,
         Bug::RecoveryThatTrustsMeta,
@@ -51,6 +53,7 @@ impl Bug {
         Bug::SyncTriedAgain,
         Bug::ReadErrorIsEmpty,
         Bug::NothingKeptAside,
+        Bug::LockOnNameOnly,
     ];
 
     /// The planted bug, as an argument of the child program.
@@ -76,6 +79,7 @@ impl Bug {
             Bug::SyncTriedAgain => "a failed sync tried again until it succeeds",
             Bug::ReadErrorIsEmpty => "a read error taken for an empty file",
             Bug::NothingKeptAside => "a recovery that keeps nothing aside",
+            Bug::LockOnNameOnly => "a lock on `wal_lock` only",
         }
     }
 }
@@ -215,6 +219,21 @@ impl Directory for PlantedDirectory {
 
     fn status(&self) -> Result<DirectoryStatus> {
         self.inner.status()
+    }
+
+    fn try_lock(&self) -> Result<DirectoryLock> {
+        if self.state.bug == Some(Bug::LockOnNameOnly) {
+            return Ok(DirectoryLock::Unsupported);
+        }
+        self.inner.try_lock()
+    }
+
+    fn unlock(&self) {
+        self.inner.unlock();
+    }
+
+    fn lock_owner(&self) -> Option<u32> {
+        self.inner.lock_owner()
     }
 
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {

@@ -3,6 +3,7 @@
 
 mod child_program;
 mod directories;
+mod directory_lock;
 mod filesystems;
 mod limits;
 mod lock;

@@ -12,7 +12,7 @@ use flashstrike_wal::error::{Cause, Error, Result};
 use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::{
-    Directory, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
+    Directory, DirectoryLock, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
 };
 
 /// What goes wrong, and in which file.
@@ -122,6 +122,13 @@ impl Directory for FaultyDirectory {
     }
     fn status(&self) -> Result<DirectoryStatus> {
         self.0.status()
+    }
+    fn try_lock(&self) -> Result<DirectoryLock> {
+        panic!("a reader locked a directory")
+    }
+    fn unlock(&self) {}
+    fn lock_owner(&self) -> Option<u32> {
+        None
     }
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
         panic!("a reader locked {name}")

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::directory::{load_identity, open_active, ActiveDirectory, Ground, Identity, Inventory};
+use crate::directory::{load_identity, open_active, own_active};
+use crate::directory::{ActiveDirectory, Ground, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
 use crate::segment::{for_each_block, read_header, HeaderState};
@@ -107,6 +108,10 @@ fn find_active(
         ActiveDirectory::Unattributable => return Ok((ActiveFound::Unreadable, None)),
         ActiveDirectory::Ours(directory) => directory,
     };
+    // On another device this may be a copy, whose active directory is another log's to own.
+    if Ground::of(record, wal) == Ground::Same {
+        own_active(&*directory)?;
+    }
     let mut files = BTreeMap::new();
     let mut misnamed = None;
     for index in Inventory::of(&*directory)?.hot {

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fault::Call;
 use super::inode::{Inode, SECTOR_SIZE};
-use super::state::{failed, State};
+use super::state::{failed, Lockable, State};
 use crate::error::{Cause, Error, Result};
-use crate::storage::{Directory, DirectoryStatus, File, Links, Mapping, Open, Storage};
+use crate::storage::{Directory, DirectoryLock, DirectoryStatus, File};
+use crate::storage::{Links, Mapping, Open, Storage};
 
 /// As `statfs(2)` calls them.
 const EXT4: u64 = 0xEF53;
@@ -36,7 +37,9 @@ impl Storage for SimulatedStorage {
         let mut state = self.state();
         state.call(self.process, Call::OpenDirectory, path)?;
         let Some(index) = state.find(path) else { return Ok(None) };
+        let handle = state.new_handle();
         Ok(Some(Arc::new(DirectoryHandle {
+            handle,
             shared: Arc::clone(&self.shared),
             index,
             path: path.to_owned(),
@@ -93,6 +96,7 @@ impl Storage for SimulatedStorage {
 #[derive(Debug)]
 struct DirectoryHandle {
     shared: Arc<Mutex<State>>,
+    handle: u64,
     index: usize,
     path: PathBuf,
     process: u64,
@@ -116,8 +120,7 @@ impl DirectoryHandle {
     }
 
     fn file(&self, state: &mut State, name: &str, inode: u64) -> Arc<FileHandle> {
-        let handle = state.next_handle;
-        state.next_handle += 1;
+        let handle = state.new_handle();
         Arc::new(FileHandle {
             shared: Arc::clone(&self.shared),
             inode,
@@ -125,6 +128,12 @@ impl DirectoryHandle {
             path: self.path_of(name),
             process: self.process,
         })
+    }
+}
+
+impl Drop for DirectoryHandle {
+    fn drop(&mut self) {
+        self.unlock();
     }
 }
 
@@ -197,6 +206,23 @@ impl Directory for DirectoryHandle {
         })
     }
 
+    fn try_lock(&self) -> Result<DirectoryLock> {
+        let mut state = self.enter(Call::Lock, &self.path)?;
+        Ok(match state.lock(self.handle, Lockable::Directory(self.index), true) {
+            true => DirectoryLock::Taken,
+            false => DirectoryLock::Held,
+        })
+    }
+
+    fn unlock(&self) {
+        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        state.locks.remove(&self.handle);
+    }
+
+    fn lock_owner(&self) -> Option<u32> {
+        None
+    }
+
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
         let path = self.path_of(name);
         let mut state = self.enter(Call::Lock, &path)?;
@@ -239,14 +265,7 @@ impl FileHandle {
     }
 
     fn lock(&self, state: &mut State, exclusive: bool) -> bool {
-        let blocks = |(&other, &(inode, alone)): (&u64, &(u64, bool))| {
-            other != self.handle && inode == self.inode && (alone || exclusive)
-        };
-        let free = !state.locks.iter().any(blocks);
-        if free {
-            state.locks.insert(self.handle, (self.inode, exclusive));
-        }
-        free
+        state.lock(self.handle, Lockable::File(self.inode), exclusive)
     }
 
     fn content<'a>(&self, state: &'a mut State, call: Call) -> Result<&'a mut Inode> {

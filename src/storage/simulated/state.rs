@@ -15,6 +15,15 @@ pub const DISK: &str = "/disk";
 /// The root in memory.
 pub const MEMORY: &str = "/memory";
 
+/// What can be locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lockable {
+    /// A file, by its inode.
+    File(u64),
+    /// A directory, by its index.
+    Directory(usize),
+}
+
 #[derive(Debug)]
 pub struct State {
     pub random: Random,
@@ -25,9 +34,9 @@ pub struct State {
     pub directories: Vec<SimulatedDirectory>,
     pub inodes: BTreeMap<u64, Inode>,
     pub next_inode: u64,
-    /// By handle: the inode locked, and whether exclusively.
-    pub locks: BTreeMap<u64, (u64, bool)>,
-    pub next_handle: u64,
+    /// By handle: what is locked, and whether exclusively.
+    pub locks: BTreeMap<u64, (Lockable, bool)>,
+    next_handle: u64,
     pub faults: Vec<Fault>,
     pub crash_at: Option<(u64, Crash)>,
     pub disk_limit: Option<u64>,
@@ -45,7 +54,7 @@ impl State {
             inodes: BTreeMap::new(),
             next_inode: 1,
             locks: BTreeMap::new(),
-            next_handle: 1,
+            next_handle: 0,
             faults: Vec::new(),
             crash_at: None,
             disk_limit: None,
@@ -115,6 +124,23 @@ impl State {
             return Ok(());
         };
         Err(failed(call, path, self.faults.swap_remove(now).errno))
+    }
+
+    pub fn new_handle(&mut self) -> u64 {
+        self.next_handle += 1;
+        self.next_handle
+    }
+
+    /// Locks something for a handle, unless another handle's lock forbids it.
+    pub fn lock(&mut self, handle: u64, what: Lockable, exclusive: bool) -> bool {
+        let blocks = |(&other, &(locked, alone)): (&u64, &(Lockable, bool))| {
+            other != handle && locked == what && (alone || exclusive)
+        };
+        let free = !self.locks.iter().any(blocks);
+        if free {
+            self.locks.insert(handle, (what, exclusive));
+        }
+        free
     }
 
     pub fn find(&self, path: &Path) -> Option<usize> {
