@@ -1,6 +1,7 @@
 //! The hot path. While a prepared segment is ready, nothing here makes a system call, allocates,
 //! locks or faults.
 
+use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 
 use crate::config::Backpressure;
@@ -271,6 +272,9 @@ impl Writer {
         debug_assert!(self.slot == self.block_end && self.blocks_left == 0);
         let segment = self.take_prepared()?;
         debug_assert!(self.capacity == 0 || segment.index > self.segment_index, "indexes rise");
+        // Readers may still stand in the file as another segment's: what is stored from here on
+        // comes after the new index that the preparer has put into its header (`segment::memory`).
+        fence(Ordering::Release);
         let begin = ticks();
         self.log.hand_to_persister(segment.clone())?;
         self.log.counts.full_segment(self.segment_index, self.capacity);

@@ -13,7 +13,7 @@ use crate::error::{Cause, Error, Place, Result};
 use crate::format::{file_name, Layout, MetaState, SegmentHeader, MAX_EVENT_ID};
 use crate::segment::{
     begins_among, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, misnamed,
-    read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Site,
+    read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Memory, Site,
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
@@ -167,9 +167,9 @@ impl LogFiles {
     ) -> Result<Found> {
         let index = site.index;
         let identity = load_identity(&*self.wal)?;
-        if let Some(active) = self.active_file(&identity, index)? {
+        if let Some(memory) = self.active_segment(&identity, index)? {
             let found = FoundAs { header: None, identity: Some(identity) };
-            return Ok(here(index, Cursor::memory(site, active, floor)?, found));
+            return Ok(here(index, Cursor::memory(site, memory, floor), found));
         }
         let durable_id = self.durable_id_from(index)?;
         let closed_later = index.checked_add(1).map_or(Ok(false), |next| self.is_closed(next))?;
@@ -201,9 +201,9 @@ impl LogFiles {
         let mut identity = None;
         if !header.is_some_and(|header| header.is_closed()) {
             let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
-            if let Some(active) = self.active_file(&now, index).ok().flatten() {
+            if let Some(memory) = self.active_segment(&now, index).ok().flatten() {
                 let found = FoundAs { header: None, identity: Some(now) };
-                return Ok(here(index, Cursor::memory(self.site(index), active, floor)?, found));
+                return Ok(here(index, Cursor::memory(self.site(index), memory, floor), found));
             }
             identity = Some(now);
         }
@@ -273,20 +273,17 @@ impl LogFiles {
         closed.is_some_and(|header| !self.is_reopened(file, &header)) || next_is_closed()
     }
 
-    /// The segment's file in the active directory, locked, if there is one that counts.
-    pub(super) fn active_file(
+    /// The segment in the active directory, if there is one that counts.
+    pub(super) fn active_segment(
         &self,
         identity: &Identity,
         index: u32,
-    ) -> Result<Option<Arc<dyn File>>> {
+    ) -> Result<Option<Memory>> {
         let Identity::Known(identity) = identity else { return Ok(None) };
         let found = find_active(&*self.storage, &*self.wal, identity)?;
         let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(None) };
-        let name = file_name::hot(index);
-        let Some(file) = directory.open(&name, Open::Read)? else { return Ok(None) };
-        let held = hold(&*directory, &name, &*file)?;
-        let right = HeaderState::of(read_header(&*file)?, index).is_own();
-        Ok((held && right).then_some(file))
+        let file = directory.open(&file_name::hot(index), Open::Read)?;
+        file.map_or(Ok(None), |file| Memory::open(file, index))
     }
 
     /// The error, when the log ends with the event `end` in an open segment whose events are above

@@ -221,6 +221,8 @@ impl Reader {
                 // The end is met again once the damage is reported.
                 Ok(Step::Complete | Step::End) if segment.cursor.has_damage() => {}
                 Ok(Step::Complete) => self.leave(&mut looks)?,
+                // What was read of it is passed over in its disk file.
+                Ok(Step::Moved) => self.segment = None,
                 Ok(Step::End) => {
                     let end = segment.cursor.last_event_id();
                     self.stop_at(end, &mut looks)?;

@@ -197,12 +197,12 @@ impl Verifier {
     fn confirmed(&self, index: u32) -> Option<SegmentReport> {
         let mut found = verify_segment(&self.files, index, self.known)?;
         for _ in 1..LOOKS {
-            if found.damage_count == 0 {
+            if found.damage_count == 0 && !found.moved {
                 break;
             }
             self.files.pause();
             let again = verify_segment(&self.files, index, self.known)?;
-            let confirmed = again.agrees_with(&found);
+            let confirmed = !again.moved && again.agrees_with(&found);
             found = again;
             if confirmed {
                 break;

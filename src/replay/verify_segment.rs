@@ -35,6 +35,10 @@ pub struct SegmentReport {
     pub ends: bool,
     /// The last event, or the last that is known to be lost.
     pub last_event_id: u64,
+    /// One of its files cannot be read at all.
+    pub unreadable: bool,
+    /// The writer was done with its active file while we read it: what was found says nothing.
+    pub moved: bool,
     pub damage_count: u64,
     /// The first of them.
     pub damages: Vec<Damage>,
@@ -94,6 +98,7 @@ impl SegmentReport {
             let kind = DamageKind::Unreadable;
             let damage = Damage::of_segment(kind, index, &path, "cannot be read");
             self.add(Damage { error: Some(error), ..damage });
+            self.unreadable = true;
         }
     }
 
@@ -188,7 +193,10 @@ impl SegmentReport {
             }
             if let Some(memory) = &mut memory {
                 in_memory.clear();
-                memory.step(0, &mut in_memory)?;
+                if memory.step(0, &mut in_memory)? == Step::Moved {
+                    self.moved = true;
+                    return Ok(());
+                }
                 contradicts |= !in_memory.starts_with(&on_disk);
                 self.count(in_memory.get(on_disk.len()..).unwrap_or_default());
             }
@@ -215,6 +223,7 @@ impl SegmentReport {
                 end => break end,
             }
         };
+        self.moved = end == Step::Moved;
         self.ends = end == Step::End;
         self.last_event_id = self.last_event_id.max(memory.last_event_id());
         Ok(())
@@ -236,11 +245,11 @@ impl SegmentReport {
         identity: &Identity,
         known: Known,
     ) -> Result<Option<Cursor>> {
-        let error = match files.active_file(identity, index) {
-            Ok(Some(file)) => {
-                return Cursor::memory(files.site(index), file, known.floor).map(Some);
+        let error = match files.active_segment(identity, index) {
+            Ok(found) => {
+                let walk = |memory| Cursor::memory(files.site(index), memory, known.floor);
+                return Ok(found.map(walk));
             }
-            Ok(None) => return Ok(None),
             Err(error) if error.cause() == Some(Cause::Permission) => return Ok(None),
             Err(error) => error,
         };

@@ -27,6 +27,9 @@ pub enum Step {
     Complete,
     /// Nothing more right now: this is the end of the log.
     End,
+    /// The active file has become another segment's. This one is durable on disk: what comes next
+    /// is read there.
+    Moved,
 }
 
 /// What a walk has seen.
@@ -185,13 +188,13 @@ impl Cursor {
     }
 
     /// Reads the next block and adds its events from the id `from` on. A block that ends below
-    /// `from` is passed over by what its header says. Only a strict walk fails.
+    /// `from` is passed over by what its header says. Only a strict walk fails, or one through an active segment.
     pub fn step(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Result<Step> {
         if let Some(end) = self.end {
             return Ok(end);
         }
         if self.is_live() {
-            return Ok(self.memory_block(from, events));
+            return self.memory_block(from, events);
         }
         if self.block == self.block_limit {
             return self.finish();

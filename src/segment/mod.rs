@@ -37,3 +37,4 @@ pub use frame::FrameContent;
 pub use header::{
     closed, closed_header, cold_header, misnamed, read_block_header, read_header, HeaderState,
 };
+pub use memory::Memory;

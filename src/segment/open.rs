@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::{xxh64, EVENTS_PER_BLOCK, MAX_EVENT_ID};
+use crate::format::{xxh64, EVENTS_PER_BLOCK, EVENT_SIZE, MAX_EVENT_ID};
 use crate::format::{BlockHeader, Layout, RequestEvent, Rule, SegmentScan};
 use crate::storage::File;
 
@@ -43,41 +43,41 @@ impl Cursor {
         Ok(walk)
     }
 
-    /// A walk through an active segment, in a file that the caller has locked.
-    pub fn memory(site: Site, file: Arc<dyn File>, floor: u64) -> Result<Self> {
-        let memory = Memory::new(file)?;
+    /// A walk through an active segment.
+    pub fn memory(site: Site, memory: Memory, floor: u64) -> Self {
         let layout = memory.layout();
         let source = Source::Memory(memory);
         let authority = Authority::Events { durable_id: 0, goes_on: false };
-        Ok(Cursor { block_limit: layout.blocks, ..Self::new(site, source, authority, floor) })
+        Cursor { block_limit: layout.blocks, ..Self::new(site, source, authority, floor) }
     }
 
     /// Reads what is committed in the current block and adds its events from the id `from` on.
-    pub(super) fn memory_block(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Step {
-        let Source::Memory(memory) = &self.blocks.source else { return Step::End };
+    pub(super) fn memory_block(
+        &mut self,
+        from: u64,
+        events: &mut Vec<RequestEvent>,
+    ) -> Result<Step> {
+        let Source::Memory(memory) = &mut self.blocks.source else { return Ok(Step::End) };
         let begin = self.seen.events as u32;
-        if begin == memory.layout().capacity() {
-            return Step::Complete;
-        }
+        let capacity = memory.layout().capacity();
+        debug_assert!(begin <= capacity);
         let end = (begin / EVENTS_PER_BLOCK as u32 + 1) * EVENTS_PER_BLOCK as u32;
-        debug_assert!(end <= memory.layout().capacity());
-        let mut slot = begin;
-        while let Some(event) = memory.event(slot, self.last_event_id) {
+        let slots = begin..end.min(capacity);
+        if slots.is_empty() {
+            return Ok(Step::Complete);
+        }
+        let Some(committed) = memory.events(slots, self.last_event_id)? else {
+            return Ok(Step::Moved);
+        };
+        for slot in committed.chunks_exact(EVENT_SIZE) {
+            let event = RequestEvent::decode(slot.try_into().expect("a chunk of that size"));
             self.last_event_id = event.event_id;
             if event.event_id >= from {
                 events.push(event);
             }
-            slot += 1;
-            if slot == end {
-                break;
-            }
         }
-        self.seen.events = u64::from(slot);
-        if slot > begin {
-            Step::Block
-        } else {
-            Step::End
-        }
+        self.seen.events += (committed.len() / EVENT_SIZE) as u64;
+        Ok(if committed.is_empty() { Step::End } else { Step::Block })
     }
 
     /// Looks at the current block.

@@ -50,6 +50,7 @@ const ROLES: &[Role] = &[
     ("recover-after-reboot", "LOG MEMORY LAST", recovery::recover_after_reboot),
     ("recover-small", "LOG MEMORY ACCEPT_LOSS", recovery::recover_small),
     ("refused-as-unreadable", "LOG MEMORY FILE", recovery::refused_as_unreadable),
+    ("stand", "LOG AT LAST", reading::stand),
     ("stay-small", "LOG MEMORY LAST", reading::stay_small),
     ("sync-batches", "LOG MEMORY BATCHES", recording::sync_batches),
     ("ten-hours-of-flow", "", long_run::ten_hours),

@@ -3,8 +3,9 @@
 use std::fs;
 
 use common::tampered::{config, read};
-use common::{append, assert_follows};
+use common::{append, assert_follows, event};
 use flashstrike_wal::recorder::Manager;
+use flashstrike_wal::replay::{Reader, ReaderOptions};
 
 use crate::arguments::Arguments;
 
@@ -14,6 +15,21 @@ const MOST_MEMORY: u64 = 64 * 1024;
 /// Reads a log while it is written.
 pub fn follow(arguments: &Arguments) {
     assert_follows(arguments.path("LOG"), arguments.number("EVENTS"));
+}
+
+/// Reads up to the event `AT`, stops as a process, and, continued, reads on to the last.
+pub fn stand(arguments: &Arguments) {
+    common::end_with_parent();
+    let log = arguments.path("LOG");
+    let (at, last): (u64, u64) = (arguments.number("AT"), arguments.number("LAST"));
+    let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
+    for id in 1..=last {
+        assert_eq!(reader.next().unwrap_or_else(|error| panic!("at {id}: {error}")), event(id));
+        if id == at {
+            let this = rustix::process::getpid();
+            rustix::process::kill_process(this, rustix::process::Signal::STOP).unwrap();
+        }
+    }
 }
 
 /// Opens and reads a log, and checks this process's peak memory.

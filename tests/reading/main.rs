@@ -1,5 +1,6 @@
 //! Replay, salvage and verification of whole and damaged logs.
 
+mod active_readers;
 mod cpp_segments;
 mod replay;
 mod replay_damage;

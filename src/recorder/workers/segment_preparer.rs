@@ -1,6 +1,7 @@
 //! Worker: keeps the ring of prepared segments full. A prepared segment is a mapped file with every
 //! page present, and a disk file whose space is allocated and written, both with a valid header.
 
+use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,17 +118,14 @@ impl SegmentPreparer {
         let name = file_name::hot(index);
         let temporary = file_name::temporary(&name);
         if let Some(mut active) = self.take_reusable() {
-            if active.mapping.size() as u64 == self.layout().file_size()
-                && active.file.try_lock_exclusive()?
-            {
+            if active.mapping.size() as u64 == self.layout().file_size() {
                 directory.rename(&active.name, &temporary)?;
-                active.mapping.store(0, &cleared(index, now_ns()));
-                active.file.unlock()?;
+                reuse(&active.mapping, index);
                 directory.rename(&temporary, &name)?;
                 active.name = name;
                 return Ok(Some(active));
             }
-            // Of another size, or a reader has it open.
+            // Of another size.
             directory.remove(&active.name)?;
             debug_assert!(self.mapped > 0);
             self.mapped -= 1;
@@ -242,6 +240,18 @@ fn cleared(index: u32, created_ts_ns: u64) -> [u8; CLEARED_SIZE] {
     debug_assert!(SegmentHeader::decode(&header).is_some_and(|read| read.segment_index == index));
     bytes[..SEGMENT_HEADER_SIZE].copy_from_slice(&header);
     bytes
+}
+
+/// Makes an active file that of the segment `index`, without events. Readers may stand in it and
+/// take no lock. The index goes first and a release fence follows: a reader that copies anything
+/// stored later then finds that the segment is not its own any more (`segment::memory`).
+fn reuse(mapping: &Mapping, index: u32) {
+    const INDEX_WORD: usize = 8;
+    let bytes = cleared(index, now_ns());
+    let (index_word, rest) = bytes.split_at(INDEX_WORD);
+    mapping.store(0, index_word);
+    fence(Ordering::Release);
+    mapping.store(INDEX_WORD, rest);
 }
 
 /// Makes a mapped file with every page present. It is filled before it gets its name, so recovery

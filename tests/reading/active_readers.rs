@@ -1,0 +1,263 @@
+//! Readers that stand in the writer's memory: they take nothing from it, and are given nothing that
+//! was overwritten.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use common::{append, child, eventually, event, open, Place};
+use flashstrike_wal::config::Config;
+use flashstrike_wal::error::{Error, Result};
+use flashstrike_wal::recorder::Writer;
+use flashstrike_wal::replay::{Reader, ReaderOptions};
+use flashstrike_wal::storage::{
+    Directory, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
+};
+use rustix::process::{kill_process, Pid, Signal};
+
+const PER_SEGMENT: u64 = 16 * 256;
+
+/// The smallest active set there is.
+fn smallest(place: &Place) -> Config {
+    Config { prepared_segments: 1, ..place.small() }
+}
+
+fn inodes(directory: &Path) -> BTreeSet<u64> {
+    let segments = common::paths(directory).into_iter().filter(|path| {
+        path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with("FS."))
+    });
+    segments.filter_map(|path| Some(fs::metadata(path).ok()?.ino())).collect()
+}
+
+fn is_stopped(child: &Child) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    status.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+}
+
+/// A process stopped in the middle of reading, in each active file: the writer goes on in the same
+/// files (tmpfs gives no inode number twice). Then the readers go on, and find every event.
+#[test]
+fn f43_stopped_readers_hold_neither_the_writer_nor_its_memory() {
+    let place = Place::new();
+    let config = smallest(&place);
+    let active_set = config.active_set() as u64;
+    let (manager, mut writer) = open(&place.log(), config);
+    let active = place.active_directories().remove(0);
+    let (mut stopped, mut used) = (Vec::new(), BTreeSet::new());
+    const SEGMENTS: u64 = 20;
+    let last = SEGMENTS * PER_SEGMENT;
+    for segment in 0..SEGMENTS {
+        let first = segment * PER_SEGMENT + 1;
+        let at = first + PER_SEGMENT - 10;
+        append(&mut writer, first..=at);
+        if segment <= active_set {
+            let reader = child::spawn("stand", &[&place.log().display(), &at, &last]);
+            eventually("a reader has stopped", || is_stopped(&reader));
+            stopped.push(reader);
+        }
+        append(&mut writer, at + 1..first + PER_SEGMENT);
+        used.append(&mut inodes(&active));
+    }
+    assert!(used.len() as u64 <= active_set, "{active_set} files are enough: {used:?}");
+    for reader in stopped {
+        let pid = Pid::from_child(&reader);
+        kill_process(pid, Signal::CONT).unwrap();
+        child::assert_succeeded("stand", &reader.wait_with_output().unwrap());
+    }
+    manager.shutdown(writer).unwrap();
+}
+
+/// A reader's storage. Before a chosen read of an active file is half done, the writer fills all
+/// active files anew.
+#[derive(Debug)]
+struct Overtaking {
+    inner: PosixStorage,
+    wal: PathBuf,
+    writer: Arc<Overtaker>,
+}
+
+struct Overtaker {
+    writer: Mutex<Writer>,
+    last: AtomicU64,
+    events: u64,
+    /// Reads of active files until the writer overtakes; 0 = it has.
+    reads: AtomicU64,
+}
+
+impl std::fmt::Debug for Overtaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Overtaker")
+    }
+}
+
+impl Overtaker {
+    fn append(&self, events: u64) {
+        let last = self.last.load(Ordering::Relaxed);
+        append(&mut self.writer.lock().unwrap(), last + 1..=last + events);
+        self.last.store(last + events, Ordering::Relaxed);
+    }
+
+    fn is_due(&self) -> bool {
+        let left = self.reads.load(Ordering::Relaxed);
+        self.reads.store(left.saturating_sub(1), Ordering::Relaxed);
+        left == 1
+    }
+}
+
+impl Storage for Overtaking {
+    fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>> {
+        let opened = self.inner.open_directory(path, links)?;
+        if path == self.wal {
+            return Ok(opened);
+        }
+        let writer = &self.writer;
+        Ok(opened.map(|d| Arc::new(ActiveDirectory(d, Arc::clone(writer))) as Arc<_>))
+    }
+    fn create_directories(&self, path: &Path) -> Result<()> {
+        panic!("a reader made {path:?}")
+    }
+    fn create_directory(&self, path: &Path, _mode: u32) -> Result<()> {
+        panic!("a reader made {path:?}")
+    }
+    fn remove_directory(&self, path: &Path) -> Result<()> {
+        panic!("a reader removed {path:?}")
+    }
+    fn boot_id(&self) -> Result<String> {
+        self.inner.boot_id()
+    }
+    fn random(&self) -> Result<u128> {
+        self.inner.random()
+    }
+    fn user(&self) -> u32 {
+        self.inner.user()
+    }
+}
+
+#[derive(Debug)]
+struct ActiveDirectory(Arc<dyn Directory>, Arc<Overtaker>);
+
+impl Directory for ActiveDirectory {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+    fn list(&self) -> Result<Vec<String>> {
+        self.0.list()
+    }
+    fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>> {
+        assert_eq!(how, Open::Read, "a reader writes nothing");
+        let file = self.0.open(name, how)?;
+        if !name.starts_with("FS.") {
+            return Ok(file);
+        }
+        Ok(file.map(|file| Arc::new(ActiveFile(file, Arc::clone(&self.1))) as Arc<_>))
+    }
+    fn rename(&self, from: &str, _to: &str) -> Result<()> {
+        panic!("a reader renamed {from}")
+    }
+    fn remove(&self, name: &str) -> Result<bool> {
+        panic!("a reader removed {name}")
+    }
+    fn sync(&self) -> Result<()> {
+        panic!("a reader synced")
+    }
+    fn status(&self) -> Result<DirectoryStatus> {
+        self.0.status()
+    }
+    fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
+        panic!("a reader locked {name}")
+    }
+}
+
+#[derive(Debug)]
+struct ActiveFile(Arc<dyn File>, Arc<Overtaker>);
+
+impl File for ActiveFile {
+    fn size(&self) -> Result<u64> {
+        self.0.size()
+    }
+    fn inode(&self) -> Result<(u64, u64)> {
+        self.0.inode()
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        if !self.1.is_due() {
+            return self.0.read_at(buffer, offset);
+        }
+        let half = buffer.len() / 128 * 64;
+        let read = self.0.read_at(&mut buffer[..half], offset)?;
+        self.1.append(self.1.events);
+        Ok(read + self.0.read_at(&mut buffer[half..], offset + half as u64)?)
+    }
+    fn write_at(&self, _bytes: &[u8], _offset: u64) -> Result<()> {
+        panic!("a reader wrote")
+    }
+    fn allocate(&self, _size: u64) -> Result<()> {
+        panic!("a reader allocated")
+    }
+    fn sync(&self) -> Result<()> {
+        panic!("a reader synced")
+    }
+    fn try_lock_exclusive(&self) -> Result<bool> {
+        panic!("a reader locked an active file")
+    }
+    fn try_lock_shared(&self) -> Result<bool> {
+        panic!("a reader locked an active file")
+    }
+    fn unlock(&self) -> Result<()> {
+        panic!("a reader locked an active file")
+    }
+    fn map(&self, _size: u64, _writable: bool) -> Result<Mapping> {
+        panic!("a reader mapped an active file: it would die if that was cut")
+    }
+}
+
+/// The writer overtakes a reader at every read that it makes of an active file, in the middle of
+/// the copy. Every event from the one sought is given out once, as it was appended.
+#[test]
+fn f43_what_was_overwritten_meanwhile_is_not_given_out() {
+    let place = Place::new();
+    let config = smallest(&place);
+    let events = (config.active_set() as u64 + 1) * PER_SEGMENT;
+    let (manager, writer) = open(&place.log(), config);
+    let writer = Arc::new(Overtaker {
+        writer: Mutex::new(writer),
+        last: AtomicU64::new(0),
+        events,
+        reads: AtomicU64::new(0),
+    });
+    writer.append(1000);
+    for read in 1.. {
+        let first = writer.last.load(Ordering::Relaxed).saturating_sub(700).max(1);
+        writer.reads.store(read, Ordering::Relaxed);
+        let storage = Overtaking {
+            inner: PosixStorage::for_reading(),
+            wal: place.log(),
+            writer: Arc::clone(&writer),
+        };
+        let options = ReaderOptions { verify: true };
+        let mut reader = Reader::open_with(Arc::new(storage), &place.log(), options).unwrap();
+        reader.seek(first).unwrap();
+        let mut expected = first;
+        let end = loop {
+            match reader.next() {
+                Ok(found) => assert_eq!(found, event(expected), "read {read}"),
+                Err(error) => break error,
+            }
+            expected += 1;
+        };
+        assert!(matches!(end, Error::End), "read {read}, event {expected}: {end}");
+        assert_eq!(expected, writer.last.load(Ordering::Relaxed) + 1, "read {read}");
+        if writer.reads.load(Ordering::Relaxed) > 0 {
+            // That many reads it does not make: the writer was behind it all the time.
+            assert!(read > 10, "{read} reads of active files");
+            break;
+        }
+        // In the middle of a block of the next segment.
+        writer.append(PER_SEGMENT / 2 + 77);
+    }
+    let writer = Arc::into_inner(writer).expect("every reader is gone");
+    manager.shutdown(writer.writer.into_inner().unwrap()).unwrap();
+}
