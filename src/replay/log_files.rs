@@ -13,7 +13,8 @@ use crate::error::{Cause, Error, Place, Result};
 use crate::format::{file_name, Layout, MetaState, SegmentHeader, MAX_EVENT_ID};
 use crate::segment::{
     begins_among, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, misnamed,
-    read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Memory, Site,
+    read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Memory,
+    Site,
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
@@ -274,11 +275,7 @@ impl LogFiles {
     }
 
     /// The segment in the active directory, if there is one that counts.
-    pub(super) fn active_segment(
-        &self,
-        identity: &Identity,
-        index: u32,
-    ) -> Result<Option<Memory>> {
+    pub(super) fn active_segment(&self, identity: &Identity, index: u32) -> Result<Option<Memory>> {
         let Identity::Known(identity) = identity else { return Ok(None) };
         let found = find_active(&*self.storage, &*self.wal, identity)?;
         let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(None) };

@@ -9,13 +9,13 @@ use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::{append, child, eventually, event, open, Place};
+use common::{append, child, event, eventually, open, Place};
 use flashstrike_wal::config::Config;
 use flashstrike_wal::error::{Error, Result};
 use flashstrike_wal::recorder::Writer;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::{
-    Directory, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
+    Directory, DirectoryLock, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
 };
 use rustix::process::{kill_process, Pid, Signal};
 
@@ -166,6 +166,13 @@ impl Directory for ActiveDirectory {
     }
     fn status(&self) -> Result<DirectoryStatus> {
         self.0.status()
+    }
+    fn try_lock(&self) -> Result<DirectoryLock> {
+        panic!("a reader locked a directory")
+    }
+    fn unlock(&self) {}
+    fn lock_owner(&self) -> Option<u32> {
+        None
     }
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
         panic!("a reader locked {name}")
