@@ -16,7 +16,7 @@ unsafe impl CStruct for ErrorDetail {}
 /// end. Threads: any.
 #[no_mangle]
 pub extern "C" fn fs_wal_last_error() -> *const c_char {
-    with_last(|(text, _detail)| text.as_ptr()).unwrap_or(c"".as_ptr())
+    with_last(|text, _detail| text.as_ptr()).unwrap_or(c"".as_ptr())
 }
 
 /// The last failure on the calling thread as data, the same failure that `fs_wal_last_error`
@@ -24,7 +24,7 @@ pub extern "C" fn fs_wal_last_error() -> *const c_char {
 /// then the last failure.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_last_error_detail(out: *mut ErrorDetail) -> Status {
-    let detail = with_last(|(_text, detail)| *detail).unwrap_or_default();
+    let detail = with_last(|_text, detail| *detail).unwrap_or_default();
     // SAFETY: the header requires `out` to be NULL or a struct as long as it says.
     guard(|| unsafe { sized::write(out, "out", detail) })
 }

@@ -1,11 +1,15 @@
 //! Handles forks (G9): in the child, the logs that were open belong to the parent.
 //!
 //! In the child every call on such a handle returns `FS_WAL_ERR_CLOSED`, and its descriptors are
-//! closed, so that a child that outlives its parent does not keep the log locked. No other thread
-//! may be opening or closing anything at that moment: the fork handlers hold the locks of all
-//! lists from just before the fork to just after it. One is the list of the threads that logs
-//! share. The child has no such threads, so its list is emptied, and a log of its own starts new
-//! ones.
+//! closed, so that a child that outlives its parent does not keep the log locked. The fork handlers
+//! hold the locks of all lists of the process from just before the fork to just after it, so that
+//! the child finds them whole and free. No thread holds one of them while it opens, closes or waits
+//! for anything, so no fork waits for a disk. One is the list of the threads that logs share. The
+//! child has no such threads, so its list is emptied, and a log of its own starts new ones.
+//!
+//! A child made by `_Fork` or `clone` runs no handlers. It finds the handle's first page empty
+//! (`room`), so calls return `FS_WAL_ERR_CLOSED` there too, but its descriptors stay open until it
+//! executes a program or ends. A child of `vfork` uses its parent's memory, and is its parent.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -16,6 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::error::{Error, Result};
 use crate::recorder::{lanes, Lanes, Log};
 use crate::storage::descriptors;
+
+use super::room;
 
 type Logs = Vec<Arc<Log>>;
 
@@ -52,6 +58,7 @@ pub(super) fn unregister(log: &Arc<Log>) {
 struct Held {
     logs: MutexGuard<'static, Logs>,
     lanes: Lanes,
+    _rooms: MutexGuard<'static, room::Free>,
     descriptors: descriptors::List,
 }
 
@@ -67,7 +74,12 @@ fn take_held() -> Option<Held> {
 }
 
 extern "C" fn prepare() {
-    let held = Held { logs: open_logs(), lanes: lanes(), descriptors: descriptors::begin_fork() };
+    let held = Held {
+        logs: open_logs(),
+        lanes: lanes(),
+        _rooms: room::free(),
+        descriptors: descriptors::begin_fork(),
+    };
     HELD.with(|slot| slot.borrow_mut().replace(held));
 }
 
@@ -76,7 +88,7 @@ extern "C" fn parent() {
 }
 
 extern "C" fn child() {
-    let Some(Held { mut logs, mut lanes, mut descriptors }) = take_held() else { return };
+    let Some(Held { mut logs, mut lanes, _rooms, mut descriptors }) = take_held() else { return };
     for log in logs.drain(..) {
         log.poison().mark_forked();
         // Its threads and files are the parent's: nothing of them is undone here.

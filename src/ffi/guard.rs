@@ -5,6 +5,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use crate::error::{Cause, Error, Result};
 
+use super::cancel::HeldOff;
 use super::last_error;
 use super::status::{Status, FS_WAL_OK};
 
@@ -25,8 +26,9 @@ pub(super) fn guard_or(body: impl FnOnce() -> Result<()>, on_panic: impl FnOnce(
     }
 }
 
-/// [`guard_or`], of a body that leaves nothing half done.
+/// [`guard_or`], of a body that leaves nothing half done, and may open, close or wait.
 pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> Status {
+    let _held_off = HeldOff::new();
     guard_or(body, |_panic| ())
 }
 

@@ -1,12 +1,15 @@
 //! What a `fs_wal *` points at, and how calls reach it.
 //!
 //! Many threads use a handle at once: one of them, the writer, through [`with_writer`], the others
-//! through [`with_log`]. Only the first touches the [`Writer`]. Calls of the second are counted,
-//! so that shutting down can wait for those still inside before it frees the handle.
+//! through [`with_log`]. Only the first touches the [`Writer`]. Calls of the second go through a
+//! gate, so that shutting down can wait for those still inside before it frees the handle, and
+//! those that come later are turned away.
 
 use std::cell::UnsafeCell;
-use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::result::Result as StdResult;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +17,27 @@ use crate::error::{Error, Result};
 use crate::recorder::{Log, Manager, Writer};
 
 use super::argument::{self, refused};
+use super::cancel::HeldOff;
+use super::gate::Gate;
 use super::guard::guard_or;
-use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_ERR_INVALID_ARGUMENT, FS_WAL_OK};
+use super::room::Room;
+use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
 /// A log open for writing. `fs_wal_open` makes the handle and `fs_wal_shutdown` frees it.
+#[repr(C)]
 pub struct Wal {
-    writing: Writing,
+    own: Own,
     shared: Shared,
-    inside: Calls,
-    manager: UnsafeCell<ManuallyDrop<Manager>>,
+    gate: Gate,
+    manager: UnsafeCell<MaybeUninit<Manager>>,
+}
+
+/// What no child of this process gets: there it is all zeros (`room`).
+#[repr(C, align(4096))]
+struct Own {
+    writing: Writing,
+    mark: Mark,
 }
 
 /// The writer's half. In C's order, `magic` and the writer's first fields share a cache line; they
@@ -31,77 +45,107 @@ pub struct Wal {
 #[repr(C, align(128))]
 struct Writing {
     magic: AtomicU32,
-    writer: UnsafeCell<ManuallyDrop<Writer>>,
+    writer: UnsafeCell<MaybeUninit<Writer>>,
 }
 
-/// What calls from other threads read. It is not beside the writer's half, because each such call
-/// would take that cache line from the writer: with a thread that polled the watermark, appends
-/// took 140 ns longer at p99.
+/// [`LIVE`] in the process that opened the log. Calls from other threads look here and not at the
+/// writer's half, because each such call would take that cache line from the writer: with a thread
+/// that polled the watermark, appends took 140 ns longer at p99.
+#[repr(align(128))]
+struct Mark(AtomicU32);
+
+/// What calls from other threads read.
 #[repr(align(128))]
 struct Shared {
     magic: AtomicU32,
-    log: Arc<Log>,
+    log: UnsafeCell<MaybeUninit<Arc<Log>>>,
 }
 
-/// Calls of [`with_log`] that have not returned. On cache lines of its own (two, because they are
-/// fetched in pairs): every such call writes it, and reads what would be beside it.
-#[derive(Default)]
-#[repr(align(128))]
-struct Calls(AtomicUsize);
-
-/// Marks a live handle. It reveals a pointer to something else, or to a freed handle whose memory
-/// is not used again yet. Any other bad pointer is undefined behaviour.
+/// Marks a handle. It reveals a pointer to something else. Any other bad pointer is undefined
+/// behaviour.
 const LIVE: u32 = 0x4c57_5346;
 const SHUT_DOWN: u32 = 0x7857_5346;
 
-impl Wal {
-    /// A handle for C to hold.
-    pub(super) fn into_raw(manager: Manager, writer: Writer) -> *mut Wal {
-        let log = Arc::clone(manager.log());
-        fork::register(&log);
-        Box::into_raw(Box::new(Wal {
-            writing: Writing {
-                magic: AtomicU32::new(LIVE),
-                writer: UnsafeCell::new(ManuallyDrop::new(writer)),
-            },
-            shared: Shared { magic: AtomicU32::new(LIVE), log },
-            inside: Calls::default(),
-            manager: UnsafeCell::new(ManuallyDrop::new(manager)),
-        }))
-    }
+/// Why a handle cannot be used.
+enum Refused {
+    /// It is none, or is shut down.
+    NoHandle(Error),
+    /// It belongs to the process that this one was copied from.
+    Child,
+}
 
-    /// The handle behind a pointer. `None` when there is none: this thread's last error says why,
-    /// and the call returns `FS_WAL_ERR_INVALID_ARGUMENT`.
-    ///
-    /// # Safety
-    /// `wal` is NULL or comes from [`Wal::into_raw`] and is not freed while the reference is used.
-    #[inline(always)]
-    unsafe fn borrow<'a>(wal: *const Wal) -> Option<&'a Wal> {
-        // SAFETY: the caller's promise. Nothing in a handle is written to but through cells.
-        let error = match unsafe { argument::borrow(wal, "wal") } {
-            Ok(handle) if handle.shared.magic.load(Ordering::Relaxed) == LIVE => {
-                return Some(handle)
-            }
-            Ok(_other) => not_a_handle(),
-            Err(error) => error,
-        };
-        last_error::record(&error);
-        None
-    }
-
-    /// The error that a call returns. In a forked child it is always that the log is the parent's.
+impl Refused {
     #[cold]
     #[inline(never)]
-    fn refusal(&self, error: Error) -> Error {
-        self.check_not_forked().err().unwrap_or(error)
+    fn record(&self) -> Status {
+        match self {
+            Refused::NoHandle(error) => last_error::record(error),
+            Refused::Child => last_error::record_child(),
+        }
+    }
+}
+
+impl Wal {
+    /// A handle for C to hold.
+    pub(super) fn fill(room: Room, manager: Manager, writer: Writer) -> *mut Wal {
+        let log = Arc::clone(manager.log());
+        fork::register(&log);
+        let wal = room.into_raw();
+        // SAFETY: a room is as large as a handle and aligned for it, and is never unmapped. It was
+        // zeros once, which every field can be. Its cells are ours alone until the gate opens.
+        unsafe {
+            let handle = wal.as_ref();
+            *handle.shared.log.get() = MaybeUninit::new(log);
+            *handle.manager.get() = MaybeUninit::new(manager);
+            *handle.own.writing.writer.get() = MaybeUninit::new(writer);
+            handle.shared.magic.store(LIVE, Ordering::Relaxed);
+            handle.own.mark.0.store(LIVE, Ordering::Relaxed);
+            handle.own.writing.magic.store(LIVE, Ordering::Relaxed);
+            handle.gate.open();
+        }
+        wal.as_ptr()
     }
 
-    fn check_not_forked(&self) -> Result<()> {
-        if self.shared.log.poison().is_forked() {
-            return self.shared.log.poison().check();
+    /// The handle behind a pointer, and the number of its opening.
+    ///
+    /// # Safety
+    /// `wal` is NULL or comes from [`Wal::fill`].
+    #[inline(always)]
+    unsafe fn borrow<'a>(wal: *const Wal) -> StdResult<(&'a Wal, u32), Refused> {
+        // SAFETY: the caller's promise. Nothing in a handle is written to but through cells.
+        let handle = unsafe { argument::borrow(wal, "wal") }.map_err(Refused::NoHandle)?;
+        if handle.shared.magic.load(Ordering::Relaxed) != LIVE {
+            return Err(Refused::NoHandle(not_a_handle()));
         }
-        Ok(())
+        if handle.own.mark.0.load(Ordering::Relaxed) == 0 {
+            return Err(Refused::Child);
+        }
+        let number = handle.gate.number().ok_or_else(|| Refused::NoHandle(not_a_handle()))?;
+        Ok((handle, number))
     }
+
+    /// # Safety
+    /// The handle is not freed while the reference is used: this call is inside its gate, or the
+    /// caller has promised so.
+    #[inline(always)]
+    unsafe fn log(&self) -> &Arc<Log> {
+        // SAFETY: the caller's promise; a handle that is not freed has a log.
+        unsafe { (*self.shared.log.get()).assume_init_ref() }
+    }
+}
+
+/// The error that a call returns. In a forked child it is always that the log is the parent's.
+#[cold]
+#[inline(never)]
+fn refusal(log: &Log, error: Error) -> Error {
+    check_not_forked(log).err().unwrap_or(error)
+}
+
+fn check_not_forked(log: &Log) -> Result<()> {
+    if log.poison().is_forked() {
+        return log.poison().check();
+    }
+    Ok(())
 }
 
 #[cold]
@@ -110,39 +154,42 @@ fn not_a_handle() -> Error {
     refused("wal is not an open log: it was shut down, or never was one".to_owned())
 }
 
-/// Counts a call as inside the handle until dropped.
-struct Inside<'a>(&'a AtomicUsize);
-
-impl<'a> Inside<'a> {
-    fn enter(handle: &'a Wal) -> Self {
-        handle.inside.0.fetch_add(1, Ordering::Relaxed);
-        Inside(&handle.inside.0)
-    }
-}
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        // Release: whatever the call did with the handle comes before it is freed.
-        self.0.fetch_sub(1, Ordering::Release);
-    }
-}
-
 /// A call that any thread may make.
 ///
 /// # Safety
-/// `wal` is NULL or a handle that is not yet shut down; if it is being shut down by
-/// another thread, this call began before.
+/// `wal` is NULL or a handle. When it is shut down by another thread, this call is refused or waited
+/// for.
 pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result<()>) -> Status {
-    // SAFETY: the caller's promise; shutting down waits for `_inside` before it frees the handle.
-    let Some(handle) = (unsafe { Wal::borrow(wal) }) else { return FS_WAL_ERR_INVALID_ARGUMENT };
-    let _inside = Inside::enter(handle);
+    // SAFETY: the caller's promise.
+    let (handle, number) = match unsafe { Wal::borrow(wal) } {
+        Ok(found) => found,
+        Err(refused) => return refused.record(),
+    };
+    let Some(_inside) = handle.gate.enter(number) else {
+        return Refused::NoHandle(not_a_handle()).record();
+    };
+    // SAFETY: shutting down waits for `_inside` before it frees the log.
+    let log = unsafe { handle.log() };
     guard_or(
         || {
-            handle.check_not_forked()?;
-            call(&handle.shared.log)
+            check_not_forked(log)?;
+            call(log)
         },
-        |panic| handle.shared.log.fail(panic),
+        |panic| log.fail(panic),
     )
+}
+
+/// [`with_log`], of a call that may wait.
+///
+/// # Safety
+/// As for [`with_log`].
+pub(super) unsafe fn wait_with_log(
+    wal: *const Wal,
+    call: impl FnOnce(&Log) -> Result<()>,
+) -> Status {
+    let _held_off = HeldOff::new();
+    // SAFETY: the caller's promise.
+    unsafe { with_log(wal, call) }
 }
 
 /// The hot path: a test of the pointer and of the magic number, and then `call`, inlined, which
@@ -157,11 +204,11 @@ pub(super) unsafe fn try_with_writer<T>(
 ) -> Option<T> {
     // SAFETY: the caller's promise.
     let handle = unsafe { argument::try_borrow(wal) }?;
-    if handle.writing.magic.load(Ordering::Relaxed) != LIVE {
+    if handle.own.writing.magic.load(Ordering::Relaxed) != LIVE {
         return None;
     }
     // SAFETY: as in `with_writer`.
-    call(unsafe { &mut *handle.writing.writer.get() })
+    call(unsafe { (*handle.own.writing.writer.get()).assume_init_mut() })
 }
 
 /// A call that the writer alone may make.
@@ -174,14 +221,17 @@ pub(super) unsafe fn with_writer(
     call: impl FnOnce(&mut Writer) -> Result<()>,
 ) -> Status {
     // SAFETY: the caller's promise.
-    let Some(handle) = (unsafe { Wal::borrow(wal) }) else { return FS_WAL_ERR_INVALID_ARGUMENT };
+    let handle = match unsafe { Wal::borrow(wal) } {
+        Ok((handle, _number)) => handle,
+        Err(refused) => return refused.record(),
+    };
     // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises
-    // that there is no other one of them now. The reference does not outlive this call.
-    let writer = unsafe { &mut *handle.writing.writer.get() };
-    guard_or(
-        || call(writer).map_err(|error| handle.refusal(error)),
-        |panic| handle.shared.log.fail(panic),
-    )
+    // that there is no other one of them now. The references do not outlive this call.
+    let (writer, log) = unsafe {
+        let writer = (*handle.own.writing.writer.get()).assume_init_mut();
+        (writer, handle.log())
+    };
+    guard_or(|| call(writer).map_err(|error| refusal(log, error)), |panic| log.fail(panic))
 }
 
 /// How often the shutdown checks whether the last calls inside have ended. They have been woken,
@@ -191,49 +241,61 @@ const INSIDE_POLL: Duration = Duration::from_micros(100);
 /// Shuts the log down and frees the handle.
 ///
 /// # Safety
-/// `wal` is NULL or a handle from [`Wal::into_raw`]; the writer has stopped; no call on the handle
-/// begins after this one.
+/// `wal` is NULL or a handle from [`Wal::fill`]; the writer has stopped.
 pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
     if wal.is_null() {
         return FS_WAL_OK;
     }
-    // SAFETY: the caller's promise; it is this function that frees the handle, at its end.
-    let Some(handle) = (unsafe { Wal::borrow(wal) }) else { return FS_WAL_ERR_INVALID_ARGUMENT };
+    let _held_off = HeldOff::new();
+    // SAFETY: the caller's promise.
+    let (handle, number) = match unsafe { Wal::borrow(wal) } {
+        Ok(found) => found,
+        Err(refused) => return refused.record(),
+    };
+    // Another thread may be shutting the same handle down, by mistake.
+    let log = match handle.gate.enter(number) {
+        // SAFETY: the log is not freed before this call has left.
+        Some(_inside) => Arc::clone(unsafe { handle.log() }),
+        None => return Refused::NoHandle(not_a_handle()).record(),
+    };
+    let mut closed = false;
     let status = guard_or(
         || {
             // The workers are threads of the parent: a child would wait for them for ever, so it
             // leaves everything as it is. Its descriptors are closed already.
-            handle.check_not_forked()?;
-            let magic = &handle.shared.magic;
-            let swapped =
-                magic.compare_exchange(LIVE, SHUT_DOWN, Ordering::AcqRel, Ordering::Relaxed);
-            swapped.map_err(|_| not_a_handle())?;
-            handle.writing.magic.store(SHUT_DOWN, Ordering::Relaxed);
-            // SAFETY: the exchange lets one call through, once, so each is taken once. No other
-            // call uses the writer any more (the caller's promise), and none but this one ever
-            // uses the manager.
+            check_not_forked(&log)?;
+            closed = handle.gate.close();
+            if !closed {
+                return Err(not_a_handle());
+            }
+            handle.own.writing.magic.store(SHUT_DOWN, Ordering::Relaxed);
+            // SAFETY: closing succeeds once for each opening, so each is taken once. No other call
+            // uses the writer any more (the caller's promise), and none but this one ever uses the
+            // manager.
             let (manager, writer) = unsafe {
-                let manager = ManuallyDrop::take(&mut *handle.manager.get());
-                (manager, ManuallyDrop::take(&mut *handle.writing.writer.get()))
+                let manager = (*handle.manager.get()).assume_init_read();
+                (manager, (*handle.own.writing.writer.get()).assume_init_read())
             };
             let _blocked = signals::Blocked::new();
             let result = manager.shutdown(writer);
-            fork::unregister(&handle.shared.log);
+            fork::unregister(&log);
             result
         },
-        |panic| handle.shared.log.fail(panic),
+        |panic| log.fail(panic),
     );
-    if handle.shared.magic.load(Ordering::Relaxed) != SHUT_DOWN || status == FS_WAL_ERR_INTERNAL {
+    if !closed || status == FS_WAL_ERR_INTERNAL {
         // Not ours to free, or in an unknown state: leaking the memory is safer than freeing it.
         return status;
     }
-    // Acquire: pairs with the release at the end of each call inside.
-    while handle.inside.0.load(Ordering::Acquire) != 0 {
+    while !handle.gate.is_empty() {
         std::thread::sleep(INSIDE_POLL);
     }
-    // SAFETY: `wal` comes from a box, this call alone got past the exchange, and nobody is inside.
-    // The writer and the manager were taken and are not dropped again.
-    drop(unsafe { Box::from_raw(wal) });
+    // SAFETY: this call alone has closed the gate, and nobody is inside: the log is not used any
+    // more. The writer and the manager were taken. `wal` is not NULL and came from a room.
+    unsafe {
+        (*handle.shared.log.get()).assume_init_drop();
+        drop(Room::from_raw(NonNull::new_unchecked(wal)));
+    }
     status
 }
 

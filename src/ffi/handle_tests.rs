@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Config;
 use crate::ffi::status::*;
+use crate::format::RequestEvent;
 use std::ptr;
 use std::sync::mpsc;
 use std::thread;
@@ -19,7 +20,7 @@ fn open() -> Opened {
     std::fs::create_dir(&active).unwrap();
     let config = Config { num_blocks: 16, active_parent: active, ..Config::default() };
     let (manager, writer) = Manager::open(&directory.path().join("log"), config).unwrap();
-    Opened { wal: Wal::into_raw(manager, writer), directory }
+    Opened { wal: Wal::fill(Room::take().unwrap(), manager, writer), directory }
 }
 
 /// Lets a handle's address go to another thread, as C does.
@@ -135,12 +136,28 @@ fn every_call_on_a_log_of_the_parent_returns_closed() {
             Ok(())
         });
         assert_eq!(with_log(log.wal, |_| unreachable!()), FS_WAL_ERR_CLOSED);
-        let event = crate::format::RequestEvent { event_id: 1, ..Default::default() };
+        let event = RequestEvent { event_id: 1, ..Default::default() };
         assert_eq!(with_writer(log.wal, |writer| writer.append(&event)), FS_WAL_ERR_CLOSED);
         assert_eq!(with_writer(log.wal, |writer| writer.commit(1)), FS_WAL_ERR_CLOSED);
         let claim = with_writer(log.wal, |writer| writer.claim().map(|_slot| ()));
         assert_eq!(claim, FS_WAL_ERR_CLOSED);
         assert_eq!(shut_down(log.wal), FS_WAL_ERR_CLOSED);
         assert_eq!(shut_down(log.wal), FS_WAL_ERR_CLOSED, "the handle is still there");
+    }
+}
+
+/// The memory of a handle outlives its log: a call that was about to come in is turned away, even
+/// when another log, of this test or one beside it, has that memory by now.
+#[test]
+fn a_call_that_comes_too_late_is_turned_away() {
+    let first = open();
+    // SAFETY: handles used by this thread alone.
+    unsafe {
+        let (handle, number) = Wal::borrow(first.wal).unwrap_or_else(|_| panic!("it is open"));
+        assert_eq!(shut_down(first.wal), FS_WAL_OK);
+        assert!(handle.gate.enter(number).is_none());
+        let second = open();
+        assert!(handle.gate.enter(number).is_none());
+        assert_eq!(shut_down(second.wal), FS_WAL_OK);
     }
 }

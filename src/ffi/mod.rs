@@ -22,10 +22,13 @@ mod status;
 // What every call is made with: `handle` is what a `fs_wal *` points at, `guard` turns results and
 // panics into codes, `last_error` keeps the words.
 mod argument;
+mod cancel;
 mod fork;
+mod gate;
 mod guard;
 mod handle;
 mod last_error;
+mod room;
 mod signals;
 mod sized;
 mod text;

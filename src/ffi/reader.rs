@@ -9,6 +9,7 @@ use crate::format::RequestEvent;
 use crate::replay::{Reader, ReaderOptions};
 
 use super::argument::{self, refuse_unknown_flags, refused};
+use super::cancel::HeldOff;
 use super::guard::{guard, guard_or};
 use super::last_error;
 use super::sized::{self, CStruct};
@@ -67,8 +68,9 @@ unsafe fn with_reader(
         return last_error::record(&Error::new(Cause::Internal, message));
     }
     // SAFETY: the caller promises that no other call uses the reader now.
-    let call = || call(unsafe { &mut *handle.reader.get() });
-    guard_or(call, |_panic| handle.state.store(BROKEN, Ordering::Relaxed))
+    let reader = unsafe { &mut *handle.reader.get() };
+    let _held_off = (!reader.has_read_ahead()).then(HeldOff::new);
+    guard_or(|| call(reader), |_panic| handle.state.store(BROKEN, Ordering::Relaxed))
 }
 
 /// # Safety
@@ -204,6 +206,7 @@ pub unsafe extern "C" fn fs_wal_reader_next_batch(
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u64) -> Status {
     // SAFETY: the header asks for an open reader and for one thread at a time.
+    let _held_off = HeldOff::new();
     unsafe { with_reader(reader, |reader| reader.seek(event_id)) }
 }
 

@@ -10,7 +10,8 @@ use crate::recorder::Manager;
 use super::argument;
 use super::config::{log_options, WalConfig};
 use super::guard::guard;
-use super::handle::{self, try_with_writer, with_log, with_writer, Wal};
+use super::handle::{self, try_with_writer, wait_with_log, with_log, with_writer, Wal};
+use super::room::Room;
 use super::status::{Status, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
@@ -38,8 +39,9 @@ pub unsafe extern "C" fn fs_wal_open(
         argument::set(out, "out", || {
             fork::install()?;
             let _blocked = signals::Blocked::new();
+            let room = Room::take()?;
             let (manager, writer) = Manager::open(dir, options)?;
-            Ok(Wal::into_raw(manager, writer))
+            Ok(Wal::fill(room, manager, writer))
         })
     })
 }
@@ -188,7 +190,7 @@ pub unsafe extern "C" fn fs_wal_durable(wal: *const Wal, out: *mut MetaState) ->
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_sync(wal: *mut Wal) -> Status {
     // SAFETY: the header asks for an open handle.
-    unsafe { with_log(wal, |log| log.sync()) }
+    unsafe { wait_with_log(wal, |log| log.sync()) }
 }
 
 /// Waits until the event `event_id` is durable, at most `timeout_ns` nanoseconds (`UINT64_MAX`:
@@ -204,7 +206,8 @@ pub unsafe extern "C" fn fs_wal_wait_durable(
     timeout_ns: u64,
 ) -> Status {
     // SAFETY: the header asks for an open handle.
-    unsafe { with_log(wal, |log| log.wait_durable(event_id, Duration::from_nanos(timeout_ns))) }
+    let timeout = Duration::from_nanos(timeout_ns);
+    unsafe { wait_with_log(wal, |log| log.wait_durable(event_id, timeout)) }
 }
 
 /// Moves the retention floor, which `fs_wal_config.retention_floor` set first. Once this has
@@ -217,7 +220,7 @@ pub unsafe extern "C" fn fs_wal_wait_durable(
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64) -> Status {
     // SAFETY: the header asks for an open handle.
-    unsafe { with_log(wal, |log| log.set_retention_floor(event_id)) }
+    unsafe { wait_with_log(wal, |log| log.set_retention_floor(event_id)) }
 }
 
 /// Shuts the log down: makes everything appended durable, closes full segments, stops the worker

@@ -4,6 +4,8 @@
 use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 
+use rustix::thread::{nanosleep, Timespec};
+
 use crate::config::Backpressure;
 use crate::error::{Cause, Error, Result};
 use crate::format::{Layout, RequestEvent, MAX_EVENT_ID};
@@ -16,7 +18,7 @@ use super::segment::{ActiveFile, Segment};
 use super::slot::{store, store_id};
 
 const SPINS_BEFORE_SLEEP: u32 = 2_000;
-const BLOCKED_SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
+const BLOCKED_SLEEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000 };
 
 /// The writer of a log. One thread uses it at a time; it may move between threads.
 ///
@@ -348,7 +350,9 @@ impl Writer {
             if attempt < SPINS_BEFORE_SLEEP {
                 std::hint::spin_loop();
             } else {
-                std::thread::sleep(BLOCKED_SLEEP);
+                // Not the C library's, which is a cancellation point: the writer's thread may be
+                // one that the program cancels. Interrupted or not, the next look is due.
+                let _ = nanosleep(&BLOCKED_SLEEP);
             }
             attempt = attempt.saturating_add(1);
         }

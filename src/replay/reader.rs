@@ -114,6 +114,11 @@ impl Reader {
         Ok(event)
     }
 
+    /// Whether the next event was read already, so that giving it takes no system call.
+    pub fn has_read_ahead(&self) -> bool {
+        self.given < self.events.len()
+    }
+
     /// The next events, at least one: what is left of a block. Valid until the next call.
     pub fn next_batch(&mut self) -> Result<&[RequestEvent]> {
         if self.given == self.events.len() {
