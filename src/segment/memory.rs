@@ -80,7 +80,9 @@ impl Memory {
     /// `floor`. `None` when the file has become another segment's.
     pub fn events(&mut self, slots: Range<u32>, floor: u64) -> Result<Option<&[u8]>> {
         debug_assert!(slots.start < slots.end && slots.end <= self.layout.capacity());
-        debug_assert!((slots.end - 1) / EVENTS_PER_BLOCK as u32 == slots.start / EVENTS_PER_BLOCK as u32);
+        debug_assert!(
+            (slots.end - 1) / EVENTS_PER_BLOCK as u32 == slots.start / EVENTS_PER_BLOCK as u32
+        );
         let offset = Layout::event_offset(slots.start);
         self.ids.resize(slots.len() * EVENT_SIZE, 0);
         let read = self.file.read_at(&mut self.ids, offset)?;

@@ -35,6 +35,12 @@ impl PosixStorage {
     }
 }
 
+/// A link where none is followed.
+fn is_a_link(path: &Path) -> Error {
+    let message = format!("{}: is a symbolic link; links are not followed here", path.display());
+    Error::with_errno(Cause::Io, message, Errno::LOOP.raw_os_error())
+}
+
 fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
     Error::io(format_args!("{operation} {}", path.display()), &errno.into())
 }
@@ -58,6 +64,9 @@ impl Storage for PosixStorage {
                 close_in_children: self.close_in_children,
             }))),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) if links == Links::Refuse && path.is_symlink() => {
+                Err(is_a_link(path))
+            }
             Err(errno) => Err(failed("open directory", path, errno)),
         }
     }
@@ -152,6 +161,7 @@ impl Directory for PosixDirectory {
         match self.open_with(name, flags, 0o640) {
             Ok(file) => file.check_regular().map(|()| Some(Arc::new(file) as Arc<dyn File>)),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP) => Err(is_a_link(&self.path_of(name))),
             Err(errno) => Err(failed("open", &self.path_of(name), errno)),
         }
     }
@@ -198,7 +208,10 @@ impl Directory for PosixDirectory {
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
         let flags = OFlags::RDWR | OFlags::CREATE;
         let path = self.path_of(name);
-        let file = self.open_with(name, flags, 0o600).map_err(|e| failed("open", &path, e))?;
+        let file = self.open_with(name, flags, 0o600).map_err(|errno| match errno {
+            Errno::LOOP => is_a_link(&path),
+            errno => failed("open", &path, errno),
+        })?;
         file.check_regular()?;
         if !file.try_lock_exclusive()? {
             let owner = match file.lock_owner()? {

@@ -9,7 +9,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::{append, child, eventually, event, open, Place};
+use common::{append, child, event, eventually, open, Place};
 use flashstrike_wal::config::Config;
 use flashstrike_wal::error::{Error, Result};
 use flashstrike_wal::recorder::Writer;
