@@ -9,7 +9,7 @@ use crate::format::file_name::{self, FileName};
 use crate::format::IdentityRecord;
 use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Storage};
 
-use super::filesystem::check_filesystem;
+use super::filesystem::{check_filesystem, is_memory};
 use super::inventory::{load_identity, Identity, Inventory};
 use super::ownership::own_active;
 
@@ -121,19 +121,32 @@ impl Ground {
 
 /// The active directory that may hold the newest events of the log in `wal`. `None` when it cannot:
 /// the log was shut down, is a copy, or was left by an earlier boot.
+///
+/// Where the boot id cannot be read or is another, the directory itself decides: memory does not
+/// outlive a boot, so if it is there, there was none. Sandboxes hide or change boot ids.
 pub fn find_active(
     storage: &dyn Storage,
     wal: &dyn Directory,
     identity: &IdentityRecord,
 ) -> Result<Option<ActiveDirectory>> {
     let here = wal.status()?;
-    if identity.clean
-        || Ground::of(identity, &here) != Ground::Same
-        || identity.boot_id != storage.boot_id()?
-    {
+    if identity.clean || Ground::of(identity, &here) != Ground::Same {
         return Ok(None);
     }
-    open_active(storage, identity, &here).map(Some)
+    let boot_id = storage.boot_id();
+    if boot_id.as_ref().is_ok_and(|boot_id| *boot_id == identity.boot_id) {
+        return open_active(storage, identity, &here).map(Some);
+    }
+    let found = match open_active(storage, identity, &here) {
+        // Whatever has the name after a reboot is not this log's.
+        Err(_) if boot_id.is_ok() => return Ok(None),
+        found => found?,
+    };
+    let counts = match &found {
+        ActiveDirectory::Ours(directory) => is_memory(directory.status()?.filesystem),
+        _ => false,
+    };
+    Ok(counts.then_some(found))
 }
 
 /// Opens the active directory that `identity` names. One that belongs neither to this user nor to

@@ -10,7 +10,8 @@ use crate::directory::{
     find_active, load_identity, load_meta, ActiveDirectory, Identity, Inventory,
 };
 use crate::error::{Cause, Error, Place, Result};
-use crate::format::{file_name, Layout, MetaState, SegmentHeader, MAX_EVENT_ID};
+use crate::format::file_name::{self, FileName};
+use crate::format::{Layout, MetaState, SegmentHeader, MAX_EVENT_ID};
 use crate::segment::{
     begins_among, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, misnamed,
     read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Memory,
@@ -68,10 +69,22 @@ pub struct LogFiles {
 impl LogFiles {
     /// Opens a WAL directory for reading.
     pub fn open(storage: Arc<dyn Storage>, path: &Path, how: How) -> Result<Self> {
-        let wal = storage.open_directory(path, Links::Follow)?.ok_or_else(|| {
-            let message = format!("{}: there is no such directory", path.display());
+        let not_found = |what| {
+            let message = format!("{}: {what}", path.display());
             Error::new(Cause::NotFound, message)
-        })?;
+        };
+        let Some(wal) = storage.open_directory(path, Links::Follow)? else {
+            let is_link = storage.open_directory(path, Links::Refuse).is_err();
+            return Err(not_found(match is_link {
+                true => "a symbolic link to a directory that is not there",
+                false => "there is no such directory",
+            }));
+        };
+        if !holds_a_log(&*wal)? {
+            return Err(not_found(
+                "there is no log here: no wal_identity, no wal_meta.dat, no segment",
+            ));
+        }
         Ok(LogFiles { storage, wal, how })
     }
 
@@ -274,13 +287,20 @@ impl LogFiles {
         closed.is_some_and(|header| !self.is_reopened(file, &header)) || next_is_closed()
     }
 
-    /// The segment in the active directory, if there is one that counts.
+    /// The segment in the active directory, if there is one that counts. Who may not enter that
+    /// directory reads what is on disk, which is everything durable.
     pub(super) fn active_segment(&self, identity: &Identity, index: u32) -> Result<Option<Memory>> {
         let Identity::Known(identity) = identity else { return Ok(None) };
-        let found = find_active(&*self.storage, &*self.wal, identity)?;
-        let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(None) };
-        let file = directory.open(&file_name::hot(index), Open::Read)?;
-        file.map_or(Ok(None), |file| Memory::open(file, index))
+        let find = || {
+            let found = find_active(&*self.storage, &*self.wal, identity)?;
+            let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(None) };
+            directory.open(&file_name::hot(index), Open::Read)
+        };
+        match find() {
+            Err(error) if is_denied(&error) => Ok(None),
+            Ok(Some(file)) => Memory::open(file, index),
+            other => other.map(|_| None),
+        }
     }
 
     /// The error, when the log ends with the event `end` in an open segment whose events are above
@@ -350,7 +370,7 @@ impl LogFiles {
     }
 
     /// D, as far as meta and this and later segments know it.
-    fn durable_id_from(&self, index: u32) -> Result<u64> {
+    pub(super) fn durable_id_from(&self, index: u32) -> Result<u64> {
         let hot = Inventory::of(&*self.wal)?.hot;
         let later = hot.range(index..).map(|&later| file_name::hot(later));
         durable_id(self.meta()?, later.map(|name| self.wal.open(&name, Open::Read)))
@@ -368,4 +388,18 @@ impl LogFiles {
 
 fn here(index: u32, cursor: Cursor, found: FoundAs) -> Found {
     Found::Here(Box::new(Segment { index, cursor, found }))
+}
+
+/// Whether the operating system keeps this user out of the active directory. That others are *not*
+/// kept out of it is an error of the same cause, and stays one.
+pub(super) fn is_denied(error: &Error) -> bool {
+    error.cause() == Some(Cause::Permission) && error.errno() != 0
+}
+
+fn holds_a_log(directory: &dyn Directory) -> Result<bool> {
+    let is_ours = |name: &String| match file_name::parse(name) {
+        Some(FileName::Hot(_) | FileName::Cold(_)) => true,
+        _ => [file_name::META, file_name::IDENTITY].contains(&name.as_str()),
+    };
+    Ok(directory.list()?.iter().any(is_ours))
 }

@@ -12,4 +12,4 @@ mod verify_segment;
 
 pub use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
 pub use reader::{Reader, ReaderOptions};
-pub use verify::{verify, VerifyReport};
+pub use verify::{verify, Newest, VerifyReport};

@@ -1,10 +1,11 @@
 //! Checks every byte of a log and changes nothing: no file is made, no lock is held that keeps the
 //! writer from anything. The log may be open for writing meanwhile.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{find_active, load_identity, load_meta, ActiveDirectory, Identity};
+use crate::directory::{find_active, load_identity, load_meta, ActiveDirectory, Ground, Identity};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord, MAX_EVENT_ID};
 use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
@@ -39,12 +40,46 @@ pub struct VerifyReport {
     pub first_event_id: u64,
     /// Last event of the log, 0 = none.
     pub last_event_id: u64,
-    /// What `wal_meta.dat` says is durable, 0 = nothing known.
+    /// D: the highest id that `wal_meta.dat` or a block header says is durable, 0 = nothing known.
     pub durable_event_id: u64,
     /// How many things are wrong.
     pub damage_count: u64,
     /// The first of them.
     pub damages: Vec<Damage>,
+    /// Last event that the WAL directory alone gives, 0 = none.
+    pub on_disk_event_id: u64,
+    /// Where the newest events are.
+    pub newest: Newest,
+    /// The directory is a copy of the one that its identity was given to.
+    pub is_copy: bool,
+    /// The active directory of a log that was not shut down, else empty.
+    pub active_path: String,
+}
+
+/// Where the newest events of a log are: what `verify` cannot know from the WAL directory alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Newest {
+    /// `wal_identity` is missing or damaged.
+    #[default]
+    NotKnown,
+    /// The log was shut down: all of it is in the WAL directory.
+    OnDisk,
+    /// It is open, or its process died: they are in its active directory, which was read.
+    InMemory,
+    /// The same, but this user may not read that directory.
+    Denied,
+    /// They are in the active directory of the log that this one is a copy of.
+    Elsewhere,
+    /// The active directory is not here: they were in another boot's memory, or in memory that
+    /// cannot be seen from here.
+    NotHere,
+}
+
+impl Newest {
+    /// Whether events that were appended may be missing behind the last one found.
+    pub fn may_be_missing(self) -> bool {
+        matches!(self, Newest::Denied | Newest::Elsewhere | Newest::NotHere)
+    }
 }
 
 impl VerifyReport {
@@ -78,7 +113,9 @@ pub fn verify(directory: &Path) -> Result<VerifyReport> {
 fn verify_with(storage: Arc<dyn Storage>, directory: &Path) -> Result<VerifyReport> {
     let files = LogFiles::open(storage, directory, How::Salvage)?;
     let (report, known) = (VerifyReport::default(), Known::default());
-    let mut verifier = Verifier { files, report, last_index: None, known };
+    let (looked_at, last_index) = (BTreeSet::new(), None);
+    let mut verifier =
+        Verifier { files, report, looked_at, last_index, known, unreadable_end: false };
     verifier.run()?;
     Ok(verifier.report)
 }
@@ -86,29 +123,82 @@ fn verify_with(storage: Arc<dyn Storage>, directory: &Path) -> Result<VerifyRepo
 struct Verifier {
     files: LogFiles,
     report: VerifyReport,
+    looked_at: BTreeSet<u32>,
     /// The last segment with events.
     last_index: Option<u32>,
     known: Known,
+    /// A file that cannot be read may hold what comes after the last event found.
+    unreadable_end: bool,
 }
 
 impl Verifier {
     fn run(&mut self) -> Result<()> {
         self.count_names()?;
-        self.check_meta();
+        self.check_durable();
         self.check_identity();
-        for index in self.files.indexes()? {
-            if let Some(found) = self.confirmed(index) {
-                self.take(index, found);
+        let durable_id = self.report.durable_event_id;
+        loop {
+            let indexes = self.files.indexes()?;
+            let new: Vec<_> =
+                indexes.into_iter().filter(|index| !self.looked_at.contains(index)).collect();
+            for &index in &new {
+                self.look_at(index)?;
+            }
+            // Retention may have removed all that was listed, and the durable events with it.
+            if new.is_empty() || self.known.floor >= durable_id {
+                break;
             }
         }
-        let durable_id = self.report.durable_event_id;
-        if self.known.floor < durable_id {
+        if self.known.floor < durable_id && !self.unreadable_end {
             let path = self.files.wal.path_of(file_name::META);
             let what = "events that were durable are gone";
             let mut damage = Damage::of_file(DamageKind::DurableLost, &path, what);
             damage.event_ids = (self.known.floor + 1, durable_id);
             self.report.add(damage);
         }
+        Ok(())
+    }
+
+    /// Verifies a segment, and before it those that its listing has missed: a listing is not a
+    /// snapshot, and the writer renames files.
+    fn look_at(&mut self, index: u32) -> Result<()> {
+        let behind_gap = self.last_index.is_some_and(|before| before + 1 < index);
+        let mut indexes = vec![index];
+        if behind_gap {
+            let between = self.files.indexes()?.into_iter();
+            let between = between.filter(|other| Some(*other) > self.last_index && *other < index);
+            indexes = between.chain(indexes).collect();
+        }
+        for index in indexes {
+            if !self.looked_at.insert(index) {
+                continue;
+            }
+            if let Some(found) = self.confirmed(index) {
+                self.check_gap(index, &found)?;
+                self.take(index, found);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports the segments that are missing before one that counts. Retention takes the oldest
+    /// first: if the one before the gap is gone by now, so are those in the gap, and rightly.
+    fn check_gap(&mut self, index: u32, found: &SegmentReport) -> Result<()> {
+        let Some(before) = self.last_index.filter(|_| found.counts()) else { return Ok(()) };
+        debug_assert!(before < index, "segments are verified in order");
+        let expired = || Ok(self.files.indexes()?.first() > Some(&before));
+        if index - before == 1 || expired()? {
+            return Ok(());
+        }
+        let path = self.files.path_of(before + 1);
+        let what = format!("missing, though segment {index} is there");
+        let kind = DamageKind::MissingSegment;
+        let mut damage = Damage::of_segment(kind, before + 1, &path, &what);
+        let last = found.seen.first_event_id.saturating_sub(1);
+        if self.known.floor < last {
+            damage.event_ids = (self.known.floor + 1, last);
+        }
+        self.report.add(damage);
         Ok(())
     }
 
@@ -122,6 +212,14 @@ impl Verifier {
             }
         }
         Ok(())
+    }
+
+    /// D as recovery reckons it: by meta, and by the stamps of block headers.
+    fn check_durable(&mut self) {
+        self.check_meta();
+        // What cannot be read is reported with its segment.
+        let stamped = self.files.durable_id_from(0).unwrap_or(0).min(MAX_EVENT_ID);
+        self.report.durable_event_id = self.report.durable_event_id.max(stamped);
     }
 
     fn check_meta(&mut self) {
@@ -150,40 +248,64 @@ impl Verifier {
             }
             Ok(Identity::Known(record)) => {
                 self.report.bytes += record.encode().len() as u64;
-                self.check_active(&record);
+                self.check_newest(record);
             }
             Err(error) => self.add_file(DamageKind::Unreadable, file_name::IDENTITY, Some(error)),
         }
     }
 
-    /// Whether the active directory of a log that was not shut down is there.
-    fn check_active(&mut self, record: &IdentityRecord) {
-        let files = &self.files;
-        let active = find_active(&*files.storage, &*files.wal, record);
-        let found = active.and_then(|active| {
-            let there = match active {
-                Some(ActiveDirectory::Ours(_)) => true,
-                Some(ActiveDirectory::Gone | ActiveDirectory::Unattributable) => false,
-                Some(ActiveDirectory::Foreign) | None => return Ok(None),
-            };
-            // Was the log shut down meanwhile?
-            let same = load_identity(&*files.wal)? == Identity::Known(record.clone());
-            Ok((there || same).then_some(there))
-        });
-        let (what, error) = match found {
-            Ok(there) => {
-                self.known.in_memory = there == Some(true);
-                if there != Some(false) {
+    /// Where the newest events are, and whether the active directory that should have them is there.
+    fn check_newest(&mut self, mut record: IdentityRecord) {
+        for _ in 0..LOOKS {
+            let found = self.find_newest(&record);
+            let report = &mut self.report;
+            report.active_path.clear();
+            if !record.clean {
+                report.active_path.push_str(&record.active_path);
+            }
+            let damage = match found {
+                Ok(newest) => {
+                    report.newest = newest;
+                    self.known.in_memory = newest == Newest::InMemory;
                     return;
                 }
-                ("the active directory of a log that was not shut down is gone", None)
+                Err(damage) => damage,
+            };
+            // Was the log shut down meanwhile?
+            match load_identity(&*self.files.wal) {
+                Ok(Identity::Known(now)) if now != record => record = now,
+                _ => {
+                    report.newest = Newest::NotHere;
+                    return report.add(damage);
+                }
             }
-            // Another user's memory is not ours to read.
-            Err(error) if error.cause() == Some(Cause::Permission) => return,
-            Err(error) => ("the active directory cannot be read", Some(error)),
+        }
+    }
+
+    fn find_newest(&mut self, record: &IdentityRecord) -> std::result::Result<Newest, Damage> {
+        let (storage, wal) = (&*self.files.storage, &*self.files.wal);
+        let damage = |what, error| {
+            let path = Path::new(&record.active_path);
+            Damage { error, ..Damage::of_file(DamageKind::Active, path, what) }
         };
-        let damage = Damage::of_file(DamageKind::Active, Path::new(&record.active_path), what);
-        self.report.add(Damage { error, ..damage });
+        let failed = |error| damage("the active directory cannot be read", Some(error));
+        let ground = wal.status().map(|here| Ground::of(record, &here)).map_err(failed)?;
+        self.report.is_copy = ground == Ground::Other;
+        if record.clean {
+            return Ok(Newest::OnDisk);
+        }
+        match find_active(storage, wal, record) {
+            Ok(Some(ActiveDirectory::Ours(_))) => Ok(Newest::InMemory),
+            Ok(Some(ActiveDirectory::Gone | ActiveDirectory::Unattributable)) => {
+                Err(damage("the active directory of a log that was not shut down is gone", None))
+            }
+            Ok(Some(ActiveDirectory::Foreign)) => Ok(Newest::NotHere),
+            Ok(None) if ground != Ground::Same => Ok(Newest::Elsewhere),
+            Ok(None) => Ok(Newest::NotHere),
+            // Another user's memory is not ours to read.
+            Err(error) if error.cause() == Some(Cause::Permission) => Ok(Newest::Denied),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn add_file(&mut self, kind: DamageKind, name: &str, error: Option<Error>) {
@@ -215,20 +337,11 @@ impl Verifier {
     fn take(&mut self, index: u32, found: SegmentReport) {
         let seen = found.seen;
         let has_events = seen.events > 0;
-        let counts = has_events || found.damage_count > 0;
-        if let Some(before) = self.last_index.filter(|_| counts) {
-            debug_assert!(before < index, "segments are verified in order");
-            if index - before > 1 {
-                let path = self.files.path_of(before + 1);
-                let what = format!("missing, though segment {index} is there");
-                let kind = DamageKind::MissingSegment;
-                let mut damage = Damage::of_segment(kind, before + 1, &path, &what);
-                let last = seen.first_event_id.saturating_sub(1);
-                if self.known.floor < last {
-                    damage.event_ids = (self.known.floor + 1, last);
-                }
-                self.report.add(damage);
-            }
+        let counts = found.counts();
+        if found.unreadable {
+            self.unreadable_end = true;
+        } else if has_events {
+            self.unreadable_end = false;
         }
         let report = &mut self.report;
         report.hot_segments += u32::from(found.hot && !found.open);
@@ -243,6 +356,7 @@ impl Verifier {
         if has_events {
             report.last_event_id = found.last_event_id;
         }
+        report.on_disk_event_id = report.on_disk_event_id.max(found.last_on_disk);
         if counts {
             self.last_index = Some(index);
         }

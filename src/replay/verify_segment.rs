@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::directory::{load_identity, Identity};
-use crate::error::{Cause, Result};
+use crate::error::Result;
 use crate::format::{file_name, RequestEvent, SegmentHeader};
 use crate::segment::{closed, read_header, Cursor, Seen, Step};
 use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
@@ -35,6 +35,8 @@ pub struct SegmentReport {
     pub ends: bool,
     /// The last event, or the last that is known to be lost.
     pub last_event_id: u64,
+    /// The last event that its disk files hold; 0 = none.
+    pub last_on_disk: u64,
     /// One of its files cannot be read at all.
     pub unreadable: bool,
     /// The writer was done with its active file while we read it: what was found says nothing.
@@ -77,6 +79,11 @@ pub fn verify_segment(files: &LogFiles, index: u32, known: Known) -> Option<Segm
 }
 
 impl SegmentReport {
+    /// Whether it is part of the log: prepared segments that were never used are not.
+    pub fn counts(&self) -> bool {
+        self.seen.events > 0 || self.damage_count > 0
+    }
+
     pub fn agrees_with(&self, other: &SegmentReport) -> bool {
         self.damage_count == other.damage_count && self.damages == other.damages
     }
@@ -125,9 +132,16 @@ impl SegmentReport {
             self.check_open(files, index, &mut walk, known)?;
         } else {
             while self.step(&mut walk, &mut Vec::new())? == Step::Block {}
+            self.note_on_disk(&walk);
         }
         self.finish(&walk);
         Ok(())
+    }
+
+    fn note_on_disk(&mut self, walk: &Cursor) {
+        if walk.seen().events > 0 {
+            self.last_on_disk = self.last_on_disk.max(walk.last_event_id());
+        }
     }
 
     fn check_cold(
@@ -141,6 +155,7 @@ impl SegmentReport {
         self.cold = true;
         self.headers[1] = walk.header();
         while self.step(&mut walk, &mut Vec::new())? == Step::Block {}
+        self.note_on_disk(&walk);
         if self.seen.events == 0 {
             self.seen = Seen::default();
             self.finish(&walk);
@@ -207,6 +222,7 @@ impl SegmentReport {
         if contradicts {
             self.add(active("the active directory has other events"));
         }
+        self.note_on_disk(disk);
         let Some(mut memory) = memory else {
             let unclean = matches!(&identity, Identity::Known(record) if !record.clean);
             let missed = known.in_memory && unclean && self.ends && !disk.is_full();
@@ -237,7 +253,7 @@ impl SegmentReport {
         self.seen.events += events.len() as u64;
     }
 
-    /// The segment's file in the active directory. That this user may not read it is no damage.
+    /// The segment's file in the active directory.
     fn open_memory(
         &mut self,
         files: &LogFiles,
@@ -250,7 +266,6 @@ impl SegmentReport {
                 let walk = |memory| Cursor::memory(files.site(index), memory, known.floor);
                 return Ok(found.map(walk));
             }
-            Err(error) if error.cause() == Some(Cause::Permission) => return Ok(None),
             Err(error) => error,
         };
         let what = "cannot be read in the active directory";

@@ -38,6 +38,12 @@ impl PosixStorage {
     }
 }
 
+/// A link where none is followed.
+fn is_a_link(path: &Path) -> Error {
+    let message = format!("{}: is a symbolic link; links are not followed here", path.display());
+    Error::with_errno(Cause::Io, message, Errno::LOOP.raw_os_error())
+}
+
 fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
     Error::io(format_args!("{operation} {}", path.display()), &errno.into())
 }
@@ -62,6 +68,9 @@ impl Storage for PosixStorage {
                 locked: AtomicBool::new(false),
             }))),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) if links == Links::Refuse && path.is_symlink() => {
+                Err(is_a_link(path))
+            }
             Err(errno) => Err(failed("open directory", path, errno)),
         }
     }
@@ -169,6 +178,7 @@ impl Directory for PosixDirectory {
         match self.open_with(name, flags, 0o640) {
             Ok(file) => file.check_regular().map(|()| Some(Arc::new(file) as Arc<dyn File>)),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP) => Err(is_a_link(&self.path_of(name))),
             Err(errno) => Err(failed("open", &self.path_of(name), errno)),
         }
     }
@@ -249,7 +259,10 @@ impl Directory for PosixDirectory {
         let path = self.path_of(name);
         for _ in 0..ATTEMPTS {
             let flags = OFlags::RDWR | OFlags::CREATE;
-            let file = self.open_with(name, flags, 0o600).map_err(|e| failed("open", &path, e))?;
+            let file = self.open_with(name, flags, 0o600).map_err(|errno| match errno {
+                Errno::LOOP => is_a_link(&path),
+                errno => failed("open", &path, errno),
+            })?;
             file.check_regular()?;
             if !file.try_lock_exclusive()? {
                 return Err(file.locked_by_another());

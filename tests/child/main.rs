@@ -45,6 +45,7 @@ const ROLES: &[Role] = &[
     ("memory-cannot-be-locked", "LOG MEMORY", limits::memory_cannot_be_locked),
     ("open-with-read-errors", "LOG MEMORY BUG", recovery::open_with_read_errors),
     ("permission-denied", "LOG MEMORY", limits::permission_denied),
+    ("read-and-verify", "LOG LAST", reading::read_and_verify),
     ("read-only-mount", "LOG MEMORY", limits::read_only_mount),
     ("recover", "LOG MEMORY", recovery::recover),
     ("recover-after-reboot", "LOG MEMORY LAST", recovery::recover_after_reboot),

@@ -5,7 +5,7 @@ use std::fs;
 use common::tampered::{config, read};
 use common::{append, assert_follows, event};
 use flashstrike_wal::recorder::Manager;
-use flashstrike_wal::replay::{Reader, ReaderOptions};
+use flashstrike_wal::replay::{verify, Newest, Reader, ReaderOptions};
 
 use crate::arguments::Arguments;
 
@@ -30,6 +30,15 @@ pub fn stand(arguments: &Arguments) {
             rustix::process::kill_process(this, rustix::process::Signal::STOP).unwrap();
         }
     }
+}
+
+/// Reads the events 1 to the last of a killed log, and verifies it.
+pub fn read_and_verify(arguments: &Arguments) {
+    let (log, last): (_, u64) = (arguments.path("LOG"), arguments.number("LAST"));
+    common::assert_holds(log, last);
+    let report = verify(log).unwrap();
+    assert_eq!((report.damage_count, report.last_event_id), (0, last), "{report:?}");
+    assert_eq!(report.newest, Newest::InMemory);
 }
 
 /// Opens and reads a log, and checks this process's peak memory.

@@ -160,6 +160,7 @@ pub fn assert_holds(directory: &Path, last: u64) {
 
 /// Reads a log while it is written, up to the event `last`: each event exactly once and in order.
 pub fn assert_follows(log: &Path, last: u64) {
+    eventually("there is a log", || log.join("wal_identity").exists());
     let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
     let deadline = Instant::now() + READING_DEADLINE;
     let mut expected = 1;

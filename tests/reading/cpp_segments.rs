@@ -39,7 +39,7 @@ fn never_closed() -> Log {
 }
 
 #[test]
-fn a_segment_that_was_never_closed() {
+fn f30_a_segment_that_was_never_closed() {
     assert_agreed(&never_closed(), 700, "without checksum and closing time");
     let log = never_closed();
     put_header(&log, 1, &[0]);
@@ -59,7 +59,7 @@ fn elsewhere_such_a_header_is_damage() {
 
 /// Its header stays closed and counts the events it had then.
 #[test]
-fn a_segment_that_was_closed_and_opened_again() {
+fn f31_a_segment_that_was_closed_and_opened_again() {
     for (counted, last) in [(700, 1300), (700, 701), (556, 600), (556, 812), (812, 813)] {
         let log = Log::of(&[
             Image::closed(0, 1..=300),

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use common::segments::{failure, read_on, read_to_end, Image, Log};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::Layout;
-use flashstrike_wal::replay::{Reader, ReaderOptions};
+use flashstrike_wal::replay::{verify, Reader, ReaderOptions};
 use rustix::fs::{flock, FlockOperation};
 
 /// Three segments with gaps in the ids: one with only full blocks, one that ends in a partial
@@ -113,21 +114,48 @@ fn a_seek_past_the_end_waits_for_events_at_or_above_the_id() {
 }
 
 #[test]
-fn directories_without_a_log() {
+fn f19_a_directory_without_a_log_is_not_found() {
+    let options = ReaderOptions { verify: true };
+    let refusals = |path: &Path| {
+        let errors = [
+            Reader::open(path, options).map(drop).unwrap_err(),
+            Reader::open_salvaging(path).map(drop).unwrap_err(),
+            verify(path).map(drop).unwrap_err(),
+        ];
+        errors.map(|error| failure(&error, Cause::NotFound).message.clone())
+    };
     let log = Log::new();
-    assert_eq!(read_to_end(&mut log.reader()), [0_u64; 0]);
-    fs::write(log.path().join("FS.1.wal"), "foreign").unwrap();
-    assert_eq!(read_to_end(&mut log.reader()), [0_u64; 0]);
-    let mut reader = log.reader();
-    assert_eq!(read_to_end(&mut reader), [0_u64; 0]);
-    log.write(&Image::closed(0, 1..=3));
-    assert_eq!(read_to_end(&mut reader), [1, 2, 3], "a log that begins later");
-
+    let named = format!("{}: there is no log here", log.path().display());
+    assert!(refusals(&log.path()).iter().all(|message| message.starts_with(&named)), "empty");
+    for name in ["FS.1.wal", "wal_lock", "FS.00000001.wal.tmp", "FS.00000001.wal.corrupt"] {
+        fs::write(log.path().join(name), "foreign").unwrap();
+    }
+    assert!(refusals(&log.path()).iter().all(|message| message.starts_with(&named)), "foreign");
+    assert!(refusals(Path::new("/etc"))[0].starts_with("/etc: there is no log here"));
     let missing = log.path().join("missing");
-    let error = Reader::open(&missing, ReaderOptions { verify: true }).unwrap_err();
-    assert!(failure(&error, Cause::NotFound).message.contains("missing"));
+    assert!(refusals(&missing)[0].ends_with("missing: there is no such directory"));
     let file = log.path().join("FS.1.wal");
-    assert!(Reader::open(&file, ReaderOptions { verify: true }).is_err());
+    assert!(Reader::open(&file, options).is_err());
+
+    // Any of these makes it one.
+    log.write_meta(0);
+    assert_eq!(verify(&log.path()).unwrap().damages, []);
+    fs::remove_file(log.path().join("wal_meta.dat")).unwrap();
+    log.write(&Image::closed(0, 1..=3));
+    assert_eq!(read_to_end(&mut log.reader()), [1, 2, 3]);
+    log.freeze(0);
+    assert_eq!(read_to_end(&mut log.reader()), [1, 2, 3]);
+}
+
+#[test]
+fn f19_a_log_without_events_is_one() {
+    let place = common::Place::new();
+    let (manager, writer) = common::open(&place.log(), place.small());
+    common::assert_holds(&place.log(), 0);
+    assert!(verify(&place.log()).unwrap().result().is_ok());
+    manager.shutdown(writer).unwrap();
+    common::assert_holds(&place.log(), 0);
+    assert!(verify(&place.log()).unwrap().result().is_ok());
 }
 
 #[test]

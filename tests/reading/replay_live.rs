@@ -33,6 +33,7 @@ fn write(place: &Place, config: &Config, appended: &AtomicU64) {
 
 /// Every appended event is found, wherever it is by now, with the same reader or a new one.
 fn seek_about(place: &Place, appended: &AtomicU64) {
+    common::eventually("there is a log", || place.log().join("wal_identity").exists());
     let mut random = 1_u64;
     let mut old = reader(&place.log());
     let deadline = Instant::now() + READING_DEADLINE;
