@@ -1,11 +1,12 @@
-//! Files that the kernel makes up: what they say.
+//! What the kernel says: files that it makes up, and random bits.
 
 use rustix::fs::{major, minor, openat, Mode, OFlags, CWD};
-use rustix::io::read;
+use rustix::io::{read, Errno};
+use rustix::rand::{getrandom, GetRandomFlags};
 
 use super::calls::{read_full, retry};
 use super::descriptors::open_above_standard;
-use crate::error::{Cause, Error, Result};
+use crate::error::{Error, Result};
 
 /// The id of this boot.
 pub fn boot_id() -> Result<String> {
@@ -14,13 +15,12 @@ pub fn boot_id() -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes[..read]).trim().to_owned())
 }
 
-/// 128 random bits.
+/// 128 random bits. By a system call: a chroot may have no /dev/urandom.
 pub fn random() -> Result<u128> {
-    const PATH: &str = "/dev/urandom";
     let mut bytes = [0; 16];
-    if read_special(PATH, &mut bytes)? < bytes.len() {
-        return Err(Error::new(Cause::Io, format!("read {PATH}: it ended")));
-    }
+    retry(|| getrandom(&mut bytes, GetRandomFlags::empty()))
+        .and_then(|got| (got == bytes.len()).then_some(()).ok_or(Errno::IO))
+        .map_err(|errno| Error::io("get random bits", &errno.into()))?;
     Ok(u128::from_ne_bytes(bytes))
 }
 

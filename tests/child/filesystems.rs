@@ -20,6 +20,19 @@ fn live(arguments: &Arguments) -> (String, String, String) {
     (text(report.wal_filesystem_name), text(report.active_filesystem_name), text(&report.notes))
 }
 
+/// In a root directory that has a `/proc` and nothing else.
+pub fn chroot(arguments: &Arguments) {
+    std::os::unix::fs::chroot(arguments.path("MEMORY")).unwrap();
+    std::env::set_current_dir("/").unwrap();
+    assert!(!std::path::Path::new("/dev/urandom").exists());
+    let (log, active_parent) = ("/log".as_ref(), "/active".into());
+    let config = Config { num_blocks: 16, active_parent, ..Config::default() };
+    let (manager, mut writer) = open(log, config);
+    append(&mut writer, 1..=10_000);
+    manager.shutdown(writer).unwrap();
+    assert_holds(log, 10_000);
+}
+
 pub fn overlay(arguments: &Arguments) {
     let (wal, active, notes) = live(arguments);
     assert_eq!((wal.as_str(), active.as_str()), ("overlay", "tmpfs"));

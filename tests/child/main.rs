@@ -37,6 +37,7 @@ const ROLES: &[Role] = &[
     ("full-disk-at-open", "LOG MEMORY", full::disk_at_open),
     ("full-memory", "LOG MEMORY", full::memory),
     ("hold", "LOG MEMORY EVENTS HELD", locks::hold),
+    ("live-in-chroot", "LOG MEMORY", filesystems::chroot),
     ("live-on-ext2", "LOG MEMORY", filesystems::ext2),
     ("live-on-overlay", "LOG MEMORY", filesystems::overlay),
     ("live-on-ramfs", "LOG MEMORY", filesystems::ramfs),

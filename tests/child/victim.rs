@@ -40,7 +40,7 @@ impl Orders<'_> {
     fn expect(&self, error: &Error) {
         let said = error.to_string();
         let names_it =
-            [self.word, "list /", "/proc/", "/dev/urandom"].iter().any(|word| said.contains(word));
+            [self.word, "list /", "/proc/", "random bits"].iter().any(|word| said.contains(word));
         let (met, number) = (self.word, self.errno);
         // If there is no memory for a thread's stack, the error number is another one.
         let is_it = error.errno() == number || said.contains("start worker");

@@ -45,6 +45,13 @@ fn g12_overlay_works_and_is_noted() {
     play_with("live-on-overlay", "unshare", mount);
 }
 
+/// An engine that has locked itself into a directory before it opens.
+#[test]
+fn a_chroot_without_devices_is_enough() {
+    let mount = "mkdir $memory/active $memory/proc && mount -t proc none $memory/proc";
+    play_with("live-in-chroot", "unshare", mount);
+}
+
 /// Memory without a size limit: free space is not checked there, and there is no fallocate.
 #[test]
 fn g12_ramfs_is_memory() {
