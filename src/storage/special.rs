@@ -4,7 +4,7 @@ use rustix::fs::{major, minor, openat, Mode, OFlags, CWD};
 use rustix::io::read;
 
 use super::calls::{read_full, retry};
-use super::descriptors::open_above_standard;
+use super::standard::open_above_standard;
 use crate::error::{Cause, Error, Result};
 
 /// The id of this boot.
