@@ -59,7 +59,7 @@ struct Held {
     logs: MutexGuard<'static, Logs>,
     lanes: Lanes,
     _rooms: MutexGuard<'static, room::Free>,
-    descriptors: descriptors::List,
+    descriptors: descriptors::Fork,
 }
 
 thread_local! {
@@ -95,7 +95,7 @@ extern "C" fn child() {
         std::mem::forget(log);
     }
     lanes.forget_in_child();
-    for fd in descriptors::take_in_child(&mut descriptors) {
+    for fd in descriptors.take_in_child() {
         // SAFETY: the list names descriptors that the parent's logs owned at the moment of the
         // fork; their owners in this process never close them again (`descriptors`).
         unsafe { libc::close(fd) };

@@ -16,14 +16,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{fcntl_getfl, openat, Mode, OFlags, CWD};
-use rustix::io::{fcntl_dupfd_cloexec, fcntl_getfd, Errno};
-use rustix::stdio::{stderr, stdin, stdout};
+use rustix::io::Errno;
 
-use super::calls::retry;
-
-/// The first number after standard input, output and error.
-const FIRST: RawFd = 3;
+use super::standard::{self, open_above_standard};
 
 static LISTED: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
@@ -35,24 +30,32 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 /// Counts the forks that this process descends from.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// The list, locked.
-pub type List = MutexGuard<'static, BTreeSet<RawFd>>;
+type List = MutexGuard<'static, BTreeSet<RawFd>>;
 
 fn list() -> List {
     LISTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A fork begins, and lasts until the guard is dropped.
-pub fn begin_fork() -> List {
-    let list = list();
-    FORKS.fetch_add(1, Ordering::Relaxed);
-    list
+/// A fork that is under way, until this is dropped.
+pub struct Fork {
+    list: List,
+    plugs: standard::Locked,
 }
 
-/// In a forked child: empties the list and returns what was on it, for the caller to close.
-pub fn take_in_child(list: &mut List) -> BTreeSet<RawFd> {
-    GENERATION.fetch_add(1, Ordering::Relaxed);
-    std::mem::take(&mut **list)
+/// Begins a fork: no descriptor gets on the list or off it until it has ended.
+pub fn begin_fork() -> Fork {
+    let list = list();
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    Fork { list, plugs: standard::lock() }
+}
+
+impl Fork {
+    /// In the child: empties the list and returns what was on it, for the caller to close.
+    pub fn take_in_child(&mut self) -> BTreeSet<RawFd> {
+        GENERATION.fetch_add(1, Ordering::Relaxed);
+        self.plugs.forget_users();
+        std::mem::take(&mut *self.list)
+    }
 }
 
 /// An open descriptor, listed or not.
@@ -143,52 +146,10 @@ fn enter(fd: &OwnedFd, forks: u64) -> bool {
     entered
 }
 
-/// Opens a descriptor that is not standard input, output or error. Where a program has closed
-/// those, a file of ours under such a number would get what the program prints.
-pub fn open_above_standard(
-    mut open: impl FnMut() -> Result<OwnedFd, Errno>,
-) -> Result<OwnedFd, Errno> {
-    let plugs = Plugs::new()?;
-    let fd = open()?;
-    drop(plugs);
-    if fd.as_raw_fd() >= FIRST {
-        return Ok(fd);
-    }
-    // The program, or the end of another open, has freed the number since.
-    fcntl_dupfd_cloexec(&fd, FIRST)
-}
-
-/// Stands in the place of standard descriptors that are closed while another one is opened.
-/// Reading and writing them fail as before: nothing can be done with the descriptor of a path.
-struct Plugs([Option<OwnedFd>; FIRST as usize]);
-
-impl Plugs {
-    fn new() -> Result<Self, Errno> {
-        let mut plugs = Plugs([const { None }; FIRST as usize]);
-        for (plug, standard) in plugs.0.iter_mut().zip([stdin(), stdout(), stderr()]) {
-            if fcntl_getfd(standard) == Err(Errno::BADF) {
-                let flags = OFlags::PATH | OFlags::CLOEXEC;
-                *plug = Some(retry(|| openat(CWD, "/", flags, Mode::empty()))?);
-            }
-        }
-        Ok(plugs)
-    }
-}
-
-impl Drop for Plugs {
-    fn drop(&mut self) {
-        for plug in self.0.iter_mut().filter_map(Option::take) {
-            // The program may have put a descriptor of its own in its place meanwhile.
-            if !fcntl_getfl(&plug).is_ok_and(|flags| flags.contains(OFlags::PATH)) {
-                let _not_ours = plug.into_raw_fd();
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{openat, Mode, OFlags, CWD};
 
     fn root() -> Result<OwnedFd, Errno> {
         openat(CWD, "/", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
@@ -216,7 +177,7 @@ mod tests {
         // Tests beside this one do not fork through the handlers, so the second one is good.
         assert_eq!(opened.len(), 2);
         let number = descriptor.as_fd().as_raw_fd();
-        assert!(begin_fork().contains(&number));
+        assert!(begin_fork().list.contains(&number));
         drop(descriptor);
     }
 }

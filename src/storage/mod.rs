@@ -7,6 +7,7 @@ mod mapping;
 mod posix;
 pub mod simulated;
 mod special;
+mod standard;
 mod traits;
 
 pub use mapping::Mapping;

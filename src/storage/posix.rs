@@ -13,9 +13,10 @@ use rustix::fs::{
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
 use super::calls::{read_full, retry, write_all};
-use super::descriptors::{open_above_standard, Descriptor};
+use super::descriptors::Descriptor;
 use super::mapping::Mapping;
 use super::special;
+use super::standard::open_above_standard;
 use super::traits::{write_zeros, Directory, DirectoryLock, DirectoryStatus, File};
 use super::traits::{Links, Open, Storage};
 use crate::error::{Cause, Error, Result};

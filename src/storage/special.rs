@@ -5,7 +5,7 @@ use rustix::io::{read, Errno};
 use rustix::rand::{getrandom, GetRandomFlags};
 
 use super::calls::{read_full, retry};
-use super::descriptors::open_above_standard;
+use super::standard::open_above_standard;
 use crate::error::{Error, Result};
 
 /// The id of this boot.
