@@ -4,7 +4,7 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{append, eventually, open, Place};
+use common::{append, beside_writer, eventually, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::replay::{verify, DamageKind, VerifyReport};
 
@@ -13,7 +13,7 @@ fn verify_beside_writer(config: &Config, place: &Place, times: u64) -> Vec<Verif
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut next = verify(&place.log()).map_or(0, |report| report.last_event_id) + 1;
+            let mut next = 1;
             while !done.load(Ordering::Relaxed) {
                 let (manager, mut writer) = open(&place.log(), config.clone());
                 for _ in 0..40 {
@@ -49,19 +49,22 @@ fn f39_what_retention_takes_beside_verify_is_no_damage() {
 fn f39_damage_beside_a_writer_is_found_every_time() {
     let place = Place::new();
     let config = Config { max_segments: Keep::AtMost(1), ..place.small() };
-    let (manager, mut writer) = open(&place.log(), config.clone());
+    let (manager, mut writer) = open(&place.log(), config);
     append(&mut writer, 1..=10 * 4096);
     eventually("segments are cold", || manager.log().metrics().cold_segments > 6);
-    manager.shutdown(writer).unwrap();
     fs::remove_file(place.log().join("FS.00000002.wal.lz4")).unwrap();
     let path = place.log().join("FS.00000004.wal.lz4");
     let mut frame = fs::read(&path).unwrap();
     let middle = frame.len() / 2;
     frame[middle] ^= 1;
     fs::write(&path, frame).unwrap();
-    for report in verify_beside_writer(&config, &place, common::ledger::times(20, 200)) {
-        let found: Vec<_> = report.damages.iter().map(|d| (d.segment_index, d.kind)).collect();
-        let missing = (Some(2), DamageKind::MissingSegment);
-        assert_eq!(found, [missing, (Some(4), DamageKind::Frame)], "{report:?}");
-    }
+    beside_writer(&mut writer, 10 * 4096 + 1, || {
+        for _ in 0..common::ledger::times(20, 200) {
+            let report = verify(&place.log()).unwrap();
+            let found: Vec<_> = report.damages.iter().map(|d| (d.segment_index, d.kind)).collect();
+            let missing = (Some(2), DamageKind::MissingSegment);
+            assert_eq!(found, [missing, (Some(4), DamageKind::Frame)], "{report:?}");
+        }
+    });
+    manager.shutdown(writer).unwrap();
 }
