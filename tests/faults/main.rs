@@ -15,3 +15,4 @@ mod retention_floor;
 #[path = "../simulation/mod.rs"]
 mod simulation;
 mod verify_flips;
+mod verify_live;
