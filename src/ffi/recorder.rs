@@ -195,10 +195,12 @@ pub unsafe extern "C" fn fs_wal_sync(wal: *mut Wal) -> Status {
 
 /// Waits until the event `event_id` is durable, at most `timeout_ns` nanoseconds (`UINT64_MAX`:
 /// without limit; 0: only looks). When the sync mode would not soon bring a sync, it asks for one.
-/// The event need not be appended yet.
+/// The event need not be appended yet: then a sync is asked for when it is, within a few
+/// milliseconds, and none for the events before it. An id of 0 is durable at once.
 ///
 /// Threads: any. Returns a common status (`FS_WAL_ERR_CLOSED` when another thread shut the log down
-/// meanwhile), `FS_WAL_ERR_TIMEOUT` or `FS_WAL_ERR_POISONED`.
+/// meanwhile; `FS_WAL_ERR_INVALID_ARGUMENT` for `UINT64_MAX`, which is no id),
+/// `FS_WAL_ERR_TIMEOUT` or `FS_WAL_ERR_POISONED`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_wait_durable(
     wal: *mut Wal,

@@ -322,6 +322,43 @@ fn wait_durable_from_many_threads() {
     manager.shutdown(writer).unwrap();
 }
 
+/// An event that is waited for before it is appended is made durable when it is, whatever the sync
+/// mode. Nothing is made durable earlier for its sake.
+#[test]
+fn f40_an_event_is_waited_for_before_it_is_appended() {
+    const ROUNDS: u64 = 40;
+    const LATEST: Duration = Duration::from_secs(20);
+    for mode in [SyncMode::Rotation, SyncMode::Interval(Duration::from_secs(3600))] {
+        let place = Place::new();
+        let (manager, mut writer) = open(&place.log(), synced(mode, &place));
+        let log = manager.log().clone();
+        let wait = |id| log.wait_durable(id, LATEST);
+        let begin = Instant::now();
+        for round in 0..ROUNDS {
+            let [before, first, last] = [10, 20, 30].map(|n| round * 30 + n);
+            std::thread::scope(|scope| {
+                let waiters = [last, first, last].map(|id| scope.spawn(move || wait(id)));
+                append(&mut writer, round * 30 + 1..=before);
+                if round < 2 {
+                    std::thread::sleep(LONG_ENOUGH);
+                    assert_eq!(log.durable().last_event_id, round * 30, "nobody waits for these");
+                }
+                append(&mut writer, before + 1..=first);
+                wait(first).unwrap();
+                append(&mut writer, first + 1..=last);
+                for waiter in waiters {
+                    waiter.join().unwrap().unwrap();
+                }
+            });
+        }
+        // A waiter that only looks again after a second takes twice as long.
+        assert!(begin.elapsed() < LATEST, "{ROUNDS} rounds took {:?}", begin.elapsed());
+        expect_cause(log.wait_durable(u64::MAX, Duration::ZERO), Cause::InvalidArgument);
+        assert!(log.wait_durable(0, Duration::ZERO).is_ok());
+        manager.shutdown(writer).unwrap();
+    }
+}
+
 #[test]
 fn wait_durable_times_out_and_is_closed_by_a_shutdown() {
     let place = Place::new();

@@ -9,6 +9,7 @@ use crate::format::MetaState;
 use crate::poison::Poison;
 use crate::recorder::threads::{Signal, Waiters};
 
+use super::awaited::Awaited;
 use super::meta_store::Progress;
 
 #[derive(Debug)]
@@ -20,8 +21,11 @@ pub struct Durability {
     durable: Progress,
     /// Held to move the watermark and to poison, so that the watermark never moves afterwards.
     watermark: Mutex<()>,
-    /// Highest id that somebody waits for: it is made durable soon, whatever the sync mode.
+    /// Highest appended id that somebody has asked for: it is made durable soon, whatever the sync
+    /// mode.
     wanted: AtomicU64,
+    /// Ids that will be asked for when they are appended.
+    awaited: Awaited,
     waiters: Waiters,
     persister: Arc<Signal>,
 }
@@ -35,6 +39,7 @@ impl Durability {
             durable: Progress::new(end),
             watermark: Mutex::new(()),
             wanted: AtomicU64::new(0),
+            awaited: Awaited::default(),
             waiters: Waiters::default(),
             persister,
         }
@@ -59,11 +64,18 @@ impl Durability {
         self.durable.snapshot()
     }
 
-    /// Whether somebody waits for more than is durable.
+    /// Whether somebody waits for more than is durable, and it was appended.
     pub fn is_wanted(&self) -> bool {
+        let (durable, appended) = (self.durable().last_event_id, self.appended().last_event_id);
         let wanted = self.wanted.load(Ordering::Acquire);
         debug_assert!(wanted <= self.appended().last_event_id, "nobody asks for a future event");
-        wanted > self.durable().last_event_id
+        let lowest = self.awaited.lowest();
+        wanted > durable || (durable < lowest && lowest <= appended)
+    }
+
+    /// Whether somebody waits for an event that may be appended at any moment.
+    pub fn is_awaited(&self) -> bool {
+        self.awaited.is_any()
     }
 
     /// Waits until an event is durable, or until the deadline (`None` = for ever).
@@ -72,6 +84,15 @@ impl Durability {
         if !self.poison.is_forked() && durable() >= event_id {
             return Ok(());
         }
+        // A future id does not change the policy for the events before it: it is entered, and the
+        // persister, which may be parked, begins to look for it.
+        let is_future = event_id > self.appended().last_event_id;
+        let waits = deadline.is_none_or(|at| at > Instant::now());
+        let _entry = (is_future && waits).then(|| {
+            let entry = self.awaited.enter(event_id);
+            self.persister.raise();
+            entry
+        });
         self.waiters.wait(deadline, || {
             if let Err(error) = self.poison.check() {
                 return Some(Err(error));
@@ -79,10 +100,8 @@ impl Durability {
             if durable() >= event_id {
                 return Some(Ok(()));
             }
-            // Asks for no more than was appended: a future id must not change the policy for the
-            // events before it. `wait` looks again later and asks then.
-            let wanted = event_id.min(self.appended().last_event_id);
-            if wanted > durable() && self.wanted.fetch_max(wanted, Ordering::AcqRel) < wanted {
+            let is_appended = event_id <= self.appended().last_event_id;
+            if is_appended && self.wanted.fetch_max(event_id, Ordering::AcqRel) < event_id {
                 self.persister.raise();
             }
             None

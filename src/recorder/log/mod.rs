@@ -4,6 +4,7 @@
 //! ends. `counts` counts, `parking` lets an idle persister rest; `meta_store`, `ring` and `signals`
 //! are what these are made of.
 
+mod awaited;
 mod counts;
 mod durability;
 mod meta_store;

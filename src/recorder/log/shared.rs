@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
-use crate::format::MetaState;
+use crate::format::{MetaState, MAX_EVENT_ID};
 use crate::poison::Poison;
 use crate::storage::{Directory, Storage};
 use crate::telemetry::{Metrics, MetricsSnapshot};
@@ -85,8 +85,12 @@ impl Log {
         self.durability.wait(self.appended().last_event_id, None)
     }
 
-    /// Waits until an event is durable.
+    /// Waits until an event is durable, which need not be appended yet.
     pub fn wait_durable(&self, event_id: u64, timeout: Duration) -> Result<()> {
+        if event_id > MAX_EVENT_ID {
+            let message = format!("event_id is {event_id}: no event has it, ids end at 2^64-2");
+            return Err(Error::new(Cause::InvalidArgument, message));
+        }
         self.durability.wait(event_id, Instant::now().checked_add(timeout))
     }
 

@@ -18,6 +18,8 @@ use crate::recorder::threads::Step;
 /// the persister parks instead, after 13 ms without an event, and the watcher looks in its place.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(50);
 const LONGEST_SLEEP: Duration = Duration::from_millis(8);
+/// The longest while somebody waits for an event that is not appended yet.
+const LONGEST_AWAITED_SLEEP: Duration = Duration::from_millis(1);
 /// Time until a push to a full ring of segments to close is tried again.
 const CLOSE_RING_WAIT: Duration = Duration::from_millis(1);
 
@@ -98,9 +100,10 @@ impl Persister {
     fn rest(&mut self, seen_id: u64) -> Step {
         let sleep = self.sleep;
         let longest = longest_sleep(&self.log);
-        if sleep < longest || self.waits_for_its_time(seen_id) {
+        let is_awaited = self.log.durability.is_awaited();
+        if sleep < longest || is_awaited || self.waits_for_its_time(seen_id) {
             self.sleep = (sleep * 2).min(longest);
-            return Step::RestFor(sleep);
+            return Step::RestFor(sleep.min(longest));
         }
         self.log.parking.park(seen_id);
         self.log.signals.watcher.raise();
@@ -165,6 +168,9 @@ impl Persister {
 
 /// A sync interval is kept to within a quarter of it.
 fn longest_sleep(log: &Log) -> Duration {
+    if log.durability.is_awaited() {
+        return LONGEST_AWAITED_SLEEP;
+    }
     match log.config.sync_mode {
         SyncMode::Interval(interval) => (interval / 4).clamp(SHORTEST_SLEEP, LONGEST_SLEEP),
         _ => LONGEST_SLEEP,
