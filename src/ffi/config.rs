@@ -84,12 +84,15 @@ pub struct WalConfig {
     /// Passed to `log` as `user`; may be NULL. It must be usable from other threads, and stay
     /// valid until `fs_wal_shutdown` has returned or `fs_wal_open` has failed.
     pub log_user: *mut c_void,
-    /// Processors that the log's own thread, the persister, may run on: bit n is processor n. 0 =
-    /// those of the thread that opens. A processor that is not available is refused.
+    /// Processors that the log's own thread, the persister, may run on: bit n is processor n. A
+    /// processor that is not available is refused. 0 = those of the thread that opens; but if that
+    /// thread is pinned to one processor (or the whole process is), all others of its cpuset except
+    /// those of isolcpus and nohz_full. To have it share that processor, set its bit.
     pub persister_cpus: u64,
     /// The same for the threads that logs share. Logs share threads when they have the same
-    /// `worker_cpus` and `worker_nice` and are on the same filesystems. 0 = the processors of the
-    /// thread that opens the first of these logs.
+    /// `worker_cpus` and `worker_nice` and are on the same filesystems. 0 = as for
+    /// `persister_cpus`, by the thread that opens the first of these logs. `fs_wal_recovery_report`
+    /// says what was done.
     pub worker_cpus: u64,
     /// Nice value of all these threads, -20 to 19; compression always has 19. 0 = that of the
     /// thread that opens. A value that the process may not set is refused with

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::recorder::RecoveryReport;
+use crate::recorder::{Decided, RecoveryReport};
 
 use super::handle::{with_log, Wal};
 use super::sized::{self, CStruct};
@@ -54,7 +54,22 @@ pub struct WalRecoveryReport {
     pub wal_filesystem_name: [c_char; 16],
     /// Name of the active directory's filesystem.
     pub active_filesystem_name: [c_char; 16],
+    /// Where the library's threads run and why: one of `FS_WAL_THREADS_`.
+    pub placement: u32,
+    /// With `FS_WAL_THREADS_BESIDE` and `FS_WAL_THREADS_SHARE`, the processor that the opening
+    /// thread is pinned to, else 0.
+    pub pinned_processor: u32,
 }
+
+/// The library's threads run where the thread that opened could run.
+pub const FS_WAL_THREADS_INHERIT: u32 = 0;
+/// `persister_cpus` and `worker_cpus` say where the library's threads run.
+pub const FS_WAL_THREADS_CONFIGURED: u32 = 1;
+/// The thread that opened is pinned to one processor: the library's threads run on the others.
+pub const FS_WAL_THREADS_BESIDE: u32 = 2;
+/// The thread that opened is pinned to one processor and there is no other that the library's
+/// threads may use: they share it, and appends wait for them.
+pub const FS_WAL_THREADS_SHARE: u32 = 3;
 
 // SAFETY: repr(C), integers and arrays of bytes only, `struct_size` first.
 unsafe impl CStruct for WalRecoveryReport {}
@@ -71,6 +86,12 @@ pub unsafe extern "C" fn fs_wal_recovery_report(
 }
 
 fn as_c(report: &RecoveryReport) -> WalRecoveryReport {
+    let (placement, pinned) = match report.placement {
+        Decided::Inherited => (FS_WAL_THREADS_INHERIT, 0),
+        Decided::Configured => (FS_WAL_THREADS_CONFIGURED, 0),
+        Decided::Beside(processor) => (FS_WAL_THREADS_BESIDE, processor),
+        Decided::Shared(processor) => (FS_WAL_THREADS_SHARE, processor),
+    };
     WalRecoveryReport {
         clean: u32::from(report.clean),
         memory_locked: u32::from(report.memory_locked),
@@ -89,6 +110,8 @@ fn as_c(report: &RecoveryReport) -> WalRecoveryReport {
         active_path: fixed_text(&report.active_path),
         wal_filesystem_name: fixed_text(report.wal_filesystem_name),
         active_filesystem_name: fixed_text(report.active_filesystem_name),
+        placement,
+        pinned_processor: pinned as u32,
         ..CStruct::zeroed()
     }
 }

@@ -20,7 +20,7 @@ use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovere
 use super::report::RecoveryReport;
 use super::segment::Segment;
 use super::segment_writer::Writer;
-use super::threads::check_placement;
+use super::threads::{Decided, Placements};
 use super::workers::{
     close, create_active as create_active_file, Crew, Persister, SegmentMaintainer,
     SegmentPreparer, Threads,
@@ -73,7 +73,7 @@ impl Manager {
         config: Config,
     ) -> Result<(Manager, Writer, Crew)> {
         let begin = Instant::now();
-        let config = check_config(config)?;
+        let (config, placements) = check_config(config)?;
         let wal = open_wal(&*storage, directory, config.allow_any_filesystem)?;
         let mut ownership = Ownership::take(&wal)?;
         let mut survey = survey(&*storage, &*wal, config.accept_loss)?;
@@ -111,13 +111,16 @@ impl Manager {
         }
         remove_older_generations(&*storage, &config.active_parent, &identity);
 
-        let report = report_of(&survey, &recovered, &identity, &*wal, &*active)?;
+        let mut report = report_of(&survey, &recovered, &identity, &*wal, &*active)?;
+        report.placement = placements.decided;
         debug_assert!(
             config.accept_loss || report.durable_event_id <= report.last_event_id,
             "recovery does not lose durable events silently"
         );
         log_recovery(&config.log, &report, &recovered.notes);
-        let log = Arc::new(Log::new(config, report, recovered.end, storage, wal, active));
+        log_placement(&config.log, placements.decided);
+        let log =
+            Arc::new(Log::new(config, placements, report, recovered.end, storage, wal, active));
         let shared = Arc::clone(&log);
         let manager = Manager { log: shared, identity, _ownership: ownership, threads: None };
         let at = last.as_ref().map(|(segment, count)| (segment, *count));
@@ -221,15 +224,15 @@ impl Manager {
 }
 
 /// The options, checked, with an active parent that the next open finds from another working
-/// directory too.
-fn check_config(config: Config) -> Result<Config> {
+/// directory too; and where the threads will run.
+fn check_config(config: Config) -> Result<(Config, Placements)> {
     config.validate()?;
-    check_placement(&config)?;
+    let placements = Placements::of(&config)?;
     let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
         let message = format!("active_dir {}: {error}", config.active_parent.display());
         Error::new(Cause::InvalidArgument, message)
     })?;
-    Ok(Config { active_parent, ..config })
+    Ok((Config { active_parent, ..config }, placements))
 }
 
 /// Opens the WAL directory, and makes it if it does not exist.
@@ -333,6 +336,21 @@ fn log_recovery(sink: &LogSink, report: &RecoveryReport, notes: &[String]) {
     ));
 }
 
+/// Writes to the log sink where the threads run, if the library has decided on that.
+fn log_placement(sink: &LogSink, decided: Decided) {
+    match decided {
+        Decided::Inherited | Decided::Configured => {}
+        Decided::Beside(pinned) => sink.info(&format!(
+            "the thread that opens is pinned to processor {pinned}: the library's threads run on \
+             others"
+        )),
+        Decided::Shared(pinned) => sink.warn(&format!(
+            "the thread that opens is pinned to processor {pinned}, and there is no other for the \
+             library's threads: appends will wait for them"
+        )),
+    }
+}
+
 /// What the opening found and did. Whether memory is locked is not known yet.
 fn report_of(
     survey: &Survey,
@@ -359,6 +377,7 @@ fn report_of(
         decision: survey.label(),
         notes: recovered.notes.join("; "),
         active_path: identity.active_path.clone(),
+        placement: Decided::default(),
         wal_filesystem_name: filesystem_name(wal_filesystem),
         active_filesystem_name: filesystem_name(active_filesystem),
     })

@@ -19,6 +19,6 @@ pub use log::Log;
 pub use manager::Manager;
 pub use report::RecoveryReport;
 pub use segment_writer::Writer;
-pub use threads::Step;
 pub(crate) use threads::{lanes, Lanes};
+pub use threads::{Decided, Step};
 pub use workers::{Crew, Role};

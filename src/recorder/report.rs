@@ -1,5 +1,7 @@
 //! What `open` found and did.
 
+use super::threads::Decided;
+
 /// What `open` found and did. The header explains the fields, at `fs_wal_recovery_report_t`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
@@ -33,6 +35,8 @@ pub struct RecoveryReport {
     pub notes: String,
     /// The active directory.
     pub active_path: String,
+    /// How it was decided where the library's threads run.
+    pub placement: Decided,
     /// Name of the WAL directory's filesystem.
     pub wal_filesystem_name: &'static str,
     /// Name of the active directory's filesystem.

@@ -32,6 +32,29 @@ pub fn lock_owner(dev: u64, ino: u64) -> Option<u32> {
     owner_in(&String::from_utf8_lossy(&bytes[..read]), dev, ino)
 }
 
+/// Processors that the administrator has set apart from what the scheduler places by itself: those
+/// of `isolcpus` and `nohz_full`.
+pub fn processors_set_apart() -> Vec<usize> {
+    let lists = ["isolated", "nohz_full"].map(|name| {
+        let mut bytes = [0; 4096];
+        let read = read_special(&format!("/sys/devices/system/cpu/{name}"), &mut bytes);
+        processors_in(&String::from_utf8_lossy(&bytes[..read.unwrap_or(0)]))
+    });
+    lists.concat()
+}
+
+/// The processors of a list such as `1-3,8`. What is no such list has none: "(null)" or an empty
+/// line.
+fn processors_in(list: &str) -> Vec<usize> {
+    /// More than any machine has, so that a long range costs nothing.
+    const MAX: usize = 1 << 16;
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse().ok()?..=last.parse::<usize>().ok()?.min(MAX))
+    };
+    list.trim().split(',').filter_map(range).flatten().collect()
+}
+
 /// Reads the beginning of a file, until the buffer is full or it ends.
 fn read_special(path: &str, buffer: &mut [u8]) -> Result<usize> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -56,6 +79,15 @@ fn owner_in(locks: &str, dev: u64, ino: u64) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f33_lists_of_processors() {
+        assert_eq!(processors_in("1-3,8\n"), [1, 2, 3, 8]);
+        assert_eq!(processors_in("70"), [70]);
+        for none in ["", "\n", "(null)\n", "3-1", "a-b", "-"] {
+            assert_eq!(processors_in(none), [0; 0], "{none}");
+        }
+    }
     use rustix::fs::makedev;
 
     #[test]

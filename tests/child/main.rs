@@ -57,6 +57,7 @@ const ROLES: &[Role] = &[
     ("sync-batches", "LOG MEMORY BATCHES", recording::sync_batches),
     ("ten-hours-of-flow", "", long_run::ten_hours),
     ("threads-at-open", "LOG MEMORY", limits::threads_at_open),
+    ("threads-beside-a-pinned-engine", "", threads::beside_a_pinned_engine),
     ("threads-of-64-logs", "", threads::of_64_logs),
     ("threads-of-failing-logs", "", threads::of_failing_logs),
     ("threads-of-idle-logs", "", threads::of_idle_logs),

@@ -13,7 +13,8 @@ use common::{append, assert_holds, event, eventually, expect_cause, open, Place}
 use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::log_sink::LogSink;
-use flashstrike_wal::recorder::{Manager, Writer};
+use flashstrike_wal::recorder::{Decided, Manager, Writer};
+use rustix::thread::CpuSet;
 
 use crate::arguments::Arguments;
 
@@ -272,6 +273,38 @@ pub fn of_logs_that_come_and_go(_: &Arguments) {
 /// A mask as /proc writes it: groups of 8 digits, the highest first, as many as the kernel likes.
 fn mask(cpus: &str) -> u128 {
     u128::from_str_radix(&cpus.replace(',', ""), 16).unwrap()
+}
+
+/// An engine that pins itself before it opens has its processor to itself, without any option.
+pub fn beside_a_pinned_engine(_: &Arguments) {
+    let place = &Place::new();
+    let all = rustix::thread::sched_getaffinity(None).unwrap();
+    let pinned = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap();
+    let mut own = CpuSet::new();
+    own.set(pinned);
+    rustix::thread::sched_setaffinity(None, &own).unwrap();
+    let (manager, mut writer) = open(&place.base().join("log"), config(place));
+    append(&mut writer, 1..=10_000);
+    manager.log().sync().unwrap();
+    expect_threads(&["log".to_owned()]);
+    assert_eq!(manager.log().recovery_report().placement, Decided::Beside(pinned));
+    let beside = |thread: &Thread| mask(&thread.cpus) >> pinned & 1 == 0;
+    eventually("all of them have left it", || threads().values().all(beside));
+    // The engine's own thread stays where it was, and says otherwise if it likes.
+    assert_eq!(rustix::thread::sched_getaffinity(None).unwrap(), own);
+    let bit = 1 << pinned;
+    let shared = Config { persister_cpus: bit, worker_cpus: bit, ..config(place) };
+    let (other, other_writer) = open(&place.base().join("other"), shared);
+    assert_eq!(other.log().recovery_report().placement, Decided::Configured);
+    let with = |thread: &Thread| mask(&thread.cpus) == 1 << pinned;
+    eventually("as configured", || threads().values().filter(|thread| with(thread)).count() == 5);
+    other.shutdown(other_writer).unwrap();
+    manager.shutdown(writer).unwrap();
+
+    rustix::thread::sched_setaffinity(None, &all).unwrap();
+    let (manager, writer) = open(&place.base().join("log"), config(place));
+    assert_eq!(manager.log().recovery_report().placement, Decided::Inherited);
+    manager.shutdown(writer).unwrap();
 }
 
 pub fn on_chosen_processors(_: &Arguments) {

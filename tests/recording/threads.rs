@@ -42,6 +42,16 @@ fn threads_run_on_the_processors_of_the_config() {
     child::play("threads-on-chosen-processors", &[]);
 }
 
+/// The processors that there are decide; with one there is nothing to choose.
+#[test]
+fn f33_a_pinned_engine_has_its_processor_to_itself() {
+    if rustix::thread::sched_getaffinity(None).unwrap().count() < 2 {
+        common::skipped("this process may use one processor only");
+        return;
+    }
+    child::play("threads-beside-a-pinned-engine", &[]);
+}
+
 fn config(place: &Place) -> Config {
     Config { prepared_segments: 1, ..place.small() }
 }

@@ -12,6 +12,7 @@ use crate::telemetry::{Metrics, MetricsSnapshot};
 
 use crate::recorder::report::RecoveryReport;
 use crate::recorder::segment::Segment;
+use crate::recorder::threads::Placements;
 
 use super::counts::Counts;
 use super::durability::Durability;
@@ -30,6 +31,8 @@ pub struct Log {
     pub(in crate::recorder) signals: Signals,
     pub(in crate::recorder) parking: Parking,
     pub(in crate::recorder) config: Config,
+    /// Where its threads run.
+    pub(in crate::recorder) placements: Placements,
     pub(in crate::recorder) wal: Arc<dyn Directory>,
     /// The active directory of this generation.
     pub(in crate::recorder) active: Arc<dyn Directory>,
@@ -42,6 +45,7 @@ impl Log {
     /// A log that `report` describes and that ends at `end`.
     pub(in crate::recorder) fn new(
         config: Config,
+        placements: Placements,
         report: RecoveryReport,
         end: MetaState,
         storage: Arc<dyn Storage>,
@@ -61,6 +65,7 @@ impl Log {
             parking: Parking::default(),
             retention_floor: Mutex::new(config.retention_floor),
             config,
+            placements,
             wal,
             active,
             storage,

@@ -15,7 +15,7 @@ use super::segment_preparer::SegmentPreparer;
 use super::watcher::Watcher;
 use super::worker::task;
 use crate::recorder::log::Log;
-use crate::recorder::threads::{join, Lane, LaneKey, Membership, Placement};
+use crate::recorder::threads::{join, Lane, LaneKey, Membership};
 use crate::recorder::threads::{Running, Signal, Step, Task};
 
 /// Which worker.
@@ -120,7 +120,7 @@ impl Crew {
         let Crew { log, tasks, .. } = self;
         debug_assert_eq!(tasks.len(), Role::ALL.len(), "a worker has ended before it was started");
         let devices = [log.wal.status()?.dev, log.active.status()?.dev];
-        let placement = Placement::of_workers(&log.config);
+        let placement = log.placements.workers;
         let shared = |name| LaneKey { name, devices, placement };
         let mut threads = Threads::default();
         let started = tasks.into_iter().try_for_each(|(role, task)| {
@@ -167,7 +167,7 @@ impl Threads {
             Some(key) => self.shared.push(join(key, task)?),
             None => {
                 let name = persister_name(log.wal.path());
-                let lane = Lane::start(&name, Placement::of_persister(&log.config))?;
+                let lane = Lane::start(&name, log.placements.persister)?;
                 lane.add(task);
                 self.own = Some(lane);
             }
