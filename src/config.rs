@@ -69,7 +69,7 @@ pub struct Config {
     pub accept_loss: bool,
     /// Open on filesystems where preallocation does not hold.
     pub allow_any_filesystem: bool,
-    /// Expired hot segments are deleted, not compressed.
+    /// Nothing is compressed. Expired hot segments stay, unless no cold ones are wanted.
     pub no_compression: bool,
     /// The persister spins for new events and never sleeps.
     pub spin: bool,
@@ -151,16 +151,6 @@ impl Config {
     pub fn active_set_size(&self) -> u64 {
         debug_assert!((MIN_BLOCKS..=MAX_BLOCKS).contains(&self.num_blocks));
         self.active_set() as u64 * Layout { blocks: self.num_blocks }.file_size()
-    }
-
-    /// How many cold segments are kept. None without compression: an older cold segment would keep
-    /// every newer one from being deleted.
-    pub fn cold_limit(&self) -> Keep {
-        if self.no_compression {
-            Keep::AtMost(0)
-        } else {
-            self.max_compressed_segments
-        }
     }
 }
 

@@ -177,7 +177,7 @@ impl Harness {
         let _named = seed::Named(self.seed);
         self.shared.reset();
         let config = config(self.seed, &active_parent(&self.place));
-        self.keeps_all &= config.max_compressed_segments == Keep::All && !config.no_compression;
+        self.keeps_all &= config.max_compressed_segments == Keep::All;
         let mut child = self.spawn();
         let ended_by_itself = self.let_it_write(&mut child);
         // Read before the cut: it is a promise.

@@ -177,7 +177,7 @@ pub fn of_failing_logs(_: &Arguments) {
     let few = Config {
         log: panicking,
         max_segments: Keep::AtMost(1),
-        no_compression: true,
+        max_compressed_segments: Keep::AtMost(0),
         ..config(place)
     };
     let (defect, mut defect_writer) = open(&place.base().join("defect"), few);
@@ -225,7 +225,11 @@ pub fn on_a_hung_filesystem(_: &Arguments) {
             }
         }
     });
-    let few = Config { max_segments: Keep::AtMost(1), no_compression: true, ..config(place) };
+    let few = Config {
+        max_segments: Keep::AtMost(1),
+        max_compressed_segments: Keep::AtMost(0),
+        ..config(place)
+    };
     let hanging = Config { log: sink, ..few.clone() };
     let (stuck, mut stuck_writer) = open(&place.memory().join("log"), hanging);
     append(&mut stuck_writer, 1..=2 * SEGMENT + 1);

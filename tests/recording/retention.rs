@@ -90,17 +90,51 @@ fn g11_keep_all() {
 }
 
 #[test]
-fn g11_keep_none_and_no_compression_make_no_cold_segment() {
+fn g11_keep_none_makes_no_cold_segment() {
     for no_compression in [false, true] {
         let place = Place::new();
         let config = Config {
             max_segments: Keep::AtMost(3),
-            max_compressed_segments: Keep::AtMost(if no_compression { 7 } else { 0 }),
+            max_compressed_segments: Keep::AtMost(0),
             no_compression,
             ..place.small()
         };
         assert_keeps(config, &place, (FULL - 2..=FULL).collect(), vec![]);
     }
+}
+
+/// Without compression hot segments past their number stay, unless no cold ones are wanted; and the
+/// cold ones that are there already obey their own limit only.
+#[test]
+fn f35_no_compression_stops_compressing_and_deletes_nothing_else() {
+    let (hot, colds) = (Keep::AtMost(2), 0..FULL - 1);
+    for (limit, first_cold) in [(Keep::All, 0), (Keep::AtMost(5), FULL - 6)] {
+        let place = Place::new();
+        let config = Config {
+            max_segments: hot,
+            max_compressed_segments: Keep::All,
+            ..place.small()
+        };
+        assert_keeps(config.clone(), &place, vec![FULL - 1, FULL], colds.clone().collect());
+        let config = Config { max_compressed_segments: limit, no_compression: true, ..config };
+        let (manager, mut writer) = open(&place.log(), config);
+        append(&mut writer, FULL * SEGMENT + 2..=(FULL + 4) * SEGMENT + 1);
+        eventually("cold ones past their limit are deleted", || {
+            let metrics = manager.log().metrics();
+            (metrics.hot_segments, metrics.cold_segments) == (6, FULL - 1 - first_cold)
+        });
+        manager.shutdown(writer).unwrap();
+        let kept = (first_cold..FULL - 1).collect();
+        assert_eq!(segments(&place), ((FULL - 1..=FULL + 4).collect(), kept), "{limit:?}");
+    }
+    let place = Place::new();
+    let config = Config {
+        max_segments: hot,
+        max_compressed_segments: Keep::AtMost(7),
+        no_compression: true,
+        ..place.small()
+    };
+    assert_keeps(config, &place, (0..=FULL).collect(), vec![]);
 }
 
 /// The segment that contains the floor stays, and all after it. Cold segments that cannot be
@@ -191,7 +225,7 @@ fn g11_the_last_durable_segment_stays_whatever_the_limit() {
     let place = Place::new();
     let config = Config {
         max_segments: Keep::AtMost(1),
-        no_compression: true,
+        max_compressed_segments: Keep::AtMost(0),
         sync_mode: SyncMode::Rotation,
         ..place.small()
     };

@@ -41,7 +41,8 @@ pub struct Model {
 impl Model {
     /// An empty log.
     pub fn new(config: &Config) -> Self {
-        let kept = match (config.max_segments, config.cold_limit()) {
+        let kept = match (config.max_segments, config.max_compressed_segments) {
+            (Keep::AtMost(_), Keep::AtMost(1..)) if config.no_compression => None,
             (Keep::AtMost(hot), Keep::AtMost(cold)) => Some((hot + cold - 1) as usize * SEGMENT),
             _ => None,
         };

@@ -57,7 +57,7 @@ fn run(failure: Failure, fail: fn(&Machine, Failure, Config) -> Ended) -> Ended 
     let config = Config {
         num_blocks: 16,
         max_segments: Keep::AtMost(1),
-        no_compression: true,
+        max_compressed_segments: Keep::AtMost(0),
         active_parent: MEMORY.into(),
         log: sink(&reports),
         ..Config::default()

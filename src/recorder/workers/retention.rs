@@ -10,6 +10,9 @@ pub struct Policy {
     pub max_hot: Keep,
     /// Cold segments; none are made when it is `AtMost(0)`.
     pub max_cold: Keep,
+    /// Whether hot segments may be compressed. Without it those past their number stay, unless no
+    /// cold ones are wanted.
+    pub compress: bool,
     /// Nothing at or above this event id is deleted; 0 = no floor.
     pub floor: u64,
 }
@@ -66,7 +69,7 @@ pub fn plan(
         if !colds_left {
             actions.extend(expired.take_while(|&index| deletable(index)).map(Expiry::DeleteHot));
         }
-    } else {
+    } else if policy.compress {
         let waiting = expired.filter(|index| !kept.freezing.contains(index));
         actions.extend(waiting.map(Expiry::Freeze));
     }
@@ -97,7 +100,7 @@ mod tests {
     }
 
     fn policy(max_hot: Keep, max_cold: Keep, floor: u64) -> Policy {
-        Policy { max_hot, max_cold, floor }
+        Policy { max_hot, max_cold, compress: true, floor }
     }
 
     #[test]

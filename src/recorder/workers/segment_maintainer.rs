@@ -99,8 +99,9 @@ impl SegmentMaintainer {
         self.kept.active =
             durable.last_event_id > 0 && !self.kept.contains(durable.last_segment_index);
         let config = &self.log.config;
-        let (max_hot, max_cold) = (config.max_segments, config.cold_limit());
-        let policy = Policy { max_hot, max_cold, floor: *self.log.retention_floor() };
+        let (max_hot, max_cold) = (config.max_segments, config.max_compressed_segments);
+        let compress = !config.no_compression;
+        let policy = Policy { max_hot, max_cold, compress, floor: *self.log.retention_floor() };
         if self.retry_at.is_some() {
             return Ok(false);
         }
