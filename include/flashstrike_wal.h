@@ -321,7 +321,8 @@ typedef struct fs_wal fs_wal;
 /// files.
 #define FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM 2
 
-/// Delete hot segments beyond `max_segments` instead of compressing them.
+/// Compress nothing. Hot segments beyond `max_segments` stay, unless `max_compressed_segments` is
+/// `FS_WAL_KEEP_NONE`: then they are deleted. Cold ones that are there obey their own limit.
 #define FS_WAL_FLAG_NO_COMPRESSION 4
 
 /// The persister spins for new events instead of sleeping. Uses a whole processor core and makes

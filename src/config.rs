@@ -69,7 +69,7 @@ pub struct Config {
     pub accept_loss: bool,
     /// Open on filesystems where preallocation does not hold.
     pub allow_any_filesystem: bool,
-    /// No hot segment is compressed. Beyond their limit they stay, unless no cold ones are wanted.
+    /// Nothing is compressed. Expired hot segments stay, unless no cold ones are wanted.
     pub no_compression: bool,
     /// The persister spins for new events and never sleeps.
     pub spin: bool,

@@ -48,7 +48,7 @@ pub const EVENT_SIZE: usize = size_of::<Event>();
 /// Bytes of a segment file per event: 256 events share a block header of 64 bytes.
 pub const DISK_BYTES_PER_EVENT: f64 = 64.25;
 pub const KEEP_ALL: u32 = u32::MAX;
-pub const FLAG_NO_COMPRESSION: u32 = 4;
+pub const KEEP_NONE: u32 = u32::MAX - 1;
 pub const FLAG_SPIN: u32 = 8;
 
 /// `fs_wal_config`; a zero means the default.

@@ -22,9 +22,8 @@ pub const FS_WAL_FLAG_ACCEPT_LOSS: u32 = 1;
 /// reserved, and a full disk may kill the process; on vfat and the like a power cut may take whole
 /// files.
 pub const FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM: u32 = 2;
-/// Compress no segment. Hot segments beyond `max_segments` then stay, unless
-/// `max_compressed_segments` is `FS_WAL_KEEP_NONE`, which deletes them; the cold ones that there
-/// are obey `max_compressed_segments` as ever.
+/// Compress nothing. Hot segments beyond `max_segments` stay, unless `max_compressed_segments` is
+/// `FS_WAL_KEEP_NONE`: then they are deleted. Cold ones that are there obey their own limit.
 pub const FS_WAL_FLAG_NO_COMPRESSION: u32 = 4;
 /// The persister spins for new events instead of sleeping. Uses a whole processor core and makes
 /// events durable sooner.

@@ -35,7 +35,9 @@ def numbered(indexes, suffix=""):
     ({"max_segments": 1, "max_compressed_segments": 1}, range(10, 11), range(9, 10)),
     ({"max_segments": 4, "max_compressed_segments": KEEP_ALL}, range(7, 11), range(7)),
     ({"max_segments": 4, "max_compressed_segments": KEEP_NONE}, range(7, 11), ()),
-    ({"max_segments": 4, "flags": NO_COMPRESSION}, range(7, 11), ()),
+    ({"max_segments": 4, "flags": NO_COMPRESSION}, range(11), ()),
+    ({"max_segments": 4, "max_compressed_segments": KEEP_NONE, "flags": NO_COMPRESSION},
+     range(7, 11), ()),
     ({"max_segments": KEEP_ALL}, range(11), ()),
     ({"max_segments": 32, "max_compressed_segments": 2}, range(11), ()),
 ])

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::abi::{Config, Event, Metrics, DISK_BYTES_PER_EVENT, FLAG_NO_COMPRESSION};
+use crate::abi::{Config, Event, Metrics, DISK_BYTES_PER_EVENT, KEEP_NONE};
 use crate::bench::Bench;
 use crate::contestants::{settle, Library};
 use crate::disk::BareDisk;
@@ -33,8 +33,10 @@ struct Turn {
 }
 
 impl Subject {
-    fn open(bench: &Bench, name: &str, flags: u32) -> Self {
-        let config = Config { max_segments: MAX_SEGMENTS, flags, ..Config::default() };
+    /// Keeps this many cold segments; 0 = the default.
+    fn open(bench: &Bench, name: &str, max_compressed_segments: u32) -> Self {
+        let config =
+            Config { max_segments: MAX_SEGMENTS, max_compressed_segments, ..Config::default() };
         let library = Library::open(&bench.fresh(name), &config, &bench.processors);
         Subject { library, events: [Event::order(1); 256], next_id: 1 }
     }
@@ -79,7 +81,7 @@ impl Subject {
 
 pub fn run(bench: &mut Bench) {
     let mut disk = BareDisk::new(&bench.fresh("p3-disk"));
-    let mut plain = Subject::open(bench, "p3-plain", FLAG_NO_COMPRESSION);
+    let mut plain = Subject::open(bench, "p3-plain", KEEP_NONE);
     let mut compressing = Subject::open(bench, "p3-compressing", 0);
     plain.warm_up();
     compressing.warm_up();
