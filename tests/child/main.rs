@@ -16,6 +16,7 @@ mod reading;
 mod recording;
 mod recovery;
 mod threads;
+mod two_writers;
 mod users;
 mod victim;
 
@@ -55,6 +56,7 @@ const ROLES: &[Role] = &[
     ("stand", "LOG AT LAST", reading::stand),
     ("stay-small", "LOG MEMORY LAST", reading::stay_small),
     ("sync-batches", "LOG MEMORY BATCHES", recording::sync_batches),
+    ("sync-until-killed", "LOG SHARED ACTIVE BUG", two_writers::sync_until_killed),
     ("ten-hours-of-flow", "", long_run::ten_hours),
     ("threads-at-open", "LOG MEMORY", limits::threads_at_open),
     ("threads-beside-a-pinned-engine", "", threads::beside_a_pinned_engine),

@@ -32,7 +32,7 @@ pub enum Bug {
     ReadErrorIsEmpty,
     /// Recovery removes what it should keep aside.
     NothingKeptAside,
-    /// Only the file `wal_lock` is locked, and not the directory.
+    /// Only the file `wal_lock` is locked, and no directory.
     LockOnNameOnly,
 }
 
@@ -140,7 +140,8 @@ impl Planted {
 impl Storage for Planted {
     fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>> {
         let opened = self.inner.open_directory(path, links)?;
-        if path != self.wal {
+        // That bug is in the active directory too, whose lock would otherwise keep others out.
+        if path != self.wal && self.state.bug != Some(Bug::LockOnNameOnly) {
             return Ok(opened);
         }
         Ok(opened.map(|inner| -> Arc<dyn Directory> {

@@ -14,5 +14,6 @@ mod replay_gap;
 mod retention_floor;
 #[path = "../simulation/mod.rs"]
 mod simulation;
+mod two_writers;
 mod verify_flips;
 mod verify_live;
