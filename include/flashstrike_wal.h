@@ -671,9 +671,12 @@ typedef struct fs_wal_reader_config {
 /// `config` may be NULL: all defaults, every block is verified. On success `*out` is a reader that
 /// the caller owns and gives to `fs_wal_reader_close`.
 ///
-/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_UNSUPPORTED` (a flag
-/// or field that this version does not support), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE`
-/// (descriptors or memory) or `FS_WAL_ERR_IO`.
+/// Who may read the directory but not the log's active directory gets every event that is durable,
+/// then `FS_WAL_END`.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (there is no log in the directory,
+/// or no directory), `FS_WAL_ERR_UNSUPPORTED` (a flag or field that this version does not support),
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory) or `FS_WAL_ERR_IO`.
 fs_wal_status fs_wal_reader_open(const char *dir,
                                  const struct fs_wal_reader_config *config,
                                  struct fs_wal_reader **out);
@@ -769,6 +772,28 @@ void fs_wal_reader_close(struct fs_wal_reader *reader);
 /// The log was not shut down, and its active directory is gone or holds other events.
 #define FS_WAL_DAMAGE_ACTIVE 16
 
+/// Not known where the newest events are: `wal_identity` is missing or damaged. (The C++ recorder
+/// writes none, and keeps nothing outside the directory.)
+#define FS_WAL_NEWEST_NOT_KNOWN 0
+
+/// The log was shut down: all of it is in its directory.
+#define FS_WAL_NEWEST_ON_DISK 1
+
+/// The log is open, or its process died: they are in its active directory, which was read.
+#define FS_WAL_NEWEST_IN_MEMORY 2
+
+/// The same, but this user may not read the active directory. Events behind `last_event_id` may be
+/// missing here.
+#define FS_WAL_NEWEST_DENIED 3
+
+/// The directory is a copy, made while the log was open or after its process died. The newest
+/// events are with the original; those behind `last_event_id` may be missing here.
+#define FS_WAL_NEWEST_ELSEWHERE 4
+
+/// The log was not shut down and its active directory is not here: it was in the memory of another
+/// boot, or cannot be seen from this container. Events behind `last_event_id` may be missing.
+#define FS_WAL_NEWEST_NOT_HERE 5
+
 /// One thing that is wrong with a log: what, and where.
 typedef struct fs_wal_damage {
     /// One of `FS_WAL_DAMAGE_`.
@@ -819,12 +844,23 @@ typedef struct fs_wal_verify_report_t {
     uint64_t first_event_id;
     /// Id of the last event of the log, 0 = none.
     uint64_t last_event_id;
-    /// Id of the last event that `wal_meta.dat` says is durable, 0 = not known.
+    /// Highest event id that the directory says is durable, 0 = not known: by `wal_meta.dat` and by
+    /// block headers. Beside a live log it is up to a fifth of a second old.
     uint64_t durable_event_id;
     /// How many things are wrong: 0 = all is well.
     uint64_t damage_count;
     /// The first of them, in the order of the log. The rest of the array is zero.
     struct fs_wal_damage damages[FS_WAL_VERIFY_MAX_DAMAGES];
+    /// Id of the last event that the directory holds by itself, without the active directory, 0 =
+    /// none. Once `fs_wal_sync` has returned it is at least the last id that was appended before.
+    uint64_t on_disk_event_id;
+    /// Where the newest events are: one of `FS_WAL_NEWEST_`.
+    uint32_t newest;
+    /// 1 when the directory is a copy of the one in which the log was opened last, else 0.
+    uint32_t is_copy;
+    /// The active directory of a log that was not shut down, NUL-terminated and cut if it is
+    /// longer; empty if the log was shut down.
+    char active_path[256];
 } fs_wal_verify_report_t;
 
 /// Checks every byte of the log in directory `dir`, and goes on behind whatever is wrong. It takes
@@ -837,7 +873,8 @@ typedef struct fs_wal_verify_report_t {
 ///
 /// Threads: any. Returns `FS_WAL_OK` when all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`,
 /// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE` (descriptors or memory) when what could be read
-/// is not damaged; `FS_WAL_ERR_NOT_FOUND`; or a common status.
+/// is not damaged; `FS_WAL_ERR_NOT_FOUND` when there is no log in the directory, or no directory;
+/// or a common status.
 fs_wal_status fs_wal_verify(const char *dir, struct fs_wal_verify_report_t *out);
 
 /** @} */
@@ -935,6 +972,17 @@ typedef struct fs_wal_metrics_t {
     struct fs_wal_ring segments_to_freeze;
     /// Frozen segments whose hot file may go, filled by the freezer, emptied by the maintainer.
     struct fs_wal_ring segments_to_free;
+    /// 1 when the log has failed and takes no more events.
+    uint64_t poisoned;
+    /// Id of the oldest event that is kept, 0 = none yet.
+    uint64_t oldest_event_id;
+    /// Bytes of the hot segments' files, the active one included.
+    uint64_t hot_bytes;
+    /// Bytes of the cold segments' files.
+    uint64_t cold_bytes;
+    /// Age of the oldest appended event that is not durable, in nanoseconds, to within 15 ms; 0 =
+    /// all are. It grows while a disk hangs, and for good once the log has failed.
+    uint64_t durable_lag_ns;
 } fs_wal_metrics_t;
 
 /// The counters of the log now. Each counter is right by itself; they are not all read at the same
@@ -945,6 +993,9 @@ fs_wal_status fs_wal_metrics(const struct fs_wal *wal, struct fs_wal_metrics_t *
 /// `buf`. When the text does not fit, `buf` is not written and the call returns
 /// `FS_WAL_ERR_INVALID_ARGUMENT`.
 ///
+/// Every sample has a label `log`: the directory as it was given to `fs_wal_open`. A scrape may hold
+/// one such text only; for several logs there is `fs_wal_metrics_prometheus_of_all`.
+///
 /// `needed` may be NULL. Otherwise `*needed` is set to the size of the text with its NUL, also
 /// when it does not fit. To ask for the size alone, give `buf` NULL and `len` 0. Numbers grow: the
 /// next call may need a few bytes more. Threads: any. Returns a common status.
@@ -952,6 +1003,16 @@ fs_wal_status fs_wal_metrics_prometheus(const struct fs_wal *wal,
                                         char *buf,
                                         size_t len,
                                         size_t *needed);
+
+/// The same of `count` logs in one text, each of them with its own label `log`. `wals` has `count`
+/// handles, none of them twice; the logs must have been opened by different paths.
+///
+/// Threads: any, while none of the logs is shut down. Returns a common status.
+fs_wal_status fs_wal_metrics_prometheus_of_all(const struct fs_wal *const *wals,
+                                               size_t count,
+                                               char *buf,
+                                               size_t len,
+                                               size_t *needed);
 
 /** @} */
 

@@ -29,11 +29,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 /// The C++ wrapper of flashstrike_wal.h.
 namespace flashstrike::wal {
@@ -371,21 +373,28 @@ inline fs_wal_verify_report_t verify(const std::string& dir) {
 
 // --- metrics -------------------------------------------------------------------------------------
 
-/// The counters of the log in the Prometheus text format.
-inline std::string metrics_prometheus(const Log& log) {
+/// The counters of some open logs in the Prometheus text format, each with its directory as the
+/// label `log`: all logs of a program in one text, as a scrape wants it.
+inline std::string metrics_prometheus(std::initializer_list<const Log*> logs) {
+    std::vector<const fs_wal*> handles;
+    for (const Log* log : logs) handles.push_back(log->handle());
     std::string text;
     std::size_t needed = 0;
     // The numbers grow between two calls, so a size that was asked for may be too small by then.
     for (std::size_t capacity = 16384;; capacity = needed + 1024) {
         text.resize(capacity);
         const fs_wal_status status =
-            fs_wal_metrics_prometheus(log.handle(), text.data(), text.size(), &needed);
+            fs_wal_metrics_prometheus_of_all(handles.data(), handles.size(), text.data(),
+                                             text.size(), &needed);
         if (status == FS_WAL_OK && needed <= text.size()) break;
-        if (needed <= text.size()) check(status, "fs_wal_metrics_prometheus");
+        if (needed <= text.size()) check(status, "fs_wal_metrics_prometheus_of_all");
     }
     text.resize(std::char_traits<char>::length(text.c_str()));
     return text;
 }
+
+/// The same of one log.
+inline std::string metrics_prometheus(const Log& log) { return metrics_prometheus({&log}); }
 
 }  // namespace flashstrike::wal
 

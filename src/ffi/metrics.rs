@@ -3,12 +3,14 @@
 use std::ffi::c_char;
 
 use crate::error::Result;
+use crate::recorder::Log;
 use crate::telemetry::{prometheus_text, MetricsSnapshot};
 
 use super::argument::{self, refused};
+use super::guard::guard;
 use super::handle::{with_log, Wal};
 use super::sized::{self, CStruct};
-use super::status::Status;
+use super::status::{Status, FS_WAL_OK};
 
 // SAFETY: repr(C), integers only, in nested structs too, `struct_size` first.
 unsafe impl CStruct for MetricsSnapshot {}
@@ -25,6 +27,9 @@ pub unsafe extern "C" fn fs_wal_metrics(wal: *const Wal, out: *mut MetricsSnapsh
 /// `buf`. When the text does not fit, `buf` is not written and the call returns
 /// `FS_WAL_ERR_INVALID_ARGUMENT`.
 ///
+/// Every sample has a label `log`: the directory as it was given to `fs_wal_open`. A scrape may hold
+/// one such text only; for several logs there is `fs_wal_metrics_prometheus_of_all`.
+///
 /// `needed` may be NULL. Otherwise `*needed` is set to the size of the text with its NUL, also
 /// when it does not fit. To ask for the size alone, give `buf` NULL and `len` 0. Numbers grow: the
 /// next call may need a few bytes more. Threads: any. Returns a common status.
@@ -37,7 +42,49 @@ pub unsafe extern "C" fn fs_wal_metrics_prometheus(
 ) -> Status {
     // SAFETY: the header asks for an open handle, for NULL or `len` bytes that can be written, and
     // for NULL or a size that can be written.
-    unsafe { with_log(wal, |log| write_text(&prometheus_text(&log.metrics()), buf, len, needed)) }
+    unsafe { with_log(wal, |log| write_text(&prometheus_text(&[labelled(log)]), buf, len, needed)) }
+}
+
+/// The same of `count` logs in one text, each of them with its own label `log`. `wals` has `count`
+/// handles, none of them twice; the logs must have been opened by different paths.
+///
+/// Threads: any, while none of the logs is shut down. Returns a common status.
+#[no_mangle]
+pub unsafe extern "C" fn fs_wal_metrics_prometheus_of_all(
+    wals: *const *const Wal,
+    count: usize,
+    buf: *mut c_char,
+    len: usize,
+    needed: *mut usize,
+) -> Status {
+    let mut refusal = FS_WAL_OK;
+    let status = guard(|| {
+        let mut logs = Vec::new();
+        // SAFETY: the header asks for `count` handles.
+        for &wal in unsafe { argument::slice(wals, count, "wals") }? {
+            let mut take = |log: &Log| {
+                logs.push(labelled(log));
+                Ok(())
+            };
+            // SAFETY: the header asks for open handles.
+            refusal = unsafe { with_log(wal, &mut take) };
+            if refusal != FS_WAL_OK {
+                return Ok(());
+            }
+        }
+        // SAFETY: the header asks for NULL or `len` bytes that can be written, and for NULL or a
+        // size that can be written.
+        unsafe { write_text(&prometheus_text(&logs), buf, len, needed) }
+    });
+    match refusal {
+        FS_WAL_OK => status,
+        refusal => refusal,
+    }
+}
+
+/// A log's counters and its label.
+fn labelled(log: &Log) -> (String, MetricsSnapshot) {
+    (log.directory().display().to_string(), log.metrics())
 }
 
 /// # Safety

@@ -133,9 +133,12 @@ const KNOWN_READER_FLAGS: u32 = FS_WAL_READER_FOLLOW
 /// `config` may be NULL: all defaults, every block is verified. On success `*out` is a reader that
 /// the caller owns and gives to `fs_wal_reader_close`.
 ///
-/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND`, `FS_WAL_ERR_UNSUPPORTED` (a flag
-/// or field that this version does not support), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE`
-/// (descriptors or memory) or `FS_WAL_ERR_IO`.
+/// Who may read the directory but not the log's active directory gets every event that is durable,
+/// then `FS_WAL_END`.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (there is no log in the directory,
+/// or no directory), `FS_WAL_ERR_UNSUPPORTED` (a flag or field that this version does not support),
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory) or `FS_WAL_ERR_IO`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_open(
     dir: *const c_char,

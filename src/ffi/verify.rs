@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::replay::{verify, Damage, DamageKind, VerifyReport, MAX_DAMAGES};
+use crate::replay::{verify, Damage, DamageKind, Newest, VerifyReport, MAX_DAMAGES};
 
 use super::argument;
 use super::guard::guard;
@@ -42,6 +42,23 @@ pub const FS_WAL_DAMAGE_META: u32 = 14;
 pub const FS_WAL_DAMAGE_IDENTITY: u32 = 15;
 /// The log was not shut down, and its active directory is gone or holds other events.
 pub const FS_WAL_DAMAGE_ACTIVE: u32 = 16;
+
+/// Not known where the newest events are: `wal_identity` is missing or damaged. (The C++ recorder
+/// writes none, and keeps nothing outside the directory.)
+pub const FS_WAL_NEWEST_NOT_KNOWN: u32 = 0;
+/// The log was shut down: all of it is in its directory.
+pub const FS_WAL_NEWEST_ON_DISK: u32 = 1;
+/// The log is open, or its process died: they are in its active directory, which was read.
+pub const FS_WAL_NEWEST_IN_MEMORY: u32 = 2;
+/// The same, but this user may not read the active directory. Events behind `last_event_id` may be
+/// missing here.
+pub const FS_WAL_NEWEST_DENIED: u32 = 3;
+/// The directory is a copy, made while the log was open or after its process died. The newest
+/// events are with the original; those behind `last_event_id` may be missing here.
+pub const FS_WAL_NEWEST_ELSEWHERE: u32 = 4;
+/// The log was not shut down and its active directory is not here: it was in the memory of another
+/// boot, or cannot be seen from this container. Events behind `last_event_id` may be missing.
+pub const FS_WAL_NEWEST_NOT_HERE: u32 = 5;
 
 /// One thing that is wrong with a log: what, and where.
 #[derive(Debug, Clone, Copy)]
@@ -94,15 +111,26 @@ pub struct WalVerifyReport {
     pub first_event_id: u64,
     /// Id of the last event of the log, 0 = none.
     pub last_event_id: u64,
-    /// Id of the last event that `wal_meta.dat` says is durable, 0 = not known.
+    /// Highest event id that the directory says is durable, 0 = not known: by `wal_meta.dat` and by
+    /// block headers. Beside a live log it is up to a fifth of a second old.
     pub durable_event_id: u64,
     /// How many things are wrong: 0 = all is well.
     pub damage_count: u64,
     /// The first of them, in the order of the log. The rest of the array is zero.
     pub damages: [WalDamage; MAX_DAMAGES],
+    /// Id of the last event that the directory holds by itself, without the active directory, 0 =
+    /// none. Once `fs_wal_sync` has returned it is at least the last id that was appended before.
+    pub on_disk_event_id: u64,
+    /// Where the newest events are: one of `FS_WAL_NEWEST_`.
+    pub newest: u32,
+    /// 1 when the directory is a copy of the one in which the log was opened last, else 0.
+    pub is_copy: u32,
+    /// The active directory of a log that was not shut down, NUL-terminated and cut if it is
+    /// longer; empty if the log was shut down.
+    pub active_path: [c_char; 256],
 }
 
-// SAFETY: repr(C), integers only, `struct_size` first.
+// SAFETY: repr(C), integers and arrays of bytes only, `struct_size` first.
 unsafe impl CStruct for WalVerifyReport {}
 
 /// Checks every byte of the log in directory `dir`, and goes on behind whatever is wrong. It takes
@@ -115,7 +143,8 @@ unsafe impl CStruct for WalVerifyReport {}
 ///
 /// Threads: any. Returns `FS_WAL_OK` when all is well; `FS_WAL_ERR_CORRUPT`; `FS_WAL_ERR_IO`,
 /// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE` (descriptors or memory) when what could be read
-/// is not damaged; `FS_WAL_ERR_NOT_FOUND`; or a common status.
+/// is not damaged; `FS_WAL_ERR_NOT_FOUND` when there is no log in the directory, or no directory;
+/// or a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_verify(dir: *const c_char, out: *mut WalVerifyReport) -> Status {
     guard(|| {
@@ -145,12 +174,27 @@ fn as_c(report: &VerifyReport) -> WalVerifyReport {
         last_event_id: report.last_event_id,
         durable_event_id: report.durable_event_id,
         damage_count: report.damage_count,
+        on_disk_event_id: report.on_disk_event_id,
+        newest: newest(report.newest),
+        is_copy: u32::from(report.is_copy),
+        active_path: fixed_text(&report.active_path),
         ..CStruct::zeroed()
     };
     for (to, from) in out.damages.iter_mut().zip(&report.damages) {
         *to = damage(from);
     }
     out
+}
+
+fn newest(newest: Newest) -> u32 {
+    match newest {
+        Newest::NotKnown => FS_WAL_NEWEST_NOT_KNOWN,
+        Newest::OnDisk => FS_WAL_NEWEST_ON_DISK,
+        Newest::InMemory => FS_WAL_NEWEST_IN_MEMORY,
+        Newest::Denied => FS_WAL_NEWEST_DENIED,
+        Newest::Elsewhere => FS_WAL_NEWEST_ELSEWHERE,
+        Newest::NotHere => FS_WAL_NEWEST_NOT_HERE,
+    }
 }
 
 fn damage(damage: &Damage) -> WalDamage {
@@ -207,8 +251,8 @@ mod tests {
         let path = CString::new(directory.path().as_os_str().as_bytes()).unwrap();
         let mut out = report(size_of::<WalVerifyReport>() as u32);
         // SAFETY: a C string, and a whole struct of the size it says.
-        assert_eq!(unsafe { fs_wal_verify(path.as_ptr(), &mut out) }, FS_WAL_OK);
-        assert_eq!((out.damage_count, out.events, out.last_event_id), (0, 0, 0));
+        assert_eq!(unsafe { fs_wal_verify(path.as_ptr(), &mut out) }, FS_WAL_ERR_NOT_FOUND);
+        assert_eq!(out.damage_count, 0);
 
         fs::write(directory.path().join("wal_meta.dat"), [7; 24]).unwrap();
         fs::write(directory.path().join("notes"), "").unwrap();

@@ -175,6 +175,17 @@ pub struct MetricsSnapshot {
     pub segments_to_freeze: RingSnapshot,
     /// Frozen segments whose hot file may go, filled by the freezer, emptied by the maintainer.
     pub segments_to_free: RingSnapshot,
+    /// 1 when the log has failed and takes no more events.
+    pub poisoned: u64,
+    /// Id of the oldest event that is kept, 0 = none yet.
+    pub oldest_event_id: u64,
+    /// Bytes of the hot segments' files, the active one included.
+    pub hot_bytes: u64,
+    /// Bytes of the cold segments' files.
+    pub cold_bytes: u64,
+    /// Age of the oldest appended event that is not durable, in nanoseconds, to within 15 ms; 0 =
+    /// all are. It grows while a disk hangs, and for good once the log has failed.
+    pub durable_lag_ns: u64,
 }
 
 impl Metrics {

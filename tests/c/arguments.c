@@ -38,6 +38,12 @@ static void null_pointers(fs_wal *wal, fs_wal_reader *reader)
     CHECK_STATUS(fs_wal_metrics(NULL, &metrics), invalid);
     CHECK_STATUS(fs_wal_metrics(wal, NULL), invalid);
     CHECK_STATUS(fs_wal_metrics_prometheus(NULL, text, sizeof text, &size), invalid);
+    const fs_wal *const open_and_null[] = {wal, NULL};
+    CHECK_STATUS(fs_wal_metrics_prometheus_of_all(NULL, 1, text, sizeof text, &size), invalid);
+    CHECK_STATUS(fs_wal_metrics_prometheus_of_all(open_and_null, 2, NULL, 0, &size), invalid);
+    CHECK_OK(fs_wal_metrics_prometheus_of_all(open_and_null, 1, NULL, 0, &size));
+    CHECK_OK(fs_wal_metrics_prometheus_of_all(NULL, 0, text, sizeof text, &size));
+    CHECK(size == 1 && text[0] == 0);
     CHECK_STATUS(fs_wal_reader_open(NULL, NULL, &opened_reader), invalid);
     CHECK_STATUS(fs_wal_reader_open("log", NULL, NULL), invalid);
     CHECK_STATUS(fs_wal_reader_next(NULL, &out), invalid);

@@ -18,6 +18,11 @@ static void record(void)
     fs_wal_verify_report_t live = {.struct_size = sizeof live};
     CHECK_OK(fs_wal_verify("log", &live));
     CHECK(live.events == EVENTS && live.last_event_id == EVENTS);
+    CHECK(live.newest == FS_WAL_NEWEST_IN_MEMORY && !live.is_copy);
+    CHECK(strstr(live.active_path, "flashstrike-wal-") != NULL);
+    CHECK_OK(fs_wal_sync(wal));
+    CHECK_OK(fs_wal_verify("log", &live));
+    CHECK(live.on_disk_event_id == EVENTS);
     CHECK_OK(fs_wal_shutdown(wal));
 }
 
@@ -94,8 +99,11 @@ int main(void)
 {
     fs_wal_verify_report_t report = {.struct_size = sizeof report};
     CHECK_STATUS(fs_wal_verify("log", &report), FS_WAL_ERR_NOT_FOUND);
+    CHECK_STATUS(fs_wal_verify("/etc", &report), FS_WAL_ERR_NOT_FOUND);
+    CHECK_ERROR_NAMES("/etc: there is no log here");
     record();
     CHECK_OK(fs_wal_verify("log", &report));
+    CHECK(report.newest == FS_WAL_NEWEST_ON_DISK && report.active_path[0] == 0);
     CHECK(report.events == EVENTS && report.damage_count == 0 && report.hot_segments >= 3);
     CHECK(report.first_event_id == 1 && report.last_event_id == EVENTS &&
           report.durable_event_id == EVENTS);

@@ -13,3 +13,16 @@ grep -q "FS.00000000.wal: block, segment 0, offset 64 (64 in the file), events 1
 code=0
 "$verify" nowhere 2>/dev/null || code=$?
 [ "$code" -eq 2 ]
+# No log, and what cannot be read: neither is well, neither is damage.
+mkdir empty
+code=0
+"$verify" empty 2> report || code=$?
+[ "$code" -eq 2 ]
+grep -q "empty: there is no log here" report
+"$record" unreadable >/dev/null
+rm unreadable/FS.00000000.wal
+ln -s elsewhere unreadable/FS.00000000.wal
+code=0
+"$verify" unreadable > report || code=$?
+[ "$code" -eq 3 ]
+grep -q "FS.00000000.wal: unreadable" report

@@ -160,6 +160,7 @@ void records_waits_and_replays() {
     CHECK(log.metrics().struct_size == sizeof(fs_wal_metrics_t));
     const std::string metrics = metrics_prometheus(log);
     CHECK(contains(metrics, "# TYPE ") && metrics.back() == '\n');
+    CHECK(contains(metrics, "fs_wal_appended_event_id{log=\"replayed\"} 100"));
 
     Reader reader("replayed");
     reader.seek(41);

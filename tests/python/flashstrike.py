@@ -95,6 +95,8 @@ class VerifyReport(ctypes.Structure):
         ("blocks", c_uint64), ("events", c_uint64), ("bytes", c_uint64),
         ("first_event_id", c_uint64), ("last_event_id", c_uint64),
         ("durable_event_id", c_uint64), ("damage_count", c_uint64), ("damages", Damage * 16),
+        ("on_disk_event_id", c_uint64), ("newest", c_uint32), ("is_copy", c_uint32),
+        ("active_path", c_char * 256),
     ]
 
 
@@ -129,6 +131,8 @@ def load(path=None):
         "fs_wal_recovery_report": (status, [handle, POINTER(RecoveryReport)]),
         "fs_wal_metrics": (status, [handle, c_void_p]),
         "fs_wal_metrics_prometheus": (status, [handle, c_void_p, c_size_t, POINTER(c_size_t)]),
+        "fs_wal_metrics_prometheus_of_all": (
+            status, [POINTER(handle), c_size_t, c_void_p, c_size_t, POINTER(c_size_t)]),
         "fs_wal_shutdown": (status, [handle]),
         "fs_wal_reader_open": (status, [text, POINTER(ReaderConfig), out]),
         "fs_wal_reader_next": (status, [handle, c_void_p]),
@@ -323,6 +327,15 @@ class Reader:
 
     def __exit__(self, *_):
         self.close()
+
+
+def metrics_of_all(wals):
+    """The metrics of several logs, in one text."""
+    handles = (c_void_p * len(wals))(*(wal.handle for wal in wals))
+    buffer, needed = ctypes.create_string_buffer(1 << 20), c_size_t()
+    check(LIB.fs_wal_metrics_prometheus_of_all(
+        handles, len(wals), buffer, len(buffer), byref(needed)))
+    return buffer.value.decode()
 
 
 def replay(directory, flags=0):

@@ -30,6 +30,8 @@ fs_wal_status fs_wal_set_retention_floor(fs_wal *, uint64_t);
 fs_wal_status fs_wal_recovery_report(const fs_wal *, fs_wal_recovery_report_t *);
 fs_wal_status fs_wal_metrics(const fs_wal *, fs_wal_metrics_t *);
 fs_wal_status fs_wal_metrics_prometheus(const fs_wal *, char *, size_t, size_t *);
+fs_wal_status fs_wal_metrics_prometheus_of_all(
+    const fs_wal *const *, size_t, char *, size_t, size_t *);
 fs_wal_status fs_wal_shutdown(fs_wal *);
 fs_wal_status fs_wal_reader_open(const char *, const fs_wal_reader_config *, fs_wal_reader **);
 fs_wal_status fs_wal_reader_next(fs_wal_reader *, fs_request_event *);

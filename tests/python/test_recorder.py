@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import flashstrike
-from flashstrike import KEEP_ALL, KEEP_NONE, LIB, SYNC_ROTATION, Meta, Reader, Wal, replay
+from flashstrike import (
+    KEEP_ALL, KEEP_NONE, LIB, SYNC_ROTATION, Meta, Reader, Wal, metrics_of_all, replay,
+)
 from support import SEGMENT_EVENTS, SMALL, fails, make_events, segment_files
 
 
@@ -188,6 +190,28 @@ def test_metrics_text_counts_the_events(tmp_path):
     values = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
     assert len(values) == len(lines) > 10, "names must not repeat"
     assert 1234.0 in values.values()
+
+
+def test_f25_the_metrics_of_two_logs_are_one_scrape(tmp_path):
+    """Each name is explained once, its samples follow, and no sample is there twice."""
+    paths = [tmp_path / "a", tmp_path / "b"]
+    with Wal(paths[0], **SMALL) as first, Wal(paths[1], **SMALL) as second:
+        first.append_batch(make_events(1234))
+        second.append_batch(make_events(10))
+        text = metrics_of_all([first, second])
+    values, explained, name = {}, set(), None
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            name = line.split()[2]
+            assert name not in explained
+            explained.add(name)
+        elif not line.startswith("#"):
+            sample, value = line.rsplit(" ", 1)
+            assert sample not in values and sample.startswith(name)
+            values[sample] = float(value)
+    for path, events in zip(paths, [1234, 10]):
+        assert values[f'fs_wal_appended_events_total{{log="{path}"}}'] == events
+        assert values[f'fs_wal_poisoned{{log="{path}"}}'] == 0
 
 
 def test_a_too_small_metrics_buffer_says_what_is_needed(tmp_path):

@@ -4,6 +4,7 @@ mod guarantees;
 mod lifecycle;
 mod log_sink;
 mod long_run;
+mod metrics;
 mod persist_order;
 mod retention;
 mod threads;

@@ -12,6 +12,12 @@ pub struct Counts {
     pub counters: Metrics,
     hot_segments: AtomicU64,
     cold_segments: AtomicU64,
+    oldest_event_id: AtomicU64,
+    hot_bytes: AtomicU64,
+    cold_bytes: AtomicU64,
+    /// When the oldest event that is not durable was seen, in nanoseconds after `begin_instant`; 0 =
+    /// all are durable.
+    behind_since_ns: AtomicU64,
     full_segment_events: AtomicU64,
     /// End of the log when it was opened.
     begin: MetaState,
@@ -26,6 +32,10 @@ impl Counts {
             counters: Metrics::default(),
             hot_segments: AtomicU64::new(0),
             cold_segments: AtomicU64::new(0),
+            oldest_event_id: AtomicU64::new(0),
+            hot_bytes: AtomicU64::new(0),
+            cold_bytes: AtomicU64::new(0),
+            behind_since_ns: AtomicU64::new(0),
             full_segment_events: AtomicU64::new(0),
             begin,
             begin_ticks: ticks(),
@@ -37,6 +47,28 @@ impl Counts {
     pub fn set_segments(&self, hot: usize, cold: usize) {
         self.hot_segments.store(hot as u64, Ordering::Relaxed);
         self.cold_segments.store(cold as u64, Ordering::Relaxed);
+    }
+
+    /// What the segments take on disk, and the first event of the oldest.
+    pub fn set_disk_use(&self, oldest_event_id: u64, hot_bytes: u64, cold_bytes: u64) {
+        self.oldest_event_id.store(oldest_event_id, Ordering::Relaxed);
+        self.hot_bytes.store(hot_bytes, Ordering::Relaxed);
+        self.cold_bytes.store(cold_bytes, Ordering::Relaxed);
+    }
+
+    /// Since when events wait to be made durable; `None` = none does.
+    pub fn set_behind_since(&self, since: Option<Instant>) {
+        let after_begin = |since: Instant| since.saturating_duration_since(self.begin_instant);
+        let ns = since.map_or(0, |since| (after_begin(since).as_nanos() as u64).max(1));
+        self.behind_since_ns.store(ns, Ordering::Relaxed);
+    }
+
+    /// How long the oldest event that is not durable has waited.
+    pub fn lag_ns(&self) -> u64 {
+        match self.behind_since_ns.load(Ordering::Relaxed) {
+            0 => 0,
+            since => (self.begin_instant.elapsed().as_nanos() as u64).saturating_sub(since),
+        }
     }
 
     /// Counts the events of the full segment that the writer leaves; `capacity` is 0 when it
@@ -72,6 +104,9 @@ impl Counts {
                 + u64::from(in_segment.saturating_sub(before)),
             hot_segments: self.hot_segments.load(Ordering::Relaxed),
             cold_segments: self.cold_segments.load(Ordering::Relaxed),
+            oldest_event_id: self.oldest_event_id.load(Ordering::Relaxed),
+            hot_bytes: self.hot_bytes.load(Ordering::Relaxed),
+            cold_bytes: self.cold_bytes.load(Ordering::Relaxed),
             rotation: self.ticks_to_ns(counted.rotation),
             append_wait: self.ticks_to_ns(counted.append_wait),
             ..counted

@@ -1,5 +1,6 @@
 //! The log itself: its parts, and what every thread of it may ask for.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -73,6 +74,11 @@ impl Log {
         }
     }
 
+    /// The WAL directory, by the path that the log was opened by.
+    pub fn directory(&self) -> &Path {
+        self.wal.path()
+    }
+
     /// The last appended event.
     pub fn appended(&self) -> MetaState {
         self.durability.appended()
@@ -125,9 +131,12 @@ impl Log {
         let durable_event_id = self.durable().last_event_id;
         let appended = self.appended();
         debug_assert!(durable_event_id <= appended.last_event_id);
+        let is_behind = durable_event_id < appended.last_event_id;
         MetricsSnapshot {
             memory_locked: u32::from(self.notices.is_memory_locked()),
             durable_event_id,
+            poisoned: u64::from(self.poison().check_failed().is_err()),
+            durable_lag_ns: if is_behind { self.counts.lag_ns() } else { 0 },
             prepared_segments: self.queues.prepared.snapshot(),
             segments_to_persist: self.queues.to_persist.snapshot(),
             segments_to_close: self.queues.to_close.snapshot(),

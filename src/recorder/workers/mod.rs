@@ -1,9 +1,10 @@
 //! The workers of a log, in the order of a segment's life: `segment_preparer`, `persister` and
-//! `sealer`, `segment_maintainer` and `retention`, `segment_freezer`; `meta_coordinator` and
-//! `watcher` beside them. `worker` is what they have in common, `crew` all of them together. They
-//! hand on through the log's queues only: no worker knows another.
+//! `sealer`, `segment_maintainer` with `retention` and `disk_use`, `segment_freezer`;
+//! `meta_coordinator` and `watcher` beside them. `worker` is what they have in common, `crew` all
+//! of them together. They hand on through the log's queues only: no worker knows another.
 
 mod crew;
+mod disk_use;
 mod meta_coordinator;
 mod persister;
 mod retention;

@@ -32,6 +32,31 @@ pub struct Persister {
     finished: Option<Finished>,
     sleep: Duration,
     last_sync: Instant,
+    lag: Lag,
+}
+
+/// Since when the oldest event that is not durable waits.
+#[derive(Debug, Default)]
+struct Lag {
+    durable_id: u64,
+    since: Option<Instant>,
+    last_look: Option<Instant>,
+}
+
+impl Lag {
+    /// The events up to `appended_id` are there, those up to `durable_id` are durable.
+    fn look(&mut self, appended_id: u64, durable_id: u64) -> Option<Instant> {
+        let now = Instant::now();
+        let moved = std::mem::replace(&mut self.durable_id, durable_id) != durable_id;
+        self.since = match self.since {
+            _ if appended_id <= durable_id => None,
+            // What is left came after the look before, which began the batch that is durable now.
+            Some(_) if moved => self.last_look,
+            since => since.or(Some(now)),
+        };
+        self.last_look = Some(now);
+        self.since
+    }
 }
 
 impl Worker for Persister {
@@ -41,6 +66,8 @@ impl Worker for Persister {
             return Ok(Step::RestFor(CLOSE_RING_WAIT));
         }
         let appended = self.log.appended();
+        let durable_id = self.log.durable().last_event_id;
+        self.log.counts.set_behind_since(self.lag.look(appended.last_event_id, durable_id));
         if self.persist(appended, stopping)? {
             self.sleep = SHORTEST_SLEEP;
             return Ok(Step::Busy);
@@ -62,7 +89,8 @@ impl Persister {
         let seal = |(segment, n)| Sealer::new(Arc::clone(&log), segment, n);
         let current = current.map(seal).transpose()?;
         let (staging, last_sync) = (Staging::default(), Instant::now());
-        Ok(Persister { log, current, staging, finished: None, sleep: SHORTEST_SLEEP, last_sync })
+        let (sleep, lag) = (SHORTEST_SLEEP, Lag::default());
+        Ok(Persister { log, current, staging, finished: None, sleep, last_sync, lag })
     }
 
     /// Makes durable what is due in the current segment. Returns whether something was done.

@@ -10,6 +10,7 @@ use crate::format::{file_name, Layout, SegmentHeader};
 use crate::segment::closed_header;
 use crate::storage::Open;
 
+use super::disk_use::DiskUse;
 use super::retention::{self, Expiry, Kept, Policy};
 use super::worker::Worker;
 use crate::recorder::clock::now_ns;
@@ -27,6 +28,7 @@ const LONGEST_ENDING: Duration = Duration::from_secs(1);
 pub struct SegmentMaintainer {
     log: Arc<Log>,
     kept: Kept,
+    disk_use: DiskUse,
     retry_at: Option<Instant>,
     /// When it was asked to stop.
     stopping_since: Option<Instant>,
@@ -42,6 +44,7 @@ impl Worker for SegmentMaintainer {
         let busy = self.close_finished()? | self.free_frozen()? | (in_time && self.retain()?);
         let hot = self.kept.hot.len() + usize::from(self.kept.active);
         self.log.counts.set_segments(hot, self.kept.cold.len());
+        self.disk_use.publish(&self.log, &self.kept);
         if busy {
             return Ok(Step::Busy);
         }
@@ -67,7 +70,8 @@ impl SegmentMaintainer {
         let Inventory { mut hot, cold, .. } = inventory.clone();
         hot.retain(|index| Some(*index) != active);
         let kept = Kept { hot, cold, ..Kept::default() };
-        SegmentMaintainer { log, kept, retry_at: None, stopping_since: None }
+        let disk_use = DiskUse::default();
+        SegmentMaintainer { log, kept, disk_use, retry_at: None, stopping_since: None }
     }
 
     fn close_finished(&mut self) -> Result<bool> {
