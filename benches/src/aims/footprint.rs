@@ -76,12 +76,12 @@ fn ask(directory: &Path, logs: usize, rest: Duration) -> Footprint {
 
 /// The child: opens the logs, appends to a single one, rests, and prints the footprint.
 pub fn child(directory: PathBuf, logs: usize, rest: Duration) {
-    let processors = Processors::choose(&directory);
+    Processors::choose(&directory).pin_append_thread();
     let (_, before) = resident();
     // Many logs are small ones, because 64 default logs would need 1.6 GB of shared memory.
     let num_blocks = if logs == 1 { 0 } else { 16 };
     let config = Config { num_blocks, ..Config::default() };
-    let open = |n: usize| Library::open(&directory.join(format!("log-{n}")), &config, &processors);
+    let open = |n: usize| Library::open(&directory.join(format!("log-{n}")), &config);
     let mut entries: Vec<_> =
         (0..logs).map(|n| Entry { name: "log", contestant: open(n), next_id: 1 }).collect();
     let mut memory = [(0.0, 0.0); 2];

@@ -14,7 +14,7 @@ use crate::system_calls;
 use crate::thread_counts::ThreadCounts;
 
 pub fn run(bench: &mut Bench) {
-    let open = Library::open(&bench.fresh("p5"), &Config::default(), &bench.processors);
+    let open = Library::open(&bench.fresh("p5"), &Config::default());
     let mut library = Entry { name: LIBRARY, contestant: open, next_id: 1 };
     let pace = Pace { interval: Duration::from_micros(1), events: bench.scale.hot_events };
     let mut samples = Samples::with_room_for(pace.events);

@@ -2,7 +2,8 @@
 //! work; and single appends to the library at 10,000 a second after an idle spell. A sample is the
 //! time between two RDTSCP around the call. The timer floor is that time around nothing.
 //! *Corrected* samples begin when the event was due, so that an event that waited behind a slow
-//! one counts as slow too. System calls are counted in a separate short turn.
+//! one counts as slow too. System calls are counted in a separate short turn. The log is opened as
+//! engines open theirs, pinned and with no option set: this is P2b too.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ struct Turns {
 }
 
 pub fn run(bench: &mut Bench) {
-    let library = Library::open(&bench.fresh("p2"), &Config::default(), &bench.processors);
+    let library = Library::open(&bench.fresh("p2"), &Config::default());
     let directory = bench.fresh("p2-baselines");
     let beside_disk = BesideDisk::new(FLOOR_SIZE, RATE, &directory, &bench.processors);
     let mut entrants: Vec<Box<dyn Entrant>> = vec![
@@ -216,7 +217,7 @@ struct Pair {
 
 impl Pair {
     fn new(bench: &Bench, name: &str) -> Self {
-        let log = Library::open(&bench.fresh(name), &Config::default(), &bench.processors);
+        let log = Library::open(&bench.fresh(name), &Config::default());
         let appends = bench.scale.slow.as_micros() as usize / 100;
         // Touched memory, and no histograms yet, whose page faults would be counted as the
         // appends'.

@@ -111,8 +111,8 @@ fn kill_a_writer(directory: &Path, size: u32) {
 /// The child: fills the log up to its number of segments, prints that it is ready, and appends
 /// until it is killed.
 pub fn writer(directory: PathBuf, size: u32) {
-    let processors = Processors::choose(&directory);
-    let mut library = Library::open(&directory, &config(size), &processors);
+    Processors::choose(&directory).pin_append_thread();
+    let mut library = Library::open(&directory, &config(size));
     let mut next_id = library.log.last_id() + 1;
     let full = |library: &Library| {
         let metrics = library.log.metrics();

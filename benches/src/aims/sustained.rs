@@ -37,7 +37,7 @@ impl Subject {
     fn open(bench: &Bench, name: &str, max_compressed_segments: u32) -> Self {
         let config =
             Config { max_segments: MAX_SEGMENTS, max_compressed_segments, ..Config::default() };
-        let library = Library::open(&bench.fresh(name), &config, &bench.processors);
+        let library = Library::open(&bench.fresh(name), &config);
         Subject { library, events: [Event::order(1); 256], next_id: 1 }
     }
 

@@ -19,7 +19,7 @@ const MEDIAN: &str = "in the median block of 256";
 pub fn run(bench: &mut Bench) {
     let config = Config { prepared_segments: PREPARED, ..Config::default() };
     let processors = &bench.processors;
-    let open = |name| Library::open(&bench.fresh(name), &config, processors);
+    let open = |name| Library::open(&bench.fresh(name), &config);
     let mut entrants: Vec<Box<dyn Entrant>> = vec![
         Entry::boxed(MEMORY, Memory::new((PREPARED as usize) << 16 << EVENT_SIZE.ilog2())),
         Entry::boxed(LIBRARY, open("p1-append")),

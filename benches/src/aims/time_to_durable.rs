@@ -45,7 +45,7 @@ impl Subject {
     fn take_turn(&mut self, bench: &Bench) {
         let config = Config { flags: self.flags, ..Config::default() };
         let directory = bench.directory.join("p4").join(self.name);
-        let mut log = Library::open(&directory, &config, &bench.processors).log;
+        let mut log = Library::open(&directory, &config).log;
         let mut next_id = log.last_id() + 1;
         self.rounds.push((self.measure)(&mut log, &mut next_id, bench));
         settle(&log, 32);

@@ -20,7 +20,7 @@ use crate::report::pictures::{self, CounterReading, Timeline};
 const EVENTS_PER_SEGMENT: u64 = 256 * 256;
 
 pub fn run(bench: &mut Bench) {
-    let open = Library::open(&bench.fresh("timeline"), &Config::default(), &bench.processors);
+    let open = Library::open(&bench.fresh("timeline"), &Config::default());
     let mut library = Entry { name: LIBRARY, contestant: open, next_id: 1 };
     let pace = Pace::new(RATE, bench.scale.timeline);
     let mut samples = Samples::with_room_for(pace.events);

@@ -7,7 +7,6 @@ use super::{Contestant, Entrant, Entry, LAP};
 use crate::abi::{Config, Event, Handle, Log, KEEP_ALL};
 use crate::clock;
 use crate::pace::{Pace, Samples};
-use crate::processors::Processors;
 
 /// A log, and how many hot segments it keeps.
 pub struct Library {
@@ -16,14 +15,15 @@ pub struct Library {
 }
 
 impl Library {
-    /// Opens a log. Its workers run on the processors of the workers.
-    pub fn open(directory: &Path, config: &Config, processors: &Processors) -> Self {
+    /// Opens a log as engines do: on the append thread, which is pinned, with nothing said about
+    /// where the library's threads run (P2b). The library keeps them off that processor.
+    pub fn open(directory: &Path, config: &Config) -> Self {
         let max_segments = match config.max_segments {
             0 => 32,
             KEEP_ALL => u64::MAX,
             given => u64::from(given),
         };
-        let log = processors.on_workers(|| Log::open(directory, config));
+        let log = Log::open(directory, config);
         let prepared = match config.prepared_segments {
             0 => 4,
             given => u64::from(given),
