@@ -106,8 +106,8 @@ int main(int argc, char **argv)
         printf("all is well\n");
         return 0;
     }
-    printf(status == FS_WAL_ERR_CORRUPT ? "damages: %" PRIu64 "\n" : "cannot be read: %" PRIu64 "\n",
-           report.damage_count);
+    const char *const what = status == FS_WAL_ERR_CORRUPT ? "damages" : "cannot be read";
+    printf("%s: %" PRIu64 "\n", what, report.damage_count);
     for (size_t i = 0; i < report.damage_count && i < FS_WAL_VERIFY_MAX_DAMAGES; i++)
         print_damage(&report.damages[i]);
     return exit_status(status);

@@ -993,8 +993,8 @@ fs_wal_status fs_wal_metrics(const struct fs_wal *wal, struct fs_wal_metrics_t *
 /// `buf`. When the text does not fit, `buf` is not written and the call returns
 /// `FS_WAL_ERR_INVALID_ARGUMENT`.
 ///
-/// Every sample has a label `log`: the directory as it was given to `fs_wal_open`. A scrape may hold
-/// one such text only; for several logs there is `fs_wal_metrics_prometheus_of_all`.
+/// Every sample has a label `log`: the directory as it was given to `fs_wal_open`. A scrape may
+/// hold one such text only; for several logs there is `fs_wal_metrics_prometheus_of_all`.
 ///
 /// `needed` may be NULL. Otherwise `*needed` is set to the size of the text with its NUL, also
 /// when it does not fit. To ask for the size alone, give `buf` NULL and `len` 0. Numbers grow: the

@@ -29,7 +29,8 @@ pub struct ReaderOptions {
 /// goes on at the oldest event there is. After any other error it stays where it was: asked again,
 /// it tries again. One that salvages does not: it reports every damage once and goes on behind it.
 ///
-/// The segment it stands in is held: what retention deletes meanwhile can be read to its end.
+/// The disk file it stands in is held: what retention deletes meanwhile can be read to its end. In
+/// the active directory it holds nothing.
 pub struct Reader {
     pub(super) files: LogFiles,
     pub(super) segment: Option<Box<Segment>>,

@@ -254,7 +254,8 @@ impl Verifier {
         }
     }
 
-    /// Where the newest events are, and whether the active directory that should have them is there.
+    /// Where the newest events are, and whether the active directory that should have them is
+    /// there.
     fn check_newest(&mut self, mut record: IdentityRecord) {
         for _ in 0..LOOKS {
             let found = self.find_newest(&record);

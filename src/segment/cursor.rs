@@ -188,7 +188,8 @@ impl Cursor {
     }
 
     /// Reads the next block and adds its events from the id `from` on. A block that ends below
-    /// `from` is passed over by what its header says. Only a strict walk fails, or one through an active segment.
+    /// `from` is passed over by what its header says. Only a strict walk fails, or one through an
+    /// active segment.
     pub fn step(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Result<Step> {
         if let Some(end) = self.end {
             return Ok(end);

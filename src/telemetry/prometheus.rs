@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::metrics::{MetricsSnapshot, RingSnapshot, TimingSnapshot};
 
-/// The text exposition format, version 0.0.4, of the snapshots of some logs, each with the directory
-/// that its samples are labelled with. A name is explained once, as the format wants it.
+/// The text exposition format, version 0.0.4, of the snapshots of some logs, each with the
+/// directory that its samples are labelled with. A name is explained once, as the format wants it.
 pub fn prometheus_text(logs: &[(String, MetricsSnapshot)]) -> String {
     let logs: Vec<_> = logs.iter().map(|(log, m)| (label_value(log), m)).collect();
     let mut text = String::with_capacity(12 * 1024 * logs.len());

@@ -1,4 +1,4 @@
-//! Verify beside an engine whose retention is in a hurry: what is expired, compressed and used again
+//! Verify beside an engine whose retention deletes fast: what is expired, compressed and used again
 //! meanwhile is no damage, and damage is.
 
 use std::fs;

@@ -15,8 +15,8 @@ pub struct Counts {
     oldest_event_id: AtomicU64,
     hot_bytes: AtomicU64,
     cold_bytes: AtomicU64,
-    /// When the oldest event that is not durable was seen, in nanoseconds after `begin_instant`; 0 =
-    /// all are durable.
+    /// When the oldest event that is not durable was seen, in nanoseconds after `begin_instant`;
+    /// 0 = all are durable.
     behind_since_ns: AtomicU64,
     full_segment_events: AtomicU64,
     /// End of the log when it was opened.
