@@ -12,4 +12,4 @@ pub use mapping::Mapping;
 pub use posix::PosixStorage;
 pub(crate) use traits::FOLIO;
 pub use traits::{create, put_in_place, read_small, replace_small, write_zeros};
-pub use traits::{Directory, DirectoryStatus, File, Links, Open, Storage};
+pub use traits::{Directory, DirectoryStatus, File, FileStatus, Links, Open, Storage};

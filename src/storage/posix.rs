@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{
-    fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, unlinkat, AtFlags,
-    Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
+    fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, statat, unlinkat,
+    AtFlags, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
 };
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
 use super::calls::{read_full, retry, write_all};
 use super::descriptors::Descriptor;
 use super::mapping::Mapping;
-use super::traits::{write_zeros, Directory, DirectoryStatus, File, Links, Open, Storage};
+use super::traits::{
+    write_zeros, Directory, DirectoryStatus, File, FileStatus, Links, Open, Storage,
+};
 use crate::error::{Cause, Error, Result};
 
 /// The real file system.
@@ -193,6 +195,19 @@ impl Directory for PosixDirectory {
                 _ => statfs.f_bavail * statfs.f_bsize as u64,
             },
         })
+    }
+
+    fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
+        debug_assert!(is_component(name));
+        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(FileStatus {
+                inode: (stat.st_dev, stat.st_ino),
+                links: stat.st_nlink as u64,
+                size: stat.st_size as u64,
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
+        }
     }
 
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {

@@ -46,6 +46,17 @@ pub struct DirectoryStatus {
     pub available: u64,
 }
 
+/// What a name in a directory leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStatus {
+    /// Device and inode.
+    pub inode: (u64, u64),
+    /// Hard links.
+    pub links: u64,
+    /// Size in bytes.
+    pub size: u64,
+}
+
 /// The file system.
 pub trait Storage: Debug + Send + Sync {
     /// Opens a directory. `None` when there is no such name.
@@ -80,6 +91,8 @@ pub trait Directory: Debug + Send + Sync {
     fn sync(&self) -> Result<()>;
     /// Its owner, mode and filesystem.
     fn status(&self) -> Result<DirectoryStatus>;
+    /// What a name leads to, without opening it. `None` when there is no such name.
+    fn status_of(&self, name: &str) -> Result<Option<FileStatus>>;
     /// Takes the directory's lock file `name` (mode 0600) and writes the process id into it.
     /// `Err(Cause::Locked)` names the owner.
     fn lock(&self, name: &str) -> Result<Arc<dyn File>>;

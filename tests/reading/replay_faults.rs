@@ -12,7 +12,7 @@ use flashstrike_wal::error::{Cause, Error, Result};
 use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::{
-    Directory, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
+    Directory, DirectoryStatus, File, FileStatus, Links, Mapping, Open, PosixStorage, Storage,
 };
 
 /// What goes wrong, and in which file.
@@ -122,6 +122,9 @@ impl Directory for FaultyDirectory {
     }
     fn status(&self) -> Result<DirectoryStatus> {
         self.0.status()
+    }
+    fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
+        self.0.status_of(name)
     }
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
         panic!("a reader locked {name}")

@@ -110,11 +110,8 @@ fn f35_no_compression_stops_compressing_and_deletes_nothing_else() {
     let (hot, colds) = (Keep::AtMost(2), 0..FULL - 1);
     for (limit, first_cold) in [(Keep::All, 0), (Keep::AtMost(5), FULL - 6)] {
         let place = Place::new();
-        let config = Config {
-            max_segments: hot,
-            max_compressed_segments: Keep::All,
-            ..place.small()
-        };
+        let config =
+            Config { max_segments: hot, max_compressed_segments: Keep::All, ..place.small() };
         assert_keeps(config.clone(), &place, vec![FULL - 1, FULL], colds.clone().collect());
         let config = Config { max_compressed_segments: limit, no_compression: true, ..config };
         let (manager, mut writer) = open(&place.log(), config);
