@@ -15,4 +15,6 @@ pub use posix::PosixStorage;
 pub(crate) use special::processors_set_apart;
 pub(crate) use traits::FOLIO;
 pub use traits::{create, put_in_place, read_small, replace_small, write_zeros};
-pub use traits::{Directory, DirectoryLock, DirectoryStatus, File, Links, Open, Storage};
+pub use traits::{
+    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Open, Storage,
+};

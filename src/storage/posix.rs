@@ -17,7 +17,7 @@ use super::descriptors::Descriptor;
 use super::mapping::Mapping;
 use super::special;
 use super::standard::open_above_standard;
-use super::traits::{write_zeros, Directory, DirectoryLock, DirectoryStatus, File};
+use super::traits::{write_zeros, Directory, DirectoryLock, DirectoryStatus, File, FileStatus};
 use super::traits::{Links, Open, Storage};
 use crate::error::{Cause, Error, Result};
 
@@ -221,6 +221,19 @@ impl Directory for PosixDirectory {
                 _ => statfs.f_bavail * statfs.f_bsize as u64,
             },
         })
+    }
+
+    fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
+        debug_assert!(is_component(name));
+        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(FileStatus {
+                inode: (stat.st_dev, stat.st_ino),
+                links: stat.st_nlink as u64,
+                size: stat.st_size as u64,
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
+        }
     }
 
     fn try_lock(&self) -> Result<DirectoryLock> {

@@ -46,6 +46,17 @@ pub struct DirectoryStatus {
     pub available: u64,
 }
 
+/// What a name in a directory leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStatus {
+    /// Device and inode.
+    pub inode: (u64, u64),
+    /// Hard links.
+    pub links: u64,
+    /// Size in bytes.
+    pub size: u64,
+}
+
 /// What came of the attempt to lock a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryLock {
@@ -91,6 +102,8 @@ pub trait Directory: Debug + Send + Sync {
     fn sync(&self) -> Result<()>;
     /// Its owner, mode and filesystem.
     fn status(&self) -> Result<DirectoryStatus>;
+    /// What a name leads to, without opening it. `None` when there is no such name.
+    fn status_of(&self, name: &str) -> Result<Option<FileStatus>>;
     /// Locks the directory itself, by whatever path others reach it, unless somebody else has. The
     /// lock is this handle's, and given back when the handle is dropped.
     fn try_lock(&self) -> Result<DirectoryLock>;

@@ -11,7 +11,8 @@ use flashstrike_wal::error::Result;
 use flashstrike_wal::format::file_name::{self, FileName};
 use flashstrike_wal::format::{MetaState, BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
 use flashstrike_wal::storage::{
-    Directory, DirectoryLock, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
+    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
+    PosixStorage, Storage,
 };
 
 /// The kind of bug.
@@ -220,6 +221,10 @@ impl Directory for PlantedDirectory {
 
     fn status(&self) -> Result<DirectoryStatus> {
         self.inner.status()
+    }
+
+    fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
+        self.inner.status_of(name)
     }
 
     fn try_lock(&self) -> Result<DirectoryLock> {

@@ -15,7 +15,8 @@ use flashstrike_wal::error::{Error, Result};
 use flashstrike_wal::recorder::Writer;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::{
-    Directory, DirectoryLock, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
+    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
+    PosixStorage, Storage,
 };
 use rustix::process::{kill_process, Pid, Signal};
 
@@ -166,6 +167,9 @@ impl Directory for ActiveDirectory {
     }
     fn status(&self) -> Result<DirectoryStatus> {
         self.0.status()
+    }
+    fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
+        self.0.status_of(name)
     }
     fn try_lock(&self) -> Result<DirectoryLock> {
         panic!("a reader locked a directory")

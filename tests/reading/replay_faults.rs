@@ -12,7 +12,8 @@ use flashstrike_wal::error::{Cause, Error, Result};
 use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::{
-    Directory, DirectoryLock, DirectoryStatus, File, Links, Mapping, Open, PosixStorage, Storage,
+    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
+    PosixStorage, Storage,
 };
 
 /// What goes wrong, and in which file.
@@ -122,6 +123,9 @@ impl Directory for FaultyDirectory {
     }
     fn status(&self) -> Result<DirectoryStatus> {
         self.0.status()
+    }
+    fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
+        self.0.status_of(name)
     }
     fn try_lock(&self) -> Result<DirectoryLock> {
         panic!("a reader locked a directory")

@@ -1,5 +1,6 @@
 //! Appending, durability, retention, and what a log reports.
 
+mod clean_up;
 mod guarantees;
 mod lifecycle;
 mod log_sink;

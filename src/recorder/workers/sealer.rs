@@ -9,6 +9,7 @@ use crate::format::{BlockHeader, Layout, MetaState};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::FOLIO;
 
+use super::watched::Watched;
 use crate::recorder::log::{pack, Log};
 use crate::recorder::segment::{Finished, Segment};
 
@@ -40,6 +41,7 @@ impl Default for Staging {
 pub struct Sealer {
     log: Arc<Log>,
     segment: Segment,
+    watched: Watched,
     persisted: u32,
     /// Chained checksum of the last full block that was sealed.
     chained: u64,
@@ -54,7 +56,8 @@ impl Sealer {
             Some(block) => segment.block_header(block)?.chained_checksum,
             None => 0,
         };
-        Ok(Sealer { log, segment, persisted, chained })
+        let watched = Watched::new(&log, &segment)?;
+        Ok(Sealer { log, segment, watched, persisted, chained })
     }
 
     pub fn segment(&self) -> &Segment {
@@ -85,9 +88,12 @@ impl Sealer {
         let log = Arc::clone(&self.log);
         debug_assert!(self.persisted < upto);
         debug_assert!(upto <= self.appended(log.appended()), "only what was appended is sealed");
+        self.watched.check_disk()?;
         let last_event_id = log.counters().persist.of(|| self.write(upto, staging))?;
         log.counters().sync.of(|| self.segment.disk.sync())?;
         debug_assert_eq!(last_event_id, self.segment.event_id(upto - 1));
+        // The sync of a file without a name succeeds, too.
+        self.watched.check()?;
         let position = pack(self.segment.index, Layout::end_offset(upto));
         log.durability.move_watermark(position, last_event_id)?;
         log.counters().durable_events.add(u64::from(upto - self.persisted));

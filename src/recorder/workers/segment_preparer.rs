@@ -1,6 +1,7 @@
 //! Worker: keeps the ring of prepared segments full. A prepared segment is a mapped file with every
 //! page present, and a disk file whose space is allocated and written, both with a valid header.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
 use crate::storage::{create, write_zeros, Directory, File, Mapping};
 
+use super::watched::{check_directory, Watched};
 use super::worker::Worker;
 use crate::recorder::clock::now_ns;
 use crate::recorder::log::Log;
@@ -40,6 +42,8 @@ pub struct SegmentPreparer {
     reusable: Vec<Arc<ActiveFile>>,
     /// A mapped file for the next index whose disk file is not ready yet.
     half: Option<ActiveFile>,
+    /// The files of the segments that the writer has not entered.
+    ahead: VecDeque<Watched>,
 }
 
 impl Worker for SegmentPreparer {
@@ -53,7 +57,7 @@ impl Worker for SegmentPreparer {
                 if prepared {
                     return Ok(Step::Busy);
                 }
-                self.watch_active_directory()?;
+                self.watch()?;
                 Ok(Step::RestUntilTick(LOOK_INTERVAL))
             }
             Err(error) if error.cause() == Some(Cause::NoSpace) => {
@@ -68,7 +72,14 @@ impl Worker for SegmentPreparer {
 impl SegmentPreparer {
     /// Begins with this index, when `mapped` files exist already.
     pub fn new(log: Arc<Log>, next_index: Option<u32>, mapped: usize) -> Self {
-        SegmentPreparer { log, next_index, mapped, reusable: Vec::new(), half: None }
+        SegmentPreparer {
+            log,
+            next_index,
+            mapped,
+            reusable: Vec::new(),
+            half: None,
+            ahead: VecDeque::new(),
+        }
     }
 
     /// Prepares segments until the ring is full or no more can be mapped.
@@ -101,6 +112,7 @@ impl SegmentPreparer {
         let Some(disk) = disk else { return Ok(false) };
         let Some(active) = self.half.take().map(Arc::new) else { return Ok(false) };
         let segment = Segment { index, layout: self.layout(), created_ts_ns, active, disk };
+        self.ahead.push_back(Watched::new(&self.log, &segment)?);
         // There is room: nobody else fills the ring.
         self.log.queues.prepared.push(segment).map_err(|_| {
             Error::new(Cause::Internal, "defect: the ring prepared_segments overflowed")
@@ -221,14 +233,24 @@ impl SegmentPreparer {
         Layout { blocks: self.log.config.num_blocks }
     }
 
-    /// Fails if somebody has removed the active directory: a crash would now lose events.
-    fn watch_active_directory(&self) -> Result<()> {
-        if !self.log.active.status().is_ok_and(|status| status.links == 0) {
-            return Ok(());
+    /// Fails if the files of a prepared segment are no longer what their names say, or somebody
+    /// has removed the active directory.
+    fn watch(&mut self) -> Result<()> {
+        let is_entered = |index, log: &Log| index <= log.appended().last_segment_index;
+        while let Some(first) = self.ahead.front() {
+            if !is_entered(first.index(), &self.log) {
+                break;
+            }
+            self.ahead.pop_front();
         }
-        let path = self.log.active.path().display();
-        let message = format!("the active directory {path} was removed under the log");
-        Err(Error::new(Cause::Io, message))
+        for watched in &self.ahead {
+            // One that the writer has entered meanwhile is the persister's to look at.
+            watched.check().or_else(|error| match is_entered(watched.index(), &self.log) {
+                true => Ok(()),
+                false => Err(error),
+            })?;
+        }
+        check_directory(&*self.log.active)
     }
 }
 

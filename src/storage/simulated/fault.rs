@@ -25,7 +25,7 @@ pub enum Call {
     Status,
     /// `Directory::lock`, `File::try_lock_exclusive`, `try_lock_shared`
     Lock,
-    /// `File::size`, `inode`
+    /// `File::size`, `inode`, `Directory::status_of`
     Stat,
     /// `File::read_at`
     Read,

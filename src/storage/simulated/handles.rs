@@ -7,7 +7,7 @@ use super::fault::Call;
 use super::inode::{Inode, SECTOR_SIZE};
 use super::state::{failed, Lockable, State};
 use crate::error::{Cause, Error, Result};
-use crate::storage::{Directory, DirectoryLock, DirectoryStatus, File};
+use crate::storage::{Directory, DirectoryLock, DirectoryStatus, File, FileStatus};
 use crate::storage::{Links, Mapping, Open, Storage};
 
 /// As `statfs(2)` calls them.
@@ -204,6 +204,13 @@ impl Directory for DirectoryHandle {
             filesystem: if directory.in_memory { TMPFS } else { EXT4 },
             available: state.available(directory.in_memory),
         })
+    }
+
+    fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
+        let state = self.enter(Call::Stat, &self.path_of(name))?;
+        let Some(inode) = state.directories[self.index].now.get(name) else { return Ok(None) };
+        let size = state.inodes.get(inode).map_or(0, |file| file.size() as u64);
+        Ok(Some(FileStatus { inode: (1, *inode), links: 1, size }))
     }
 
     fn try_lock(&self) -> Result<DirectoryLock> {
