@@ -79,6 +79,11 @@ pub fn filesystem_name(magic: u64) -> &'static str {
     find(magic).map_or("unknown", |(name, _)| name)
 }
 
+/// Whether a filesystem is memory: what is in it does not outlive a boot.
+pub fn is_memory(magic: u64) -> bool {
+    find(magic).is_some_and(|(_, kind)| kind == Memory)
+}
+
 /// Why a log should not be on such a filesystem.
 fn objection(kind: Kind) -> Option<&'static str> {
     match kind {
