@@ -22,15 +22,14 @@ pub struct PlannedActive {
     /// Its path, with a random name.
     pub path: PathBuf,
     mode: u32,
-    parent: PathBuf,
-    status: DirectoryStatus,
+    parent: Arc<dyn Directory>,
 }
 
 impl PlannedActive {
     /// Plans one for the log `id`, where the configuration says. Changes nothing.
     pub fn new(storage: &dyn Storage, config: &Config, id: u128) -> Result<Self> {
-        let parent = config.active_parent.clone();
-        let Some(above) = storage.open_directory(&parent, Links::Follow)? else {
+        let parent = config.active_parent.as_path();
+        let Some(above) = storage.open_directory(parent, Links::Follow)? else {
             let message = format!("active_dir {}: there is no such directory", parent.display());
             return Err(Error::new(Cause::InvalidArgument, message));
         };
@@ -46,24 +45,25 @@ impl PlannedActive {
             return Err(Error::new(Cause::InvalidArgument, message));
         }
         let mode = if own { 0o750 } else { 0o700 };
-        Ok(PlannedActive { path, mode, parent, status })
+        Ok(PlannedActive { path, mode, parent: above })
     }
 
     /// Fails, with the name of the configuration field, if the active set does not fit even after
     /// `old` is removed.
     pub fn check_room(&self, needed: u64, old: Option<&dyn Directory>) -> Result<()> {
+        let status = self.parent.status()?;
         let given_back = match old {
-            Some(old) if old.status()?.dev == self.status.dev => memory_of(old)?,
+            Some(old) if old.status()?.dev == status.dev => memory_of(old)?,
             _ => 0,
         };
-        let room = self.status.available.saturating_add(given_back);
+        let room = status.available.saturating_add(given_back);
         if room >= needed {
             return Ok(());
         }
         let message = format!(
             "active_dir {}: the active set needs {needed} bytes, {room} are free, {given_back} of \
              these as soon as the set that the log was left with is removed",
-            self.parent.display(),
+            self.parent.path().display(),
         );
         Err(Error::with_errno(Cause::NoSpace, message, libc::ENOSPC))
     }

@@ -84,8 +84,8 @@ impl Manager {
         let planned = PlannedActive::new(&*storage, &config, closed.id)?;
         // What opens left that were killed may have the room that this one needs.
         let beside = [planned.path.as_path(), survey.active_path()];
-        remove_leftovers(&*storage, beside, &closed, Some(survey.active_path()));
         let old = survey.origin.active.as_ref().map(|active| &*active.directory);
+        remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
         planned.check_room(config.active_set_size(), old)?;
         recovery::reserve(&survey, &*wal, &config)?;
         let mut recovered = recovery::apply(&survey, &*wal, &config)?;
