@@ -1,13 +1,14 @@
 //! The active directory: memory-backed, private to its owner, tied to one generation of one log.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name::{self, FileName};
 use crate::format::IdentityRecord;
-use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Storage};
+use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Open, Storage};
 
 use super::filesystem::{check_filesystem, is_memory};
 use super::inventory::{load_identity, Identity, Inventory};
@@ -15,44 +16,96 @@ use super::ownership::own_active;
 
 const OTHERS_MAY_WRITE: u32 = 0o022;
 
-/// Makes a new active directory where the configuration says, for the generation in `identity`.
-/// Puts its path into the record, and a copy of the record into the directory. Fails if there is no
-/// room for the whole active set. `announce` is called last, right before the directory is made.
-pub fn create_active(
-    storage: &dyn Storage,
-    config: &Config,
-    identity: &mut IdentityRecord,
-    announce: impl FnOnce(&IdentityRecord) -> Result<()>,
-) -> Result<Arc<dyn Directory>> {
-    debug_assert!(identity.generation > 0, "0 is for a log without an active directory");
-    let parent = config.active_parent.as_path();
-    let Some(above) = storage.open_directory(parent, Links::Follow)? else {
-        let message = format!("active_dir {}: there is no such directory", parent.display());
-        return Err(Error::new(Cause::InvalidArgument, message));
-    };
-    check_filesystem(&*above, config.allow_any_filesystem)?;
-    let status = above.status()?;
-    let own = status.uid == storage.user() && status.mode & OTHERS_MAY_WRITE == 0;
-    // Random, so that nobody can take the name first; with the log's id, so that we recognise our
-    // directory even if we were killed while we made it.
-    let path = parent.join(format!("{}{:032x}", name_prefix(identity), storage.random()?));
-    // It becomes a line of `wal_identity`.
-    let Some(text) = path.to_str().filter(|text| !text.contains(char::is_control)) else {
-        let message = format!("active_dir {parent:?}: not UTF-8, or with control characters");
-        return Err(Error::new(Cause::InvalidArgument, message));
-    };
-    identity.active_path = text.to_owned();
-    check_room(config.active_set_size(), &status, parent)?;
-    announce(identity)?;
-    storage.create_directory(&path, if own { 0o750 } else { 0o700 })?;
-    enter(storage, &path, identity).inspect_err(|_| {
-        let _ = storage.remove_directory(&path);
-    })
+/// An active directory that is yet to be made.
+#[derive(Debug)]
+pub struct PlannedActive {
+    /// Its path, with a random name.
+    pub path: PathBuf,
+    mode: u32,
+    parent: Arc<dyn Directory>,
+}
+
+impl PlannedActive {
+    /// Plans one for the log `id`, where the configuration says. Changes nothing.
+    pub fn new(storage: &dyn Storage, config: &Config, id: u128) -> Result<Self> {
+        let parent = config.active_parent.as_path();
+        let Some(above) = storage.open_directory(parent, Links::Follow)? else {
+            let message = format!("active_dir {}: there is no such directory", parent.display());
+            return Err(Error::new(Cause::InvalidArgument, message));
+        };
+        check_filesystem(&*above, config.allow_any_filesystem)?;
+        let status = above.status()?;
+        let own = status.uid == storage.user() && status.mode & OTHERS_MAY_WRITE == 0;
+        // Random, so that nobody can take the name first; with the log's id, so that we recognise
+        // our directory even if we were killed while we made it.
+        let path = parent.join(format!("{}{:032x}", name_prefix(id), storage.random()?));
+        // It becomes a line of `wal_identity`.
+        if path.to_str().is_none_or(|text| text.contains(char::is_control)) {
+            let message = format!("active_dir {parent:?}: not UTF-8, or with control characters");
+            return Err(Error::new(Cause::InvalidArgument, message));
+        }
+        let mode = if own { 0o750 } else { 0o700 };
+        Ok(PlannedActive { path, mode, parent: above })
+    }
+
+    /// Fails, with the name of the configuration field, if the active set does not fit even after
+    /// `old` is removed.
+    pub fn check_room(&self, needed: u64, old: Option<&dyn Directory>) -> Result<()> {
+        let status = self.parent.status()?;
+        let given_back = match old {
+            Some(old) if old.status()?.dev == status.dev => memory_of(old)?,
+            _ => 0,
+        };
+        let room = status.available.saturating_add(given_back);
+        if room >= needed {
+            return Ok(());
+        }
+        let message = format!(
+            "active_dir {}: the active set needs {needed} bytes, {room} are free, {given_back} of \
+             these as soon as the set that the log was left with is removed",
+            self.parent.path().display(),
+        );
+        Err(Error::with_errno(Cause::NoSpace, message, libc::ENOSPC))
+    }
+
+    /// Makes it, with a copy of `identity` and the path of the WAL directory in it, and locks it.
+    pub fn make(
+        &self,
+        storage: &dyn Storage,
+        identity: &IdentityRecord,
+        wal: &Path,
+    ) -> Result<Arc<dyn Directory>> {
+        debug_assert!(identity.generation > 0, "0 is for a log without an active directory");
+        debug_assert_eq!(Path::new(&identity.active_path), self.path);
+        let copy = IdentityRecord { wal_path: line_of(wal), ..identity.clone() };
+        storage.create_directory(&self.path, self.mode)?;
+        enter(storage, &self.path, &copy).inspect_err(|_| {
+            let _ = storage.remove_directory(&self.path);
+        })
+    }
+}
+
+/// The absolute path of a directory, if it fits into a line.
+fn line_of(path: &Path) -> Option<String> {
+    let path = std::path::absolute(path).ok()?;
+    path.to_str().filter(|text| !text.contains(char::is_control)).map(str::to_owned)
+}
+
+/// Bytes that come back when a directory is removed, in whole pages.
+fn memory_of(directory: &dyn Directory) -> Result<u64> {
+    const PAGE: u64 = 4096;
+    let mut bytes = 0;
+    for name in directory.list()?.into_iter().filter(|name| is_ours_by_name(name)) {
+        if let Some(file) = directory.open(&name, Open::Read)? {
+            bytes += file.size()?.next_multiple_of(PAGE);
+        }
+    }
+    Ok(bytes)
 }
 
 /// What the names of a log's active directories begin with.
-fn name_prefix(identity: &IdentityRecord) -> String {
-    format!("flashstrike-wal-{:032x}-", identity.id)
+fn name_prefix(id: u128) -> String {
+    format!("flashstrike-wal-{id:032x}-")
 }
 
 /// Opens a directory that was just made, locks it, and says in it whose it is. The lock tells
@@ -69,19 +122,6 @@ fn enter(
     own_active(&*directory)?;
     put_in_place(&*directory, file_name::IDENTITY, identity.encode().as_bytes())?;
     Ok(directory)
-}
-
-/// Fails, with the name of the configuration field, if the active set does not fit.
-fn check_room(needed: u64, status: &DirectoryStatus, parent: &Path) -> Result<()> {
-    if status.available >= needed {
-        return Ok(());
-    }
-    let message = format!(
-        "active_dir {}: the active set needs {needed} bytes, {} are free",
-        parent.display(),
-        status.available
-    );
-    Err(Error::with_errno(Cause::NoSpace, message, libc::ENOSPC))
 }
 
 /// The directory at the path that an identity names.
@@ -198,45 +238,58 @@ fn open_private(
     Err(Error::new(Cause::Permission, message))
 }
 
+/// Whether a file of an active directory is ours.
+fn is_ours_by_name(name: &str) -> bool {
+    matches!(file_name::parse(name), Some(FileName::Hot(_) | FileName::Temporary))
+}
+
 /// Removes an active directory and our files in it. If there are foreign files, they stay, and so
 /// does the directory.
 pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result<()> {
-    for name in directory.list()? {
-        if let Some(FileName::Hot(_) | FileName::Temporary) = file_name::parse(&name) {
-            directory.remove(&name)?;
-        }
+    for name in directory.list()?.into_iter().filter(|name| is_ours_by_name(name)) {
+        directory.remove(&name)?;
     }
     // The identity goes last: without it nobody knows that the directory is ours.
     directory.remove(file_name::IDENTITY)?;
     storage.remove_directory(directory.path())
 }
 
-/// Removes what other opens of the same log left in `parent`, as far as that is possible: older
-/// generations, and an open that was killed before it became this generation. Leftovers cost memory
-/// and nothing else.
-pub fn remove_older_generations(storage: &dyn Storage, parent: &Path, identity: &IdentityRecord) {
-    let Ok(Some(above)) = storage.open_directory(parent, Links::Follow) else { return };
-    for name in above.list().unwrap_or_default() {
-        let path = parent.join(&name);
-        let current = path.as_path() == Path::new(&identity.active_path);
-        if current || !name.starts_with(&name_prefix(identity)) {
-            continue;
-        }
-        let Ok(Some(directory)) = open_private(storage, &path, storage.user()) else { continue };
-        // One whose writer lives, in another sandbox perhaps, is not left over.
-        if own_active(&*directory).is_err() {
-            continue;
-        }
-        let is_ours = match load_identity(&*directory) {
-            Ok(Identity::Known(found)) => {
-                found.id == identity.id && found.generation <= identity.generation
+/// Removes what opens of the log left beside these active directories, as far as that is possible:
+/// older generations, and an open that was killed before it became the generation after `closed`.
+/// `except` stays. Leftovers cost memory and nothing else.
+pub fn remove_leftovers(
+    storage: &dyn Storage,
+    beside: [&Path; 2],
+    closed: &IdentityRecord,
+    except: Option<&Path>,
+) {
+    let parents: BTreeSet<&Path> = beside.into_iter().filter_map(Path::parent).collect();
+    for parent in parents {
+        let Ok(Some(above)) = storage.open_directory(parent, Links::Follow) else { continue };
+        for name in above.list().unwrap_or_default() {
+            let path = parent.join(&name);
+            if Some(path.as_path()) != except && name.starts_with(&name_prefix(closed.id)) {
+                remove_leftover(storage, &path, closed);
             }
-            // Its making was cut short, before there was anything in it.
-            Ok(Identity::Missing) => Inventory::of(&*directory).is_ok_and(|files| files.is_empty()),
-            _ => false,
-        };
-        if is_ours {
-            let _ = remove_active(storage, &*directory);
         }
+    }
+}
+
+fn remove_leftover(storage: &dyn Storage, path: &Path, closed: &IdentityRecord) {
+    let Ok(Some(directory)) = open_private(storage, path, storage.user()) else { return };
+    // One whose writer lives, in another sandbox perhaps, is not left over.
+    if own_active(&*directory).is_err() {
+        return;
+    }
+    let is_ours = match load_identity(&*directory) {
+        Ok(Identity::Known(found)) => {
+            found.id == closed.id && found.generation <= closed.generation.saturating_add(1)
+        }
+        // Its making was cut short, before there was anything in it.
+        Ok(Identity::Missing) => Inventory::of(&*directory).is_ok_and(|files| files.is_empty()),
+        _ => false,
+    };
+    if is_ours {
+        let _ = remove_active(storage, &*directory);
     }
 }

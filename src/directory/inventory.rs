@@ -64,11 +64,17 @@ pub fn load_identity(directory: &dyn Directory) -> Result<Identity> {
     })
 }
 
-/// Reads `wal_meta.dat`: `None` when it is missing, `Some(None)` when it cannot be trusted (or is
-/// the C++ recorder's, which is shorter).
+/// Reads `wal_meta.dat`: `None` when it is missing, `Some(None)` when it cannot be trusted. The C++
+/// recorder's, which has no checksum, is trusted where that recorder wrote: it has no identity.
 pub fn load_meta(directory: &dyn Directory) -> Result<Option<Option<MetaState>>> {
-    let bytes = read_small(directory, file_name::META, META_RECORD_SIZE + 1)?;
-    Ok(bytes.map(|bytes| MetaState::decode(&bytes)))
+    let Some(bytes) = read_small(directory, file_name::META, META_RECORD_SIZE + 1)? else {
+        return Ok(None);
+    };
+    let meta = match MetaState::decode(&bytes) {
+        None if load_identity(directory)? == Identity::Missing => MetaState::decode_cpp(&bytes),
+        meta => meta,
+    };
+    Ok(Some(meta))
 }
 
 /// Replaces `wal_meta.dat`. What `state` says must be durable already.

@@ -7,9 +7,9 @@ mod inventory;
 mod ownership;
 
 pub use active::{
-    create_active, find_active, open_active, remove_active, remove_older_generations,
-    ActiveDirectory, Ground,
+    find_active, open_active, remove_active, remove_leftovers, ActiveDirectory, Ground,
+    PlannedActive,
 };
-pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, Use};
+pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, is_memory, Use};
 pub use inventory::{load_identity, load_meta, save_meta, Identity, Inventory};
 pub use ownership::{own_active, Ownership};

@@ -19,6 +19,8 @@ pub struct IdentityRecord {
     pub active_path: String,
     /// Everything was persisted and synced by a clean shutdown.
     pub clean: bool,
+    /// The WAL directory, for people who find an active directory. Only there.
+    pub wal_path: Option<String>,
 }
 
 impl IdentityRecord {
@@ -36,6 +38,10 @@ impl IdentityRecord {
             self.active_path,
             u8::from(self.clean),
         );
+        if let Some(path) = &self.wal_path {
+            debug_assert!(!path.contains('\n'));
+            text.push_str(&format!("wal_path={path}\n"));
+        }
         text.push_str(&checksum_line(&text));
         text
     }
@@ -58,6 +64,7 @@ impl IdentityRecord {
             boot_id: value("boot_id")?.to_owned(),
             active_path: value("active_path")?.to_owned(),
             clean: value("clean")? == "1",
+            wal_path: value("wal_path").map(str::to_owned),
         })
     }
 }
@@ -81,6 +88,7 @@ mod tests {
             boot_id: "b".into(),
             active_path: "/dev/shm/with = sign".into(),
             clean: false,
+            wal_path: Some("/var/lib/log".into()),
         };
         let text = record.encode();
         assert_eq!(IdentityRecord::decode(text.as_bytes()), Some(record.clone()));

@@ -1,7 +1,7 @@
 //! The persisted MetaState.
 
 use super::fields::fields;
-use super::xxh64;
+use super::{xxh64, MAX_EVENT_ID};
 
 /// Bytes of `wal_meta.dat`.
 pub const META_RECORD_SIZE: usize = 24;
@@ -34,6 +34,19 @@ impl MetaState {
         bytes[..FIELDS_SIZE].copy_from_slice(&fields);
         bytes[FIELDS_SIZE..].copy_from_slice(&xxh64(&fields, 0).to_le_bytes());
         bytes
+    }
+
+    /// The state in the C++ recorder's record, which has no checksum: offset, index, event id. 0 or
+    /// an impossible id = it says nothing.
+    pub fn decode_cpp(bytes: &[u8]) -> Option<Self> {
+        let fields: &[u8; FIELDS_SIZE] = bytes.try_into().ok()?;
+        let swapped = Self::from_bytes(fields);
+        let is_event = (1..=MAX_EVENT_ID).contains(&swapped.last_event_id);
+        is_event.then_some(MetaState {
+            last_segment_index: swapped.last_offset,
+            last_offset: swapped.last_segment_index,
+            ..swapped
+        })
     }
 
     /// The state in a record, or `None` when its size or checksum is not right.

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::config::Config;
 use crate::directory::{
-    check_filesystem, create_active, filesystem_name, filesystem_note, load_identity,
-    remove_active, remove_older_generations, save_meta, Identity, Ownership, Use,
+    check_filesystem, filesystem_name, filesystem_note, load_identity, remove_active,
+    remove_leftovers, save_meta, Identity, Ownership, PlannedActive, Use,
 };
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
@@ -16,7 +16,7 @@ use crate::log_sink::LogSink;
 use crate::storage::{replace_small, Directory, Links, PosixStorage, Storage};
 
 use super::log::Log;
-use super::recovery::{self, check_refusal, survey, OpenSegment, Origin, Recovered, Survey};
+use super::recovery::{self, check_refusal, survey, OpenSegment, Recovered};
 use super::report::RecoveryReport;
 use super::segment::Segment;
 use super::segment_writer::Writer;
@@ -80,22 +80,25 @@ impl Manager {
         survey.notes.extend(ownership.note().cloned());
         survey.notes.extend(filesystem_note(&*wal, Use::Wal)?);
         check_refusal(&survey, &*wal, config.accept_loss)?;
+        let closed = recovery::closed_identity(&*storage, &*wal, &survey)?;
+        let planned = PlannedActive::new(&*storage, &config, closed.id)?;
+        // What opens left that were killed may have the room that this one needs.
+        let beside = [planned.path.as_path(), survey.active_path()];
+        let old = survey.origin.active.as_ref().map(|active| &*active.directory);
+        remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
+        planned.check_room(config.active_set_size(), old)?;
         recovery::reserve(&survey, &*wal, &config)?;
-        let mut identity = next_identity(&*storage, &*wal, &survey)?;
-        // Fails, before anything is changed, if the parent is missing or too small.
-        let active = create_active(&*storage, &config, &mut identity, |identity| {
-            announce_id(&*wal, identity, survey.origin.row.then)
-        })?;
+        let mut recovered = recovery::apply(&survey, &*wal, &config)?;
+        log_recovery(&config.log, &recovered, closed.generation + 1);
+        let identity = recovery::next_generation(&closed, &planned.path);
+        recovery::close_log(&*storage, &*wal, survey, &closed, &identity)?;
+        let active = planned.make(&*storage, &identity, wal.path())?;
         ownership.include(&active);
-        survey.notes.extend(filesystem_note(&*active, Use::Active).ok().flatten());
-        let entered = recovery::apply(&survey, &*wal, &config).and_then(|recovered| {
-            let load = |last| load_last(&*wal, &*active, last, &config);
-            let last = recovered.last.as_ref().map(load).transpose()?;
-            // Makes the new active directory the log's.
-            replace_small(&*wal, file_name::IDENTITY, identity.encode().as_bytes())?;
-            Ok((recovered, last))
-        });
-        let (recovered, last) = entered.inspect_err(|_| {
+        if let Ok(Some(note)) = filesystem_note(&*active, Use::Active) {
+            config.log.warn(&note);
+            recovered.notes.push(note);
+        }
+        let last = enter(&*wal, &*active, &recovered, &identity, &config).inspect_err(|_| {
             // If the identity names it, or may name it, the next open needs it.
             let needed = match load_identity(&*wal) {
                 Ok(Identity::Known(now)) => now == identity,
@@ -105,19 +108,12 @@ impl Manager {
                 let _ = remove_active(&*storage, &*active);
             }
         })?;
-        if let Some(old) = &survey.origin.active {
-            // If this fails, memory stays in use until the next open tries again.
-            let _ = remove_active(&*storage, &*old.directory);
-        }
-        remove_older_generations(&*storage, &config.active_parent, &identity);
-
-        let mut report = report_of(&survey, &recovered, &identity, &*wal, &*active)?;
+        let mut report = report_of(&recovered, &identity, &*wal, &*active)?;
         report.placement = placements.decided;
         debug_assert!(
             config.accept_loss || report.durable_event_id <= report.last_event_id,
             "recovery does not lose durable events silently"
         );
-        log_recovery(&config.log, &report, &recovered.notes);
         log_placement(&config.log, placements.decided);
         let log =
             Arc::new(Log::new(config, placements, report, recovered.end, storage, wal, active));
@@ -235,13 +231,13 @@ fn check_config(config: Config) -> Result<(Config, Placements)> {
     Ok((Config { active_parent, ..config }, placements))
 }
 
-/// Opens the WAL directory, and makes it if it does not exist.
+/// Opens the WAL directory, and makes it if only that one is missing.
 fn open_wal(
     storage: &dyn Storage,
     path: &Path,
     allow_any_filesystem: bool,
 ) -> Result<Arc<dyn Directory>> {
-    storage.create_directories(path)?;
+    storage.ensure_directory(path)?;
     let wal = storage.open_directory(path, Links::Follow)?.ok_or_else(|| {
         let message = format!("{}: vanished as it was opened", path.display());
         Error::new(Cause::NotFound, message)
@@ -250,40 +246,22 @@ fn open_wal(
     Ok(wal)
 }
 
-/// The identity of the new generation.
-fn next_identity(
-    storage: &dyn Storage,
+/// Fills the new active directory and makes it the log's. Only then the last segment, if the log
+/// goes on in it, is open again.
+fn enter(
     wal: &dyn Directory,
-    survey: &Survey,
-) -> Result<IdentityRecord> {
-    let here = wal.status()?;
-    let known = survey.origin.identity.as_ref().filter(|_| !survey.needs_new_id());
-    Ok(IdentityRecord {
-        id: known.map_or_else(|| storage.random(), |identity| Ok(identity.id))?,
-        wal_dev: here.dev,
-        wal_ino: here.ino,
-        generation: known.map_or(0, |identity| identity.generation).saturating_add(1),
-        boot_id: storage.boot_id()?,
-        active_path: String::new(),
-        clean: false,
-    })
-}
-
-/// Writes a new id to the identity file before there is an active directory with that id in its
-/// name. If we are killed before the directory becomes the log's, the next open knows whose it is.
-/// Until then the record says what holds after a reboot: the WAL directory alone is the log.
-fn announce_id(wal: &dyn Directory, identity: &IdentityRecord, origin: Origin) -> Result<()> {
-    // An accepted loss is not recorded before it is done.
-    if !matches!(origin, Origin::New | Origin::DiskAsNew) {
-        return Ok(());
+    active: &dyn Directory,
+    recovered: &Recovered,
+    identity: &IdentityRecord,
+    config: &Config,
+) -> Result<Option<(Segment, u32)>> {
+    let load = |last| load_last(wal, active, last, config);
+    let last = recovered.last.as_ref().map(load).transpose()?;
+    replace_small(wal, file_name::IDENTITY, identity.encode().as_bytes())?;
+    if let (Some(last), Some((segment, _))) = (&recovered.last, &last) {
+        recovery::reopen(last, &*segment.disk)?;
     }
-    let announced = IdentityRecord {
-        generation: 0,
-        boot_id: "none".to_owned(),
-        active_path: String::new(),
-        ..identity.clone()
-    };
-    replace_small(wal, file_name::IDENTITY, announced.encode().as_bytes())
+    Ok(last)
 }
 
 /// Maps the last segment and fills it with what is on disk.
@@ -307,6 +285,7 @@ fn load_last(
             }
             mapping.store(offset, &buffer[..len]);
         }
+        mapping.store(0, &last.open_header().encode());
         Ok(())
     };
     let file = create_active_file(active, last.index, last.layout, config, fill)?;
@@ -321,18 +300,17 @@ fn load_last(
 }
 
 /// Writes to the log sink what recovery did and noticed.
-fn log_recovery(sink: &LogSink, report: &RecoveryReport, notes: &[String]) {
-    notes.iter().for_each(|note| sink.warn(note));
+fn log_recovery(sink: &LogSink, recovered: &Recovered, generation: u64) {
+    recovered.notes.iter().for_each(|note| sink.warn(note));
     sink.info(&format!(
-        "recovered as {}: generation {}, last event {}, known durable {}; {} events carried over, \
-         {} accepted, {} kept aside",
-        report.decision,
-        report.generation,
-        report.last_event_id,
-        report.durable_event_id,
-        report.events_carried_over,
-        report.events_accepted,
-        report.events_kept_aside,
+        "recovered as {}: generation {generation}, last event {}, known durable {}; {} events \
+         carried over, {} accepted, {} kept aside",
+        recovered.label,
+        recovered.end.last_event_id,
+        recovered.durable_event_id,
+        recovered.carried_over,
+        recovered.accepted,
+        recovered.kept_aside,
     ));
 }
 
@@ -353,7 +331,6 @@ fn log_placement(sink: &LogSink, decided: Decided) {
 
 /// What the opening found and did. Whether memory is locked is not known yet.
 fn report_of(
-    survey: &Survey,
     recovered: &Recovered,
     identity: &IdentityRecord,
     wal: &dyn Directory,
@@ -362,19 +339,19 @@ fn report_of(
     let wal_filesystem = wal.status()?.filesystem;
     let active_filesystem = active.status()?.filesystem;
     Ok(RecoveryReport {
-        clean: survey.is_clean(),
+        clean: recovered.clean,
         memory_locked: false,
         hot_segments: recovered.inventory.hot.len() as u32,
         cold_segments: recovered.inventory.cold.len() as u32,
         generation: identity.generation,
         last_event_id: recovered.end.last_event_id,
-        durable_event_id: survey.durable_event_id,
+        durable_event_id: recovered.durable_event_id,
         events_carried_over: recovered.carried_over,
         events_accepted: recovered.accepted,
         events_kept_aside: recovered.kept_aside,
         wal_filesystem,
         active_filesystem,
-        decision: survey.label(),
+        decision: recovered.label.clone(),
         notes: recovered.notes.join("; "),
         active_path: identity.active_path.clone(),
         placement: Decided::default(),

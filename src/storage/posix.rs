@@ -49,6 +49,26 @@ fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
     Error::io(format_args!("{operation} {}", path.display()), &errno.into())
 }
 
+/// Why a directory could not be made.
+fn not_made(path: &Path, parent: &Path, errno: Errno) -> Error {
+    let at = path.display();
+    let (cause, message) = match errno {
+        Errno::NOENT => {
+            let parent = parent.display();
+            (Cause::NotFound, format!("{at}: its parent {parent} does not exist, and is not made"))
+        }
+        Errno::EXIST if path.is_symlink() => {
+            (Cause::NotFound, format!("{at}: is a symbolic link that leads nowhere"))
+        }
+        Errno::EXIST => {
+            let message = format!("{at}: not a directory");
+            return Error::with_errno(Cause::Io, message, Errno::NOTDIR.raw_os_error());
+        }
+        errno => return failed("create directory", path, errno),
+    };
+    Error::with_errno(cause, message, Errno::NOENT.raw_os_error())
+}
+
 /// Whether a name leads to an entry of the directory itself, and nowhere else.
 fn is_component(name: &str) -> bool {
     !name.is_empty() && !name.contains('/') && name != "." && name != ".."
@@ -76,20 +96,18 @@ impl Storage for PosixStorage {
         }
     }
 
-    fn create_directories(&self, path: &Path) -> Result<()> {
+    fn ensure_directory(&self, path: &Path) -> Result<()> {
         if path.as_os_str().is_empty() || path.is_dir() {
             return Ok(());
         }
-        if let Some(parent) = path.parent() {
-            self.create_directories(parent)?;
-        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
         match mkdir(path, Mode::from_raw_mode(0o750)) {
             Ok(()) => {}
             Err(Errno::EXIST) if path.is_dir() => {}
-            Err(errno) => return Err(failed("create directory", path, errno)),
+            Err(errno) => return Err(not_made(path, parent, errno)),
         }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = self.open_directory(parent.unwrap_or(Path::new(".")), Links::Follow)?;
+        let parent = self.open_directory(parent, Links::Follow)?;
         parent.map_or(Ok(()), |parent| parent.sync())
     }
 
@@ -353,6 +371,11 @@ impl File for PosixFile {
     fn size(&self) -> Result<u64> {
         let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
         Ok(stat.st_size as u64)
+    }
+
+    fn links(&self) -> Result<u64> {
+        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
+        Ok(stat.st_nlink as u64)
     }
 
     fn inode(&self) -> Result<(u64, u64)> {

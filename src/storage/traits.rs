@@ -72,8 +72,9 @@ pub enum DirectoryLock {
 pub trait Storage: Debug + Send + Sync {
     /// Opens a directory. `None` when there is no such name.
     fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>>;
-    /// Makes a directory and its missing parents, with mode 0750 narrowed by umask.
-    fn create_directories(&self, path: &Path) -> Result<()>;
+    /// Makes a directory, with mode 0750 narrowed by umask, if it does not exist. A missing parent
+    /// is [`Cause::NotFound`]: the path may be mistyped.
+    fn ensure_directory(&self, path: &Path) -> Result<()>;
     /// Makes one new directory with this mode: an error if the name is taken.
     fn create_directory(&self, path: &Path, mode: u32) -> Result<()>;
     /// Removes an empty directory.
@@ -125,6 +126,8 @@ pub trait Directory: Debug + Send + Sync {
 pub trait File: Debug + Send + Sync {
     /// Its size in bytes.
     fn size(&self) -> Result<u64>;
+    /// How many names it has.
+    fn links(&self) -> Result<u64>;
     /// Device and inode.
     fn inode(&self) -> Result<(u64, u64)>;
     /// Reads at `offset` until `buffer` is full or the file ends; returns the bytes read.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use flashstrike_wal::directory::load_meta;
 use flashstrike_wal::error::Result;
 use flashstrike_wal::format::file_name::{self, FileName};
-use flashstrike_wal::format::{MetaState, BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
+use flashstrike_wal::format::{MetaState, SegmentHeader};
+use flashstrike_wal::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
 use flashstrike_wal::storage::{
     Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
     PosixStorage, Storage,
@@ -33,7 +34,9 @@ pub enum Bug {
     ReadErrorIsEmpty,
     /// Recovery removes what it should keep aside.
     NothingKeptAside,
-    /// Only the file `wal_lock` is locked, and no directory.
+    /// The last segment's header is opened again before `wal_identity` is the new generation's.
+    HeaderReopenedEarly,
+    /// Only the file `wal_lock` is locked, and not the directory.
     LockOnNameOnly,
 }
 
@@ -46,7 +49,7 @@ impl Bug {
         Bug::WatermarkBeforeSync,
     ];
 
-    const EVERY: [Bug; 8] = [
+    const EVERY: [Bug; 9] = [
         Bug::SyncThatLies,
         Bug::SkippedBlock,
         Bug::RecoveryThatTrustsMeta,
@@ -54,6 +57,7 @@ impl Bug {
         Bug::SyncTriedAgain,
         Bug::ReadErrorIsEmpty,
         Bug::NothingKeptAside,
+        Bug::HeaderReopenedEarly,
         Bug::LockOnNameOnly,
     ];
 
@@ -80,6 +84,7 @@ impl Bug {
             Bug::SyncTriedAgain => "a failed sync tried again until it succeeds",
             Bug::ReadErrorIsEmpty => "a read error taken for an empty file",
             Bug::NothingKeptAside => "a recovery that keeps nothing aside",
+            Bug::HeaderReopenedEarly => "a header opened again before the identity",
             Bug::LockOnNameOnly => "a lock on `wal_lock` only",
         }
     }
@@ -150,8 +155,8 @@ impl Storage for Planted {
         }))
     }
 
-    fn create_directories(&self, path: &Path) -> Result<()> {
-        self.inner.create_directories(path)
+    fn ensure_directory(&self, path: &Path) -> Result<()> {
+        self.inner.ensure_directory(path)
     }
 
     fn create_directory(&self, path: &Path, mode: u32) -> Result<()> {
@@ -290,6 +295,17 @@ impl PlantedFile {
     }
 }
 
+/// The header of an open segment in place of a closed one's.
+fn reopened(bytes: &[u8]) -> Vec<u8> {
+    let header = bytes.first_chunk().and_then(SegmentHeader::decode);
+    match header.filter(|header| header.is_closed()) {
+        Some(header) => {
+            SegmentHeader::open(header.segment_index, header.created_ts_ns).encode().to_vec()
+        }
+        None => bytes.to_vec(),
+    }
+}
+
 /// Whether this writes events, not a header or zeros.
 fn holds_events(bytes: &[u8], offset: u64) -> bool {
     let begins_slot = offset
@@ -301,6 +317,10 @@ fn holds_events(bytes: &[u8], offset: u64) -> bool {
 impl File for PlantedFile {
     fn size(&self) -> Result<u64> {
         self.inner.size()
+    }
+
+    fn links(&self) -> Result<u64> {
+        self.inner.links()
     }
 
     fn inode(&self) -> Result<(u64, u64)> {
@@ -328,6 +348,9 @@ impl File for PlantedFile {
         self.settle()?;
         if self.is_skipped(bytes, offset) {
             return Ok(());
+        }
+        if self.state.bug == Some(Bug::HeaderReopenedEarly) && offset == 0 {
+            return self.inner.write_at(&reopened(bytes), 0);
         }
         self.inner.write_at(bytes, offset)
     }

@@ -7,6 +7,7 @@ mod fuzz_bytes;
 mod fuzz_directories;
 mod kill_storm;
 mod model;
+mod open_kills;
 mod power_cut;
 mod recovery_errors;
 mod recovery_twice;

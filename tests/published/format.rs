@@ -181,6 +181,7 @@ fn identity() {
             boot_id: text(fields, "boot_id").to_owned(),
             active_path: text(fields, "active_path").to_owned(),
             clean: u64_of(fields, "clean") == 1,
+            wal_path: None,
         };
         assert_eq!(record.encode().as_bytes(), bytes_of(case, "hex"));
         assert_eq!(IdentityRecord::decode(&bytes_of(case, "hex")), Some(record));

@@ -118,7 +118,7 @@ impl Storage for Overtaking {
         let writer = &self.writer;
         Ok(opened.map(|d| Arc::new(ActiveDirectory(d, Arc::clone(writer))) as Arc<_>))
     }
-    fn create_directories(&self, path: &Path) -> Result<()> {
+    fn ensure_directory(&self, path: &Path) -> Result<()> {
         panic!("a reader made {path:?}")
     }
     fn create_directory(&self, path: &Path, _mode: u32) -> Result<()> {
@@ -189,6 +189,9 @@ struct ActiveFile(Arc<dyn File>, Arc<Overtaker>);
 impl File for ActiveFile {
     fn size(&self) -> Result<u64> {
         self.0.size()
+    }
+    fn links(&self) -> Result<u64> {
+        self.0.links()
     }
     fn inode(&self) -> Result<(u64, u64)> {
         self.0.inode()

@@ -65,8 +65,8 @@ impl Storage for FaultyStorage {
         let directory = self.0.open_directory(path, links)?;
         Ok(directory.map(|d| Arc::new(FaultyDirectory(d, Arc::clone(&self.1))) as Arc<_>))
     }
-    fn create_directories(&self, path: &Path) -> Result<()> {
-        self.0.create_directories(path)
+    fn ensure_directory(&self, path: &Path) -> Result<()> {
+        self.0.ensure_directory(path)
     }
     fn create_directory(&self, path: &Path, mode: u32) -> Result<()> {
         self.0.create_directory(path, mode)
@@ -143,6 +143,10 @@ impl File for FaultyFile {
     fn size(&self) -> Result<u64> {
         self.0.size()
     }
+    fn links(&self) -> Result<u64> {
+        self.0.links()
+    }
+
     fn inode(&self) -> Result<(u64, u64)> {
         self.0.inode()
     }

@@ -1,6 +1,6 @@
 //! Recovery, second half: makes the WAL directory hold exactly the log that the survey found, all
-//! of it durable. Killed at any point, the next run ends the same: nothing is removed before what
-//! replaces it has been synced, and meta moves last.
+//! of it durable and closed, as a clean shutdown leaves it. Killed at any point, the next run ends
+//! the same: nothing is removed before what replaces it has been synced, and meta moves last.
 
 use crate::config::Config;
 use crate::directory::{save_meta, Inventory};
@@ -24,6 +24,10 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     const NAME: &str = "FS.reserve.tmp";
     let tail = &survey.log.tail;
     let mut kept_aside = 0;
+    for segment in tail.iter().chain(&survey.middle).filter(|segment| !segment.is_unused()) {
+        // Restored with holes it may lack the space for what is written into it.
+        segment.disk.allocate(segment.disk.size()?)?;
+    }
     for segment in tail {
         if segment.is_copied_aside(survey.loss_accepted())? {
             kept_aside += segment.layout.file_size();
@@ -47,6 +51,9 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
 /// Does what the survey asks for.
 pub fn apply(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<Recovered> {
     let mut recovered = Recovered {
+        label: survey.label(),
+        clean: survey.is_clean(),
+        durable_event_id: survey.durable_event_id,
         inventory: survey.log.inventory.clone(),
         notes: survey.notes.clone(),
         ..Recovered::default()
@@ -104,13 +111,12 @@ fn settle(
         clear_behind(&*segment.disk, count, layout)?;
     }
     let known = survey.durable_event_id.min(survey.log.last_event_id);
+    let proven = segment.is_closed() && end.last_event_id <= known && !cut;
+    let created_ts_ns = segment.header.map_or_else(now_ns, |header| header.created_ts_ns);
+    let mut header = segment.header.unwrap_or_else(|| SegmentHeader::open(index, created_ts_ns));
     // The writer goes on only behind sealed blocks, so a segment that goes on is sealed again,
     // whatever its header says.
-    let proven = segment.is_closed() && end.last_event_id <= known && !cut && !goes_on;
-    let created_ts_ns = segment.header.map_or_else(now_ns, |header| header.created_ts_ns);
-    let open = SegmentHeader::open(index, created_ts_ns);
-    let mut header = segment.header.unwrap_or(open);
-    if !proven {
+    if !proven || goes_on {
         let sealed = persist_again(segment, known)?;
         debug_assert!(sealed.above <= count);
         if sealed.anew > 0 {
@@ -123,16 +129,15 @@ fn settle(
             event_count: count,
             first_event_id: end.first_event_id,
             last_event_id: end.last_event_id,
-            closed_ts_ns: now_ns(),
+            closed_ts_ns: if proven { header.closed_ts_ns } else { now_ns() },
             last_chained_checksum: sealed.chained,
-            ..open
+            ..SegmentHeader::open(index, created_ts_ns)
         };
     }
     if goes_on {
-        header = open;
         recovered.last = Some(OpenSegment { index, layout, event_count: count, created_ts_ns });
     }
-    debug_assert!(goes_on != header.is_closed(), "only the segment that goes on is open");
+    debug_assert!(header.is_closed(), "until the identity of this open is in place");
     recovered.carried_over += u64::from(count.saturating_sub(segment.on_disk));
     // Even if it is there already: an earlier sync of it may have failed.
     segment.disk.write_at(&header.encode(), 0)?;
@@ -239,6 +244,13 @@ fn end_before_tail(
         last_offset: header.map_or(0, |header| Layout::end_offset(header.event_count)),
         last_event_id: survey.log.last_event_id,
     })
+}
+
+/// A closed segment becomes open again. Only once `wal_identity` names the active directory that
+/// has its events: before, a crash would leave an open segment without an active file.
+pub fn reopen(last: &OpenSegment, disk: &dyn File) -> Result<()> {
+    disk.write_at(&last.open_header().encode(), 0)?;
+    disk.sync()
 }
 
 /// Opens the disk file of the segment that goes on.

@@ -2,10 +2,12 @@
 //!
 //! In reading order: `table` decides, as data; `origin` (where the log is), `pairs` (hot and cold
 //! files of one segment), `scan` and `walk` (the segments, to the end of the log) find what it
-//! decides by, and change nothing; `refusal` says no; `aside` and `apply` do what was decided.
+//! decides by, and change nothing; `refusal` says no; `aside` and `apply` do what was decided;
+//! `generation` goes from the log that was to the one that is.
 
 mod apply;
 mod aside;
+mod generation;
 mod origin;
 mod pairs;
 mod recovered;
@@ -16,8 +18,8 @@ mod table;
 mod tests;
 mod walk;
 
-pub use apply::{apply, open_last, reserve};
+pub use apply::{apply, open_last, reopen, reserve};
+pub use generation::{close_log, closed_identity, next_generation};
 pub use recovered::{OpenSegment, Recovered};
 pub use refusal::check_refusal;
-pub use scan::{survey, Survey};
-pub use table::Origin;
+pub use scan::survey;

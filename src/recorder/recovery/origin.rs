@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::directory::{load_identity, open_active, own_active};
+use crate::directory::{is_memory, load_identity, open_active, own_active};
 use crate::directory::{ActiveDirectory, Ground, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
@@ -51,6 +51,7 @@ pub fn find_origin(
         clean: false,
         same_boot: false,
         active: ActiveFound::Gone,
+        in_memory: false,
     };
     let (mut active, mut active_error) = (None, None);
     let identity = match load_identity(wal)? {
@@ -74,8 +75,11 @@ pub fn find_origin(
         found.ground = Ground::of(record, &here);
         found.clean = record.clean;
         found.same_boot = record.boot_id == storage.boot_id()?;
-        if found.ground != Ground::Other && found.same_boot && !found.clean {
+        if found.ground != Ground::Other && !found.clean {
             (found.active, active) = match find_active(storage, record, &here) {
+                Err(error) if error.cause() != Some(Cause::Locked) && !found.same_boot => {
+                    (ActiveFound::Gone, None)
+                }
                 // Not damage, but whoever accepts loss can go on without the directory.
                 Err(error) if matches!(error.cause(), Some(Cause::Io | Cause::Permission)) => {
                     active_error = Some(error);
@@ -83,11 +87,22 @@ pub fn find_origin(
                 }
                 found => found?,
             };
+            found.in_memory = match &active {
+                Some(active) => is_memory(active.directory.status()?.filesystem),
+                None => false,
+            };
         }
     }
     let row = decide(&ORIGIN, &found)?;
     if row.then != Origin::Memory {
         active = None;
+    }
+    if let (Some(active), false) = (&active, found.same_boot) {
+        notes.push(format!(
+            "{}: wal_identity has another boot id, but {} is there, in memory: there was no reboot",
+            row.label,
+            active.directory.path().display()
+        ));
     }
     debug_assert_eq!(row.then == Origin::Memory, active.is_some());
     debug_assert!(active_error.is_none() || row.then.is_refused());

@@ -1,14 +1,20 @@
 //! The result of a recovery.
 
 use crate::directory::Inventory;
-use crate::format::{Layout, MetaState};
+use crate::format::{Layout, MetaState, SegmentHeader};
 
 /// The log as recovery leaves it.
 #[derive(Debug, Default)]
 pub struct Recovered {
+    /// What was decided, as the report calls it.
+    pub label: String,
+    /// The log was new or had been shut down.
+    pub clean: bool,
+    /// D, as the log was found.
+    pub durable_event_id: u64,
     /// The last event.
     pub end: MetaState,
-    /// The segment in which the log goes on, if the last one has room: its header on disk is open.
+    /// The segment in which the log goes on, if the last one has room.
     pub last: Option<OpenSegment>,
     /// Index of the next new segment; `None` when they are used up.
     pub next_index: Option<u32>,
@@ -35,4 +41,11 @@ pub struct OpenSegment {
     pub event_count: u32,
     /// When it was made.
     pub created_ts_ns: u64,
+}
+
+impl OpenSegment {
+    /// The header it has while it is open.
+    pub fn open_header(&self) -> SegmentHeader {
+        SegmentHeader::open(self.index, self.created_ts_ns)
+    }
 }

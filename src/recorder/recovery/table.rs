@@ -39,8 +39,7 @@ pub enum IdentityFound {
     Whole,
 }
 
-/// The active directory that the identity names. Only looked for when the log was not shut down and
-/// the machine has been up since.
+/// The active directory that the identity names. Only looked for when the log was not shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActiveFound {
     Gone,
@@ -60,6 +59,8 @@ pub struct OriginFound {
     pub clean: bool,
     pub same_boot: bool,
     pub active: ActiveFound,
+    /// The active directory is on a filesystem in memory, which outlives no reboot.
+    pub in_memory: bool,
 }
 
 impl OriginFound {
@@ -73,7 +74,12 @@ impl OriginFound {
 
     /// The newest events may be in memory only.
     fn is_live(&self) -> bool {
-        !self.clean && self.same_boot
+        !self.clean && (self.same_boot || self.disproves_reboot())
+    }
+
+    /// Whatever the boot id reads, in another sandbox for instance: the memory is there.
+    fn disproves_reboot(&self) -> bool {
+        self.active == ActiveFound::Ours && self.in_memory
     }
 
     /// The process crashed here, and the machine has been up since.
@@ -117,7 +123,7 @@ impl Origin {
 }
 
 /// Where the log is looked for: the first part of the table.
-pub static ORIGIN: [Row<OriginFound, Origin>; 9] = [
+pub static ORIGIN: [Row<OriginFound, Origin>; 10] = [
     row("new-log", |found| !found.is_whole() && !found.has_segments, Origin::New),
     row("unknown-identity", |found| !found.is_whole() && found.has_segments, Origin::DiskAsNew),
     row(
@@ -127,12 +133,13 @@ pub static ORIGIN: [Row<OriginFound, Origin>; 9] = [
     ),
     row("moved", |found| found.is_whole() && found.is_moved(), Origin::RefuseAsNew),
     row("clean", |found| found.is_here() && found.clean, Origin::Clean),
-    row("reboot", |found| found.is_here() && !found.clean && !found.same_boot, Origin::Disk),
+    row("reboot", |found| found.is_here() && !found.clean && !found.is_live(), Origin::Disk),
     row(
         "process-crash",
-        |found| found.crashed() && found.active == ActiveFound::Ours,
+        |found| found.crashed() && found.same_boot && found.active == ActiveFound::Ours,
         Origin::Memory,
     ),
+    row("other-boot-id", |found| found.crashed() && !found.same_boot, Origin::Memory),
     row(
         "active-directory-lost",
         |found| found.crashed() && matches!(found.active, ActiveFound::Gone | ActiveFound::Foreign),

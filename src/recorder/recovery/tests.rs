@@ -38,8 +38,9 @@ fn origins() -> Vec<OriginFound> {
                 ActiveFound::Unreadable,
                 ActiveFound::Ours,
             ] {
-                for bits in 0..8 {
-                    let [has_segments, clean, same_boot] = [1, 2, 4].map(|bit| bits & bit != 0);
+                for bits in 0..16 {
+                    let [has_segments, clean, same_boot, in_memory] =
+                        [1, 2, 4, 8].map(|bit| bits & bit != 0);
                     all.push(OriginFound {
                         identity,
                         has_segments,
@@ -47,6 +48,7 @@ fn origins() -> Vec<OriginFound> {
                         clean,
                         same_boot,
                         active,
+                        in_memory,
                     });
                 }
             }
@@ -58,12 +60,14 @@ fn origins() -> Vec<OriginFound> {
 #[test]
 fn where_the_log_is_looked_for_hits_exactly_one_row() {
     let decided = exactly_one(&ORIGIN, origins());
-    assert_eq!(decided.len(), 3 * 3 * 4 * 8, "identities, grounds, active directories, flags");
+    assert_eq!(decided.len(), 3 * 3 * 4 * 16, "identities, grounds, active directories, flags");
     for (found, _) in decided {
         let then = decide(&ORIGIN, &found).unwrap().then;
         // What was acknowledged may be in memory only: it is carried over or the log is refused.
         let whole = found.identity == IdentityFound::Whole;
-        if whole && found.ground == Ground::Same && !found.clean && found.same_boot {
+        let proves_memory = found.active == ActiveFound::Ours && found.in_memory;
+        let live = !found.clean && (found.same_boot || proves_memory);
+        if whole && found.ground == Ground::Same && live {
             assert!(then == Origin::Memory || then.is_refused(), "{found:?}");
         }
         assert_eq!(then == Origin::New, !whole && !found.has_segments, "{found:?}");

@@ -272,6 +272,8 @@ impl Walk {
         let offset = Some(Layout::event_offset(end.event_count));
         if let Some(active) = &segment.active {
             segment.active_beyond = end.events_beyond;
+            // Where no older segment is left, the first event tells what is older.
+            let floor = floor.max(end.first_event_id.saturating_sub(1));
             let (same, differing) = compare(&*segment.disk, &**active, disk.event_count, floor)?;
             segment.differing = differing;
             let agree = segment.layout == Layout::of_file(active.size()?)

@@ -5,7 +5,7 @@
 pub enum Call {
     /// `Storage::open_directory`
     OpenDirectory,
-    /// `Storage::create_directory`, `create_directories`
+    /// `Storage::create_directory`, `ensure_directory`
     CreateDirectory,
     /// `Storage::remove_directory`
     RemoveDirectory,

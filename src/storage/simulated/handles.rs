@@ -47,10 +47,15 @@ impl Storage for SimulatedStorage {
         })))
     }
 
-    fn create_directories(&self, path: &Path) -> Result<()> {
+    fn ensure_directory(&self, path: &Path) -> Result<()> {
         let mut state = self.state();
         state.call(self.process, Call::CreateDirectory, path)?;
         if state.find(path).is_none() {
+            let parent = path.parent().unwrap_or(path);
+            if state.find(parent).is_none() {
+                let message = format!("{}: its parent is missing", path.display());
+                return Err(Error::new(Cause::NotFound, message));
+            }
             state.make_directory(path.to_owned(), 0o750);
         }
         Ok(())
@@ -284,6 +289,12 @@ impl File for FileHandle {
     fn size(&self) -> Result<u64> {
         let mut state = self.enter(Call::Stat)?;
         Ok(self.content(&mut state, Call::Stat)?.size() as u64)
+    }
+
+    fn links(&self) -> Result<u64> {
+        let state = self.enter(Call::Stat)?;
+        let names = state.directories.iter().flat_map(|directory| directory.now.values());
+        Ok(names.filter(|inode| **inode == self.inode).count() as u64)
     }
 
     fn inode(&self) -> Result<(u64, u64)> {

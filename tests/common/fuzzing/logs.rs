@@ -72,6 +72,7 @@ impl Start {
             boot_id: boot_id.to_owned(),
             active_path: home.active_path.clone(),
             clean,
+            wal_path: None,
         };
         let text = record.encode().into_bytes();
         if !clean && boot_id == home.boot_id {
