@@ -2,6 +2,8 @@
 //! keeps little. Afterwards exactly what retention allows is left, every event of it verified, and
 //! the process has not grown.
 
+use std::time::{Duration, Instant};
+
 use common::{append, event, names, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Error;
@@ -18,6 +20,8 @@ const COLD: u64 = 16;
 /// How much allocators and page tables may grow over time. A leak of one byte per event would be 24
 /// MB, one of a mapped segment per rotation 1.4 GB.
 const MAY_GROW_KB: u64 = 2048;
+/// Compression may lag by a thousand segments on a busy machine.
+const LONGEST_BACKLOG: Duration = Duration::from_secs(300);
 
 /// Resident memory of this process, in KB.
 fn resident_kb() -> u64 {
@@ -56,6 +60,13 @@ pub fn ten_hours(_: &Arguments) {
     let (few, many) = (files[..fifth].iter().max().unwrap(), files[fifth..].iter().max().unwrap());
     assert!(*many <= few + HOT as usize, "open files: {files:?}");
 
+    // A shutdown would leave what compression has not come to.
+    let caught_up = || manager.log().metrics().hot_segments <= HOT;
+    let begin = Instant::now();
+    while !caught_up() {
+        assert!(begin.elapsed() < LONGEST_BACKLOG, "compression has not caught up");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let metrics = manager.log().metrics();
     assert_eq!(metrics.appended_events, EVENTS);
     assert_eq!(metrics.compression_failures, 0);

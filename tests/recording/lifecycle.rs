@@ -34,14 +34,13 @@ fn active_path(manager: &Manager) -> PathBuf {
 fn g13_new_files_are_private() {
     usual_umask();
     let place = Place::new();
-    let log = place.base().join("above").join("log");
+    let log = place.log();
     let config = Config { max_segments: Keep::AtMost(2), ..place.small() };
     let (manager, mut writer) = open(&log, config);
     append(&mut writer, 1..=4 * SEGMENT + 1);
     manager.log().sync().unwrap();
     common::eventually("a cold segment", || manager.log().metrics().cold_segments == 3);
     common::eventually("meta", || log.join("wal_meta.dat").exists());
-    assert_eq!(mode(&place.base().join("above")), 0o750);
     assert_eq!(mode(&log), 0o750);
     let found = names(&log);
     for name in found.iter().filter(|name| !name.ends_with(".tmp")) {
