@@ -7,6 +7,7 @@ use crate::config::{self, Backpressure, Config, Keep, SyncMode};
 use crate::error::{Error, Result};
 
 use super::argument::{self, refuse_unknown_flags, refused};
+use super::checks::{FS_WAL_CHECK_ONE_WRITER, FS_WAL_CHECK_SLOTS};
 use super::guard::guard;
 use super::sized::{self, CStruct};
 
@@ -99,6 +100,16 @@ pub struct WalConfig {
     pub worker_nice: i32,
     /// Must be 0.
     pub reserved: u32,
+    /// Must be 0 in this version.
+    pub max_held_bytes: u64,
+    /// Must be 0 in this version.
+    pub max_snapshots: u32,
+    /// Any of `FS_WAL_CHECK_`, or-ed: for tests of an engine, which then runs slower. Default: none.
+    pub checks: u32,
+    /// Must be 0 in this version.
+    pub sample_appends: u32,
+    /// Must be 0.
+    pub reserved2: u32,
 }
 
 // SAFETY: repr(C), `struct_size` first; integers, pointers that are checked before they are used,
@@ -156,8 +167,15 @@ pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
     // SAFETY: the caller's promise.
     let given = unsafe { sized::read(config, "config") }?;
     refuse_unknown_flags("config.flags", given.flags, KNOWN_FLAGS)?;
-    if given.reserved != 0 {
-        return Err(refused(format!("config.reserved is {}: it must be 0", given.reserved)));
+    let zeros = [
+        ("reserved", given.reserved.into()),
+        ("max_held_bytes", given.max_held_bytes),
+        ("max_snapshots", given.max_snapshots.into()),
+        ("sample_appends", given.sample_appends.into()),
+        ("reserved2", given.reserved2.into()),
+    ];
+    if let Some((field, value)) = zeros.into_iter().find(|(_, value)| *value != 0) {
+        return Err(refused(format!("config.{field} is {value}: it must be 0")));
     }
     if given.max_segments == FS_WAL_KEEP_NONE {
         let message = "config.max_segments is FS_WAL_KEEP_NONE: that is for cold segments only";
@@ -192,6 +210,19 @@ pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
     }
     Ok(options)
 }
+
+/// Which checks are asked for; NULL: none.
+///
+/// # Safety
+/// As for [`log_options`].
+pub(super) unsafe fn checks(config: *const WalConfig) -> Result<u32> {
+    // SAFETY: the caller's promise.
+    let given = unsafe { sized::read(config, "config") }?;
+    refuse_unknown_flags("config.checks", given.checks, KNOWN_CHECKS)?;
+    Ok(given.checks)
+}
+
+const KNOWN_CHECKS: u32 = FS_WAL_CHECK_ONE_WRITER | FS_WAL_CHECK_SLOTS;
 
 const KNOWN_FLAGS: u32 = FS_WAL_FLAG_ACCEPT_LOSS
     | FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM

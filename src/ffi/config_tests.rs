@@ -68,7 +68,7 @@ fn init_writes_its_size_and_not_a_byte_more() {
 fn a_struct_of_another_size_is_refused() {
     for size in [0, 3, 55, 4097, u32::MAX] {
         let message = refusal(|given| given.struct_size = size);
-        let expected = format!("config.struct_size is {size}: set it to sizeof *config, 96");
+        let expected = format!("config.struct_size is {size}: set it to sizeof *config, 120");
         assert_eq!(message, expected);
     }
 }

@@ -18,6 +18,7 @@ use crate::recorder::{Log, Manager, Writer};
 
 use super::argument::{self, refused};
 use super::cancel::HeldOff;
+use super::checks::{Checks, Lent};
 use super::gate::Gate;
 use super::guard::guard_or;
 use super::room::Room;
@@ -30,6 +31,7 @@ pub struct Wal {
     own: Own,
     shared: Shared,
     gate: Gate,
+    checks: Checks,
     manager: UnsafeCell<MaybeUninit<Manager>>,
 }
 
@@ -64,6 +66,7 @@ struct Shared {
 /// Marks a handle. It reveals a pointer to something else. Any other bad pointer is undefined
 /// behaviour.
 const LIVE: u32 = 0x4c57_5346;
+const CHECKED: u32 = 0x6357_5346;
 const SHUT_DOWN: u32 = 0x7857_5346;
 
 /// Why a handle cannot be used.
@@ -87,7 +90,7 @@ impl Refused {
 
 impl Wal {
     /// A handle for C to hold.
-    pub(super) fn fill(room: Room, manager: Manager, writer: Writer) -> *mut Wal {
+    pub(super) fn fill(room: Room, manager: Manager, writer: Writer, checks: u32) -> *mut Wal {
         let log = Arc::clone(manager.log());
         fork::register(&log);
         let wal = room.into_raw();
@@ -100,7 +103,10 @@ impl Wal {
             *handle.own.writing.writer.get() = MaybeUninit::new(writer);
             handle.shared.magic.store(LIVE, Ordering::Relaxed);
             handle.own.mark.0.store(LIVE, Ordering::Relaxed);
-            handle.own.writing.magic.store(LIVE, Ordering::Relaxed);
+            handle.checks.begin(checks);
+            // With checks, no call takes the fast path.
+            let magic = if checks == 0 { LIVE } else { CHECKED };
+            handle.own.writing.magic.store(magic, Ordering::Relaxed);
             handle.gate.open();
         }
         wal.as_ptr()
@@ -218,20 +224,28 @@ pub(super) unsafe fn try_with_writer<T>(
 /// is in a call of this kind on it.
 pub(super) unsafe fn with_writer(
     wal: *mut Wal,
-    call: impl FnOnce(&mut Writer) -> Result<()>,
+    call: impl FnOnce(&mut Writer, &mut Lent) -> Result<()>,
 ) -> Status {
     // SAFETY: the caller's promise.
     let handle = match unsafe { Wal::borrow(wal) } {
         Ok((handle, _number)) => handle,
         Err(refused) => return refused.record(),
     };
-    // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises
-    // that there is no other one of them now. The references do not outlive this call.
-    let (writer, log) = unsafe {
-        let writer = (*handle.own.writing.writer.get()).assume_init_mut();
-        (writer, handle.log())
+    // A second thread is turned away before there is a second reference.
+    let _alone = match handle.checks.enter() {
+        Ok(alone) => alone,
+        Err(error) => return last_error::record(&error),
     };
-    guard_or(|| call(writer).map_err(|error| refusal(log, error)), |panic| log.fail(panic))
+    // SAFETY: only calls of this kind and the shutdown touch the cells, and the caller promises
+    // that there is no other one of them now. The references do not outlive this call.
+    let (writer, lent, log) = unsafe {
+        let writer = (*handle.own.writing.writer.get()).assume_init_mut();
+        (writer, &mut *handle.checks.lent(), handle.log())
+    };
+    guard_or(
+        || lent.check().and_then(|()| call(writer, lent)).map_err(|error| refusal(log, error)),
+        |panic| log.fail(panic),
+    )
 }
 
 /// How often the shutdown checks whether the last calls inside have ended. They have been woken,

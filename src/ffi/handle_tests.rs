@@ -20,7 +20,7 @@ fn open() -> Opened {
     std::fs::create_dir(&active).unwrap();
     let config = Config { num_blocks: 16, active_parent: active, ..Config::default() };
     let (manager, writer) = Manager::open(&directory.path().join("log"), config).unwrap();
-    Opened { wal: Wal::fill(Room::take().unwrap(), manager, writer), directory }
+    Opened { wal: Wal::fill(Room::take().unwrap(), manager, writer, 0), directory }
 }
 
 /// Lets a handle's address go to another thread, as C does.
@@ -48,7 +48,7 @@ fn what_is_not_a_handle_is_refused() {
     unsafe {
         for wal in [ptr::null_mut(), wal.wrapping_byte_add(1), wal] {
             assert_eq!(with_log(wal, |_| unreachable!()), FS_WAL_ERR_INVALID_ARGUMENT);
-            assert_eq!(with_writer(wal, |_| unreachable!()), FS_WAL_ERR_INVALID_ARGUMENT);
+            assert_eq!(with_writer(wal, |_, _| unreachable!()), FS_WAL_ERR_INVALID_ARGUMENT);
         }
         assert_eq!(shut_down(wal), FS_WAL_ERR_INVALID_ARGUMENT);
         assert_eq!(shut_down(ptr::null_mut()), FS_WAL_OK);
@@ -62,13 +62,13 @@ fn a_panic_inside_poisons_the_log() {
         // SAFETY: an open handle, used by this thread alone.
         unsafe {
             let status = if in_writer {
-                with_writer(log.wal, |_| panic!("planted"))
+                with_writer(log.wal, |_, _| panic!("planted"))
             } else {
                 with_log(log.wal, |_| panic!("planted"))
             };
             assert_eq!(status, FS_WAL_ERR_INTERNAL);
             let mut words = String::new();
-            let status = with_writer(log.wal, |writer| {
+            let status = with_writer(log.wal, |writer, _| {
                 writer.append(&Default::default()).inspect_err(|error| words = error.to_string())
             });
             assert_eq!(status, FS_WAL_ERR_POISONED);
@@ -137,9 +137,9 @@ fn every_call_on_a_log_of_the_parent_returns_closed() {
         });
         assert_eq!(with_log(log.wal, |_| unreachable!()), FS_WAL_ERR_CLOSED);
         let event = RequestEvent { event_id: 1, ..Default::default() };
-        assert_eq!(with_writer(log.wal, |writer| writer.append(&event)), FS_WAL_ERR_CLOSED);
-        assert_eq!(with_writer(log.wal, |writer| writer.commit(1)), FS_WAL_ERR_CLOSED);
-        let claim = with_writer(log.wal, |writer| writer.claim().map(|_slot| ()));
+        assert_eq!(with_writer(log.wal, |writer, _| writer.append(&event)), FS_WAL_ERR_CLOSED);
+        assert_eq!(with_writer(log.wal, |writer, _| writer.commit(1)), FS_WAL_ERR_CLOSED);
+        let claim = with_writer(log.wal, |writer, _| writer.claim().map(|_slot| ()));
         assert_eq!(claim, FS_WAL_ERR_CLOSED);
         assert_eq!(shut_down(log.wal), FS_WAL_ERR_CLOSED);
         assert_eq!(shut_down(log.wal), FS_WAL_ERR_CLOSED, "the handle is still there");

@@ -23,6 +23,7 @@ mod status;
 // panics into codes, `last_error` keeps the words.
 mod argument;
 mod cancel;
+mod checks;
 mod fork;
 mod gate;
 mod guard;

@@ -8,7 +8,7 @@ use crate::format::{MetaState, RequestEvent};
 use crate::recorder::Manager;
 
 use super::argument;
-use super::config::{log_options, WalConfig};
+use super::config::{checks, log_options, WalConfig};
 use super::guard::guard;
 use super::handle::{self, try_with_writer, wait_with_log, with_log, with_writer, Wal};
 use super::room::Room;
@@ -36,12 +36,13 @@ pub unsafe extern "C" fn fs_wal_open(
     // pointer that can be written.
     guard(|| unsafe {
         let (dir, options) = (argument::path(dir, "dir")?, log_options(config)?);
+        let checks = checks(config)?;
         argument::set(out, "out", || {
             fork::install()?;
             let _blocked = signals::Blocked::new();
             let room = Room::take()?;
             let (manager, writer) = Manager::open(dir, options)?;
-            Ok(Wal::fill(room, manager, writer))
+            Ok(Wal::fill(room, manager, writer, checks))
         })
     })
 }
@@ -74,7 +75,12 @@ pub unsafe extern "C" fn fs_wal_append(wal: *mut Wal, event: *const RequestEvent
 #[inline(never)]
 unsafe extern "C" fn append_slowly(wal: *mut Wal, event: *const RequestEvent) -> Status {
     // SAFETY: the caller's promise.
-    unsafe { with_writer(wal, |writer| writer.append(argument::borrow(event, "event")?)) }
+    unsafe {
+        with_writer(wal, |writer, lent| {
+            lent.take_back();
+            writer.append(argument::borrow(event, "event")?)
+        })
+    }
 }
 
 /// Appends the `count` events at `events` in order, as `count` calls of `fs_wal_append` would, in
@@ -100,7 +106,8 @@ pub unsafe extern "C" fn fs_wal_append_batch(
         if let Err(error) = argument::set(appended, "appended", || Ok(0)) {
             return last_error::record(&error);
         }
-        with_writer(wal, |writer| {
+        with_writer(wal, |writer, lent| {
+            lent.take_back();
             writer.append_batch(argument::slice(events, count, "events")?, &mut *appended)
         })
     }
@@ -137,7 +144,7 @@ pub unsafe extern "C" fn fs_wal_claim(wal: *mut Wal, slot: *mut *mut RequestEven
 #[inline(never)]
 unsafe extern "C" fn claim_slowly(wal: *mut Wal, slot: *mut *mut RequestEvent) -> Status {
     // SAFETY: the caller's promise.
-    unsafe { with_writer(wal, |writer| argument::set(slot, "slot", || writer.claim())) }
+    unsafe { with_writer(wal, |writer, lent| argument::set(slot, "slot", || lent.claim(writer))) }
 }
 
 /// Makes the event in the claimed slot exist, with this id. It then survives as an event of
@@ -162,7 +169,7 @@ pub unsafe extern "C" fn fs_wal_commit(wal: *mut Wal, event_id: u64) -> Status {
 #[inline(never)]
 unsafe extern "C" fn commit_slowly(wal: *mut Wal, event_id: u64) -> Status {
     // SAFETY: the caller's promise.
-    unsafe { with_writer(wal, |writer| writer.commit(event_id)) }
+    unsafe { with_writer(wal, |writer, lent| lent.commit(writer, event_id)) }
 }
 
 /// The last event appended: its segment, the offset just past it, and its id, all of the same
