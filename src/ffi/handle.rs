@@ -227,17 +227,29 @@ pub(super) unsafe fn with_writer(
     call: impl FnOnce(&mut Writer) -> Result<()>,
 ) -> Status {
     // SAFETY: the caller's promise.
-    let handle = match unsafe { Wal::borrow(wal) } {
-        Ok((handle, _number)) => handle,
-        Err(refused) => return refused.record(),
+    let handle = match unsafe { argument::try_borrow(wal) } {
+        Some(Wal(handle)) if handle.own.writing.magic.load(Ordering::Relaxed) == LIVE => handle,
+        // SAFETY: the caller's promise.
+        _ => return unsafe { refuse(wal) },
     };
     // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises
-    // that there is no other one of them now. The references do not outlive this call.
-    let (writer, log) = unsafe {
-        let writer = (*handle.own.writing.writer.get()).assume_init_mut();
-        (writer, handle.log())
-    };
-    guard_or(|| call(writer).map_err(|error| refusal(log, error)), |panic| log.fail(panic))
+    // that there is no other one of them now. The reference does not outlive this call.
+    let writer = unsafe { (*handle.own.writing.writer.get()).assume_init_mut() };
+    // SAFETY: the caller promises that the handle is not shut down before this call returns.
+    let log = || unsafe { handle.log() };
+    guard_or(|| call(writer).map_err(|error| refusal(log(), error)), |panic| log().fail(panic))
+}
+
+/// Says why a handle is not good.
+///
+/// # Safety
+/// As for [`with_writer`].
+#[cold]
+#[inline(never)]
+unsafe fn refuse(wal: *const Wal) -> Status {
+    // SAFETY: the caller's promise.
+    let refused = unsafe { Wal::borrow(wal) }.err();
+    refused.unwrap_or_else(|| Refused::NoHandle(not_a_handle())).record()
 }
 
 /// How often the shutdown checks whether the last calls inside have ended. They have been woken,

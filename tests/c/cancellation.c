@@ -59,8 +59,7 @@ static void open_again(void)
     CHECK_STATUS(fs_wal_open("log", NULL, &second), FS_WAL_ERR_LOCKED);
 }
 
-/* More segments than are prepared: some of these calls wait. */
-static void append(void)
+static void append_in_all_ways(void)
 {
     static uint64_t id;
     for (uint64_t last = id + EVENTS; id < last;) {
@@ -82,6 +81,16 @@ static void append(void)
     }
 }
 
+/* Until one of the calls has waited for a prepared segment. */
+static void append(void)
+{
+    fs_wal_metrics_t metrics = {.struct_size = sizeof metrics};
+    do {
+        append_in_all_ways();
+        CHECK_OK(fs_wal_metrics(wal, &metrics));
+    } while (metrics.append_wait.count == 0);
+}
+
 static void sync_log(void)
 {
     fs_wal_meta_state durable;
@@ -89,7 +98,6 @@ static void sync_log(void)
     CHECK_OK(fs_wal_sync(wal));
     CHECK_OK(fs_wal_durable(wal, &durable));
     CHECK_OK(fs_wal_metrics(wal, &metrics));
-    CHECK(metrics.append_wait.count > 0); /* or the appends have shown nothing */
     CHECK_OK(fs_wal_set_retention_floor(wal, 1));
     CHECK_STATUS(fs_wal_wait_durable(wal, UINT64_MAX - 1, 1000000), FS_WAL_ERR_TIMEOUT);
 }
