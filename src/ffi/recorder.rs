@@ -8,6 +8,7 @@ use crate::format::{MetaState, RequestEvent};
 use crate::recorder::Manager;
 
 use super::argument;
+use super::checks::Lent;
 use super::config::{checks, log_options, WalConfig};
 use super::guard::guard;
 use super::handle::{self, try_with_writer, wait_with_log, with_log, with_writer, Wal};
@@ -16,8 +17,9 @@ use super::status::{Status, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
 /// Opens the log in directory `dir` for writing: creates the directory if it does not exist, locks
-/// it, recovers what an earlier process left, prepares segments and starts the worker threads.
-/// Where recovery cannot prove what belongs to the log it refuses to open, and changes nothing.
+/// it (the directory itself and the file `wal_lock` in it), recovers what an earlier process left,
+/// prepares segments and starts the worker threads. Where recovery cannot prove what belongs to the
+/// log it refuses to open, and changes nothing.
 ///
 /// `config` may be NULL: all defaults. On success `*out` is a handle that the caller owns and gives
 /// to `fs_wal_shutdown`.
@@ -77,7 +79,7 @@ unsafe extern "C" fn append_slowly(wal: *mut Wal, event: *const RequestEvent) ->
     // SAFETY: the caller's promise.
     unsafe {
         with_writer(wal, |writer, lent| {
-            lent.take_back();
+            lent.into_iter().for_each(Lent::take_back);
             writer.append(argument::borrow(event, "event")?)
         })
     }
@@ -107,7 +109,7 @@ pub unsafe extern "C" fn fs_wal_append_batch(
             return last_error::record(&error);
         }
         with_writer(wal, |writer, lent| {
-            lent.take_back();
+            lent.into_iter().for_each(Lent::take_back);
             writer.append_batch(argument::slice(events, count, "events")?, &mut *appended)
         })
     }
@@ -144,7 +146,14 @@ pub unsafe extern "C" fn fs_wal_claim(wal: *mut Wal, slot: *mut *mut RequestEven
 #[inline(never)]
 unsafe extern "C" fn claim_slowly(wal: *mut Wal, slot: *mut *mut RequestEvent) -> Status {
     // SAFETY: the caller's promise.
-    unsafe { with_writer(wal, |writer, lent| argument::set(slot, "slot", || lent.claim(writer))) }
+    unsafe {
+        with_writer(wal, |writer, lent| {
+            argument::set(slot, "slot", || match lent {
+                Some(lent) => lent.claim(writer),
+                None => writer.claim(),
+            })
+        })
+    }
 }
 
 /// Makes the event in the claimed slot exist, with this id. It then survives as an event of
@@ -169,7 +178,12 @@ pub unsafe extern "C" fn fs_wal_commit(wal: *mut Wal, event_id: u64) -> Status {
 #[inline(never)]
 unsafe extern "C" fn commit_slowly(wal: *mut Wal, event_id: u64) -> Status {
     // SAFETY: the caller's promise.
-    unsafe { with_writer(wal, |writer, lent| lent.commit(writer, event_id)) }
+    unsafe {
+        with_writer(wal, |writer, lent| match lent {
+            Some(lent) => lent.commit(writer, event_id),
+            None => writer.commit(event_id),
+        })
+    }
 }
 
 /// The last event appended: its segment, the offset just past it, and its id, all of the same
@@ -240,9 +254,9 @@ pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64
 /// not done then is left to the next open. Where logs on the same disk share threads, each of the
 /// others may finish one segment in between.
 ///
-/// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`, and calls
-/// that have begun are waited for. To begin a call on the handle after this one has begun is an
-/// error that the library cannot detect.
+/// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`. Calls of
+/// other threads that have begun are waited for, or return `FS_WAL_ERR_INVALID_ARGUMENT`. So do
+/// calls that begin later, until a log opened afterwards has the same handle.
 ///
 /// The handle is freed whatever is returned, except with `FS_WAL_ERR_INVALID_ARGUMENT` (it is no
 /// handle) and `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is
