@@ -98,8 +98,10 @@ impl Storage for PosixStorage {
 
     fn boot_id(&self) -> Result<String> {
         const PATH: &str = "/proc/sys/kernel/random/boot_id";
+        const NEEDED: &str = "a log is opened for writing only where the kernel's boot id can be \
+                              read (systemd: ProcSubset=all)";
         let text = std::fs::read_to_string(PATH)
-            .map_err(|error| Error::io(format_args!("read {PATH}"), &error))?;
+            .map_err(|error| Error::io(format_args!("{NEEDED}: read {PATH}"), &error))?;
         Ok(text.trim().to_owned())
     }
 
