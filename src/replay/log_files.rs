@@ -37,6 +37,8 @@ pub struct Segment {
 struct FoundAs {
     header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
     identity: Option<Identity>,
+    /// The disk file, held, of a segment that is read in the active directory: it goes on there.
+    disk: Option<Arc<dyn File>>,
 }
 
 /// One look for a segment.
@@ -105,8 +107,23 @@ impl LogFiles {
 
     /// Opens a segment whose events must be above `floor`; `None` when it is nowhere.
     pub fn open_segment(&self, index: u32, floor: u64) -> Result<Option<Box<Segment>>> {
+        self.settled(index, || self.find(index, floor))
+    }
+
+    /// Goes on in the disk file of a segment whose active file has become another segment's.
+    /// Retention may have removed its name meanwhile.
+    pub fn on_disk(&self, segment: &Segment, floor: u64) -> Result<Option<Box<Segment>>> {
+        let Some(disk) = &segment.found.disk else { return Ok(None) };
+        self.settled(segment.index, || self.find_in(segment.index, Arc::clone(disk), floor))
+    }
+
+    fn settled(
+        &self,
+        index: u32,
+        mut find: impl FnMut() -> Result<Found>,
+    ) -> Result<Option<Box<Segment>>> {
         for _ in 0..TRIES {
-            match self.find(index, floor)? {
+            match find()? {
                 Found::Here(segment) => return Ok(Some(segment)),
                 Found::Nowhere => return Ok(None),
                 Found::Moving => self.pause(),
@@ -148,6 +165,11 @@ impl LogFiles {
         if !hold(&*self.wal, &name, &*file)? {
             return Ok(Found::Moving);
         }
+        self.find_in(index, file, floor)
+    }
+
+    /// A hot segment whose disk file is held.
+    fn find_in(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
         match self.how {
             How::Salvage => self.find_salvaging(index, file, floor),
             How::Checked | How::Unverified => self.find_strict(index, file, floor),
@@ -168,7 +190,7 @@ impl LogFiles {
             return self.find_open(site, file, header, floor);
         }
         let cursor = Cursor::hot(site, Arc::clone(&file), closed, floor, self.verifies())?;
-        Ok(here(index, cursor, FoundAs { header: Some((file, header)), identity: None }))
+        Ok(here(index, cursor, FoundAs { header: Some((file, header)), ..FoundAs::default() }))
     }
 
     /// A segment whose header counts nothing: in memory if its log is in this boot's, else on disk.
@@ -182,7 +204,7 @@ impl LogFiles {
         let index = site.index;
         let identity = load_identity(&*self.wal)?;
         if let Some(memory) = self.active_segment(&identity, index)? {
-            let found = FoundAs { header: None, identity: Some(identity) };
+            let found = FoundAs { header: None, identity: Some(identity), disk: Some(file) };
             return Ok(here(index, Cursor::memory(site, memory, floor), found));
         }
         let durable_id = self.durable_id_from(index)?;
@@ -198,7 +220,7 @@ impl LogFiles {
             return Err(Damage::at(&site, kind, 0, (0, 0), what).to_error());
         }
         let cursor = Cursor::open(site, Arc::clone(&file), durable_id, floor)?;
-        let found = FoundAs { header: Some((file, header)), identity: Some(identity) };
+        let found = FoundAs { header: Some((file, header)), identity: Some(identity), disk: None };
         Ok(here(index, cursor, found))
     }
 
@@ -216,13 +238,13 @@ impl LogFiles {
         if !header.is_some_and(|header| header.is_closed()) {
             let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
             if let Some(memory) = self.active_segment(&now, index).ok().flatten() {
-                let found = FoundAs { header: None, identity: Some(now) };
+                let found = FoundAs { header: None, identity: Some(now), disk: Some(file) };
                 return Ok(here(index, Cursor::memory(self.site(index), memory, floor), found));
             }
             identity = Some(now);
         }
         let cursor = self.salvage_hot(index, Arc::clone(&file), read, floor)?;
-        Ok(here(index, cursor, FoundAs { header: Some((file, header)), identity }))
+        Ok(here(index, cursor, FoundAs { header: Some((file, header)), identity, disk: None }))
     }
 
     fn cold(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
@@ -297,7 +319,7 @@ impl LogFiles {
             directory.open(&file_name::hot(index), Open::Read)
         };
         match find() {
-            Err(error) if is_denied(&error) => Ok(None),
+            Err(error) if self.is_denied(&error)? => Ok(None),
             Ok(Some(file)) => Memory::open(file, index),
             other => other.map(|_| None),
         }
@@ -361,6 +383,16 @@ impl LogFiles {
         matches!(load_identity(&*self.wal), Ok(Identity::Missing))
     }
 
+    /// Whether another user is kept out of the active directory. To the log's own user that is an
+    /// error, and so it is to everybody that others are *not* kept out (which has no number).
+    fn is_denied(&self, error: &Error) -> Result<bool> {
+        if error.cause() != Some(Cause::Permission) || error.errno() == 0 {
+            return Ok(false);
+        }
+        let user = self.storage.user();
+        Ok(user != 0 && user != self.wal.status()?.uid)
+    }
+
     fn verifies(&self) -> bool {
         self.how == How::Checked
     }
@@ -388,12 +420,6 @@ impl LogFiles {
 
 fn here(index: u32, cursor: Cursor, found: FoundAs) -> Found {
     Found::Here(Box::new(Segment { index, cursor, found }))
-}
-
-/// Whether the operating system keeps this user out of the active directory. That others are *not*
-/// kept out of it is an error of the same cause, and stays one.
-pub(super) fn is_denied(error: &Error) -> bool {
-    error.cause() == Some(Cause::Permission) && error.errno() != 0
 }
 
 fn holds_a_log(directory: &dyn Directory) -> Result<bool> {

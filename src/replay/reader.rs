@@ -29,8 +29,8 @@ pub struct ReaderOptions {
 /// goes on at the oldest event there is. After any other error it stays where it was: asked again,
 /// it tries again. One that salvages does not: it reports every damage once and goes on behind it.
 ///
-/// The disk file it stands in is held: what retention deletes meanwhile can be read to its end. In
-/// the active directory it holds nothing.
+/// The segment it stands in is held, by its disk file: what retention deletes meanwhile can be read
+/// to its end.
 pub struct Reader {
     pub(super) files: LogFiles,
     pub(super) segment: Option<Box<Segment>>,
@@ -228,7 +228,7 @@ impl Reader {
                 Ok(Step::Complete | Step::End) if segment.cursor.has_damage() => {}
                 Ok(Step::Complete) => self.leave(&mut looks)?,
                 // What was read of it is passed over in its disk file.
-                Ok(Step::Moved) => self.segment = None,
+                Ok(Step::Moved) => self.segment = self.files.on_disk(segment, self.floor)?,
                 Ok(Step::End) => {
                     let end = segment.cursor.last_event_id();
                     self.stop_at(end, &mut looks)?;

@@ -16,6 +16,9 @@ use super::verify_segment::{verify_segment, Known, SegmentReport};
 
 /// How often a segment that looks damaged is checked: its writer may be at work on it.
 const LOOKS: u32 = 5;
+/// How often the directory is listed while its newest events are not found: a fast writer goes on,
+/// and an id that was never appended is never found.
+const LISTINGS: u32 = 20;
 
 /// What was checked, and what is wrong.
 #[derive(Debug, Clone, Default)]
@@ -137,7 +140,7 @@ impl Verifier {
         self.check_durable();
         self.check_identity();
         let durable_id = self.report.durable_event_id;
-        loop {
+        for _ in 0..LISTINGS {
             let indexes = self.files.indexes()?;
             let new: Vec<_> =
                 indexes.into_iter().filter(|index| !self.looked_at.contains(index)).collect();

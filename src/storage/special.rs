@@ -6,12 +6,16 @@ use rustix::rand::{getrandom, GetRandomFlags};
 
 use super::calls::{read_full, retry};
 use super::standard::open_above_standard;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 
 /// The id of this boot.
 pub fn boot_id() -> Result<String> {
+    const NEEDED: &str = "a log is opened for writing only where the kernel's boot id can be read \
+                          (systemd: ProcSubset=all)";
     let mut bytes = [0; 64];
-    let read = read_special("/proc/sys/kernel/random/boot_id", &mut bytes)?;
+    let read = read_special("/proc/sys/kernel/random/boot_id", &mut bytes).map_err(|error| {
+        Error::with_errno(Cause::Io, format!("{NEEDED}: {error}"), error.errno())
+    })?;
     Ok(String::from_utf8_lossy(&bytes[..read]).trim().to_owned())
 }
 

@@ -52,6 +52,7 @@ const ROLES: &[Role] = &[
     ("recover", "LOG MEMORY", recovery::recover),
     ("recover-after-reboot", "LOG MEMORY LAST", recovery::recover_after_reboot),
     ("recover-small", "LOG MEMORY ACCEPT_LOSS", recovery::recover_small),
+    ("refused-without-boot-id", "LOG MEMORY", reading::refused_without_boot_id),
     ("refused-as-unreadable", "LOG MEMORY FILE", recovery::refused_as_unreadable),
     ("stand", "LOG AT LAST", reading::stand),
     ("stay-small", "LOG MEMORY LAST", reading::stay_small),

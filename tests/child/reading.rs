@@ -41,6 +41,15 @@ pub fn read_and_verify(arguments: &Arguments) {
     assert_eq!(report.newest, Newest::InMemory);
 }
 
+/// A killed log is not opened where no boot id can be read, and says why.
+pub fn refused_without_boot_id(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let before = common::contents(log);
+    let error = Manager::open(log, config(memory)).map(drop).unwrap_err().to_string();
+    assert!(error.contains("boot id") && error.contains("ProcSubset=all"), "{error}");
+    assert_eq!(common::contents(log), before);
+}
+
 /// Opens and reads a log, and checks this process's peak memory.
 pub fn stay_small(arguments: &Arguments) {
     let (path, last): (_, u64) = (arguments.path("LOG"), arguments.number("LAST"));

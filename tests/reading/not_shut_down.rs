@@ -114,6 +114,10 @@ fn f18_without_the_boot_id_the_active_directory_decides() {
         let wrapper = ["unshare", "-m", "sh", "-c", &shell];
         child::play_under(&wrapper, "read-and-verify", &[&place.log().display(), &5000_u64]);
     }
+    let shell = format!("{without} && exec \"$0\" \"$@\"");
+    let wrapper = ["unshare", "-m", "sh", "-c", &shell];
+    let (log, memory) = (place.log(), place.memory().display());
+    child::play_under(&wrapper, "refused-without-boot-id", &[&log.display(), &memory]);
 }
 
 /// What is in a directory on a disk may be an earlier boot's.

@@ -55,6 +55,9 @@ pub struct Case<'a> {
 impl Case<'_> {
     pub fn check(&self, seek_to: u64) -> Result<Outcome, String> {
         let mut outcome = Outcome::default();
+        if !self.holds_a_log() {
+            return self.check_not_found().map(|()| outcome);
+        }
         let reading = self.read()?;
         outcome.damage_found |= !reading.is_whole();
         outcome.unprovable |= self.check_events(&reading)?;
@@ -67,6 +70,27 @@ impl Case<'_> {
             None => outcome.accepted_loss = self.open(true)?.is_some(),
         }
         Ok(outcome)
+    }
+
+    /// Whether anything is left by which a log is known.
+    fn holds_a_log(&self) -> bool {
+        self.files.keys().any(|name| match file_name::parse(name) {
+            Some(FileName::Hot(_) | FileName::Cold(_)) => true,
+            _ => [file_name::META, file_name::IDENTITY].contains(&name.as_str()),
+        })
+    }
+
+    fn check_not_found(&self) -> Result<(), String> {
+        let options = ReaderOptions { verify: true };
+        let results = [
+            Reader::open(&self.bench.log(), options).map(drop),
+            verify(&self.bench.log()).map(drop),
+        ];
+        match results.iter().all(|r| r.as_ref().is_err_and(|e| e.cause() == Some(Cause::NotFound)))
+        {
+            true => Ok(()),
+            false => Err(format!("there is no log: {results:?}")),
+        }
     }
 
     fn read(&self) -> Result<Reading, String> {
