@@ -935,6 +935,10 @@ typedef struct fs_wal_metrics_t {
     struct fs_wal_ring segments_to_freeze;
     /// Frozen segments whose hot file may go, filled by the freezer, emptied by the maintainer.
     struct fs_wal_ring segments_to_free;
+    /// Segments whose file somebody else has removed.
+    uint64_t missing_segments;
+    /// Segments that were found damaged when they were to be compressed or deleted.
+    uint64_t damaged_segments;
 } fs_wal_metrics_t;
 
 /// The counters of the log now. Each counter is right by itself; they are not all read at the same

@@ -1,5 +1,6 @@
 //! The workers of a log, in the order of a segment's life: `segment_preparer`, `persister` and
-//! `sealer`, `segment_maintainer` and `retention`, `segment_freezer`; `meta_coordinator` and
+//! `sealer`, `segment_maintainer`,
+//! `retention` and `stock`, `segment_freezer`; `meta_coordinator` and
 //! `watcher` beside them. `worker` is what they have in common, `watched` says whether the files are still there, `crew` all of them together. They
 //! hand on through the log's queues only: no worker knows another.
 
@@ -11,6 +12,7 @@ mod sealer;
 mod segment_freezer;
 mod segment_maintainer;
 mod segment_preparer;
+mod stock;
 mod watched;
 mod watcher;
 mod worker;
