@@ -999,6 +999,10 @@ typedef struct fs_wal_metrics_t {
     /// Age of the oldest appended event that is not durable, in nanoseconds, to within 15 ms; 0 =
     /// all are. It grows while a disk hangs, and for good once the log has failed.
     uint64_t durable_lag_ns;
+    /// Segments whose file somebody else has removed.
+    uint64_t missing_segments;
+    /// Segments that were found damaged when they were to be compressed or deleted.
+    uint64_t damaged_segments;
 } fs_wal_metrics_t;
 
 /// The counters of the log now. Each counter is right by itself; they are not all read at the same

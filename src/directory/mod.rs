@@ -2,6 +2,7 @@
 //! directory that belongs to it. Used by the recorder, which writes it, and by readers.
 
 mod active;
+mod aside;
 mod filesystem;
 mod inventory;
 mod ownership;
@@ -10,6 +11,7 @@ pub use active::{
     find_active, open_active, remove_active, remove_leftovers, ActiveDirectory, Ground,
     PlannedActive,
 };
+pub use aside::{free_name, rename_aside};
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, is_memory, Use};
 pub use inventory::{load_identity, load_meta, save_meta, Identity, Inventory};
 pub use ownership::{own_active, Ownership};

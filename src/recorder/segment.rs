@@ -97,8 +97,19 @@ pub struct Finished {
 #[derive(Debug, Clone, Copy)]
 pub struct Frozen {
     pub index: u32,
-    /// Whether its cold file exists and was compared with it.
-    pub done: bool,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its cold file exists and was compared with it.
+    Done,
+    /// It is as it was, and the freezer may try again.
+    Failed,
+    /// It is damaged and stays as it is.
+    Damaged,
+    /// There is no such file.
+    Missing,
 }
 
 /// A disk file that can be reused: locked exclusively, under a temporary name.

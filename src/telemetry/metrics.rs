@@ -81,6 +81,8 @@ pub struct Metrics {
     pub compression_bytes_out: Counter,
     pub would_block: Counter,
     pub no_space: Counter,
+    pub missing_segments: Counter,
+    pub damaged_segments: Counter,
 }
 
 /// How often something was done and how long it took, in nanoseconds.
@@ -186,6 +188,10 @@ pub struct MetricsSnapshot {
     /// Age of the oldest appended event that is not durable, in nanoseconds, to within 15 ms; 0 =
     /// all are. It grows while a disk hangs, and for good once the log has failed.
     pub durable_lag_ns: u64,
+    /// Segments whose file somebody else has removed.
+    pub missing_segments: u64,
+    /// Segments that were found damaged when they were to be compressed or deleted.
+    pub damaged_segments: u64,
 }
 
 impl Metrics {
@@ -202,6 +208,8 @@ impl Metrics {
             compression_bytes_out: self.compression_bytes_out.get(),
             would_block: self.would_block.get(),
             no_space: self.no_space.get(),
+            missing_segments: self.missing_segments.get(),
+            damaged_segments: self.damaged_segments.get(),
             open: self.open.snapshot(),
             prepare: self.prepare.snapshot(),
             rotation: self.rotation.snapshot(),

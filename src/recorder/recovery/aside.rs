@@ -1,9 +1,8 @@
 //! Recovery keeps aside what does not belong to the log: whole files, synced, under names that
 //! nothing ever reads or deletes. Only then may anything be cleared.
 
-use std::iter::once;
-
-use crate::error::{Cause, Error, Result};
+use crate::directory::{free_name, rename_aside};
+use crate::error::Result;
 use crate::format::file_name;
 use crate::segment::cold_header;
 use crate::storage::{create, Directory, File};
@@ -92,14 +91,6 @@ fn note(recovered: &mut Recovered, events: u32, name: &str) {
     recovered.notes.push(format!("{events} events kept aside in {name}"));
 }
 
-/// Renames a file to a name that nothing reads. Returns the name.
-fn rename_aside(wal: &dyn Directory, name: &str) -> Result<String> {
-    let aside = free_name(wal, name)?;
-    wal.rename(name, &aside)?;
-    wal.sync()?;
-    Ok(aside)
-}
-
 /// Copies the whole file of a segment. Returns the copy's name.
 fn copy_aside(wal: &dyn Directory, file: &dyn File, index: u32) -> Result<String> {
     let name = free_name(wal, &file_name::hot(index))?;
@@ -120,14 +111,4 @@ fn copy_aside(wal: &dyn Directory, file: &dyn File, index: u32) -> Result<String
     wal.rename(&temporary, &name)?;
     wal.sync()?;
     Ok(name)
-}
-
-/// The first name for a file kept aside that is not taken.
-fn free_name(wal: &dyn Directory, name: &str) -> Result<String> {
-    let base = format!("{name}.corrupt");
-    let taken = wal.list()?;
-    let mut names = once(base.clone()).chain((1_u32..).map(|n| format!("{base}.{n}")));
-    names
-        .find(|name| !taken.contains(name))
-        .ok_or_else(|| Error::new(Cause::NoSpace, format!("{base}: every name is taken")))
 }

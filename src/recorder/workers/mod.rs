@@ -1,5 +1,5 @@
 //! The workers of a log, in the order of a segment's life: `segment_preparer`, `persister` and
-//! `sealer`, `segment_maintainer` with `retention` and `disk_use`, `segment_freezer`;
+//! `sealer`, `segment_maintainer` with `retention`, `stock` and `disk_use`, `segment_freezer`;
 //! `meta_coordinator` and `watcher` beside them. `worker` is what they have in common, `watched` says
 //! whether files are still what their names say, `crew` is all workers together. They hand on
 //! through the log's queues only: no worker knows another.
@@ -13,6 +13,7 @@ mod sealer;
 mod segment_freezer;
 mod segment_maintainer;
 mod segment_preparer;
+mod stock;
 mod watched;
 mod watcher;
 mod worker;

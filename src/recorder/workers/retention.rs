@@ -23,6 +23,8 @@ pub struct Kept {
     /// Those of them that were handed to the freezer.
     pub freezing: BTreeSet<u32>,
     pub cold: BTreeSet<u32>,
+    /// Those hot ones that cannot be compressed, because they are damaged.
+    pub damaged: BTreeSet<u32>,
     /// Whether there is an active segment as well.
     pub active: bool,
 }
@@ -39,6 +41,8 @@ pub enum Expiry {
     Freeze(u32),
     DeleteHot(u32),
     DeleteCold(u32),
+    /// A damaged hot segment, when it would have been deleted as a cold one.
+    SetAside(u32),
 }
 
 /// What expires now, oldest first. `last_event_id` is asked only when there is a floor; a segment
@@ -52,20 +56,27 @@ pub fn plan(
     mut last_event_id: impl FnMut(u32) -> Option<u64>,
 ) -> Vec<Expiry> {
     debug_assert!(policy.max_hot != Keep::AtMost(0), "the active segment is hot");
-    debug_assert!(kept.freezing.is_subset(&kept.hot) && kept.hot.is_disjoint(&kept.cold));
+    debug_assert!(kept.freezing.is_subset(&kept.hot) && kept.damaged.is_subset(&kept.hot));
+    debug_assert!(kept.hot.is_disjoint(&kept.cold));
     let mut actions = Vec::new();
     let mut deletable = |index: u32| is_below(policy.floor, || last_event_id(index));
-    let cold_excess = excess(kept.cold.len(), policy.max_cold);
-    // A hot segment that could not be frozen stays, and so do all cold ones after it.
-    let oldest_hot = kept.hot.first().copied().unwrap_or(u32::MAX);
-    let expired = kept.cold.iter().take(cold_excess).copied();
+    // What cannot be compressed takes the place it would have as a cold segment.
+    let old: BTreeSet<u32> = kept.cold.union(&kept.damaged).copied().collect();
+    let old_excess = excess(old.len(), policy.max_cold);
+    let hot: BTreeSet<u32> = kept.hot.difference(&kept.damaged).copied().collect();
+    // A hot segment that could not be frozen stays, and so do all older ones after it.
+    let oldest_hot = hot.first().copied().unwrap_or(u32::MAX);
+    let expired = old.iter().take(old_excess).copied();
     let expired = expired.take_while(|&index| index < oldest_hot && deletable(index));
-    actions.extend(expired.map(Expiry::DeleteCold));
-    let colds_left = kept.cold.len() > actions.len();
-    let hot_excess = excess(kept.hot.len() + usize::from(kept.active), policy.max_hot);
-    let expired = kept.hot.iter().take(hot_excess).copied();
+    actions.extend(expired.map(|index| match kept.damaged.contains(&index) {
+        true => Expiry::SetAside(index),
+        false => Expiry::DeleteCold(index),
+    }));
+    let old_ones_left = old.len() > actions.len();
+    let hot_excess = excess(hot.len() + usize::from(kept.active), policy.max_hot);
+    let expired = hot.iter().take(hot_excess).copied();
     if policy.max_cold == Keep::AtMost(0) {
-        if !colds_left {
+        if !old_ones_left {
             actions.extend(expired.take_while(|&index| deletable(index)).map(Expiry::DeleteHot));
         }
     } else if policy.compresses {
@@ -95,7 +106,13 @@ mod tests {
 
     fn kept(hot: &[u32], freezing: &[u32], cold: &[u32]) -> Kept {
         let set = |indexes: &[u32]| indexes.iter().copied().collect();
-        Kept { hot: set(hot), freezing: set(freezing), cold: set(cold), active: true }
+        Kept {
+            hot: set(hot),
+            freezing: set(freezing),
+            cold: set(cold),
+            active: true,
+            damaged: set(&[]),
+        }
     }
 
     fn policy(max_hot: Keep, max_cold: Keep, floor: u64) -> Policy {
@@ -160,5 +177,21 @@ mod tests {
         let policy = policy(Keep::AtMost(2), Keep::AtMost(1), 0);
         let stuck = kept(&[0, 5], &[0], &[1, 2, 3]);
         assert_eq!(plan(&stuck, policy, |_| None), []);
+    }
+
+    #[test]
+    fn f44_a_damaged_segment_is_set_aside_when_it_would_have_been_deleted() {
+        let policy = policy(Keep::AtMost(2), Keep::AtMost(2), 0);
+        let damaged = |hot: &[u32], cold: &[u32], damaged: u32| Kept {
+            damaged: [damaged].into(),
+            ..kept(hot, &[], cold)
+        };
+        assert_eq!(plan(&damaged(&[3, 6], &[4, 5], 3), policy, |_| None), [Expiry::SetAside(3)]);
+        assert_eq!(plan(&damaged(&[4, 6], &[3, 5], 4), policy, |_| None), [DeleteCold(3)]);
+        assert_eq!(plan(&damaged(&[4, 6], &[5], 4), policy, |_| None), [], "it is kept so long");
+        let actions = plan(&damaged(&[5, 6, 7, 8], &[4], 5), policy, |_| None);
+        assert_eq!(actions, [Freeze(6), Freeze(7)], "it is not tried again");
+        let floor = Policy { floor: 1, ..policy };
+        assert_eq!(plan(&damaged(&[3, 6], &[4, 5], 3), floor, |_| Some(1)), []);
     }
 }

@@ -5,14 +5,15 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::directory::rename_aside;
 use crate::error::{Cause, Error, Result};
-use crate::format::{cold_frame, file_name, Layout};
-use crate::segment::{as_io, closed, read_header, FileStream};
+use crate::format::{cold_frame, file_name, Layout, SegmentHeader, BLOCK_SIZE};
+use crate::segment::{as_io, closed, read_header, Cursor, FileStream, Site, Step as Walk};
 use crate::storage::{create, Directory, File, Open};
 
 use super::worker::Worker;
 use crate::recorder::log::Log;
-use crate::recorder::segment::Frozen;
+use crate::recorder::segment::{Frozen, Outcome};
 use crate::recorder::threads::Step;
 
 /// Bytes of a cold file between two syncs. A thread of low priority waits for the processor after
@@ -45,8 +46,8 @@ impl Worker for SegmentFreezer {
         }
         let Some(index) = self.log.queues.to_freeze.pop() else { return Ok(Step::Rest) };
         debug_assert!(self.frozen.is_none());
-        let done = freeze_one(&self.log, index);
-        self.frozen = Some(Frozen { index, done });
+        let outcome = freeze_one(&self.log, index);
+        self.frozen = Some(Frozen { index, outcome });
         Ok(Step::Busy)
     }
 }
@@ -65,32 +66,60 @@ impl SegmentFreezer {
     }
 }
 
-/// Returns whether the segment is cold now. After a failure the hot file stays, and the maintainer
-/// asks again later.
-fn freeze_one(log: &Log, index: u32) -> bool {
-    match log.counters().compression.of(|| freeze(log, index)) {
+/// Whatever comes out but [`Outcome::Done`], the hot file stays as it is.
+fn freeze_one(log: &Log, index: u32) -> Outcome {
+    let frozen = log.counters().compression.of(|| freeze(log, index));
+    let error = match frozen {
         Ok((bytes_in, bytes_out)) => {
             log.counters().compression_bytes_in.add(bytes_in);
             log.counters().compression_bytes_out.add(bytes_out);
             log.notices.compression(index, None);
-            true
+            return Outcome::Done;
         }
-        Err(error) => {
-            if !log.signals.freezer.is_stopping() {
-                log.counters().compression_failures.add(1);
-                log.notices.compression(index, Some(&error));
-            }
-            let _ = log.wal.remove(&file_name::temporary(&file_name::cold(index)));
-            false
+        Err(error) => error,
+    };
+    let is_given_up = log.signals.freezer.is_stopping();
+    let _ = log.wal.remove(&file_name::temporary(&file_name::cold(index)));
+    match error.cause() {
+        Some(Cause::NotFound) => Outcome::Missing,
+        Some(Cause::Corrupt) => {
+            log.counters().damaged_segments.add(1);
+            log.config.log.error(&format!("it is not compressed, and stays as it is: {error}"));
+            Outcome::Damaged
+        }
+        _ if is_given_up => Outcome::Failed,
+        _ => {
+            log.counters().compression_failures.add(1);
+            log.notices.compression(index, Some(&error));
+            Outcome::Failed
         }
     }
+}
+
+/// Reads all of a closed hot segment, and checks its checksums, its chain and its ids: what a cold
+/// file replaces must be known to be whole, or damage would be kept for good.
+fn verify(log: &Log, index: u32) -> Result<()> {
+    let wal = &*log.wal;
+    let (file, header, _) = open_hot(wal, index)?;
+    let site = Site { index, name: wal.path_of(&file_name::hot(index)).display().to_string() };
+    let mut cursor = Cursor::hot(site, file, header, 0, true)?;
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while cursor.step(0, &mut events)? == Walk::Block {
+        events.clear();
+        bytes += BLOCK_SIZE as u64;
+        if bytes % HOT_BYTES_PER_PAUSE < BLOCK_SIZE as u64 {
+            pause(log)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the cold file of a closed hot segment and compares it with that. Returns the bytes before
 /// and after.
 fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     let wal = &*log.wal;
-    let (hot, size) = open_hot(wal, index)?;
+    verify(log, index)?;
+    let (hot, _, size) = open_hot(wal, index)?;
     let cold_name = file_name::cold(index);
     let temporary = file_name::temporary(&cold_name);
     wal.remove(&temporary)?;
@@ -100,10 +129,17 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     cold_frame::compress(&mut PausingReader::new(log, hot), size, &mut out)
         .map_err(|error| at(wal, &temporary, &error))?;
     file.sync()?;
+    if wal.status_of(&cold_name)?.is_some() {
+        let aside = rename_aside(wal, &cold_name)?;
+        log.config.log.warn(&format!("{cold_name} was not made by this log: it is {aside} now"));
+    }
     wal.rename(&temporary, &cold_name)?;
     log.sync_names()?;
-    if !is_frozen(log, index)? {
+    let same = is_frozen(log, index);
+    if !matches!(same, Ok(true)) {
+        // Left there it would be taken for somebody else's at the next try.
         wal.remove(&cold_name)?;
+        same?;
         let message = format!("{cold_name}: reads back different from what was compressed");
         return Err(Error::new(Cause::Io, message));
     }
@@ -114,7 +150,7 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
 /// Whether the cold file of a hot segment has exactly its content.
 fn is_frozen(log: &Log, index: u32) -> Result<bool> {
     let wal = &*log.wal;
-    let (hot, size) = open_hot(wal, index)?;
+    let (hot, _, size) = open_hot(wal, index)?;
     let Some(cold) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(false) };
     let mut hot = Read::take(PausingReader::new(log, hot), size);
     match cold_frame::holds(FileStream::new(cold), &mut hot) {
@@ -125,16 +161,17 @@ fn is_frozen(log: &Log, index: u32) -> Result<bool> {
     }
 }
 
-/// Opens a closed hot segment. Returns also how many bytes of it are in use.
-fn open_hot(wal: &dyn Directory, index: u32) -> Result<(Arc<dyn File>, u64)> {
+/// Opens a closed hot segment. Returns also its header, and how many bytes of it are in use.
+fn open_hot(wal: &dyn Directory, index: u32) -> Result<(Arc<dyn File>, SegmentHeader, u64)> {
     let name = file_name::hot(index);
-    let damaged = |what: &str| {
-        Error::new(Cause::Corrupt, format!("{}: {what}", wal.path_of(&name).display()))
-    };
-    let file = wal.open(&name, Open::Read)?.ok_or_else(|| damaged("the file is gone"))?;
-    let header = closed(read_header(&*file)?, index)
-        .ok_or_else(|| damaged("the header is not that of a closed segment of this index"))?;
-    Ok((file, Layout { blocks: header.block_count }.file_size()))
+    let failed =
+        |cause, what: &str| Error::new(cause, format!("{}: {what}", wal.path_of(&name).display()));
+    let file = wal.open(&name, Open::Read)?;
+    let file = file.ok_or_else(|| failed(Cause::NotFound, "the file is gone"))?;
+    let header = closed(read_header(&*file)?, index).ok_or_else(|| {
+        failed(Cause::Corrupt, "the header is not that of a closed segment of this index")
+    })?;
+    Ok((file, header, Layout { blocks: header.block_count }.file_size()))
 }
 
 /// Writes a cold file and syncs it every 512 KiB, so that the persister never waits for all of it.
@@ -179,16 +216,21 @@ impl<'a> PausingReader<'a> {
 impl Read for PausingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.stream.offset() - self.paused >= HOT_BYTES_PER_PAUSE {
-            if self.log.signals.freezer.is_stopping() {
-                return Err(io::Error::other("left to the next open: the log is being shut down"));
-            }
-            if self.log.queues.to_freeze.is_empty() {
-                std::thread::sleep(PAUSE);
-            }
+            pause(self.log).map_err(|error| as_io(&error))?;
             self.paused = self.stream.offset();
         }
         self.stream.read(buffer)
     }
+}
+
+fn pause(log: &Log) -> Result<()> {
+    if log.signals.freezer.is_stopping() {
+        return Err(Error::new(Cause::Io, "left to the next open: the log is being shut down"));
+    }
+    if log.queues.to_freeze.is_empty() {
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
 }
 
 fn at(wal: &dyn Directory, name: &str, error: &io::Error) -> Error {

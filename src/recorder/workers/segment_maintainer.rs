@@ -1,21 +1,23 @@
 //! Worker: closes full segments, hands expired ones to the freezer, and deletes or reuses what
 //! retention gives up.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::directory::Inventory;
-use crate::error::Result;
+use crate::directory::{free_name, Inventory};
+use crate::error::{Cause, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
-use crate::segment::closed_header;
-use crate::storage::Open;
+use crate::segment::{closed_header, first_slot};
+use crate::storage::{FileStatus, Open};
 
 use super::disk_use::DiskUse;
 use super::retention::{self, Expiry, Kept, Policy};
+use super::stock::take_stock;
 use super::worker::Worker;
 use crate::recorder::clock::now_ns;
 use crate::recorder::log::Log;
-use crate::recorder::segment::{Finished, Frozen, SpareFile};
+use crate::recorder::segment::{Finished, Frozen, Outcome, SpareFile};
 use crate::recorder::threads::Step;
 
 /// Time until a failed freeze or removal is tried again.
@@ -23,6 +25,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a shutdown goes on compressing and deleting. Without it, a log that is open for moments
 /// only would never get to either. What is left is the next open's work.
 const LONGEST_ENDING: Duration = Duration::from_secs(1);
+/// How often it is looked whether all segments are still there.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct SegmentMaintainer {
@@ -32,6 +36,9 @@ pub struct SegmentMaintainer {
     retry_at: Option<Instant>,
     /// When it was asked to stop.
     stopping_since: Option<Instant>,
+    looked_at: Instant,
+    /// Segments with a second file that was reported.
+    doubled: BTreeSet<u32>,
 }
 
 impl Worker for SegmentMaintainer {
@@ -41,6 +48,7 @@ impl Worker for SegmentMaintainer {
         }
         let in_time = self.stopping_since.is_none_or(|since| since.elapsed() < LONGEST_ENDING);
         self.retry_at = self.retry_at.filter(|at| *at > Instant::now());
+        self.look();
         let busy = self.close_finished()? | self.free_frozen()? | (in_time && self.retain()?);
         let hot = self.kept.hot.len() + usize::from(self.kept.active);
         self.log.counts.set_segments(hot, self.kept.cold.len());
@@ -58,9 +66,9 @@ impl Worker for SegmentMaintainer {
         }
         // All other work raises the signal: a full segment, one that counts as hot now, one that is
         // frozen, a new retention floor.
-        Ok(self
-            .retry_at
-            .map_or(Step::Rest, |at| Step::RestFor(at.saturating_duration_since(Instant::now()))))
+        Ok(self.retry_at.map_or(Step::RestUntilTick(LOOK_INTERVAL), |at| {
+            Step::RestFor(at.saturating_duration_since(Instant::now()))
+        }))
     }
 }
 
@@ -70,8 +78,56 @@ impl SegmentMaintainer {
         let Inventory { mut hot, cold, .. } = inventory.clone();
         hot.retain(|index| Some(*index) != active);
         let kept = Kept { hot, cold, ..Kept::default() };
-        let disk_use = DiskUse::default();
-        SegmentMaintainer { log, kept, disk_use, retry_at: None, stopping_since: None }
+        SegmentMaintainer {
+            log,
+            kept,
+            disk_use: DiskUse::default(),
+            retry_at: None,
+            looked_at: Instant::now(),
+            doubled: BTreeSet::new(),
+            stopping_since: None,
+        }
+    }
+
+    /// Notices every few seconds what somebody else has done to the files of older segments. The
+    /// log goes on: what is lost is lost, and has to be said.
+    fn look(&mut self) {
+        if self.looked_at.elapsed() < LOOK_INTERVAL {
+            return;
+        }
+        self.looked_at = Instant::now();
+        // What cannot be listed now may be another time.
+        let Ok(there) = Inventory::of(&*self.log.wal) else { return };
+        let changes = take_stock(&mut self.kept, &there);
+        for index in changes.missing {
+            self.report_missing(index);
+        }
+        let path = self.log.wal.path().display();
+        let warn = |what: String| self.log.config.log.warn(&format!("{path}: {what}"));
+        for index in changes.converted {
+            warn(format!("somebody else has compressed or decompressed segment {index}"));
+        }
+        for index in changes.doubled {
+            if self.doubled.insert(index) {
+                let (hot, cold) = (file_name::hot(index), file_name::cold(index));
+                warn(format!("{hot} and {cold} are the same segment: one is not of this log"));
+            }
+        }
+    }
+
+    fn report_missing(&self, index: u32) {
+        let log = &self.log;
+        log.counters().missing_segments.add(1);
+        let path = log.wal.path_of(&file_name::hot(index));
+        let path = path.display();
+        let message = format!("{path}: the segment was removed under the log: its events are lost");
+        log.config.log.error(&message);
+    }
+
+    fn forget(&mut self, index: u32) {
+        self.kept.hot.remove(&index);
+        self.kept.damaged.remove(&index);
+        self.kept.cold.remove(&index);
     }
 
     fn close_finished(&mut self) -> Result<bool> {
@@ -90,18 +146,24 @@ impl SegmentMaintainer {
     /// Records what the freezer has done, and removes the hot files that have a cold one now.
     fn free_frozen(&mut self) -> Result<bool> {
         let mut busy = false;
-        while let Some(Frozen { index, done }) = self.log.queues.to_free.pop() {
+        while let Some(Frozen { index, outcome }) = self.log.queues.to_free.pop() {
             busy = true;
             let asked_for = self.kept.freezing.remove(&index);
             debug_assert!(asked_for && self.kept.hot.contains(&index));
-            if done {
-                let is_new = self.kept.cold.insert(index);
-                debug_assert!(is_new);
-                let spare = self.remove_hot(index)?;
-                self.make_removal_durable(spare)?;
-                self.kept.hot.remove(&index);
-            } else {
-                self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+            match outcome {
+                Outcome::Done => {
+                    let is_new = self.kept.cold.insert(index);
+                    debug_assert!(is_new);
+                    let spare = self.remove_hot(index)?;
+                    self.make_removal_durable(spare)?;
+                    self.kept.hot.remove(&index);
+                }
+                Outcome::Failed => self.retry_at = Some(Instant::now() + RETRY_INTERVAL),
+                Outcome::Damaged => drop(self.kept.damaged.insert(index)),
+                Outcome::Missing => {
+                    self.forget(index);
+                    self.report_missing(index);
+                }
             }
         }
         Ok(busy)
@@ -127,7 +189,9 @@ impl SegmentMaintainer {
         for expiry in retention::plan(&self.kept, policy, |index| self.last_event_id(index)) {
             let done = match expiry {
                 Expiry::Freeze(index) => self.start_freezing(index),
-                Expiry::DeleteCold(index) | Expiry::DeleteHot(index) => self.delete(index)?,
+                Expiry::DeleteCold(index) | Expiry::DeleteHot(index) | Expiry::SetAside(index) => {
+                    self.let_go(index)?
+                }
             };
             if !done {
                 break;
@@ -137,23 +201,40 @@ impl SegmentMaintainer {
         Ok(busy)
     }
 
-    /// Deletes a segment, unless the floor was lowered to it since this was planned. The floor
-    /// cannot change while the name is removed.
-    fn delete(&mut self, index: u32) -> Result<bool> {
+    /// Deletes a segment, or sets it aside if it is not what it was; unless the floor was lowered
+    /// to it since this was planned. The floor cannot change while the name is removed.
+    fn let_go(&mut self, index: u32) -> Result<bool> {
         let log = Arc::clone(&self.log);
         let floor = log.retention_floor();
         if !retention::is_below(*floor, || self.last_event_id(index)) {
             return Ok(false);
         }
         let is_cold = self.kept.cold.contains(&index);
-        debug_assert!(is_cold || self.kept.cold.is_empty(), "the log would get a hole");
-        debug_assert!(is_cold || self.kept.hot.first() == Some(&index), "the oldest goes first");
+        debug_assert!(is_cold || self.kept.cold.range(..index).next().is_none(), "a hole");
         debug_assert!(!self.kept.freezing.contains(&index));
-        let removed = if is_cold {
-            log.wal.remove(&file_name::cold(index)).map(|_| None)
-        } else {
-            self.remove_hot(index)
-        };
+        let (hot, cold) = (file_name::hot(index), file_name::cold(index));
+        let (name, other) = if is_cold { (&cold, &hot) } else { (&hot, &cold) };
+        // A second file, left behind, would be a segment with a hole behind it.
+        let why = "it is not of this log, which has the segment in another file";
+        if log.wal.status_of(other)?.is_some() && !self.set_aside(other, why)? {
+            return Ok(false);
+        }
+        if log.wal.status_of(name)?.is_none() {
+            self.forget(index);
+            self.report_missing(index);
+            return Ok(true);
+        }
+        let was_known = self.kept.damaged.contains(&index);
+        if was_known || self.is_damaged(index) {
+            let is_aside = self.set_aside(name, "the segment has expired, and is damaged")?;
+            if is_aside {
+                log.counters().damaged_segments.add(u64::from(!was_known));
+                self.forget(index);
+            }
+            return Ok(is_aside);
+        }
+        let removed =
+            if is_cold { log.wal.remove(name).map(|_| None) } else { self.remove_hot(index) };
         drop(floor);
         let kind = if is_cold { "cold" } else { "hot" };
         let Ok(spare) = removed.inspect_err(|error| {
@@ -166,17 +247,63 @@ impl SegmentMaintainer {
         };
         // In the order of their indexes even after a power cut: no hole.
         self.make_removal_durable(spare)?;
-        self.kept.cold.remove(&index);
-        self.kept.hot.remove(&index);
+        self.forget(index);
         log.counters().segments_deleted.add(1);
         log.config.log.info(&format!("retention has deleted the {kind} segment {index}"));
         Ok(true)
     }
 
+    /// Renames a file so that it is not of the log any more: what is not as it was is never
+    /// deleted. Returns whether it could be.
+    fn set_aside(&mut self, name: &str, why: &str) -> Result<bool> {
+        let log = Arc::clone(&self.log);
+        let (wal, path) = (&*log.wal, log.wal.path_of(name));
+        let renamed = free_name(wal, name).and_then(|aside| {
+            wal.rename(name, &aside)?;
+            Ok(aside)
+        });
+        match renamed {
+            Ok(aside) => {
+                log.config.log.error(&format!("{}: {why}: it is {aside} now", path.display()));
+                log.sync_names().map(|()| true)
+            }
+            Err(error) => {
+                log.config.log.warn(&format!("{}: {why}, and stays: {error}", path.display()));
+                self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whether the header is not that of this segment, closed. What cannot be read may be whole.
+    fn is_damaged(&self, index: u32) -> bool {
+        match closed_header(&*self.log.wal, index, self.kept.hot.contains(&index)) {
+            Ok(header) => header.is_none(),
+            Err(error) => error.cause() == Some(Cause::Corrupt),
+        }
+    }
+
+    /// The id of a segment's last event; of one that is damaged, the highest that it may be.
     fn last_event_id(&self, index: u32) -> Option<u64> {
+        if self.kept.damaged.contains(&index) || self.is_damaged(index) {
+            return self.first_event_id_after(index).map(|first| first.saturating_sub(1));
+        }
         let is_hot = self.kept.hot.contains(&index);
         let header = closed_header(&*self.log.wal, index, is_hot).ok().flatten();
         header.map(|header| header.last_event_id)
+    }
+
+    /// The first id of the segment behind this one.
+    fn first_event_id_after(&self, index: u32) -> Option<u64> {
+        let Kept { hot, cold, .. } = &self.kept;
+        let behind = |set: &BTreeSet<u32>| set.range(index..).find(|next| **next > index).copied();
+        let Some(next) = behind(hot).into_iter().chain(behind(cold)).min() else {
+            let active = file_name::hot(self.log.durable().last_segment_index);
+            let file = self.log.wal.open(&active, Open::Read).ok().flatten()?;
+            return first_slot(&*file).ok().filter(|id| *id != 0);
+        };
+        let header = closed_header(&*self.log.wal, next, hot.contains(&next)).ok().flatten();
+        header.map(|header| header.first_event_id)
     }
 
     /// Hands a segment to the freezer, unless its ring is full.
@@ -210,15 +337,20 @@ impl SegmentMaintainer {
         Ok(())
     }
 
-    /// The file, locked for reuse, if it has the right size and no reader has it open.
+    /// The file, locked for reuse, if it has the right size, no other name, and no reader.
     fn reusable(&self, name: &str) -> Result<Option<SpareFile>> {
         if self.stopping_since.is_some() || self.log.queues.spare_files.is_full() {
             return Ok(None);
         }
         // A file that cannot be opened can still be removed.
         let Ok(Some(file)) = self.log.wal.open(name, Open::Write) else { return Ok(None) };
+        if !file.try_lock_exclusive()? {
+            return Ok(None);
+        }
+        // Another name is a snapshot's: whatever is written here would be written there.
         let size = Layout { blocks: self.log.config.num_blocks }.file_size();
-        let usable = file.size()? == size && file.try_lock_exclusive()?;
+        let alone = FileStatus { inode: file.inode()?, links: 1, size };
+        let usable = self.log.wal.status_of(name)? == Some(alone);
         Ok(usable.then(|| SpareFile { name: file_name::temporary(name), file }))
     }
 }

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::{create, write_zeros, Directory, File, Mapping};
+use crate::storage::{create, write_zeros, Directory, File, FileStatus, Mapping};
 
 use super::watched::{check_directory, Watched};
 use super::worker::Worker;
@@ -130,14 +130,16 @@ impl SegmentPreparer {
         let name = file_name::hot(index);
         let temporary = file_name::temporary(&name);
         if let Some(mut active) = self.take_reusable() {
-            if active.mapping.size() as u64 == self.layout().file_size() {
+            if active.mapping.size() as u64 == self.layout().file_size()
+                && self.is_alone(&*directory, &active.name, &*active.file)?
+            {
                 directory.rename(&active.name, &temporary)?;
                 reuse(&active.mapping, index);
                 directory.rename(&temporary, &name)?;
                 active.name = name;
                 return Ok(Some(active));
             }
-            // Of another size.
+            // Of another size, or with another name.
             directory.remove(&active.name)?;
             debug_assert!(self.mapped > 0);
             self.mapped -= 1;
@@ -180,7 +182,7 @@ impl SegmentPreparer {
         let wal = &*self.log.wal;
         let name = file_name::hot(index);
         let temporary = file_name::temporary(&name);
-        let file = match self.log.queues.spare_files.pop() {
+        let file = match self.take_spare()? {
             Some(SpareFile { name: spare, file }) => {
                 wal.rename(&spare, &temporary)?;
                 self.log.counters().segments_recycled.add(1);
@@ -227,6 +229,26 @@ impl SegmentPreparer {
             }
         }
         Ok(true)
+    }
+
+    /// A disk file to reuse that is still what it was when it was left: nobody has removed,
+    /// replaced, cut or linked it.
+    fn take_spare(&self) -> Result<Option<SpareFile>> {
+        while let Some(spare) = self.log.queues.spare_files.pop() {
+            if self.is_alone(&*self.log.wal, &spare.name, &*spare.file)? {
+                return Ok(Some(spare));
+            }
+            self.log.wal.remove(&spare.name)?;
+        }
+        Ok(None)
+    }
+
+    /// Whether a file is whole and has this name and no other. Another one is a snapshot's:
+    /// whatever is written here would be written there.
+    fn is_alone(&self, directory: &dyn Directory, name: &str, file: &dyn File) -> Result<bool> {
+        let size = self.layout().file_size();
+        let alone = FileStatus { inode: file.inode()?, links: 1, size };
+        Ok(directory.status_of(name)? == Some(alone))
     }
 
     fn layout(&self) -> Layout {
