@@ -2,6 +2,7 @@
 
 mod active;
 mod end;
+mod field_faults;
 mod loss;
 mod order;
 mod pairs;
