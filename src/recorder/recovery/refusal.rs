@@ -25,25 +25,35 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
         let cause = error.cause().unwrap_or(Cause::Io);
         return Ok(Error::with_errno(cause, format!("{path}: {label}: {error}"), error.errno()));
     }
-    let what = match (label, &survey.origin.identity) {
-        ("moved", Some(identity)) => format!(
-            "the log was on device {} and is on device {} now, and its active directory {active} \
-             is waiting with the newest events",
-            identity.wal_dev,
-            wal.status()?.dev
+    let (what, way_out) = match (label, &survey.origin.identity) {
+        ("moved", Some(identity)) => (
+            format!(
+                "the log was on device {} and is on device {} now, and its active directory \
+                 {active} is waiting with the newest events",
+                identity.wal_dev,
+                wal.status()?.dev
+            ),
+            "Mount it as it was",
         ),
-        ("active-directory-unreadable", _) => format!(
-            "the log was not shut down, and its active directory {active} cannot be told to be \
-             its own: the wal_identity in it is missing or damaged"
+        ("active-directory-unreadable", _) => (
+            format!(
+                "the log was not shut down, and its active directory {active} cannot be told to \
+                 be its own: the wal_identity in it is missing or damaged"
+            ),
+            "Restore that",
         ),
-        _ => format!(
-            "the log was not shut down, and its active directory {active}, which may have held the \
-             newest events, is gone; a container's /dev/shm lasts no longer than the container"
+        _ => (
+            format!(
+                "the log was not shut down, and its active directory {active}, which may have \
+                 held the newest events, is gone; a container's /dev/shm lasts no longer than the \
+                 container"
+            ),
+            "Put it back",
         ),
     };
     let last = survey.log.last_event_id;
     let cost = format!(
-        "Put the active directory back, or open with FS_WAL_FLAG_ACCEPT_LOSS: the log then ends at \
+        "{way_out}, or open with FS_WAL_FLAG_ACCEPT_LOSS: the log then ends at \
          event {last}, the last one proved on disk, and what was appended after it is lost"
     );
     Ok(Error::new(Cause::Corrupt, format!("{path}: {label}: {what}. {cost}")))
