@@ -51,7 +51,22 @@
  * FORK
  *
  *   In a child made by fork(), every call on a handle of the parent returns FS_WAL_ERR_CLOSED and
- *   does nothing else. The child may open logs and readers of its own.
+ *   does nothing else. The child may open logs and readers of its own, and go on reading with those
+ *   of the parent.
+ *
+ *   A child made by _Fork() or clone() without CLONE_VM runs no fork handlers. Calls on a handle of
+ *   the parent return FS_WAL_ERR_CLOSED there too (since Linux 4.14), and neither wait nor allocate.
+ *   But the child keeps the log's descriptors, and so keeps it locked after its parent's death,
+ *   until it executes a program or ends; and like malloc, all other calls may find a lock that a
+ *   thread of the parent held. A child made by vfork() or clone() with CLONE_VM uses the parent's
+ *   memory: what it calls, the parent's thread has called.
+ *
+ * CANCELLATION
+ *
+ *   A thread may be cancelled (pthread_cancel) in any call. The call ends as if nothing had come,
+ *   and the cancellation acts at the next cancellation point after it. This is so with deferred
+ *   cancellation, the default. A thread whose cancellation is asynchronous must not call the
+ *   library: it could be ended between any two instructions.
  *
  * SIGNALS
  *
@@ -415,8 +430,9 @@ typedef struct fs_wal_config {
 void fs_wal_config_init(struct fs_wal_config *config, uint32_t struct_size);
 
 /// Opens the log in directory `dir` for writing: creates the directory if it does not exist, locks
-/// it, recovers what an earlier process left, prepares segments and starts the worker threads.
-/// Where recovery cannot prove what belongs to the log it refuses to open, and changes nothing.
+/// it (the directory itself and the file `wal_lock` in it), recovers what an earlier process left,
+/// prepares segments and starts the worker threads. Where recovery cannot prove what belongs to the
+/// log it refuses to open, and changes nothing.
 ///
 /// `config` may be NULL: all defaults. On success `*out` is a handle that the caller owns and gives
 /// to `fs_wal_shutdown`.
@@ -479,9 +495,9 @@ fs_wal_status fs_wal_recovery_report(const struct fs_wal *wal,
 /// Shuts the log down: makes everything appended durable, finishes the work in all queues, stops
 /// the worker threads, releases the lock and frees the handle. `wal` may be NULL.
 ///
-/// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`, and calls
-/// that have begun are waited for. To begin a call on the handle after this one has begun is an
-/// error that the library cannot detect.
+/// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`. Calls of
+/// other threads that have begun are waited for, or return `FS_WAL_ERR_INVALID_ARGUMENT`. So do
+/// calls that begin later, until a log opened afterwards has the same handle.
 ///
 /// The handle is freed whatever is returned, except with `FS_WAL_ERR_INVALID_ARGUMENT` (it is no
 /// handle) and `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is

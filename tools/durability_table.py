@@ -32,6 +32,7 @@ LEAST = {
     "fuzz-bytes": 10_000,
     "retention-floor": 100,
     "retention-gap": 20,
+    "two-writers": 200,
 }
 LOSSES = ("lost", "invented", "undetected")
 

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// whether it is locked, anything by a program that a killed process was just starting.
 const MOMENT: Duration = Duration::from_millis(50);
 
-const PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The right to write to a log, until dropped.
 #[derive(Debug)]

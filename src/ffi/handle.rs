@@ -20,13 +20,16 @@ use super::argument::{self, refused};
 use super::cancel::HeldOff;
 use super::gate::Gate;
 use super::guard::guard_or;
-use super::room::Room;
+use super::room::{self, Room};
 use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
 /// A log open for writing. `fs_wal_open` makes the handle and `fs_wal_shutdown` frees it.
+pub struct Wal(Handle);
+
+/// In C's order: what children do not get is the first page.
 #[repr(C)]
-pub struct Wal {
+struct Handle {
     own: Own,
     shared: Shared,
     gate: Gate,
@@ -90,11 +93,12 @@ impl Wal {
     pub(super) fn fill(room: Room, manager: Manager, writer: Writer) -> *mut Wal {
         let log = Arc::clone(manager.log());
         fork::register(&log);
-        let wal = room.into_raw();
-        // SAFETY: a room is as large as a handle and aligned for it, and is never unmapped. It was
-        // zeros once, which every field can be. Its cells are ours alone until the gate opens.
+        const { assert!(size_of::<Wal>() <= room::SIZE && align_of::<Wal>() <= room::PAGE) };
+        let wal = room.into_raw().cast::<Wal>();
+        // SAFETY: a handle fits into a room, which is never unmapped. That was zeros once, which
+        // every field can be. Its cells are ours alone until the gate opens.
         unsafe {
-            let handle = wal.as_ref();
+            let Wal(handle) = wal.as_ref();
             *handle.shared.log.get() = MaybeUninit::new(log);
             *handle.manager.get() = MaybeUninit::new(manager);
             *handle.own.writing.writer.get() = MaybeUninit::new(writer);
@@ -111,9 +115,9 @@ impl Wal {
     /// # Safety
     /// `wal` is NULL or comes from [`Wal::fill`].
     #[inline(always)]
-    unsafe fn borrow<'a>(wal: *const Wal) -> StdResult<(&'a Wal, u32), Refused> {
+    unsafe fn borrow<'a>(wal: *const Wal) -> StdResult<(&'a Handle, u32), Refused> {
         // SAFETY: the caller's promise. Nothing in a handle is written to but through cells.
-        let handle = unsafe { argument::borrow(wal, "wal") }.map_err(Refused::NoHandle)?;
+        let Wal(handle) = unsafe { argument::borrow(wal, "wal") }.map_err(Refused::NoHandle)?;
         if handle.shared.magic.load(Ordering::Relaxed) != LIVE {
             return Err(Refused::NoHandle(not_a_handle()));
         }
@@ -123,7 +127,9 @@ impl Wal {
         let number = handle.gate.number().ok_or_else(|| Refused::NoHandle(not_a_handle()))?;
         Ok((handle, number))
     }
+}
 
+impl Handle {
     /// # Safety
     /// The handle is not freed while the reference is used: this call is inside its gate, or the
     /// caller has promised so.
@@ -203,7 +209,7 @@ pub(super) unsafe fn try_with_writer<T>(
     call: impl FnOnce(&mut Writer) -> Option<T>,
 ) -> Option<T> {
     // SAFETY: the caller's promise.
-    let handle = unsafe { argument::try_borrow(wal) }?;
+    let Wal(handle) = unsafe { argument::try_borrow(wal) }?;
     if handle.own.writing.magic.load(Ordering::Relaxed) != LIVE {
         return None;
     }
@@ -221,17 +227,29 @@ pub(super) unsafe fn with_writer(
     call: impl FnOnce(&mut Writer) -> Result<()>,
 ) -> Status {
     // SAFETY: the caller's promise.
-    let handle = match unsafe { Wal::borrow(wal) } {
-        Ok((handle, _number)) => handle,
-        Err(refused) => return refused.record(),
+    let handle = match unsafe { argument::try_borrow(wal) } {
+        Some(Wal(handle)) if handle.own.writing.magic.load(Ordering::Relaxed) == LIVE => handle,
+        // SAFETY: the caller's promise.
+        _ => return unsafe { refuse(wal) },
     };
     // SAFETY: only calls of this kind and the shutdown touch the cell, and the caller promises
-    // that there is no other one of them now. The references do not outlive this call.
-    let (writer, log) = unsafe {
-        let writer = (*handle.own.writing.writer.get()).assume_init_mut();
-        (writer, handle.log())
-    };
-    guard_or(|| call(writer).map_err(|error| refusal(log, error)), |panic| log.fail(panic))
+    // that there is no other one of them now. The reference does not outlive this call.
+    let writer = unsafe { (*handle.own.writing.writer.get()).assume_init_mut() };
+    // SAFETY: the caller promises that the handle is not shut down before this call returns.
+    let log = || unsafe { handle.log() };
+    guard_or(|| call(writer).map_err(|error| refusal(log(), error)), |panic| log().fail(panic))
+}
+
+/// Says why a handle is not good.
+///
+/// # Safety
+/// As for [`with_writer`].
+#[cold]
+#[inline(never)]
+unsafe fn refuse(wal: *const Wal) -> Status {
+    // SAFETY: the caller's promise.
+    let refused = unsafe { Wal::borrow(wal) }.err();
+    refused.unwrap_or_else(|| Refused::NoHandle(not_a_handle())).record()
 }
 
 /// How often the shutdown checks whether the last calls inside have ended. They have been woken,
@@ -294,7 +312,7 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
     // more. The writer and the manager were taken. `wal` is not NULL and came from a room.
     unsafe {
         (*handle.shared.log.get()).assume_init_drop();
-        drop(Room::from_raw(NonNull::new_unchecked(wal)));
+        drop(Room::from_raw(NonNull::new_unchecked(wal.cast())));
     }
     status
 }

@@ -16,8 +16,9 @@ use super::status::{Status, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
 /// Opens the log in directory `dir` for writing: creates the directory if it does not exist, locks
-/// it, recovers what an earlier process left, prepares segments and starts the worker threads.
-/// Where recovery cannot prove what belongs to the log it refuses to open, and changes nothing.
+/// it (the directory itself and the file `wal_lock` in it), recovers what an earlier process left,
+/// prepares segments and starts the worker threads. Where recovery cannot prove what belongs to the
+/// log it refuses to open, and changes nothing.
 ///
 /// `config` may be NULL: all defaults. On success `*out` is a handle that the caller owns and gives
 /// to `fs_wal_shutdown`.
@@ -226,9 +227,9 @@ pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64
 /// Shuts the log down: makes everything appended durable, finishes the work in all queues, stops
 /// the worker threads, releases the lock and frees the handle. `wal` may be NULL.
 ///
-/// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`, and calls
-/// that have begun are waited for. To begin a call on the handle after this one has begun is an
-/// error that the library cannot detect.
+/// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`. Calls of
+/// other threads that have begun are waited for, or return `FS_WAL_ERR_INVALID_ARGUMENT`. So do
+/// calls that begin later, until a log opened afterwards has the same handle.
 ///
 /// The handle is freed whatever is returned, except with `FS_WAL_ERR_INVALID_ARGUMENT` (it is no
 /// handle) and `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is

@@ -12,13 +12,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
-use super::handle::Wal;
-
 /// The part of a room that children do not get.
 pub(super) const PAGE: usize = 4096;
+/// Bytes of a room. It begins at a page.
+pub(super) const SIZE: usize = 2 * PAGE;
 
 /// Rooms that are not used now. They are handed from one log to the next under the lock.
-pub(super) struct Free(Vec<NonNull<Wal>>);
+pub(super) struct Free(Vec<NonNull<u8>>);
 
 // SAFETY: nobody uses the memory of a room while it is free, except for its gate, whose words are
 // atomics.
@@ -32,7 +32,7 @@ pub(super) fn free() -> MutexGuard<'static, Free> {
 }
 
 /// Room for a handle, given back when dropped.
-pub(super) struct Room(NonNull<Wal>);
+pub(super) struct Room(NonNull<u8>);
 
 impl Room {
     /// Finds or makes one. New ones are filled with zeros.
@@ -46,14 +46,14 @@ impl Room {
     ///
     /// # Safety
     /// It came from [`Room::into_raw`], once, and what was in it is not used any more.
-    pub(super) unsafe fn from_raw(wal: NonNull<Wal>) -> Self {
-        Room(wal)
+    pub(super) unsafe fn from_raw(start: NonNull<u8>) -> Self {
+        Room(start)
     }
 
-    pub(super) fn into_raw(self) -> NonNull<Wal> {
-        let wal = self.0;
+    pub(super) fn into_raw(self) -> NonNull<u8> {
+        let start = self.0;
         std::mem::forget(self);
-        wal
+        start
     }
 }
 
@@ -63,17 +63,14 @@ impl Drop for Room {
     }
 }
 
-fn map() -> Result<NonNull<Wal>> {
-    let size = size_of::<Wal>();
-    debug_assert!(align_of::<Wal>() == PAGE && size % PAGE == 0);
-    // SAFETY: a new mapping of private memory, at an address that the kernel chooses. It begins at
-    // a page, so it is aligned for a handle, and is never unmapped.
+fn map() -> Result<NonNull<u8>> {
+    // SAFETY: a new mapping of private memory, at an address that the kernel chooses.
     let mapped = unsafe {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        libc::mmap(ptr::null_mut(), size, access, kind, -1, 0)
+        libc::mmap(ptr::null_mut(), SIZE, access, kind, -1, 0)
     };
-    match NonNull::new(mapped.cast::<Wal>()) {
+    match NonNull::new(mapped.cast::<u8>()) {
         Some(room) if mapped != libc::MAP_FAILED => {
             // A kernel before 4.14 cannot do it. Then a child knows what the fork handlers tell it.
             // SAFETY: the first page of the mapping that was just made.

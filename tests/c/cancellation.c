@@ -59,8 +59,7 @@ static void open_again(void)
     CHECK_STATUS(fs_wal_open("log", NULL, &second), FS_WAL_ERR_LOCKED);
 }
 
-/* More segments than are prepared: some of these calls wait. */
-static void append(void)
+static void append_in_all_ways(void)
 {
     static uint64_t id;
     for (uint64_t last = id + EVENTS; id < last;) {
@@ -80,6 +79,16 @@ static void append(void)
         memcpy((char *)slot + 8, (const char *)&event + 8, sizeof event - 8);
         CHECK_OK(fs_wal_commit(wal, id));
     }
+}
+
+/* Until one of the calls has waited for a prepared segment. */
+static void append(void)
+{
+    fs_wal_metrics_t metrics = {.struct_size = sizeof metrics};
+    do {
+        append_in_all_ways();
+        CHECK_OK(fs_wal_metrics(wal, &metrics));
+    } while (metrics.append_wait.count == 0);
 }
 
 static void sync_log(void)

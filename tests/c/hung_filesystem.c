@@ -10,8 +10,11 @@
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -20,8 +23,10 @@
 #define SKIPPED 77
 #define EVENTS (20 * EVENTS_PER_SMALL_SEGMENT)
 
+#define LONGEST 60 /* seconds */
+
 static int device;
-static atomic_int hanging;
+static atomic_int *hanging; /* shared with the server */
 
 static void answer(uint64_t unique, int error, void *data, size_t size)
 {
@@ -30,10 +35,14 @@ static void answer(uint64_t unique, int error, void *data, size_t size)
     CHECK(writev(device, parts, size ? 2 : 1) > 0);
 }
 
-/* A filesystem that has nothing but its root, which is never opened: who tries waits. */
-static void *serve(void *unused)
+/* A filesystem that has nothing but its root, which is never opened: who tries waits, and cannot
+ * even be killed, until the server ends. So that is a process of its own, which does not outlive the
+ * test. */
+static void serve(void)
 {
     static char request[1024 * 1024];
+    CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+    alarm(LONGEST);
     while (read(device, request, sizeof request) > 0) {
         const struct fuse_in_header *header = (const void *)request;
         if (header->opcode == FUSE_INIT) {
@@ -44,12 +53,11 @@ static void *serve(void *unused)
             out.attr.ino = 1, out.attr.mode = S_IFDIR | 0755, out.attr.nlink = 2;
             answer(header->unique, 0, &out, sizeof out);
         } else if (header->opcode == FUSE_OPENDIR) {
-            atomic_fetch_add(&hanging, 1);
+            atomic_fetch_add(hanging, 1);
         } else if (header->opcode != FUSE_FORGET && header->opcode != FUSE_INTERRUPT) {
             answer(header->unique, -ENOSYS, NULL, 0);
         }
     }
-    return unused;
 }
 
 static void *open_for_writing(void *unused)
@@ -121,14 +129,24 @@ int main(void)
         printf("skipped: a FUSE filesystem cannot be mounted here\n");
         return SKIPPED;
     }
-    pthread_t server, writer, reader;
-    CHECK(pthread_create(&server, NULL, serve, NULL) == 0);
+    hanging = mmap(NULL, sizeof *hanging, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(hanging != MAP_FAILED);
+    const pid_t server = fork();
+    CHECK(server >= 0);
+    if (server == 0) {
+        serve();
+        _exit(0);
+    }
+    close(device); /* the server's is the last one */
+    alarm(LONGEST);
+    pthread_t writer, reader;
     CHECK(pthread_create(&writer, NULL, open_for_writing, NULL) == 0);
     CHECK(pthread_create(&reader, NULL, open_for_reading, NULL) == 0);
-    while (atomic_load(&hanging) < 2)
+    while (atomic_load(hanging) < 2)
         usleep(1000);
     live();
-    CHECK(umount2("hung", MNT_FORCE) == 0 || errno == EBUSY); /* whoever waits gets an error */
+    CHECK(kill(server, SIGKILL) == 0 && waitpid(server, NULL, 0) == server);
+    /* Whoever waits gets an error. */
     CHECK(pthread_join(writer, NULL) == 0 && pthread_join(reader, NULL) == 0);
     return 0;
 }

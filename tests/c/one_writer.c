@@ -92,6 +92,23 @@ static void every_call_says_closed(fs_wal *wal)
     CHECK_STATUS(fs_wal_shutdown(wal), FS_WAL_ERR_CLOSED);
 }
 
+/* What comes after the shutdown is turned away: the memory of a handle stays one. */
+static void a_handle_that_was_shut_down(fs_wal *wal)
+{
+    const fs_request_event event = make_event(100);
+    fs_request_event *slot;
+    fs_wal_meta_state meta;
+    for (int twice = 0; twice < 2; twice++) {
+        CHECK_STATUS(fs_wal_append(wal, &event), FS_WAL_ERR_INVALID_ARGUMENT);
+        CHECK_STATUS(fs_wal_append_batch(wal, &event, 1, NULL), FS_WAL_ERR_INVALID_ARGUMENT);
+        CHECK_STATUS(fs_wal_claim(wal, &slot), FS_WAL_ERR_INVALID_ARGUMENT);
+        CHECK_STATUS(fs_wal_commit(wal, 100), FS_WAL_ERR_INVALID_ARGUMENT);
+        CHECK_STATUS(fs_wal_meta(wal, &meta), FS_WAL_ERR_INVALID_ARGUMENT);
+        CHECK_STATUS(fs_wal_sync(wal), FS_WAL_ERR_INVALID_ARGUMENT);
+        CHECK_STATUS(fs_wal_shutdown(wal), FS_WAL_ERR_INVALID_ARGUMENT);
+    }
+}
+
 /* A child that outlives the log's owner must not hold its lock. */
 static void child_does_not_keep_the_log_locked(void)
 {
@@ -141,6 +158,7 @@ int main(void)
     CHECK_OK(fs_wal_commit(wal, 2));
     CHECK_OK(fs_wal_sync(wal));
     CHECK_OK(fs_wal_shutdown(wal));
+    a_handle_that_was_shut_down(wal);
     child_does_not_keep_the_log_locked();
     return 0;
 }

@@ -17,6 +17,7 @@ mod reading;
 mod recording;
 mod recovery;
 mod threads;
+mod two_writers;
 mod users;
 mod victim;
 
@@ -54,6 +55,7 @@ const ROLES: &[Role] = &[
     ("refused-as-unreadable", "LOG MEMORY FILE", recovery::refused_as_unreadable),
     ("stay-small", "LOG MEMORY LAST", reading::stay_small),
     ("sync-batches", "LOG MEMORY BATCHES", recording::sync_batches),
+    ("sync-until-killed", "LOG SHARED ACTIVE BUG", two_writers::sync_until_killed),
     ("ten-hours-of-flow", "", long_run::ten_hours),
     ("threads-at-open", "LOG MEMORY", limits::threads_at_open),
     ("threads-of-64-logs", "", threads::of_64_logs),

@@ -15,4 +15,5 @@ mod replay_gap;
 mod retention_floor;
 #[path = "../simulation/mod.rs"]
 mod simulation;
+mod two_writers;
 mod verify_flips;
