@@ -23,6 +23,7 @@ LEAST = {
     "kills-random": 500,
     "kills-at-calls": 200,
     "recovery-kills": 200,
+    "open-kills": 3_000,
     "call-failures": 300,
     "call-failures-open": 200,
     "recovery-read-errors": 100,

@@ -88,7 +88,7 @@ impl Manager {
         remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
         planned.check_room(config.active_set_size(), old)?;
         recovery::reserve(&survey, &*wal, &config)?;
-        let mut recovered = recovery::apply(&survey, &*wal, &config)?;
+        let mut recovered = recovery::apply(&mut survey, &*wal, &config)?;
         log_recovery(&config.log, &recovered, closed.generation + 1);
         let identity = recovery::next_generation(&closed, &planned.path);
         recovery::close_log(&*storage, &*wal, survey, &closed, &identity)?;

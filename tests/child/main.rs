@@ -3,6 +3,7 @@
 //! or panics.
 
 mod arguments;
+mod containers;
 mod crash;
 mod filesystems;
 mod full;
@@ -29,6 +30,7 @@ const ROLES: &[Role] = &[
     ("append-until-cut", "SEED LIFE BUG LOG SHARED ACTIVE", power_cut::append_until_cut),
     ("append-until-killed", "SEED BASE ACTIVE BUG", kill_storm::append_until_killed),
     ("append-without-system-calls", "LOG MEMORY EVENTS OFFEND", hot_path::append_under_seccomp),
+    ("containers", "BASE MEMORY LOGS KILLS", containers::kill_and_open),
     ("crash", "LOG MEMORY SYNCED LAST", crash::crash),
     ("cut-power", "FILESYSTEM", power_cut::cut_power),
     ("descriptors-at-open", "LOG MEMORY", limits::descriptors_at_open),

@@ -7,6 +7,7 @@
 use std::fmt::Display;
 use std::fs;
 
+use common::ledger::times;
 use common::{child, Place};
 
 /// Plays a role with 16 MB mounted over the WAL directory.
@@ -52,4 +53,21 @@ fn g7_full_disk_is_reported_by_open_and_loses_nothing() {
 fn g7_full_memory_the_log_goes_on_with_what_it_has() {
     let mount = |place: &Place| format!("-o size=4m none {}", place.memory().display());
     play_with_a_mount("full-memory", &[], mount);
+}
+
+/// Memory has room for one active set of each log, and a little: killed logs open all the same.
+#[test]
+fn f12_f36_logs_killed_in_a_small_container_open_again() {
+    if !common::may_mount() {
+        return;
+    }
+    // A set of the log that crashes is 4 segments of 263,232 bytes.
+    for (logs, kilobytes) in [(1, 1_200), (1, 2_000), (2, 2_300), (3, 3_400)] {
+        let place = Place::new();
+        let memory = place.memory().display();
+        let mount = format!("mount -t tmpfs -o size={kilobytes}k none {memory} && exec \"$@\"");
+        let wrapper = ["timeout", "600", "unshare", "-m", "sh", "-c", &mount, "sh"];
+        let (base, kills) = (place.base().display(), times(4, 100));
+        child::play_under(&wrapper, "containers", &[&base, &memory, &logs, &kills]);
+    }
 }

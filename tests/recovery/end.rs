@@ -105,7 +105,10 @@ fn row_break_below_d_is_refused_with_its_range() {
     let error = Manager::open(&place.log(), place.small()).unwrap_err();
     let Error::Failure(failure) = &error else { panic!("{error}") };
     assert_eq!(failure.cause, Cause::Corrupt);
-    assert!(error.to_string().contains("events 257 to 300 were durable and are gone"), "{error}");
+    assert!(
+        error.to_string().contains("events 257 to 300 were durable and cannot be proved"),
+        "{error}"
+    );
     assert_eq!(failure.place.event_ids, Some((257, 300)));
     assert_eq!((failure.place.segment_index, failure.place.offset), (Some(0), Some(offset(256))));
     assert_eq!(contents(&place.log()), before);
@@ -128,7 +131,7 @@ fn row_break_below_d_by_a_changed_byte_is_refused_and_not_sealed_over() {
     crash(&place, 300, 300);
     reboot(&place);
     first_segment(&place).write_all_at(&[0xFF; 8], offset(100) + 16).unwrap();
-    assert_refused(&place, &["events 1 to 300 were durable and are gone"]);
+    assert_refused(&place, &["events 1 to 300 were durable and cannot be proved"]);
 }
 
 #[test]

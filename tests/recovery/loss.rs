@@ -66,7 +66,10 @@ fn row_missing_segment_below_d_ends_the_log_before_it() {
             // It may still be in memory, if the workers were slow.
             let _ = fs::remove_file(active_directory(&place).join(hot(1)));
         }
-        assert_refused(&place, &["missing-segment: segment 1", "were durable and are gone"]);
+        assert_refused(
+            &place,
+            &["missing-segment: segment 1", "were durable and cannot be proved"],
+        );
         let before = contents(&place.log());
         let mut aside: Vec<_> =
             [2, 3].map(|n| (hot(n) + ".corrupt", before[&hot(n)].clone())).into();

@@ -3,6 +3,7 @@
 mod active;
 mod copies;
 mod end;
+mod field_faults;
 mod loss;
 mod order;
 mod pairs;

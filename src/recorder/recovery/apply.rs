@@ -10,7 +10,7 @@ use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::segment::{closed_header, for_each_block};
 use crate::storage::{create, write_zeros, Directory, File, Open};
 
-use super::aside::{keep_aside, settle_pairs};
+use super::aside::{keep_aside, separate_linked, settle_pairs};
 use super::recovered::{OpenSegment, Recovered};
 use super::scan::Survey;
 use super::table::Ending;
@@ -23,10 +23,13 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     const SMALL_RECORDS: u64 = 64 * 1024;
     const NAME: &str = "FS.reserve.tmp";
     let tail = &survey.log.tail;
-    let mut kept_aside = 0;
+    let (mut kept_aside, mut copied) = (0, 0);
     for segment in tail.iter().chain(&survey.middle).filter(|segment| !segment.is_unused()) {
         // Restored with holes it may lack the space for what is written into it.
         segment.disk.allocate(segment.disk.size()?)?;
+        if segment.disk.links()? > 1 {
+            copied += segment.layout.file_size();
+        }
     }
     for segment in tail {
         if segment.is_copied_aside(survey.loss_accepted())? {
@@ -42,14 +45,19 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     let segment = Layout { blocks: config.num_blocks }.file_size().saturating_sub(given_back);
     wal.remove(NAME)?;
     let file = create(wal, NAME)?;
-    let reserved = file.allocate(kept_aside + segment + SMALL_RECORDS);
+    let reserved = file.allocate(kept_aside + copied + segment + SMALL_RECORDS);
     drop(file);
     wal.remove(NAME)?;
     reserved
 }
 
 /// Does what the survey asks for.
-pub fn apply(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<Recovered> {
+pub fn apply(survey: &mut Survey, wal: &dyn Directory, config: &Config) -> Result<Recovered> {
+    for name in &survey.temporaries {
+        wal.remove(name)?;
+    }
+    separate_linked(wal, survey)?;
+    let survey = &*survey;
     let mut recovered = Recovered {
         label: survey.label(),
         clean: survey.is_clean(),
@@ -58,9 +66,6 @@ pub fn apply(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<Re
         notes: survey.notes.clone(),
         ..Recovered::default()
     };
-    for name in &survey.temporaries {
-        wal.remove(name)?;
-    }
     settle_pairs(wal, survey)?;
     keep_aside(wal, survey, &mut recovered)?;
     for segment in &survey.middle {

@@ -1,11 +1,12 @@
 //! Recovery keeps aside what does not belong to the log: whole files, synced, under names that
-//! nothing ever reads or deletes. Only then may anything be cleared.
+//! nothing ever reads or deletes. Only then may anything be cleared. What it writes to is the log's
+//! own file.
 
 use crate::directory::{free_name, rename_aside};
-use crate::error::Result;
+use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
 use crate::segment::cold_header;
-use crate::storage::{create, Directory, File};
+use crate::storage::{create, Directory, File, Open};
 
 use super::recovered::Recovered;
 use super::scan::Survey;
@@ -91,11 +92,36 @@ fn note(recovered: &mut Recovered, events: u32, name: &str) {
     recovered.notes.push(format!("{events} events kept aside in {name}"));
 }
 
+/// Gives each segment that is written to a file of its own, where it has another name besides: a
+/// snapshot made of hard links would change with it.
+pub fn separate_linked(wal: &dyn Directory, survey: &mut Survey) -> Result<()> {
+    let used = survey.log.tail.iter_mut().filter(|segment| segment.end.event_count > 0);
+    for segment in used.chain(&mut survey.middle) {
+        if segment.disk.links()? > 1 {
+            let name = file_name::hot(segment.index);
+            copy_as(wal, &*segment.disk, &name)?;
+            segment.disk = wal.open(&name, Open::Write)?.ok_or_else(|| {
+                let path = wal.path_of(&name);
+                Error::new(Cause::Io, format!("{}: vanished during recovery", path.display()))
+            })?;
+            survey.notes.push(format!("copied: {name}: it has another name (a hard link)"));
+        }
+    }
+    Ok(())
+}
+
 /// Copies the whole file of a segment. Returns the copy's name.
 fn copy_aside(wal: &dyn Directory, file: &dyn File, index: u32) -> Result<String> {
     let name = free_name(wal, &file_name::hot(index))?;
+    copy_as(wal, file, &name)?;
+    Ok(name)
+}
+
+/// Makes a copy of a file the one that has this name.
+fn copy_as(wal: &dyn Directory, file: &dyn File, name: &str) -> Result<()> {
     // Under a temporary name until it is whole: a power cut leaves no half copy under the real one.
-    let temporary = file_name::temporary(&name);
+    let temporary = file_name::temporary(name);
+    wal.remove(&temporary)?;
     let copy = create(wal, &temporary)?;
     let mut buffer = vec![0; COPY_SIZE];
     let mut offset = 0;
@@ -108,7 +134,6 @@ fn copy_aside(wal: &dyn Directory, file: &dyn File, index: u32) -> Result<String
         }
     }
     copy.sync()?;
-    wal.rename(&temporary, &name)?;
-    wal.sync()?;
-    Ok(name)
+    wal.rename(&temporary, name)?;
+    wal.sync()
 }

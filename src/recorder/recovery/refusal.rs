@@ -25,23 +25,38 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
         let cause = error.cause().unwrap_or(Cause::Io);
         return Ok(Error::with_errno(cause, format!("{path}: {label}: {error}"), error.errno()));
     }
-    let what = match (label, &survey.origin.identity) {
-        ("moved", Some(identity)) => format!(
-            "the log was on device {} and is on device {} now, and its active directory {active} \
-             is waiting with the newest events",
-            identity.wal_dev,
-            wal.status()?.dev
+    let (what, way_out) = match (label, &survey.origin.identity) {
+        ("moved", Some(identity)) => (
+            format!(
+                "the log was on device {} and is on device {} now, and its active directory \
+                 {active} is waiting with the newest events",
+                identity.wal_dev,
+                wal.status()?.dev
+            ),
+            "Mount it as it was",
         ),
-        ("active-directory-unreadable", _) => format!(
-            "the log was not shut down, and its active directory {active} cannot be told to be \
-             its own: the wal_identity in it is missing or damaged"
+        ("active-directory-unreadable", _) => (
+            format!(
+                "the log was not shut down, and its active directory {active} cannot be told to \
+                 be its own: the wal_identity in it is missing or damaged"
+            ),
+            "Restore that",
         ),
-        _ => format!(
-            "the log was not shut down, and its active directory {active} is gone with the newest \
-             events"
+        _ => (
+            format!(
+                "the log was not shut down, and its active directory {active}, which may have \
+                 held the newest events, is gone; a container's /dev/shm lasts no longer than the \
+                 container"
+            ),
+            "Put it back",
         ),
     };
-    Ok(Error::new(Cause::Corrupt, format!("{path}: {label}: {what}")))
+    let last = survey.log.last_event_id;
+    let cost = format!(
+        "{way_out}, or open with FS_WAL_FLAG_ACCEPT_LOSS: the log then ends at \
+         event {last}, the last one proved on disk, and what was appended after it is lost"
+    );
+    Ok(Error::new(Cause::Corrupt, format!("{path}: {label}: {what}. {cost}")))
 }
 
 fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Error {
@@ -49,7 +64,7 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Error {
     let index = place.segment_index.unwrap_or(0);
     let lost = place
         .event_ids
-        .map(|(from, to)| format!("events {from} to {to} were durable and are gone"));
+        .map(|(from, to)| format!("events {from} to {to} were durable and cannot be proved"));
     let active = survey.active_path().display();
     let missing = "it is missing, later ones are there";
     let what = match (survey.log.at, lost) {
@@ -62,6 +77,11 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Error {
         (Break::ActiveContradicts, _) => format!("the files in {active} contradict it"),
     };
     let path = wal.path().display();
-    let message = format!("{path}: {}: segment {index}: {what}", survey.ending.label);
+    let (last, aside) = (survey.log.last_event_id, survey.log.events_beyond);
+    let cost = format!(
+        "Restore the files from a copy, or open with FS_WAL_FLAG_ACCEPT_LOSS: the log then ends at \
+         event {last}, and what is found behind it ({aside} events) is kept aside in *.corrupt"
+    );
+    let message = format!("{path}: {}: segment {index}: {what}. {cost}", survey.ending.label);
     Error::new(Cause::Corrupt, message).at(place)
 }

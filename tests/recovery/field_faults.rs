@@ -1,0 +1,221 @@
+//! What logs meet in the field when they are opened, each by its number.
+
+use std::fs;
+use std::os::unix::fs::{symlink, FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use common::crash::{
+    accepting_loss, active_directory, assert_refused, crash, first_segment, identity, offset,
+    recover, SEGMENT,
+};
+use common::{append, assert_holds, contents, decision, expect_cause, open, Place};
+use flashstrike_wal::config::{Backpressure, Config, Keep};
+use flashstrike_wal::error::{Cause, Error};
+use flashstrike_wal::recorder::{Manager, Role};
+use flashstrike_wal::storage::simulated::{Crash, Machine, DISK, MEMORY};
+use flashstrike_wal::storage::{DirectoryLock, Links, PosixStorage, Storage};
+
+/// The log's boot id becomes another one, and its active directory stays.
+fn change_boot_id(place: &Place) {
+    let mut identity = identity(&place.log());
+    identity.boot_id = "11111111-2222-3333-4444-555555555555".to_owned();
+    fs::write(place.log().join("wal_identity"), identity.encode()).unwrap();
+}
+
+#[test]
+fn f3_memory_that_is_there_proves_that_there_was_no_reboot() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    change_boot_id(&place);
+    assert_holds(&place.log(), 100);
+    let (decision, notes) = recover(&place, 100);
+    assert_eq!(decision, "other-boot-id");
+    assert!(notes.contains("there was no reboot"), "{notes}");
+    assert!(place.active_directories().is_empty());
+}
+
+#[test]
+fn f3_memory_whose_writer_lives_locks_the_log() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    change_boot_id(&place);
+    let active = active_directory(&place);
+    let writer = PosixStorage::for_reading().open_directory(&active, Links::Refuse);
+    let writer = writer.unwrap().unwrap();
+    assert_eq!(writer.try_lock().unwrap(), DirectoryLock::Taken);
+    let before = (contents(&place.log()), contents(&active));
+    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Locked);
+    assert!(message.contains(active.to_str().unwrap()), "{message}");
+    assert_eq!((contents(&place.log()), contents(&active)), before);
+    writer.unlock();
+    assert_eq!(recover(&place, 100).0, "other-boot-id");
+}
+
+/// On a disk the directory outlives a reboot, and proves nothing.
+#[test]
+fn f3_an_active_directory_on_a_disk_proves_nothing() {
+    let place = Place::new();
+    let parent = place.base().join("active");
+    fs::create_dir(&parent).unwrap();
+    let kind = PosixStorage::for_reading().open_directory(&parent, Links::Refuse).unwrap();
+    if kind.unwrap().status().unwrap().filesystem == 0x0102_1994 {
+        return common::skipped("the temporary directory is in memory");
+    }
+    common::crash::crash_in(&[], &place.log(), &parent.display(), 50, 100);
+    change_boot_id(&place);
+    assert_eq!(recover(&place, 50).0, "reboot");
+}
+
+/// A log restored with holes has all of its space when it is open.
+#[test]
+fn f8_the_holes_of_a_restored_segment_are_filled_before_it_is_written() {
+    let place = Place::new();
+    let (manager, mut writer) = open(&place.log(), place.small());
+    append(&mut writer, 1..=10);
+    manager.shutdown(writer).unwrap();
+    let file = first_segment(&place);
+    let size = file.metadata().unwrap().len();
+    let punch = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+    rustix::fs::fallocate(&file, punch, 16_384, size - 16_384).unwrap();
+    file.sync_all().unwrap();
+    assert!(file.metadata().unwrap().blocks() * 512 < size, "it has a hole");
+    let (manager, mut writer) = open(&place.log(), place.small());
+    assert!(first_segment(&place).metadata().unwrap().blocks() * 512 >= size);
+    append(&mut writer, 11..=SEGMENT);
+    manager.shutdown(writer).unwrap();
+    assert_holds(&place.log(), SEGMENT);
+}
+
+/// A snapshot made of hard links does not change when the log is opened again and goes on.
+#[test]
+fn f6_a_segment_with_another_name_is_copied_before_it_is_written() {
+    for crashed in [false, true] {
+        let place = Place::new();
+        crash(&place, 50, 100);
+        if !crashed {
+            recover(&place, 100);
+        }
+        let snapshot = place.base().join("snapshot.wal");
+        fs::hard_link(place.log().join("FS.00000000.wal"), &snapshot).unwrap();
+        let before = fs::read(&snapshot).unwrap();
+        let (manager, mut writer) = open(&place.log(), place.small());
+        let notes = manager.log().recovery_report().notes.clone();
+        assert!(notes.contains("copied: FS.00000000.wal"), "{notes}");
+        append(&mut writer, 101..=200);
+        manager.shutdown(writer).unwrap();
+        assert!(fs::read(&snapshot).unwrap() == before, "crashed: {crashed}");
+        assert_holds(&place.log(), 200);
+    }
+}
+
+#[test]
+fn f17_the_refusal_says_what_to_do_and_what_it_costs() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    fs::remove_dir_all(active_directory(&place)).unwrap();
+    let words = ["container's /dev/shm", "FS_WAL_FLAG_ACCEPT_LOSS", "ends at event 50"];
+    assert_refused(&place, &words);
+}
+
+#[test]
+fn f23_a_missing_parent_is_not_made() {
+    let place = Place::new();
+    let (missing, log) = (place.base().join("mistyped"), place.base().join("mistyped/log"));
+    let message = expect_cause(Manager::open(&log, place.small()), Cause::NotFound);
+    assert!(message.contains(&format!("its parent {} does not exist", missing.display())));
+    assert!(!missing.exists());
+    let config = Config { active_parent: place.base().join("shm"), ..place.small() };
+    let message = expect_cause(Manager::open(&place.log(), config), Cause::InvalidArgument);
+    assert!(message.contains("shm: there is no such directory"), "{message}");
+    assert!(!place.base().join("shm").exists());
+}
+
+#[test]
+fn f24_an_active_directory_says_whose_it_is() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    let copy = identity(&active_directory(&place));
+    assert_eq!(copy.wal_path.as_deref(), place.log().to_str());
+    assert_eq!(identity(&place.log()).wal_path, None, "only there");
+}
+
+#[test]
+fn f28_what_is_no_directory_is_said_in_words() {
+    let place = Place::new();
+    symlink("nowhere", place.log()).unwrap();
+    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::NotFound);
+    assert!(message.contains("is a symbolic link that leads nowhere"), "{message}");
+    fs::remove_file(place.log()).unwrap();
+    fs::write(place.log(), "a file").unwrap();
+    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Io);
+    assert!(message.ends_with("log: not a directory"), "{message}");
+}
+
+/// What the C++ recorder leaves: no identity, and 16 bytes of meta: offset, index, event id.
+fn leave_as_cpp(log: &Path, last_event_id: u64) {
+    fs::remove_file(log.join("wal_identity")).unwrap();
+    let mut meta = (offset(last_event_id) as u32).to_le_bytes().to_vec();
+    meta.extend(0_u32.to_le_bytes());
+    meta.extend(last_event_id.to_le_bytes());
+    fs::write(log.join("wal_meta.dat"), meta).unwrap();
+}
+
+#[test]
+fn f32_what_the_cpp_recorder_calls_durable_is_missed() {
+    let place = Place::new();
+    crash(&place, 100, 100);
+    recover(&place, 100);
+    leave_as_cpp(&place.log(), 100);
+    // Its blocks have no stamps.
+    first_segment(&place).write_all_at(&[0; 64], 64).unwrap();
+    first_segment(&place).write_all_at(&[0; 64], 0).unwrap();
+    first_segment(&place).write_all_at(&[0; 64], offset(60)).unwrap();
+    assert_refused(&place, &["break-below-durable", "events 61 to 100", "ACCEPT_LOSS"]);
+    let (manager, writer) = open(&place.log(), accepting_loss(&place));
+    assert_eq!(decision(&manager), "unknown-identity/break-below-durable");
+    assert_eq!(manager.log().appended().last_event_id, 60);
+    manager.shutdown(writer).unwrap();
+}
+
+/// Retention has left nothing older, and the newest segment is a recycled file.
+#[test]
+fn f38_old_content_of_a_recycled_file_is_not_kept_aside() {
+    let config = Config {
+        num_blocks: 16,
+        prepared_segments: 1,
+        max_segments: Keep::AtMost(1),
+        max_compressed_segments: Keep::AtMost(0),
+        backpressure: Backpressure::FailFast,
+        active_parent: MEMORY.into(),
+        ..Config::default()
+    };
+    let machine = Machine::new(1);
+    let log = Path::new(DISK).join("log");
+    let mut last = 0;
+    for life in 0..4 {
+        let storage = Arc::new(machine.process());
+        let opened = Manager::open_by_hand(storage, &log, config.clone());
+        let (manager, mut writer, mut crew) = opened.unwrap();
+        let report = manager.log().recovery_report();
+        assert_eq!(report.last_event_id, last, "{}", report.decision);
+        assert_eq!(report.events_kept_aside, 0, "life {life}: {}", report.notes);
+        let until = last + 4 * SEGMENT + 100;
+        while last < until {
+            match writer.append(&common::event(last + 1)) {
+                Ok(()) => last += 1,
+                Err(Error::WouldBlock) => {}
+                Err(error) => panic!("{error}"),
+            }
+            if last % 64 == 0 {
+                for role in Role::ALL {
+                    crew.step(role).unwrap();
+                }
+            }
+        }
+        machine.crash(Crash::Kill);
+    }
+    let names = machine.process().open_directory(&log, Links::Follow).unwrap().unwrap().list();
+    let names = names.unwrap();
+    assert!(names.iter().all(|name| !name.contains("corrupt")), "{names:?}");
+}
