@@ -15,7 +15,7 @@ use crate::format::{file_name, IdentityRecord};
 use crate::log_sink::LogSink;
 use crate::storage::{replace_small, Directory, Links, PosixStorage, Storage};
 
-use super::log::Log;
+use super::log::{check_processor, Log};
 use super::recovery::{self, check_refusal, survey, OpenSegment, Recovered};
 use super::report::RecoveryReport;
 use super::segment::Segment;
@@ -223,6 +223,7 @@ impl Manager {
 /// directory too; and where the threads will run.
 fn check_config(config: Config) -> Result<(Config, Placements)> {
     config.validate()?;
+    check_processor()?;
     let placements = Placements::of(&config)?;
     let active_parent = std::path::absolute(&config.active_parent).map_err(|error| {
         let message = format!("active_dir {}: {error}", config.active_parent.display());

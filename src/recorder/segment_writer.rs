@@ -279,7 +279,7 @@ impl Writer {
         fence(Ordering::Release);
         let begin = ticks();
         self.log.hand_to_persister(segment.clone())?;
-        self.log.counts.full_segment(self.segment_index, self.capacity);
+        self.log.counts.enter_segment(segment.index, self.capacity);
         self.enter(&segment, 0);
         // While the log is healthy, neither this reference nor the one to the old `ActiveFile`,
         // which `enter` has dropped, was the last: the persister has the segment, and the preparer

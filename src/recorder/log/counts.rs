@@ -7,6 +7,8 @@ use crate::format::{Layout, MetaState};
 use crate::recorder::clock::ticks;
 use crate::telemetry::{Metrics, MetricsSnapshot, TimingSnapshot};
 
+use super::pair::Pair;
+
 #[derive(Debug)]
 pub struct Counts {
     pub counters: Metrics,
@@ -18,9 +20,9 @@ pub struct Counts {
     /// When the oldest event that is not durable was seen, in nanoseconds after `begin_instant`;
     /// 0 = all are durable.
     behind_since_ns: AtomicU64,
-    full_segment_events: AtomicU64,
-    /// End of the log when it was opened.
-    begin: MetaState,
+    /// The segment that the writer entered last, and the events appended before it through this
+    /// handle, less those that are in it from before.
+    entered: Pair,
     begin_ticks: u64,
     begin_instant: Instant,
 }
@@ -36,8 +38,10 @@ impl Counts {
             hot_bytes: AtomicU64::new(0),
             cold_bytes: AtomicU64::new(0),
             behind_since_ns: AtomicU64::new(0),
-            full_segment_events: AtomicU64::new(0),
-            begin,
+            entered: Pair::new(
+                begin.last_segment_index.into(),
+                u64::from(Layout::events_before(begin.last_offset)).wrapping_neg(),
+            ),
             begin_ticks: ticks(),
             begin_instant: Instant::now(),
         }
@@ -71,13 +75,23 @@ impl Counts {
         }
     }
 
-    /// Counts the events of the full segment that the writer leaves; `capacity` is 0 when it
-    /// leaves none.
-    pub fn full_segment(&self, index: u32, capacity: u32) {
-        let before = self.events_before_this_handle(index);
-        debug_assert!(capacity == 0 || before < capacity, "{before} events of {capacity}");
-        let events = capacity.saturating_sub(before);
-        self.full_segment_events.fetch_add(u64::from(events), Ordering::Relaxed);
+    /// The writer enters a segment, and leaves a full one of this capacity, or none (0).
+    pub fn enter_segment(&self, index: u32, left: u32) {
+        let (_, before) = self.entered.load();
+        let before = if left == 0 { 0 } else { before.wrapping_add(left.into()) };
+        self.entered.store(index.into(), before);
+    }
+
+    /// Events appended through this handle when `appended` was the last one. It was loaded before,
+    /// so the writer is in its segment still, or has entered the next one.
+    fn appended_events(&self, appended: MetaState) -> u64 {
+        let (index, before) = self.entered.load();
+        debug_assert!(index >= appended.last_segment_index.into(), "the writer goes forward");
+        if index == appended.last_segment_index.into() {
+            before.wrapping_add(Layout::events_before(appended.last_offset).into())
+        } else {
+            before
+        }
     }
 
     /// Counts a rotation, in ticks: [`Counts::snapshot`] converts them to nanoseconds, so that the
@@ -95,13 +109,9 @@ impl Counts {
     /// is 0 here.
     pub fn snapshot(&self, appended: MetaState) -> MetricsSnapshot {
         let counted = self.counters.snapshot();
-        let in_segment = Layout::events_before(appended.last_offset);
-        let before = self.events_before_this_handle(appended.last_segment_index);
-        debug_assert!(before <= in_segment, "the log does not get shorter");
         MetricsSnapshot {
             appended_event_id: appended.last_event_id,
-            appended_events: self.full_segment_events.load(Ordering::Relaxed)
-                + u64::from(in_segment.saturating_sub(before)),
+            appended_events: self.appended_events(appended),
             hot_segments: self.hot_segments.load(Ordering::Relaxed),
             cold_segments: self.cold_segments.load(Ordering::Relaxed),
             oldest_event_id: self.oldest_event_id.load(Ordering::Relaxed),
@@ -110,14 +120,6 @@ impl Counts {
             rotation: self.ticks_to_ns(counted.rotation),
             append_wait: self.ticks_to_ns(counted.append_wait),
             ..counted
-        }
-    }
-
-    fn events_before_this_handle(&self, segment_index: u32) -> u32 {
-        if segment_index == self.begin.last_segment_index {
-            Layout::events_before(self.begin.last_offset)
-        } else {
-            0
         }
     }
 

@@ -1,75 +1,45 @@
 //! Progress in memory: what was appended last and what is durable, as triples that are never torn.
 //!
 //! Each triple has one writing thread (the appender or the persister) and any number of readers,
-//! which take no lock and never delay the writer.
-
-#[cfg(all(test, loom))]
-use loom::sync::atomic::{AtomicU64, Ordering};
-#[cfg(not(all(test, loom)))]
-use std::sync::atomic::{AtomicU64, Ordering};
+//! which take no lock, never wait, and never delay the writer.
 
 use crate::format::MetaState;
+
+use super::pair::Pair;
 
 /// Packs a segment index and the offset just past an event into one word.
 pub fn pack(segment_index: u32, offset: u32) -> u64 {
     u64::from(segment_index) << 32 | u64::from(offset)
 }
 
-/// One published triple.
-///
-/// It is a sequence lock whose sequence is the event id itself: ids only rise, so if `begun` and
-/// `ended` are equal, what was read between them belongs to that id. The writer pays three plain
-/// stores to one cache line, which holds nothing else.
+/// One published triple: the event's id, and its packed position.
 #[derive(Debug)]
-#[repr(align(128))]
-pub struct Progress {
-    begun: AtomicU64,
-    position: AtomicU64,
-    ended: AtomicU64,
-}
+pub struct Progress(Pair);
 
 impl Progress {
     pub fn new(state: MetaState) -> Self {
-        Progress {
-            begun: AtomicU64::new(state.last_event_id),
-            position: AtomicU64::new(pack(state.last_segment_index, state.last_offset)),
-            ended: AtomicU64::new(state.last_event_id),
-        }
+        let position = pack(state.last_segment_index, state.last_offset);
+        Progress(Pair::new(state.last_event_id, position))
     }
 
     /// Publishes `event_id`, above every one before. Only for the one writing thread.
     ///
-    /// Release on `ended` also publishes the event's bytes, and all events before it: whoever
-    /// sees the id may read them.
+    /// This also publishes the event's bytes, and all events before it: whoever sees the id may
+    /// read them.
     #[inline(always)]
     pub fn publish(&self, position: u64, event_id: u64) {
-        debug_assert!(event_id > self.ended.load(Ordering::Relaxed), "ids rise");
-        debug_assert!(position > self.position.load(Ordering::Relaxed), "positions rise");
-        self.begun.store(event_id, Ordering::Relaxed);
-        self.position.store(position, Ordering::Release);
-        self.ended.store(event_id, Ordering::Release);
+        debug_assert!(event_id > self.0.load().0, "ids rise");
+        debug_assert!(position > self.0.load().1, "positions rise");
+        self.0.store(event_id, position);
     }
 
     /// The last published triple.
-    ///
-    /// Why the orderings suffice: after acquiring `ended` = k, the position read next is that of k
-    /// or of a later id. If it is a later one's, its release store came after that id was stored
-    /// in `begun`, and acquiring the position makes that id visible: `begun` is then not k.
     pub fn snapshot(&self) -> MetaState {
-        loop {
-            let ended = self.ended.load(Ordering::Acquire);
-            let position = self.position.load(Ordering::Acquire);
-            if self.begun.load(Ordering::Relaxed) == ended {
-                return MetaState {
-                    last_segment_index: (position >> 32) as u32,
-                    last_offset: position as u32,
-                    last_event_id: ended,
-                };
-            }
-            #[cfg(all(test, loom))]
-            loom::thread::yield_now();
-            #[cfg(not(all(test, loom)))]
-            std::hint::spin_loop();
+        let (last_event_id, position) = self.0.load();
+        MetaState {
+            last_segment_index: (position >> 32) as u32,
+            last_offset: position as u32,
+            last_event_id,
         }
     }
 }
@@ -77,6 +47,7 @@ impl Progress {
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
+    use loom::sync::atomic::{AtomicU64, Ordering};
     use loom::sync::Arc;
 
     /// All interleavings, and all reorderings the orderings allow, of a writer and a reader.

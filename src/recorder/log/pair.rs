@@ -1,0 +1,107 @@
+//! Two words that are always read as they were written together.
+//!
+//! One thread writes, any number read, and nobody ever waits: a reader that has interrupted the
+//! writer anywhere, in a signal handler or at a higher priority on its processor, sees the pair
+//! before or the pair after. Every x86-64 processor with AVX stores and loads 16 aligned bytes in
+//! one piece (both vendors promise it); [`check_processor`] refuses others. Three instructions to
+//! write, as many as the three stores of a sequence lock, in which a reader may have to wait.
+
+use crate::error::{Cause, Error, Result};
+
+/// Fails on a processor that does not store 16 bytes in one piece.
+pub fn check_processor() -> Result<()> {
+    if is_x86_feature_detected!("avx") {
+        return Ok(());
+    }
+    let message =
+        "this processor has no AVX, which a log that is written needs (x86-64 since 2011)";
+    Err(Error::new(Cause::Unsupported, message))
+}
+
+#[cfg(all(test, loom))]
+pub use model::Pair;
+#[cfg(not(all(test, loom)))]
+pub use words::Pair;
+
+#[cfg(not(all(test, loom)))]
+mod words {
+    use std::arch::asm;
+    use std::cell::UnsafeCell;
+
+    /// Has two cache lines to itself, because they are fetched in pairs.
+    #[derive(Debug)]
+    #[repr(C, align(128))]
+    pub struct Pair(UnsafeCell<[u64; 2]>);
+
+    // SAFETY: the words are only touched by the two instructions below, each of which is one access
+    // that cannot be torn.
+    unsafe impl Sync for Pair {}
+
+    impl Pair {
+        pub fn new(first: u64, second: u64) -> Self {
+            Pair(UnsafeCell::new([first, second]))
+        }
+
+        /// Replaces both. Whoever loads them sees whatever this thread stored before.
+        #[inline(always)]
+        pub fn store(&self, first: u64, second: u64) {
+            // SAFETY: the pair is ours and aligned to 128, so to 16; `check_processor` has seen
+            // AVX. The processor does not reorder it with earlier stores, and the compiler, to
+            // which this may touch any memory, does not either.
+            unsafe {
+                asm!(
+                    "vmovq {x}, {first}",
+                    "vpinsrq {x}, {x}, {second}, 1",
+                    "vmovdqa [{to}], {x}",
+                    x = out(xmm_reg) _,
+                    first = in(reg) first,
+                    second = in(reg) second,
+                    to = in(reg) self.0.get(),
+                    options(nostack, preserves_flags),
+                );
+            }
+        }
+
+        /// Both, as they were stored together last.
+        pub fn load(&self) -> (u64, u64) {
+            let (first, second);
+            // SAFETY: as for `store`. The processor does not reorder it with later loads.
+            unsafe {
+                asm!(
+                    "vmovdqa {x}, [{from}]",
+                    "vmovq {first}, {x}",
+                    "vpextrq {second}, {x}, 1",
+                    x = out(xmm_reg) _,
+                    first = out(reg) first,
+                    second = out(reg) second,
+                    from = in(reg) self.0.get(),
+                    options(nostack, preserves_flags, readonly),
+                );
+            }
+            (first, second)
+        }
+    }
+}
+
+/// For the models: loom knows no 16-byte access, but a lock that is held for no longer is the same.
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Mutex;
+
+    #[derive(Debug)]
+    pub struct Pair(Mutex<(u64, u64)>);
+
+    impl Pair {
+        pub fn new(first: u64, second: u64) -> Self {
+            Pair(Mutex::new((first, second)))
+        }
+
+        pub fn store(&self, first: u64, second: u64) {
+            *self.0.lock().unwrap() = (first, second);
+        }
+
+        pub fn load(&self) -> (u64, u64) {
+            *self.0.lock().unwrap()
+        }
+    }
+}

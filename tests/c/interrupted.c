@@ -1,0 +1,100 @@
+/* f13: fs_wal_meta, fs_wal_durable and fs_wal_metrics in a signal handler on the appending thread,
+ * which they have interrupted at any instruction: each returns, with a triple of one moment. The
+ * thread is single-stepped through its appends, across blocks and segments, so the handler runs
+ * before every instruction of them. */
+
+#define _GNU_SOURCE
+
+#include "../support/check.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#define BLOCK ((uint64_t)FS_WAL_EVENTS_PER_BLOCK)
+#define SEGMENT EVENTS_PER_SMALL_SEGMENT
+
+static fs_wal *wal;
+static volatile uint64_t steps;
+static uint64_t appended, acknowledged, durable;
+
+/* The ids are 1, 2, 3 and so on, so the id alone says where the event is. */
+static void check_triple(const fs_wal_meta_state *state, uint64_t *last)
+{
+    if (state->last_event_id == 0)
+        return;
+    const uint64_t before = state->last_event_id - 1, in_segment = before % SEGMENT;
+    CHECK(state->last_segment_index == before / SEGMENT);
+    CHECK(state->last_offset == 64 + in_segment / BLOCK * 16448 + 64 + (in_segment % BLOCK + 1) * 64);
+    CHECK(state->last_event_id >= *last);
+    *last = state->last_event_id;
+}
+
+static void on_step(int signal)
+{
+    (void)signal;
+    fs_wal_meta_state state;
+    CHECK(fs_wal_meta(wal, &state) == FS_WAL_OK);
+    check_triple(&state, &appended);
+    CHECK(appended == acknowledged || appended == acknowledged + 1);
+    CHECK(fs_wal_durable(wal, &state) == FS_WAL_OK);
+    check_triple(&state, &durable);
+    if (steps++ % 4 == 0) {
+        fs_wal_metrics_t metrics = {.struct_size = sizeof metrics};
+        CHECK(fs_wal_metrics(wal, &metrics) == FS_WAL_OK);
+        CHECK(metrics.appended_events == metrics.appended_event_id);
+        CHECK(metrics.appended_event_id == appended);
+    }
+}
+
+/* The trap flag makes the processor raise SIGTRAP after each instruction. The kernel clears it in
+ * the handler. The red zone below the stack pointer belongs to the compiler. */
+static void set_trap_flag(int on)
+{
+    if (on)
+        __asm__ volatile("sub $128, %%rsp; pushfq; orq $0x100, (%%rsp); popfq; add $128, %%rsp"
+                         ::: "memory", "cc");
+    else
+        __asm__ volatile("sub $128, %%rsp; pushfq; andq $~0x100, (%%rsp); popfq; add $128, %%rsp"
+                         ::: "memory", "cc");
+}
+
+static void append(uint64_t id, int in_place)
+{
+    fs_request_event event = make_event(id), *slot;
+    if (in_place) {
+        CHECK(fs_wal_claim(wal, &slot) == FS_WAL_OK);
+        memcpy((char *)slot + 8, (char *)&event + 8, sizeof event - 8);
+        CHECK(fs_wal_commit(wal, id) == FS_WAL_OK);
+    } else {
+        CHECK(fs_wal_append(wal, &event) == FS_WAL_OK);
+    }
+    acknowledged = id;
+}
+
+int main(void)
+{
+    struct sigaction action = {.sa_handler = on_step};
+    CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
+    fs_wal_config config = small_segments();
+    config.prepared_segments = 8;
+    CHECK_OK(fs_wal_open("log", &config, &wal));
+    for (uint64_t id = 1; id <= 3 * SEGMENT; id++) {
+        /* The first events of all, and those around the borders of blocks and segments. */
+        const uint64_t in_block = (id - 1) % BLOCK;
+        const int stepped = id <= 20 || (in_block < 2 && id % SEGMENT < 4 * BLOCK) || in_block == 255;
+        if (id % SEGMENT == SEGMENT - 10)
+            CHECK(fs_wal_sync(wal) == FS_WAL_OK); /* segments are prepared meanwhile */
+        if (stepped)
+            set_trap_flag(1);
+        append(id, id % 3 == 0);
+        if (stepped)
+            set_trap_flag(0);
+    }
+    CHECK(steps > 10000);
+    /* Calls that the handler had interrupted have changed nothing. */
+    CHECK_OK(fs_wal_shutdown(wal));
+    fs_wal_verify_report_t report = {.struct_size = sizeof report};
+    CHECK_OK(fs_wal_verify("log", &report));
+    CHECK(report.events == 3 * SEGMENT);
+    return 0;
+}
