@@ -206,7 +206,7 @@ impl Directory for PlantedDirectory {
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         if to == file_name::IDENTITY {
-            // This rename makes the log the new generation's: recovery has ended.
+            // The log is closed, or already the new generation: recovery has ended.
             *self.state.recovering_to.lock().unwrap() = None;
         }
         if self.state.bug == Some(Bug::NothingKeptAside) && to.contains(".corrupt") {
