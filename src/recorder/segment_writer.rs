@@ -13,7 +13,7 @@ use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE}
 use crate::format::{MAX_BLOCKS, MIN_BLOCKS};
 
 use super::clock::ticks;
-use super::log::{pack, Log};
+use super::log::{pack, Durability, Log};
 use super::segment::{ActiveFile, Segment};
 use super::slot::{store, store_id};
 
@@ -37,6 +37,9 @@ pub struct Writer {
     /// Added to an address in the mapping, it gives segment and offset, packed. So the position is
     /// not kept beside `slot`, which saves a store.
     bias: u64,
+    /// The part of `log` that an append touches. Reached through the `Arc`, it would cost an
+    /// instruction to find the address that is stored to.
+    durability: *const Durability,
     log: Arc<Log>,
     /// The slot that was claimed. The claim holds only while that is still the next slot.
     claimed: *mut u8,
@@ -49,7 +52,8 @@ pub struct Writer {
 }
 
 // SAFETY: the raw pointers are what keeps `Writer` from being `Send`; all other fields are. They
-// point into the mapping that `active` keeps alive and that no thread owns. They are used through
+// point into the mapping that `active` keeps alive and that no thread owns, and into the log that
+// `log` keeps alive and that all its threads share. They are used through
 // `&mut self` only, so after a move the old thread uses them no more, and whatever moved the writer
 // has ordered its stores before those of the new thread.
 unsafe impl Send for Writer {}
@@ -65,6 +69,7 @@ impl Writer {
             block_end: std::ptr::null_mut(),
             least_id: last_event_id + 1,
             bias: 0,
+            durability: &raw const log.durability,
             log,
             claimed: std::ptr::null_mut(),
             active: None,
@@ -92,7 +97,7 @@ impl Writer {
     #[inline(always)]
     pub fn try_append(&mut self, event: &RequestEvent) -> bool {
         let rises = event.event_id.wrapping_add(1) > self.least_id;
-        let goes = rises && self.make_room() && self.log.poison().is_running();
+        let goes = rises && self.make_room() && self.durability().poison().is_running();
         if goes {
             self.store(event);
             self.publish();
@@ -183,7 +188,7 @@ impl Writer {
     /// [`Writer::claim`], under the conditions of [`Writer::try_append`].
     #[inline(always)]
     pub fn try_claim(&mut self) -> Option<*mut RequestEvent> {
-        if !self.make_room() || !self.log.poison().is_running() {
+        if !self.make_room() || !self.durability().poison().is_running() {
             return None;
         }
         self.claimed = self.slot;
@@ -208,7 +213,7 @@ impl Writer {
     pub fn try_commit(&mut self, event_id: u64) -> bool {
         let claimed = self.claimed == self.slot && !self.slot.is_null();
         let rises = event_id.wrapping_add(1) > self.least_id;
-        let goes = claimed && rises && self.log.poison().is_running();
+        let goes = claimed && rises && self.durability().poison().is_running();
         if goes {
             // SAFETY: `slot` equals the claimed slot and is not null. A claim is only given out
             // where there is room, and `slot` has not moved since.
@@ -238,11 +243,18 @@ impl Writer {
     }
 
     #[inline(always)]
+    fn durability(&self) -> &Durability {
+        // SAFETY: it points into the log that `self.log` keeps alive, and only shared references to
+        // that exist.
+        unsafe { &*self.durability }
+    }
+
+    #[inline(always)]
     fn publish(&self) {
         let position = self.bias.wrapping_add(self.slot as u64);
         debug_assert_eq!(position >> 32, u64::from(self.segment_index));
         debug_assert!(position as u32 <= Layout::end_offset(self.capacity));
-        self.log.durability.progress().publish(position, self.least_id - 1);
+        self.durability().publish_appended(position, self.least_id - 1);
     }
 
     #[cold]

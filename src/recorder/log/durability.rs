@@ -1,5 +1,6 @@
 //! How far a log has come (appended, durable), whether it has failed, and who waits for either.
 
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -11,6 +12,7 @@ use crate::recorder::threads::{Signal, Waiters};
 
 use super::awaited::Awaited;
 use super::meta_store::Progress;
+use super::pair::Pair;
 
 #[derive(Debug)]
 pub struct Durability {
@@ -45,9 +47,15 @@ impl Durability {
         }
     }
 
+    /// Publishes an event that was appended. Only for the appending thread.
     #[inline(always)]
-    pub fn progress(&self) -> &Progress {
-        &self.appended
+    pub fn publish_appended(&self, position: u64, event_id: u64) {
+        self.appended.debug_check_rises(position, event_id);
+        // SAFETY: `appended` lies at that offset, and is a pair and nothing else.
+        unsafe {
+            let base = std::ptr::from_ref(self).cast();
+            Pair::store_behind::<{ offset_of!(Durability, appended) }>(base, event_id, position);
+        }
     }
 
     #[inline(always)]

@@ -14,6 +14,7 @@ pub fn pack(segment_index: u32, offset: u32) -> u64 {
 
 /// One published triple: the event's id, and its packed position.
 #[derive(Debug)]
+#[repr(transparent)]
 pub struct Progress(Pair);
 
 impl Progress {
@@ -28,9 +29,14 @@ impl Progress {
     /// read them.
     #[inline(always)]
     pub fn publish(&self, position: u64, event_id: u64) {
+        self.debug_check_rises(position, event_id);
+        self.0.store(event_id, position);
+    }
+
+    #[inline(always)]
+    pub fn debug_check_rises(&self, position: u64, event_id: u64) {
         debug_assert!(event_id > self.0.load().0, "ids rise");
         debug_assert!(position > self.0.load().1, "positions rise");
-        self.0.store(event_id, position);
     }
 
     /// The last published triple.

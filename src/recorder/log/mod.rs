@@ -16,6 +16,7 @@ mod ring;
 mod shared;
 mod signals;
 
+pub use durability::Durability;
 pub use meta_store::pack;
 #[cfg(all(test, loom))]
 pub use meta_store::Progress;

@@ -45,18 +45,30 @@ mod words {
         /// Replaces both. Whoever loads them sees whatever this thread stored before.
         #[inline(always)]
         pub fn store(&self, first: u64, second: u64) {
-            // SAFETY: the pair is ours and aligned to 128, so to 16; `check_processor` has seen
-            // AVX. The processor does not reorder it with earlier stores, and the compiler, to
-            // which this may touch any memory, does not either.
+            // SAFETY: the pair lies 0 bytes behind itself.
+            unsafe { Pair::store_behind::<0>(self.0.get().cast(), first, second) }
+        }
+
+        /// The same, of the pair that lies so many bytes behind an address. Where that is in a
+        /// register already, this saves the instruction that adds the two.
+        ///
+        /// # Safety
+        /// A pair lies there.
+        #[inline(always)]
+        pub unsafe fn store_behind<const OFFSET: usize>(base: *const u8, first: u64, second: u64) {
+            // SAFETY: a pair is aligned to 128, so to 16; `check_processor` has seen AVX. The
+            // processor does not reorder the store with earlier ones, and the compiler, to which
+            // this may touch any memory, does not either.
             unsafe {
                 asm!(
                     "vmovq {x}, {first}",
                     "vpinsrq {x}, {x}, {second}, 1",
-                    "vmovdqa [{to}], {x}",
+                    "vmovdqa [{base} + {offset}], {x}",
                     x = out(xmm_reg) _,
                     first = in(reg) first,
                     second = in(reg) second,
-                    to = in(reg) self.0.get(),
+                    base = in(reg) base,
+                    offset = const OFFSET,
                     options(nostack, preserves_flags),
                 );
             }
@@ -98,6 +110,13 @@ mod model {
 
         pub fn store(&self, first: u64, second: u64) {
             *self.0.lock().unwrap() = (first, second);
+        }
+
+        /// # Safety
+        /// A pair lies there.
+        pub unsafe fn store_behind<const OFFSET: usize>(base: *const u8, first: u64, second: u64) {
+            // SAFETY: the caller's promise.
+            unsafe { &*base.add(OFFSET).cast::<Pair>() }.store(first, second);
         }
 
         pub fn load(&self) -> (u64, u64) {
