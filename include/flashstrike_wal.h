@@ -55,11 +55,11 @@
  *   of the parent.
  *
  *   A child made by _Fork() or clone() without CLONE_VM runs no fork handlers. Calls on a handle of
- *   the parent return FS_WAL_ERR_CLOSED there too (since Linux 4.14), and neither wait nor allocate.
- *   But the child keeps the log's descriptors, and so keeps it locked after its parent's death,
- *   until it executes a program or ends; and like malloc, all other calls may find a lock that a
- *   thread of the parent held. A child made by vfork() or clone() with CLONE_VM uses the parent's
- *   memory: what it calls, the parent's thread has called.
+ *   the parent return FS_WAL_ERR_CLOSED there too (since Linux 4.14); they neither wait nor
+ *   allocate. But the child keeps the log's descriptors, and so keeps it locked after its parent's
+ *   death, until it executes a program or ends; and like malloc, all other calls may find a lock
+ *   that a thread of the parent held. A child made by vfork() or clone() with CLONE_VM uses the
+ *   parent's memory: what it calls, the parent's thread has called.
  *
  * CANCELLATION
  *
