@@ -55,11 +55,11 @@
  *   of the parent.
  *
  *   A child made by _Fork() or clone() without CLONE_VM runs no fork handlers. Calls on a handle of
- *   the parent return FS_WAL_ERR_CLOSED there too (since Linux 4.14), and neither wait nor allocate.
- *   But the child keeps the log's descriptors, and so keeps it locked after its parent's death,
- *   until it executes a program or ends; and like malloc, all other calls may find a lock that a
- *   thread of the parent held. A child made by vfork() or clone() with CLONE_VM uses the parent's
- *   memory: what it calls, the parent's thread has called.
+ *   the parent return FS_WAL_ERR_CLOSED there too (since Linux 4.14); they neither wait nor
+ *   allocate. But the child keeps the log's descriptors, and so keeps it locked after its parent's
+ *   death, until it executes a program or ends; and like malloc, all other calls may find a lock
+ *   that a thread of the parent held. A child made by vfork() or clone() with CLONE_VM uses the
+ *   parent's memory: what it calls, the parent's thread has called.
  *
  * CANCELLATION
  *
@@ -368,6 +368,17 @@ typedef struct fs_wal fs_wal;
 /// Level of a log message: what was done (opened, recovered, deleted, shut down).
 #define FS_WAL_LOG_INFO 3
 
+/// A second thread in a call that only the writer may make gets `FS_WAL_ERR_INVALID_ARGUMENT`, with
+/// the ids of both threads in the text, and nothing is appended by that call. Without this check
+/// two threads that append at once overwrite each other's events, and no call says so.
+#define FS_WAL_CHECK_ONE_WRITER 1
+
+/// `fs_wal_claim` hands out a place beside the log, and `fs_wal_commit` copies it. What is written
+/// there when it is not claimed any more is reported by the writer's next call, with
+/// `FS_WAL_ERR_INVALID_ARGUMENT` and the id of the event, and does not change the log. Without this
+/// check it changes an event that exists, and possibly one that is durable.
+#define FS_WAL_CHECK_SLOTS 2
+
 /// Options of `fs_wal_open`. A field that is 0 (or NULL) has its default.
 ///
 /// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million events.
@@ -408,12 +419,15 @@ typedef struct fs_wal_config {
     /// Passed to `log` as `user`; may be NULL. It must be usable from other threads, and stay
     /// valid until `fs_wal_shutdown` has returned or `fs_wal_open` has failed.
     void *log_user;
-    /// Processors that the log's own thread, the persister, may run on: bit n is processor n. 0 =
-    /// those of the thread that opens. A processor that is not available is refused.
+    /// Processors that the log's own thread, the persister, may run on: bit n is processor n. A
+    /// processor that is not available is refused. 0 = those of the thread that opens; but if that
+    /// thread is pinned to one processor (or the whole process is), all others of its cpuset except
+    /// those of isolcpus and nohz_full. To have it share that processor, set its bit.
     uint64_t persister_cpus;
     /// The same for the threads that logs share. Logs share threads when they have the same
-    /// `worker_cpus` and `worker_nice` and are on the same filesystems. 0 = the processors of the
-    /// thread that opens the first of these logs.
+    /// `worker_cpus` and `worker_nice` and are on the same filesystems. 0 = as for
+    /// `persister_cpus`, by the thread that opens the first of these logs. `fs_wal_recovery_report`
+    /// says what was done.
     uint64_t worker_cpus;
     /// Nice value of all these threads, -20 to 19; compression always has 19. 0 = that of the
     /// thread that opens. A value that the process may not set is refused with
@@ -421,6 +435,16 @@ typedef struct fs_wal_config {
     int32_t worker_nice;
     /// Must be 0.
     uint32_t reserved;
+    /// Must be 0 in this version.
+    uint64_t max_held_bytes;
+    /// Must be 0 in this version.
+    uint32_t max_snapshots;
+    /// Any of `FS_WAL_CHECK_`, or-ed: for tests of an engine, which then runs slower. Default: none.
+    uint32_t checks;
+    /// Must be 0 in this version.
+    uint32_t sample_appends;
+    /// Must be 0.
+    uint32_t reserved2;
 } fs_wal_config;
 
 /// Fills `*config` with the defaults, spelt out as numbers (`active_dir` and `log` are NULL), and
@@ -443,6 +467,19 @@ void fs_wal_config_init(struct fs_wal_config *config, uint32_t struct_size);
 /// `FS_WAL_FLAG_ACCEPT_LOSS`), `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`,
 /// `FS_WAL_ERR_NOT_FOUND` or `FS_WAL_ERR_IO`.
 fs_wal_status fs_wal_open(const char *dir, const struct fs_wal_config *config, struct fs_wal **out);
+
+/// The library's threads run where the thread that opened could run.
+#define FS_WAL_THREADS_INHERIT 0
+
+/// `persister_cpus` and `worker_cpus` say where the library's threads run.
+#define FS_WAL_THREADS_CONFIGURED 1
+
+/// The thread that opened is pinned to one processor: the library's threads run on the others.
+#define FS_WAL_THREADS_BESIDE 2
+
+/// The thread that opened is pinned to one processor and there is no other that the library's
+/// threads may use: they share it, and appends wait for them.
+#define FS_WAL_THREADS_SHARE 3
 
 /// What `fs_wal_open` found and did, as `fs_wal_recovery_report` returns it. Texts are
 /// NUL-terminated; one that does not fit is cut and ends in "...".
@@ -487,14 +524,24 @@ typedef struct fs_wal_recovery_report_t {
     char wal_filesystem_name[16];
     /// Name of the active directory's filesystem.
     char active_filesystem_name[16];
+    /// Where the library's threads run and why: one of `FS_WAL_THREADS_`.
+    uint32_t placement;
+    /// With `FS_WAL_THREADS_BESIDE` and `FS_WAL_THREADS_SHARE`, the processor that the opening
+    /// thread is pinned to, else 0.
+    uint32_t pinned_processor;
 } fs_wal_recovery_report_t;
 
 /// Says what `fs_wal_open` found and did. Threads: any. Returns a common status.
 fs_wal_status fs_wal_recovery_report(const struct fs_wal *wal,
                                      struct fs_wal_recovery_report_t *out);
 
-/// Shuts the log down: makes everything appended durable, finishes the work in all queues, stops
-/// the worker threads, releases the lock and frees the handle. `wal` may be NULL.
+/// Shuts the log down: makes everything appended durable, closes full segments, stops the worker
+/// threads, releases the lock and frees the handle. `wal` may be NULL.
+///
+/// It takes as long as the disk needs for what is not durable yet, which is no more than the
+/// active set, plus a second at most: that long, compression and retention go on. What they have
+/// not done then is left to the next open. Where logs on the same disk share threads, each of the
+/// others may finish one segment in between.
 ///
 /// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`. Calls of
 /// other threads that have begun are waited for, or return `FS_WAL_ERR_INVALID_ARGUMENT`. So do
@@ -604,10 +651,12 @@ fs_wal_status fs_wal_sync(struct fs_wal *wal);
 
 /// Waits until the event `event_id` is durable, at most `timeout_ns` nanoseconds (`UINT64_MAX`:
 /// without limit; 0: only looks). When the sync mode would not soon bring a sync, it asks for one.
-/// The event need not be appended yet.
+/// The event need not be appended yet: then a sync is asked for when it is, within a few
+/// milliseconds, and none for the events before it. An id of 0 is durable at once.
 ///
 /// Threads: any. Returns a common status (`FS_WAL_ERR_CLOSED` when another thread shut the log down
-/// meanwhile), `FS_WAL_ERR_TIMEOUT` or `FS_WAL_ERR_POISONED`.
+/// meanwhile; `FS_WAL_ERR_INVALID_ARGUMENT` for `UINT64_MAX`, which is no id),
+/// `FS_WAL_ERR_TIMEOUT` or `FS_WAL_ERR_POISONED`.
 fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_t timeout_ns);
 
 /** @} */

@@ -169,8 +169,7 @@ fn not_a_handle() -> Error {
 /// A call that any thread may make.
 ///
 /// # Safety
-/// `wal` is NULL or a handle. When it is shut down by another thread, this call is refused or waited
-/// for.
+/// `wal` is NULL or a handle. Another thread may shut it down: this call is refused or waited for.
 pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result<()>) -> Status {
     // SAFETY: the caller's promise.
     let (handle, number) = match unsafe { Wal::borrow(wal) } {

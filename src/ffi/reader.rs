@@ -208,8 +208,8 @@ pub unsafe extern "C" fn fs_wal_reader_next_batch(
 /// `FS_WAL_ERR_GAP`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u64) -> Status {
-    // SAFETY: the header asks for an open reader and for one thread at a time.
     let _held_off = HeldOff::new();
+    // SAFETY: the header asks for an open reader and for one thread at a time.
     unsafe { with_reader(reader, |reader| reader.seek(event_id)) }
 }
 

@@ -228,8 +228,8 @@ pub unsafe extern "C" fn fs_wal_wait_durable(
     event_id: u64,
     timeout_ns: u64,
 ) -> Status {
-    // SAFETY: the header asks for an open handle.
     let timeout = Duration::from_nanos(timeout_ns);
+    // SAFETY: the header asks for an open handle.
     unsafe { wait_with_log(wal, |log| log.wait_durable(event_id, timeout)) }
 }
 

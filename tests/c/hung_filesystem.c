@@ -36,8 +36,8 @@ static void answer(uint64_t unique, int error, void *data, size_t size)
 }
 
 /* A filesystem that has nothing but its root, which is never opened: who tries waits, and cannot
- * even be killed, until the server ends. So that is a process of its own, which does not outlive the
- * test. */
+ * even be killed, until the server ends. So that is a process of its own, which does not outlive
+ * the test. */
 static void serve(void)
 {
     static char request[1024 * 1024];
@@ -129,7 +129,8 @@ int main(void)
         printf("skipped: a FUSE filesystem cannot be mounted here\n");
         return SKIPPED;
     }
-    hanging = mmap(NULL, sizeof *hanging, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const int access = PROT_READ | PROT_WRITE, kind = MAP_SHARED | MAP_ANONYMOUS;
+    hanging = mmap(NULL, sizeof *hanging, access, kind, -1, 0);
     CHECK(hanging != MAP_FAILED);
     const pid_t server = fork();
     CHECK(server >= 0);

@@ -95,7 +95,7 @@ fn g9_a_lock_file_full_of_garbage() {
         };
         assert!(message.ends_with(&expected), "{message}");
         assert_eq!(fs::read(&path).unwrap(), *held, "only the owner may write it");
-        // To close it would not do: a program that another test is starting has it for a moment too.
+        // To close it would not do: a program that another test starts has it for a moment too.
         flock(&file, FlockOperation::Unlock).unwrap();
         let (manager, writer) = open(&place.log(), place.small());
         let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Locked);
