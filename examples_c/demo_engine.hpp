@@ -76,8 +76,8 @@ inline fs_wal_config demo_config() {
     return config;
 }
 
-/// Rebuilds the book, waits until the parent lets it proceed, then takes the rest of the requests at
-/// `rate` a second (0: as fast as possible).
+/// Rebuilds the book, waits until the parent lets it proceed, then takes the rest of the requests
+/// at `rate` a second (0: as fast as possible).
 inline void run_engine(const std::string& dir, const FlowOptions& options, std::uint64_t rate,
                        AtTheEnd end, SharedPage& page) {
     const TickRate tick_rate;

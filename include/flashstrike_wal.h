@@ -439,7 +439,8 @@ typedef struct fs_wal_config {
     uint64_t max_held_bytes;
     /// Must be 0 in this version.
     uint32_t max_snapshots;
-    /// Any of `FS_WAL_CHECK_`, or-ed: for tests of an engine, which then runs slower. Default: none.
+    /// Any of `FS_WAL_CHECK_`, or-ed: for tests of an engine, which then runs slower. Default:
+    /// none.
     uint32_t checks;
     /// Must be 0 in this version.
     uint32_t sample_appends;

@@ -18,8 +18,9 @@
 ///     log.shutdown();                                   // returns: all of it is durable
 ///
 /// Contents, in the order of flashstrike_wal.h: errors (Error, BatchError, check); opening
-/// (Config, LogFunction); appending (Claim); the log (Log: opening, appending, durability, retention,
-/// metrics); reading (Events, Reader); verifying (verify); metrics (metrics_prometheus).
+/// (Config, LogFunction); appending (Claim); the log (Log: opening, appending, durability,
+/// retention, metrics); reading (Events, Reader); verifying (verify); metrics
+/// (metrics_prometheus).
 
 #ifndef FLASHSTRIKE_WAL_HPP
 #define FLASHSTRIKE_WAL_HPP

@@ -104,7 +104,8 @@ pub struct WalConfig {
     pub max_held_bytes: u64,
     /// Must be 0 in this version.
     pub max_snapshots: u32,
-    /// Any of `FS_WAL_CHECK_`, or-ed: for tests of an engine, which then runs slower. Default: none.
+    /// Any of `FS_WAL_CHECK_`, or-ed: for tests of an engine, which then runs slower. Default:
+    /// none.
     pub checks: u32,
     /// Must be 0 in this version.
     pub sample_appends: u32,

@@ -246,7 +246,7 @@ impl Directory for PosixDirectory {
         match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(FileStatus {
                 inode: (stat.st_dev, stat.st_ino),
-                links: stat.st_nlink as u64,
+                links: stat.st_nlink,
                 size: stat.st_size as u64,
             })),
             Err(Errno::NOENT) => Ok(None),

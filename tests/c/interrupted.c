@@ -24,7 +24,8 @@ static void check_triple(const fs_wal_meta_state *state, uint64_t *last)
         return;
     const uint64_t before = state->last_event_id - 1, in_segment = before % SEGMENT;
     CHECK(state->last_segment_index == before / SEGMENT);
-    CHECK(state->last_offset == 64 + in_segment / BLOCK * 16448 + 64 + (in_segment % BLOCK + 1) * 64);
+    const uint64_t block_start = 64 + in_segment / BLOCK * 16448 + 64;
+    CHECK(state->last_offset == block_start + (in_segment % BLOCK + 1) * 64);
     CHECK(state->last_event_id >= *last);
     *last = state->last_event_id;
 }
@@ -81,7 +82,8 @@ int main(void)
     for (uint64_t id = 1; id <= 3 * SEGMENT; id++) {
         /* The first events of all, and those around the borders of blocks and segments. */
         const uint64_t in_block = (id - 1) % BLOCK;
-        const int stepped = id <= 20 || (in_block < 2 && id % SEGMENT < 4 * BLOCK) || in_block == 255;
+        const int early = in_block < 2 && id % SEGMENT < 4 * BLOCK;
+        const int stepped = id <= 20 || early || in_block == 255;
         if (id % SEGMENT == SEGMENT - 10)
             CHECK(fs_wal_sync(wal) == FS_WAL_OK); /* segments are prepared meanwhile */
         if (stepped)

@@ -35,7 +35,8 @@ fn hot(directory: &Path, index: u32) -> PathBuf {
 /// which file it was. (A mapped file that is cut short ends the process: not here.)
 #[test]
 fn f4_nothing_is_durable_in_a_file_that_its_name_does_not_lead_to() {
-    let jobs: [(fn(&Path), bool, &str); 5] = [
+    type Job = fn(&Path);
+    let jobs: [(Job, bool, &str); 5] = [
         (remove, true, "was removed under the log"),
         (replace, true, "was replaced by another file under the log"),
         (cut, true, "was cut to 4096 of"),

@@ -208,8 +208,8 @@ fn g11_a_reader_that_loses_events_reports_the_range() {
     assert_eq!(failure.place.event_ids, Some((last + 1, (FULL - 1) * SEGMENT)));
 }
 
-/// A shutdown makes durable and leaves what can be done later: here 100 segments to be compressed, on
-/// a disk on which each takes a twentieth of a second and more.
+/// A shutdown makes durable and leaves what can be done later: here 100 segments to be compressed,
+/// on a disk on which each takes a twentieth of a second and more.
 #[test]
 fn f41_a_shutdown_leaves_a_backlog_of_compression_to_the_next_open() {
     const SEGMENTS: u64 = 100;

@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::storage::processors_set_apart;
 
-/// Processors and priority of a thread. `None` and 0 leave what it inherits from the opening thread.
+/// Processors and priority of a thread. `None` and 0 leave what it inherits from the thread that
+/// opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Placement {
     /// The processors it may run on.
@@ -117,8 +118,8 @@ impl Placements {
     }
 }
 
-/// An engine that has pinned its thread before it opens wants that processor to itself: appends that
-/// share it with the persister wait for it (docs/performance.md).
+/// An engine that has pinned its thread before it opens wants that processor to itself: appends
+/// that share it with the persister wait for it (docs/performance.md).
 fn decide() -> Result<(Decided, Option<CpuSet>)> {
     let Ok(own) = sched_getaffinity(None) else { return Ok((Decided::Inherited, None)) };
     if own.count() != 1 {
@@ -133,7 +134,8 @@ fn decide() -> Result<(Decided, Option<CpuSet>)> {
 }
 
 /// The processors of the cpuset but this one and those that are set apart. `None` = there are none.
-/// Changes the affinity of the calling thread: asked for all, the kernel grants what the cpuset has.
+/// Changes the affinity of the calling thread: asked for all, the kernel grants what the cpuset
+/// has.
 fn others_than(pinned: usize) -> Option<CpuSet> {
     let mut all = CpuSet::new();
     (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));

@@ -24,8 +24,8 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// How often an idle preparer looks for what raises no signal: the active directory was removed, or
 /// the writer has left a mapped file that the persister had given back before.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Bytes of a new file written at a time: between syncs, when the writer is not waiting. The disk does one
-/// request after the other, and the persister's syncs wait behind these: 3 ms behind 4 MiB
+/// Bytes of a new file written at a time: between syncs, when the writer is not waiting. The disk
+/// does one request after the other, and the persister's syncs wait behind these: 3 ms behind 4 MiB
 /// (docs/experiments/durable.md).
 const PRE_WRITE_CHUNK: u64 = 128 * 1024;
 /// Segment header, first block header, first slot: when they are cleared, a file has no events.
@@ -211,9 +211,9 @@ impl SegmentPreparer {
         Ok(Some(file))
     }
 
-    /// Allocates a file and writes all of it, so that later syncs write data only. Syncs after every
-    /// chunk, so that the persister's syncs get their turn; but not if no other segment is prepared,
-    /// since the writer may be waiting for this one. False when the log is shut down
+    /// Allocates a file and writes all of it, so that later syncs write data only. Syncs after
+    /// every chunk, so that the persister's syncs get their turn; but not if no other segment is
+    /// prepared, since the writer may be waiting for this one. False when the log is shut down
     /// meanwhile: a file may be of 4 GiB.
     fn pre_write(&self, file: &dyn File) -> Result<bool> {
         let is_urgent = self.log.queues.prepared.is_empty();
