@@ -15,6 +15,8 @@ use super::inventory::{load_identity, Identity, Inventory};
 use super::ownership::own_active;
 
 const OTHERS_MAY_WRITE: u32 = 0o022;
+/// What the names of all active directories begin with.
+const NAME_BEGIN: &str = "flashstrike-wal-";
 
 /// An active directory that is yet to be made.
 #[derive(Debug)]
@@ -105,7 +107,7 @@ fn memory_of(directory: &dyn Directory) -> Result<u64> {
 
 /// What the names of a log's active directories begin with.
 fn name_prefix(id: u128) -> String {
-    format!("flashstrike-wal-{id:032x}-")
+    format!("{NAME_BEGIN}{id:032x}-")
 }
 
 /// Opens a directory that was just made, locks it, and says in it whose it is. The lock tells
@@ -252,6 +254,57 @@ pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result
     // The identity goes last: without it nobody knows that the directory is ours.
     directory.remove(file_name::IDENTITY)?;
     storage.remove_directory(directory.path())
+}
+
+/// The identity of the log in `wal` as the newest active directory in `parent` has it that was left
+/// behind by a log in just this directory. `None` when there is none, or there are several logs'.
+pub fn witness(
+    storage: &dyn Storage,
+    wal: &dyn Directory,
+    parent: &Path,
+    here: &DirectoryStatus,
+) -> Option<IdentityRecord> {
+    let above = storage.open_directory(parent, Links::Follow).ok()??;
+    let wal_path = line_of(wal.path());
+    let mut found: Option<IdentityRecord> = None;
+    for name in above.list().ok()?.into_iter().filter(|name| name.starts_with(NAME_BEGIN)) {
+        let path = parent.join(name);
+        let Ok(Some(directory)) = open_private(storage, &path, here.uid) else { continue };
+        let Ok(Identity::Known(record)) = load_identity(&*directory) else { continue };
+        let is_of_this = Ground::of(&record, here) == Ground::Same && record.wal_path == wal_path;
+        if !is_of_this || record.clean || Path::new(&record.active_path) != path {
+            continue;
+        }
+        match &found {
+            Some(other) if other.id != record.id => return None,
+            Some(other) if other.generation > record.generation => {}
+            _ => found = Some(record),
+        }
+    }
+    found
+}
+
+/// Active directories of generations of the log after this one, beside the one it names: of opens
+/// that did not get far, or of a later state than `identity` is of.
+pub fn newer_generations(
+    storage: &dyn Storage,
+    identity: &IdentityRecord,
+    wal: &DirectoryStatus,
+) -> Vec<Arc<dyn Directory>> {
+    let named = Path::new(&identity.active_path);
+    let Some(parent) = named.parent() else { return Vec::new() };
+    let Ok(Some(above)) = storage.open_directory(parent, Links::Follow) else { return Vec::new() };
+    let names = above.list().unwrap_or_default();
+    let of_log = names.into_iter().filter(|name| name.starts_with(&name_prefix(identity.id)));
+    let opened =
+        of_log.filter_map(|name| open_private(storage, &parent.join(name), wal.uid).ok()?);
+    let is_newer = |directory: &Arc<dyn Directory>| match load_identity(&**directory) {
+        Ok(Identity::Known(found)) => {
+            found.id == identity.id && found.generation > identity.generation
+        }
+        _ => false,
+    };
+    opened.filter(is_newer).collect()
 }
 
 /// Removes what opens of the log left beside these active directories, as far as that is possible:

@@ -8,8 +8,8 @@ mod inventory;
 mod ownership;
 
 pub use active::{
-    find_active, open_active, remove_active, remove_leftovers, ActiveDirectory, Ground,
-    PlannedActive,
+    find_active, newer_generations, open_active, remove_active, remove_leftovers, witness,
+    ActiveDirectory, Ground, PlannedActive,
 };
 pub use aside::{free_name, rename_aside};
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, is_memory, Use};

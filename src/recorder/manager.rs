@@ -76,7 +76,7 @@ impl Manager {
         let (config, placements) = check_config(config)?;
         let wal = open_wal(&*storage, directory, config.allow_any_filesystem)?;
         let mut ownership = Ownership::take(&wal)?;
-        let mut survey = survey(&*storage, &*wal, config.accept_loss)?;
+        let mut survey = survey(&*storage, &*wal, &config)?;
         survey.notes.extend(ownership.note().cloned());
         survey.notes.extend(filesystem_note(&*wal, Use::Wal)?);
         check_refusal(&survey, &*wal, config.accept_loss)?;
@@ -89,7 +89,7 @@ impl Manager {
         planned.check_room(config.active_set_size(), old)?;
         recovery::reserve(&survey, &*wal, &config)?;
         let mut recovered = recovery::apply(&mut survey, &*wal, &config)?;
-        log_recovery(&config.log, &recovered, closed.generation + 1);
+        log_recovery(&config.log, &recovered, closed.generation.saturating_add(1));
         let identity = recovery::next_generation(&closed, &planned.path);
         recovery::close_log(&*storage, &*wal, survey, &closed, &identity)?;
         let active = planned.make(&*storage, &identity, wal.path())?;

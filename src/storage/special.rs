@@ -14,7 +14,8 @@ pub fn boot_id() -> Result<String> {
                           (systemd: ProcSubset=all)";
     let mut bytes = [0; 64];
     let read = read_special("/proc/sys/kernel/random/boot_id", &mut bytes).map_err(|error| {
-        Error::with_errno(Cause::Io, format!("{NEEDED}: {error}"), error.errno())
+        let cause = error.cause().unwrap_or(Cause::Io);
+        Error::with_errno(cause, format!("{NEEDED}: {error}"), error.errno())
     })?;
     Ok(String::from_utf8_lossy(&bytes[..read]).trim().to_owned())
 }

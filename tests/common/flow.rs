@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use flashstrike_wal::config::{Config, Keep, SyncMode};
-use flashstrike_wal::error::Error;
+use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::RequestEvent;
 use flashstrike_wal::recorder::Writer;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
@@ -203,7 +203,11 @@ impl Lives {
             return Ok(0);
         }
         let options = ReaderOptions { verify: true };
-        let mut reader = Reader::open(log, options).map_err(|error| error.to_string())?;
+        let mut reader = match Reader::open(log, options) {
+            // Killed before there was a log in it.
+            Err(error) if error.cause() == Some(Cause::NotFound) => return Ok(0),
+            opened => opened.map_err(|error| error.to_string())?,
+        };
         let mut last = 0;
         loop {
             match reader.next() {

@@ -5,7 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use common::{assert_holds, beside_writer, names, open, Place};
+use common::crash::SEGMENT;
+use common::{append, assert_holds, beside_writer, expect_cause, names, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::recorder::Manager;
@@ -85,6 +86,31 @@ fn opens(place: &Place, round: u64, order: Order) -> bool {
             true
         }
     }
+}
+
+/// A segment copied while it was open, and a later one when it was closed already.
+#[test]
+fn f10_a_segment_copied_before_it_was_full_is_missed() {
+    let place = Place::new();
+    let config = Config { max_segments: Keep::All, ..place.small() };
+    let (manager, mut writer) = open(&place.log(), config.clone());
+    append(&mut writer, 1..=SEGMENT + 300);
+    manager.log().sync().unwrap();
+    let early = fs::read(place.log().join("FS.00000001.wal")).unwrap();
+    append(&mut writer, SEGMENT + 301..=3 * SEGMENT + 10);
+    manager.shutdown(writer).unwrap();
+    let to = place.base().join("copy");
+    copy(&place.log(), &to, Order::ByName);
+    fs::write(to.join("FS.00000001.wal"), early).unwrap();
+    let message = expect_cause(Manager::open(&to, config.clone()), Cause::Corrupt);
+    for part in ["unclosed", "segment 1", "copied while it was written"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let accepting = Config { accept_loss: true, ..config };
+    let (manager, writer) = open(&to, accepting);
+    assert_eq!(manager.log().appended().last_event_id, SEGMENT + 300);
+    manager.shutdown(writer).unwrap();
+    assert_holds(&to, SEGMENT + 300);
 }
 
 #[test]

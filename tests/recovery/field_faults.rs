@@ -219,3 +219,87 @@ fn f38_old_content_of_a_recycled_file_is_not_kept_aside() {
     let names = names.unwrap();
     assert!(names.iter().all(|name| !name.contains("corrupt")), "{names:?}");
 }
+
+/// Copies the files of `from` whose names `is_copied` accepts over those of `to`.
+fn copy_over(from: &Path, to: &Path, is_copied: impl Fn(&str) -> bool) {
+    for name in common::names(from).into_iter().filter(|name| is_copied(name)) {
+        fs::copy(from.join(&name), to.join(&name)).unwrap();
+    }
+}
+
+/// A log that was shut down in its third segment, a backup of it, and what became of it: it was
+/// opened again and appended to up to `last`.
+fn log_and_backup(place: &Place, last: u64, ends: impl FnOnce(&Place)) -> std::path::PathBuf {
+    let keep = Config { max_segments: Keep::All, ..place.small() };
+    let (manager, mut writer) = open(&place.log(), keep.clone());
+    append(&mut writer, 1..=2 * SEGMENT + 100);
+    manager.shutdown(writer).unwrap();
+    let backup = place.base().join("backup");
+    fs::create_dir(&backup).unwrap();
+    copy_over(&place.log(), &backup, |name| name != "wal_lock");
+    let (manager, mut writer) = open(&place.log(), keep);
+    append(&mut writer, 2 * SEGMENT + 101..=last);
+    manager.shutdown(writer).unwrap();
+    ends(place);
+    backup
+}
+
+/// An old backup over a newer log: what it did not replace contradicts it.
+#[test]
+fn f9_an_older_state_copied_over_a_newer_one_is_refused() {
+    let place = Place::new();
+    let backup = log_and_backup(&place, 5 * SEGMENT + 50, |_| {});
+    copy_over(&backup, &place.log(), |_| true);
+    assert_refused(&place, &["beyond-shutdown", "segment 3", "wal_meta.dat"]);
+    let (manager, mut writer) = open(&place.log(), accepting_loss(&place));
+    let last = 2 * SEGMENT + 100;
+    assert_eq!(manager.log().appended().last_event_id, last, "the backup's state");
+    let kept = manager.log().recovery_report().events_kept_aside;
+    assert_eq!(kept, 2 * SEGMENT + 50, "what the backup does not have");
+    append(&mut writer, last + 1..=last + 10);
+    manager.shutdown(writer).unwrap();
+    assert_holds(&place.log(), last + 10);
+}
+
+/// Only the small files are old: nothing is missing, but they say otherwise.
+#[test]
+fn f9_old_small_files_over_newer_segments_are_refused() {
+    let place = Place::new();
+    let backup = log_and_backup(&place, 2 * SEGMENT + 200, |_| {});
+    copy_over(&backup, &place.log(), |name| name.starts_with("wal_"));
+    assert_refused(&place, &["beyond-shutdown", "segment 2"]);
+    let (manager, writer) = open(&place.log(), accepting_loss(&place));
+    assert_eq!(manager.log().appended().last_event_id, 2 * SEGMENT + 200);
+    manager.shutdown(writer).unwrap();
+    assert_holds(&place.log(), 2 * SEGMENT + 200);
+}
+
+/// The newer log had crashed: its newest events are in an active directory that the old identity
+/// does not name.
+#[test]
+fn f9_an_older_state_over_a_crashed_log_does_not_hide_its_memory() {
+    let place = Place::new();
+    let backup = log_and_backup(&place, 2 * SEGMENT + 200, |place| {
+        crash(place, 2 * SEGMENT + 300, 2 * SEGMENT + 400);
+    });
+    copy_over(&backup, &place.log(), |_| true);
+    let active = active_directory(&place);
+    assert_refused(&place, &["beyond-shutdown"]);
+    assert!(active.exists(), "it was not taken for something left over");
+}
+
+/// Somebody removed or damaged `wal_identity` of a running log, which then crashed.
+#[test]
+fn f3_without_an_identity_the_memory_says_whose_it_is() {
+    let damages: [fn(&Path); 2] =
+        [|path| fs::remove_file(path).unwrap(), |path| fs::write(path, "id=1\n").unwrap()];
+    for damage in damages {
+        let place = Place::new();
+        crash(&place, 50, 100);
+        damage(&place.log().join("wal_identity"));
+        let (decision, notes) = recover(&place, 100);
+        assert_eq!(decision, "process-crash");
+        assert!(notes.contains("wal_identity is taken from"), "{notes}");
+        assert!(place.active_directories().is_empty());
+    }
+}

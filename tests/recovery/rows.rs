@@ -128,6 +128,8 @@ fn row_identity_missing_or_unreadable() {
         let place = Place::new();
         crash(&place, 50, 100);
         let old_active = active_directory(&place);
+        // Otherwise it says whose it is.
+        fs::remove_file(old_active.join("wal_identity")).unwrap();
         let before = contents(&old_active);
         let path = place.log().join("wal_identity");
         if damage {

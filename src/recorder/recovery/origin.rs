@@ -2,9 +2,10 @@
 //! directory it was left with is there.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{is_memory, load_identity, open_active, own_active};
+use crate::directory::{is_memory, load_identity, open_active, own_active, witness};
 use crate::directory::{ActiveDirectory, Ground, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
@@ -42,6 +43,7 @@ pub fn find_origin(
     storage: &dyn Storage,
     wal: &dyn Directory,
     has_segments: bool,
+    active_parent: &Path,
     notes: &mut Vec<String>,
 ) -> Result<OriginSurvey> {
     let mut found = OriginFound {
@@ -70,8 +72,18 @@ pub fn find_origin(
         }
         Identity::Known(record) => Some(record),
     };
+    let here = wal.status()?;
+    // Somebody may have removed it under a log that then crashed: its newest events are in memory,
+    // in a directory that says whose it is.
+    let witnessed = (identity.is_none() && has_segments)
+        .then(|| witness(storage, wal, active_parent, &here))
+        .flatten();
+    if let Some(record) = &witnessed {
+        found.identity = IdentityFound::Whole;
+        notes.push(format!("wal_identity is taken from {}", record.active_path));
+    }
+    let identity = identity.or(witnessed);
     if let Some(record) = &identity {
-        let here = wal.status()?;
         found.ground = Ground::of(record, &here);
         found.clean = record.clean;
         found.same_boot = record.boot_id == storage.boot_id()?;

@@ -73,6 +73,15 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Error {
         (Break::Missing, None) => missing.to_owned(),
         (Break::Misnamed, _) => "the index in its header is another".to_owned(),
         (Break::Overlap, _) => "a later segment begins among its events".to_owned(),
+        (Break::Unclosed, _) => {
+            "it is neither closed nor full, though later ones are there: it was \
+                                 copied while it was written"
+                .to_owned()
+        }
+        (Break::BeyondShutdown, _) => "it has events behind those that wal_meta.dat says the log \
+                                       was shut down with: an older state was copied over a \
+                                       newer one"
+            .to_owned(),
         (Break::ActiveLost, _) => format!("its file is not in {active}"),
         (Break::ActiveContradicts, _) => format!("the files in {active} contradict it"),
     };

@@ -6,13 +6,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{load_meta, Inventory};
+use crate::config::Config;
+use crate::directory::{load_meta, newer_generations, Inventory};
 use crate::error::{Place, Result};
-use crate::format::{file_name, MetaState, Rule, MAX_EVENT_ID};
+use crate::format::{file_name, IdentityRecord, MetaState, Rule, MAX_EVENT_ID};
 use crate::segment::{
     closed, closed_header, cold_header, durable_id, first_slot, scan_segment, HeaderState,
 };
-use crate::storage::{Directory, Storage};
+use crate::storage::{Directory, Open, Storage};
 
 use super::origin::{find_origin, ActiveFiles, OriginSurvey};
 use super::pairs::{judge_pairs, PairSurvey};
@@ -78,11 +79,11 @@ impl Survey {
 
 /// Surveys a WAL directory. Where active events contradict persisted ones and loss is accepted, the
 /// WAL directory alone is the log.
-pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> Result<Survey> {
+pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Result<Survey> {
     let mut notes = Vec::new();
     let mut inventory = Inventory::of(wal)?;
     let has_segments = !inventory.is_empty();
-    let origin = find_origin(storage, wal, has_segments, &mut notes)?;
+    let origin = find_origin(storage, wal, has_segments, &config.active_parent, &mut notes)?;
     let temporaries = std::mem::take(&mut inventory.temporaries);
     let pairs = judge_pairs(wal, &mut inventory)?;
     for pair in &pairs {
@@ -98,19 +99,28 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, accept_loss: bool) -> 
     }
     let meta = meta.flatten();
     let active = origin.active.as_ref();
-    let mut log = find_end(wal, meta, inventory.clone(), active)?;
+    let doubts = Doubts {
+        shut_down_at: meta.filter(|_| origin.row.then == Origin::Clean),
+        is_copy: origin.row.then == Origin::DiskAsNew,
+    };
+    let mut log = find_end(wal, meta, inventory.clone(), active, doubts)?;
+    if let Some(identity) = origin.identity.as_ref().filter(|_| doubts.shut_down_at.is_some()) {
+        doubt_shutdown(storage, wal, identity, &mut log)?;
+    }
     let ending = decide(&ENDING, &log.found())?;
-    if let (Break::ActiveContradicts, true, Some(active)) = (log.at, accept_loss, active) {
-        log = find_end(wal, meta, inventory, None)?;
+    if let (Break::ActiveContradicts, true, Some(active)) = (log.at, config.accept_loss, active) {
+        log = find_end(wal, meta, inventory, None, doubts)?;
         log.active_beyond = active_events(active, log.last_event_id)?;
     }
-    debug_assert!(active.is_some() || log.active_beyond.is_empty());
+    debug_assert!(
+        active.is_some() || log.active_beyond.is_empty() || log.at == Break::BeyondShutdown
+    );
     debug_assert!(
         log.durable_event_id <= log.last_event_id || ending.then == Ending::Refuse,
         "durable events are missing only where that is refused"
     );
     notes.append(&mut log.notes);
-    let middle = open_middle(wal, &pairs, &log, &mut notes)?;
+    let middle = open_middle(wal, &pairs, doubts, &log, &mut notes)?;
     let durable_event_id = log.durable_event_id;
     Ok(Survey { temporaries, pairs, origin, ending, durable_event_id, log, middle, notes })
 }
@@ -135,18 +145,96 @@ enum BeforeTail {
     Broken(u32, Break),
 }
 
+/// What files of different moments would contradict: a backup that was copied over a log, or a copy
+/// of a log that was written meanwhile.
+#[derive(Debug, Clone, Copy)]
+struct Doubts {
+    /// The end of a log that was shut down. Nothing follows it.
+    shut_down_at: Option<MetaState>,
+    /// The directory is a copy, or may be one.
+    is_copy: bool,
+}
+
+impl Doubts {
+    /// The segment from which on nothing counts, the one to name, and why.
+    fn first(
+        self,
+        wal: &dyn Directory,
+        inventory: &Inventory,
+        tail: &[TailSegment],
+    ) -> Result<Option<(u32, u32, Break)>> {
+        if let Some(end) = self.shut_down_at {
+            let later = |index: &&u32| **index > end.last_segment_index;
+            for &index in inventory.hot.iter().filter(later) {
+                let Some(segment) = TailSegment::open(wal, index)? else { continue };
+                if events_above(&*segment.disk, end.last_event_id)? > 0 {
+                    return Ok(Some((index, index, Break::BeyondShutdown)));
+                }
+            }
+            if let Some(&index) = inventory.cold.iter().find(later) {
+                return Ok(Some((index, index, Break::BeyondShutdown)));
+            }
+        }
+        if self.is_copy {
+            let last = oldest(tail, inventory);
+            for &index in inventory.hot.range(..last) {
+                let Some(mut segment) = TailSegment::open(wal, index)? else { continue };
+                if closed(segment.header, index).is_some() || segment.is_renamed() {
+                    continue;
+                }
+                segment.end = scan_segment(&*segment.disk, Rule::Memory, 0)?;
+                if segment.end.event_count < segment.layout.capacity() {
+                    return Ok(Some((index.saturating_add(1), index, Break::Unclosed)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A log that was shut down has nothing in memory, and nothing behind the end in its meta. Where
+/// there is, its files are of an older state than the rest.
+fn doubt_shutdown(
+    storage: &dyn Storage,
+    wal: &dyn Directory,
+    identity: &IdentityRecord,
+    log: &mut Walk,
+) -> Result<()> {
+    for active in newer_generations(storage, identity, &wal.status()?) {
+        for index in Inventory::of(&*active)?.hot {
+            let Some(file) = active.open(&file_name::hot(index), Open::Read)? else { continue };
+            let events = events_above(&*file, log.last_event_id)?;
+            if events == 0 {
+                continue;
+            }
+            log.at = Break::BeyondShutdown;
+            log.place = Place { segment_index: Some(index), ..Place::default() };
+            log.notes.push(format!("newer events are in {}", active.path().display()));
+            log.active_beyond.push(ActiveBeyond { index, file, events });
+        }
+    }
+    Ok(())
+}
+
 /// Finds the log's last segments, and follows it through them.
 fn find_end(
     wal: &dyn Directory,
     meta: Option<MetaState>,
     mut inventory: Inventory,
     active: Option<&ActiveFiles>,
+    doubts: Doubts,
 ) -> Result<Walk> {
     let mut tail = open_tail(wal, &inventory)?;
     let disks = tail.iter().map(|segment| Ok(Some(Arc::clone(&segment.disk))));
     let durable_event_id = durable_id(meta, disks)?;
     let mut walk = Walk { durable_event_id, crashed: active.is_some(), ..Walk::default() };
     let mut cut_by = None;
+    if let Some((from, named, at)) = doubts.first(wal, &inventory, &tail)? {
+        walk.cut.hot.append(&mut inventory.hot.split_off(&from));
+        walk.cut.cold.append(&mut inventory.cold.split_off(&from));
+        cut_by = Some((named, at));
+        tail = open_tail(wal, &inventory)?;
+    }
     walk.last_event_id = loop {
         match before_tail(wal, &inventory, &tail, cut_by.is_some(), &mut walk)? {
             BeforeTail::Floor(floor) => break floor,
@@ -164,6 +252,11 @@ fn find_end(
     if let Some((index, at)) = cut_by {
         (walk.at, walk.closed_beyond) = (at, true);
         walk.place.segment_index = Some(index);
+    }
+    let end = doubts.shut_down_at.map(|end| end.last_event_id);
+    if cut_by.is_none() && end.is_some_and(|end| walk.last_event_id > end) {
+        walk.at = Break::BeyondShutdown;
+        walk.place.segment_index = inventory.indexes().last().copied();
     }
     if let Some(index) = active.and_then(|active| active.misnamed) {
         walk.at = Break::ActiveContradicts;
@@ -193,19 +286,22 @@ fn open_tail(wal: &dyn Directory, inventory: &Inventory) -> Result<Vec<TailSegme
 }
 
 /// Segments before the tail whose headers are not those of closed segments. Only those of pairs are
-/// read, so only those are found.
+/// read, and in a copy all, so only those are found.
 fn open_middle(
     wal: &dyn Directory,
     pairs: &[PairSurvey],
+    doubts: Doubts,
     log: &Walk,
     notes: &mut Vec<String>,
 ) -> Result<Vec<TailSegment>> {
     let mut middle = Vec::new();
     let oldest = oldest(&log.tail, &log.inventory);
-    let stay_hot = pairs.iter().filter(|pair| pair.row.then == Pair::Hot && pair.index < oldest);
-    for pair in stay_hot.filter(|pair| log.inventory.hot.contains(&pair.index)) {
-        let Some(mut segment) = TailSegment::open(wal, pair.index)? else { continue };
-        if closed(segment.header, pair.index).is_some() {
+    let stays_hot =
+        |index: &u32| pairs.iter().any(|pair| pair.row.then == Pair::Hot && pair.index == *index);
+    let before_tail = log.inventory.hot.range(..oldest);
+    for &index in before_tail.filter(|index| doubts.is_copy || stays_hot(index)) {
+        let Some(mut segment) = TailSegment::open(wal, index)? else { continue };
+        if closed(segment.header, index).is_some() {
             continue;
         }
         // The last event before it is not known here. It lies before the tail, so all of it is
@@ -216,7 +312,7 @@ fn open_middle(
         // If only a part of its events is proved, the header must not count that as all.
         let whole = segment.end.event_count > 0 && segment.end.events_beyond == 0;
         if whole && !segment.is_renamed() {
-            notes.push(format!("header-rebuilt: {}", file_name::hot(pair.index)));
+            notes.push(format!("header-rebuilt: {}", file_name::hot(index)));
             middle.push(segment);
         }
     }

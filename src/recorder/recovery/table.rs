@@ -276,6 +276,10 @@ pub enum Break {
     /// A later segment begins among the events of the one the log ends in: a block of that one is
     /// another segment's.
     Overlap,
+    /// A segment before the end is neither closed nor full: it was copied while it was written.
+    Unclosed,
+    /// Events follow those that the log was shut down with: an older state was copied over it.
+    BeyondShutdown,
     /// The process crashed, and the segment's file is not in the active directory.
     ActiveLost,
     /// Active events differ from the persisted ones, or do not rise.
@@ -318,7 +322,7 @@ pub enum Ending {
 }
 
 /// How the log ends: the third part of the table.
-pub static ENDING: [Row<EndFound, Ending>; 8] = [
+pub static ENDING: [Row<EndFound, Ending>; 10] = [
     row(
         "whole",
         |found| found.at == Break::Slot && !found.beyond && !found.is_below_durable(),
@@ -345,6 +349,8 @@ pub static ENDING: [Row<EndFound, Ending>; 8] = [
     ),
     row("misnamed", |found| found.at == Break::Misnamed, Ending::Refuse),
     row("overlap", |found| found.at == Break::Overlap, Ending::Refuse),
+    row("unclosed", |found| found.at == Break::Unclosed, Ending::Refuse),
+    row("beyond-shutdown", |found| found.at == Break::BeyondShutdown, Ending::Refuse),
     row("active-segment-lost", |found| found.at == Break::ActiveLost, Ending::Refuse),
     row("active-contradicts", |found| found.at == Break::ActiveContradicts, Ending::Refuse),
 ];

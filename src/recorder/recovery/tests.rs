@@ -108,7 +108,9 @@ fn every_segment_hits_exactly_one_row() {
 fn every_end_hits_exactly_one_row() {
     let mut all = Vec::new();
     let breaks = [Break::Slot, Break::Missing, Break::Misnamed, Break::Overlap];
-    for at in breaks.into_iter().chain([Break::ActiveLost, Break::ActiveContradicts]) {
+    let others =
+        [Break::Unclosed, Break::BeyondShutdown, Break::ActiveLost, Break::ActiveContradicts];
+    for at in breaks.into_iter().chain(others) {
         for last_to_durable in [Ordering::Less, Ordering::Equal, Ordering::Greater] {
             for beyond in BOTH {
                 all.extend(BOTH.map(|proven_beyond| EndFound {
