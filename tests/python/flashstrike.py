@@ -5,6 +5,7 @@ the library's error message. Events are 64 bytes: numpy structured arrays of EVE
 anything else that exposes contiguous memory of that size.
 """
 
+import atexit
 import ctypes
 import os
 from ctypes import POINTER, byref, c_char, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
@@ -60,6 +61,8 @@ class Config(ctypes.Structure):
         ("sync_interval_ns", c_uint64), ("retention_floor", c_uint64), ("active_dir", c_char_p),
         ("log", LogFunction), ("log_user", c_void_p), ("persister_cpus", c_uint64),
         ("worker_cpus", c_uint64), ("worker_nice", c_int32), ("reserved", c_uint32),
+        ("max_held_bytes", c_uint64), ("max_snapshots", c_uint32), ("checks", c_uint32),
+        ("sample_appends", c_uint32), ("reserved2", c_uint32),
     ]
 
 
@@ -76,7 +79,8 @@ class RecoveryReport(ctypes.Structure):
         ("events_kept_aside", c_uint64), ("wal_filesystem", c_uint64),
         ("active_filesystem", c_uint64), ("decision", c_char * 64), ("notes", c_char * 256),
         ("active_path", c_char * 256), ("wal_filesystem_name", c_char * 16),
-        ("active_filesystem_name", c_char * 16),
+        ("active_filesystem_name", c_char * 16), ("placement", c_uint32),
+        ("pinned_processor", c_uint32),
     ]
 
 
@@ -104,7 +108,7 @@ class ErrorDetail(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32), ("status", c_int32), ("os_errno", c_int32),
         ("segment_index", c_uint32), ("offset", c_uint64), ("first_event_id", c_uint64),
-        ("last_event_id", c_uint64),
+        ("last_event_id", c_uint64), ("has_segment_index", c_uint32), ("has_offset", c_uint32),
     ]
 
 
@@ -154,14 +158,19 @@ def load(path=None):
 LIB = load()
 
 
+# Statuses of normal flow: the library has no words for them, and its last error is another one.
+WITHOUT_WORDS = {STATUS[name] for name in ("WOULD_BLOCK", "TIMEOUT", "END")}
+
+
 class WalError(Exception):
-    """A status other than OK. `status` is its name without prefix, `text` the last error."""
+    """A status other than OK. `status` is its name without prefix, `text` the library's words."""
 
     def __init__(self, code):
         self.code = code
         self.status = STATUS_NAMES[code] if 0 <= code < len(STATUS_NAMES) else str(code)
-        self.text = LIB.fs_wal_last_error().decode(errors="replace")
-        super().__init__(f"{self.status}: {self.text}")
+        words = b"" if code in WITHOUT_WORDS else LIB.fs_wal_last_error()
+        self.text = words.decode(errors="replace")
+        super().__init__(f"{self.status}: {self.text}" if self.text else self.status)
 
 
 def check(code):
@@ -187,6 +196,20 @@ def event_memory(events):
     return array.ctypes.data, array.nbytes // EVENT_SIZE
 
 
+# The logs that were not shut down. They live as long: the library calls their log functions.
+OPEN = set()
+
+
+@atexit.register
+def shut_down_open_logs():
+    """The library's threads must not call a log function of an interpreter that has ended. In a
+    forked child the logs are its parent's, and calls on them fail."""
+    for wal in list(OPEN):
+        if wal.handle:
+            LIB.fs_wal_shutdown(wal.handle)
+            wal.handle = None
+
+
 class Wal:
     """A log open for writing. One thread appends; the other calls may come from any. The option
     `log` is a function of a level and a text; exceptions in it are printed and ignored.
@@ -205,6 +228,7 @@ class Wal:
             setattr(config, name, value)
         self.handle = c_void_p()
         check(LIB.fs_wal_open(os.fsencode(directory), byref(config), byref(self.handle)))
+        OPEN.add(self)
 
     def append(self, event):
         address, count = event_memory(event)
@@ -267,6 +291,7 @@ class Wal:
 
     def shutdown(self):
         handle, self.handle = self.handle, None
+        OPEN.discard(self)
         check(LIB.fs_wal_shutdown(handle))
 
     def __enter__(self):
