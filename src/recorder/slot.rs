@@ -60,13 +60,10 @@ pub unsafe fn store_id(slot: *mut u8, event_id: u64) {
 /// Fetches the cache line [`PREFETCH_DISTANCE`] past `address` for writing. Never faults.
 #[inline(always)]
 fn prefetch_ahead(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
     // SAFETY: PREFETCHW changes no register, no flag and no memory, and ignores addresses that are
     // not mapped; processors without it treat it as a no-op.
     unsafe {
         std::arch::asm!("prefetchw [{} + {}]", in(reg) address, const PREFETCH_DISTANCE,
             options(nostack, preserves_flags, readonly));
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }

@@ -8,6 +8,9 @@
 
 use crate::error::{Cause, Error, Result};
 
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("this library is for x86-64");
+
 /// Fails on a processor that does not store 16 bytes in one piece.
 pub fn check_processor() -> Result<()> {
     if is_x86_feature_detected!("avx") {
@@ -95,7 +98,10 @@ mod words {
     }
 }
 
-/// For the models: loom knows no 16-byte access, but a lock that is held for no longer is the same.
+/// For the models: loom knows no 16-byte access. A lock that is held for no longer is never torn
+/// either, so the models show what the users of a pair make of it, not that it is one: that rests on
+/// the processor, and on a test that interrupts the writer at every instruction
+/// (`tests/c/interrupted.c`).
 #[cfg(all(test, loom))]
 mod model {
     use loom::sync::Mutex;

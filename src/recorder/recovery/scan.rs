@@ -171,8 +171,11 @@ impl Doubts {
                     return Ok(Some((index, index, Break::BeyondShutdown)));
                 }
             }
-            if let Some(&index) = inventory.cold.iter().find(later) {
-                return Ok(Some((index, index, Break::BeyondShutdown)));
+            for &index in inventory.cold.iter().filter(later) {
+                let header = cold_header(wal, index)?;
+                if header.is_some_and(|header| header.first_event_id > end.last_event_id) {
+                    return Ok(Some((index, index, Break::BeyondShutdown)));
+                }
             }
         }
         if self.is_copy {
