@@ -1,0 +1,50 @@
+/* f2, the other way round: an engine closes descriptors that are not its own after it has opened the
+ * log, as daemons do (closefrom), and gets their numbers for its own files. The log fails; nothing
+ * of it is written into those files, and nothing more is called durable. */
+
+#define _GNU_SOURCE
+
+#include "../support/check.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define FILES 64
+
+int main(void)
+{
+    fs_wal *wal;
+    fs_wal_config config = small_segments();
+    CHECK_OK(fs_wal_open("log", &config, &wal));
+    uint64_t id = 1;
+    for (; id <= 1000; id++) {
+        const fs_request_event event = make_event(id);
+        CHECK_OK(fs_wal_append(wal, &event));
+    }
+    CHECK_OK(fs_wal_sync(wal));
+    for (int descriptor = 3; descriptor < 1000; descriptor++)
+        close(descriptor);
+    char name[32];
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "own-%d", i);
+        CHECK(open(name, O_RDWR | O_CREAT | O_TRUNC, 0600) >= 0);
+    }
+    fs_wal_status status = FS_WAL_OK;
+    for (; status == FS_WAL_OK && id <= 20 * EVENTS_PER_SMALL_SEGMENT; id++) {
+        const fs_request_event event = make_event(id);
+        status = fs_wal_append(wal, &event);
+    }
+    CHECK_STATUS(fs_wal_sync(wal), FS_WAL_ERR_POISONED);
+    fs_wal_meta_state durable;
+    CHECK_OK(fs_wal_durable(wal, &durable));
+    CHECK(durable.last_event_id == 1000);
+    for (int i = 0; i < FILES; i++) {
+        struct stat own;
+        snprintf(name, sizeof name, "own-%d", i);
+        CHECK(stat(name, &own) == 0 && own.st_size == 0);
+    }
+    CHECK_STATUS(fs_wal_shutdown(wal), FS_WAL_ERR_POISONED);
+    return 0;
+}
