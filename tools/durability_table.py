@@ -33,6 +33,7 @@ LEAST = {
     "retention-floor": 100,
     "retention-gap": 20,
     "two-writers": 200,
+    "clean-up-jobs": 60,
 }
 LOSSES = ("lost", "invented", "undetected")
 

@@ -3,6 +3,7 @@
 //! or panics.
 
 mod arguments;
+mod clean_up;
 mod containers;
 mod crash;
 mod filesystems;
@@ -27,6 +28,7 @@ use arguments::{refuse, Arguments};
 type Role = (&'static str, &'static str, fn(&Arguments));
 
 const ROLES: &[Role] = &[
+    ("append-until-cleaned-up", "BASE ACTIVE BUG", clean_up::append_until_cleaned_up),
     ("append-until-cut", "SEED LIFE BUG LOG SHARED ACTIVE", power_cut::append_until_cut),
     ("append-until-killed", "SEED BASE ACTIVE BUG", kill_storm::append_until_killed),
     ("append-without-system-calls", "LOG MEMORY EVENTS OFFEND", hot_path::append_under_seccomp),

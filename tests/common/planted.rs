@@ -1,6 +1,7 @@
 //! Bugs to plant under a recorder, on any storage. A harness that looks for lost events proves
 //! something only if it finds the events that such a bug loses.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,6 +39,8 @@ pub enum Bug {
     HeaderReopenedEarly,
     /// Only the file `wal_lock` is locked, and not the directory.
     LockOnNameOnly,
+    /// A file's name is believed to lead to it for good.
+    NamesNotLookedAt,
 }
 
 impl Bug {
@@ -49,7 +52,7 @@ impl Bug {
         Bug::WatermarkBeforeSync,
     ];
 
-    const EVERY: [Bug; 9] = [
+    const EVERY: [Bug; 10] = [
         Bug::SyncThatLies,
         Bug::SkippedBlock,
         Bug::RecoveryThatTrustsMeta,
@@ -59,6 +62,7 @@ impl Bug {
         Bug::NothingKeptAside,
         Bug::HeaderReopenedEarly,
         Bug::LockOnNameOnly,
+        Bug::NamesNotLookedAt,
     ];
 
     /// The planted bug, as an argument of the child program.
@@ -86,6 +90,7 @@ impl Bug {
             Bug::NothingKeptAside => "a recovery that keeps nothing aside",
             Bug::HeaderReopenedEarly => "a header opened again before the identity",
             Bug::LockOnNameOnly => "a lock on `wal_lock` only",
+            Bug::NamesNotLookedAt => "a persister that does not look at names",
         }
     }
 }
@@ -107,6 +112,8 @@ struct State {
     /// The shortest time a sync takes: for that long, a failure finds data written but not synced.
     sync_time: Duration,
     event_writes: AtomicU64,
+    /// What names led to when they were first looked at.
+    seen: Mutex<BTreeMap<String, Option<FileStatus>>>,
     /// While the log is being recovered: its end according to meta.
     recovering_to: Mutex<Option<MetaState>>,
 }
@@ -137,6 +144,7 @@ impl Planted {
             bug,
             sync_time,
             event_writes: AtomicU64::new(0),
+            seen: Mutex::default(),
             recovering_to: Mutex::new(None),
         };
         Planted { inner, wal: wal.to_owned(), state: Arc::new(state) }
@@ -229,7 +237,12 @@ impl Directory for PlantedDirectory {
     }
 
     fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
-        self.inner.status_of(name)
+        let now = self.inner.status_of(name)?;
+        if self.state.bug != Some(Bug::NamesNotLookedAt) {
+            return Ok(now);
+        }
+        let mut seen = self.state.seen.lock().unwrap();
+        Ok(seen.entry(name.to_owned()).or_insert(now).to_owned())
     }
 
     fn try_lock(&self) -> Result<DirectoryLock> {

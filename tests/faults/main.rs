@@ -3,6 +3,7 @@
 
 mod call_failures;
 mod call_kills;
+mod clean_up_jobs;
 mod fuzz_bytes;
 mod fuzz_directories;
 mod kill_storm;

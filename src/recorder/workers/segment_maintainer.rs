@@ -102,6 +102,12 @@ impl SegmentMaintainer {
         for index in changes.missing {
             self.report_missing(index);
         }
+        for name in self.disk_use.take_cut(&self.log) {
+            self.log.counters().damaged_segments.add(1);
+            let path = self.log.wal.path_of(&name);
+            let message = format!("{}: was cut short under the log", path.display());
+            self.log.config.log.error(&message);
+        }
         let path = self.log.wal.path().display();
         let warn = |what: String| self.log.config.log.warn(&format!("{path}: {what}"));
         for index in changes.converted {
