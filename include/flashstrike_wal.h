@@ -75,6 +75,14 @@
  *   they return. A write past RLIMIT_FSIZE is therefore an error (FS_WAL_ERR_NO_SPACE) and raises
  *   no SIGXFSZ.
  *
+ *   fs_wal_meta, fs_wal_durable and fs_wal_metrics are async-signal-safe: a handler may call them,
+ *   whatever it has interrupted. They take bounded time on any thread, of whatever priority. All
+ *   other calls are not for handlers.
+ *
+ * STACKS
+ *
+ *   A call needs 32 KiB of stack, an append that has a segment ready and the three above far less.
+ *
  * POINTERS AND STRINGS
  *
  *   Every pointer must be aligned for its type. NULL is refused with FS_WAL_ERR_INVALID_ARGUMENT
