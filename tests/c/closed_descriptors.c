@@ -1,6 +1,6 @@
-/* f2, the other way round: an engine closes descriptors that are not its own after it has opened the
- * log, as daemons do (closefrom), and gets their numbers for its own files. The log fails; nothing
- * of it is written into those files, and nothing more is called durable. */
+/* f2_, the other way round: an engine closes descriptors that are not its own after it has opened
+ * the log, as daemons do (closefrom), and gets their numbers for its own files. The log fails;
+ * nothing of it is written into those files, and nothing more is called durable. */
 
 #define _GNU_SOURCE
 

@@ -99,8 +99,8 @@ mod words {
 }
 
 /// For the models: loom knows no 16-byte access. A lock that is held for no longer is never torn
-/// either, so the models show what the users of a pair make of it, not that it is one: that rests on
-/// the processor, and on a test that interrupts the writer at every instruction
+/// either, so the models show what the users of a pair make of it, not that it is one: that rests
+/// on the processor, and on a test that interrupts the writer at every instruction
 /// (`tests/c/interrupted.c`).
 #[cfg(all(test, loom))]
 mod model {
