@@ -118,9 +118,9 @@ pub fn of_64_logs(_: &Arguments) {
     }
 }
 
-/// While the watcher wakes up so many times, no thread of any log wakes up, and the preparer and the
-/// maintainer only once a second and every other second for all. Without shared ticks, 64 watchers
-/// would wake up as often in a tenth of the time, and 64 preparers 64 times as often.
+/// While the watcher wakes up so many times, no thread of any log wakes up, and the preparer and
+/// the maintainer only once a second and every other second for all. Without shared ticks, 64
+/// watchers would wake up as often in a tenth of the time, and 64 preparers 64 times as often.
 pub fn of_idle_logs(_: &Arguments) {
     let place = &Place::new();
     const LOOKS: u64 = 300;
