@@ -202,6 +202,8 @@ impl Directory for PosixDirectory {
         match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(FileStatus {
                 inode: (stat.st_dev, stat.st_ino),
+                // On other processors than this it is a u32.
+                #[allow(clippy::unnecessary_cast)]
                 links: stat.st_nlink as u64,
                 size: stat.st_size as u64,
             })),

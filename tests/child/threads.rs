@@ -117,9 +117,10 @@ pub fn of_64_logs(_: &Arguments) {
     }
 }
 
-/// While the watcher wakes up so many times, no thread of any log wakes up, and the preparer only
-/// once a second for all. Without shared ticks, 64 watchers would wake up as often in a tenth of
-/// the time, and 64 preparers 64 times as often.
+/// While the watcher wakes up so many times, no thread of any log wakes up, but for the
+/// preparer and the maintainer, which look after files once a second or two for all. Without shared
+/// ticks, 64 watchers would wake up as often in a tenth of the time, and 64 preparers 64 times as
+/// often.
 pub fn of_idle_logs(_: &Arguments) {
     let place = &Place::new();
     const LOOKS: u64 = 300;
@@ -133,7 +134,7 @@ pub fn of_idle_logs(_: &Arguments) {
         logs.push((manager, writer));
     }
     let parked = |threads: &BTreeMap<PathBuf, Thread>| {
-        let ticking = ["wal-watcher", "wal-preparer"];
+        let ticking = ["wal-watcher", "wal-preparer", "wal-maintainer"];
         let mut rest = threads.clone();
         rest.retain(|_, thread| !ticking.contains(&thread.name.as_str()));
         rest
@@ -148,10 +149,13 @@ pub fn of_idle_logs(_: &Arguments) {
         named("wal-watcher").switches > watched + 40
     });
     let (watched, prepared) = (named("wal-watcher"), named("wal-preparer"));
+    let maintained = named("wal-maintainer");
     eventually("it looks", || named("wal-watcher").switches >= watched.switches + LOOKS);
     assert_eq!(parked(&threads()), parked(&before));
     let prepared = named("wal-preparer").switches - prepared.switches;
     assert!((1..=LOOKS / 10).contains(&prepared), "{prepared} wake-ups of the preparer");
+    let maintained = named("wal-maintainer").switches - maintained.switches;
+    assert!(maintained <= LOOKS / 10, "{maintained} wake-ups of the maintainer");
 
     for (n, (manager, writer)) in logs.iter_mut().enumerate() {
         append(writer, [SEGMENT + 2]);

@@ -1,8 +1,8 @@
 //! The workers of a log, in the order of a segment's life: `segment_preparer`, `persister` and
-//! `sealer`, `segment_maintainer`,
-//! `retention` and `stock`, `segment_freezer`; `meta_coordinator` and
-//! `watcher` beside them. `worker` is what they have in common, `watched` says whether the files are still there, `crew` all of them together. They
-//! hand on through the log's queues only: no worker knows another.
+//! `sealer`, `segment_maintainer` with `retention` and `stock`, `segment_freezer`;
+//! `meta_coordinator` and `watcher` beside them. `worker` is what they have in common, `watched`
+//! says whether the files are still there, `crew` is all of them together. They hand on through the
+//! log's queues only: no worker knows another.
 
 mod crew;
 mod meta_coordinator;
