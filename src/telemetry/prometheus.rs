@@ -50,7 +50,7 @@ fn write_lag(text: &mut String, logs: &[(String, &MetricsSnapshot)]) {
 
 type Value = (&'static str, &'static str, &'static str, u64);
 
-fn values(m: &MetricsSnapshot) -> [Value; 20] {
+fn values(m: &MetricsSnapshot) -> [Value; 22] {
     const C: &str = "counter";
     const G: &str = "gauge";
     [
@@ -65,6 +65,8 @@ fn values(m: &MetricsSnapshot) -> [Value; 20] {
         ("segments_deleted_total", C, "Segments removed by retention", m.segments_deleted),
         ("hot_segments", G, "Hot segments, the active one included", m.hot_segments),
         ("cold_segments", G, "Cold segments", m.cold_segments),
+        ("missing_segments_total", C, "Segments removed by somebody else", m.missing_segments),
+        ("damaged_segments_total", C, "Segments found damaged", m.damaged_segments),
         ("compression_failures_total", C, "Freezes that failed", m.compression_failures),
         ("compression_in_bytes_total", C, "Bytes before compression", m.compression_bytes_in),
         ("compression_out_bytes_total", C, "Bytes after compression", m.compression_bytes_out),

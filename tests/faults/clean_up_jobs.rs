@@ -23,6 +23,8 @@ use flashstrike_wal::replay::{verify, Reader, ReaderOptions};
 
 /// The log looks every other second whether its older files are there.
 const TIME_TO_SAY: Duration = Duration::from_secs(6);
+/// Longer than the persister takes from a look at the names to the watermark.
+const MOMENT: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
@@ -65,7 +67,7 @@ struct Round<'a> {
     shared: Shared,
     file: PathBuf,
     job: Job,
-    /// What was durable when it was done.
+    /// What was durable when it had been done.
     durable_before: u64,
 }
 
@@ -210,8 +212,10 @@ fn play(seed: u64, only: Option<Job>, bug: Option<Bug>) -> Result<(), String> {
         return Ok(());
     }
     let file = files.swap_remove(random.below(files.len() as u64) as usize);
-    let durable_before = shared.durable().load(Ordering::Acquire);
     let done = clean_up(&file, job, &scratch);
+    // What was synced before the job is damaged by it, even if it is called durable a moment later.
+    std::thread::sleep(MOMENT);
+    let durable_before = shared.durable().load(Ordering::Acquire);
     let round = Round { base, shared, file, job, durable_before };
     let must_say = done && !round.damaged().is_empty();
     let on = round.shared.acknowledged().load(Ordering::Acquire) + 2 * SEGMENT;

@@ -12,7 +12,9 @@ use flashstrike_wal::error::Cause;
 use flashstrike_wal::format::Layout;
 use flashstrike_wal::log_sink::{Level, LogSink};
 
-/// What a job does to a file of a live log.
+/// What a clean-up job does to a file of a live log.
+type Job = fn(&Path);
+
 fn remove(file: &Path) {
     fs::remove_file(file).unwrap();
 }
@@ -35,7 +37,6 @@ fn hot(directory: &Path, index: u32) -> PathBuf {
 /// which file it was. (A mapped file that is cut short ends the process: not here.)
 #[test]
 fn f4_nothing_is_durable_in_a_file_that_its_name_does_not_lead_to() {
-    type Job = fn(&Path);
     let jobs: [(Job, bool, &str); 5] = [
         (remove, true, "was removed under the log"),
         (replace, true, "was replaced by another file under the log"),
@@ -62,7 +63,7 @@ fn f4_nothing_is_durable_in_a_file_that_its_name_does_not_lead_to() {
 /// A prepared file is missed before the writer comes to it; and if it is not, when it does.
 #[test]
 fn f4_a_prepared_file_is_watched_too() {
-    for job in [remove as fn(&Path), replace, cut] {
+    for job in [remove as Job, replace, cut] {
         let place = Place::new();
         let (manager, mut writer) = open(&place.log(), place.small());
         append(&mut writer, [1]);
