@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::Ordering;
@@ -84,12 +84,12 @@ impl Round<'_> {
 
     /// The events that are damaged with the file. (Every segment of these logs is full: with ids
     /// from 1 on, its index says which events it holds.)
-    fn damaged(&self) -> RangeInclusive<u64> {
+    fn damaged(&self) -> Range<u64> {
         match self.segment() {
             Some(index) if matches!(self.job, Job::Remove | Job::Cut) => {
-                index * SEGMENT + 1..=((index + 1) * SEGMENT).min(self.durable_before)
+                index * SEGMENT + 1..((index + 1) * SEGMENT).min(self.durable_before) + 1
             }
-            _ => 1..=0,
+            _ => 0..0,
         }
     }
 
