@@ -165,7 +165,7 @@ mod tests {
             assert!(parts.contains(&family), "{name} among the samples of {family}");
             assert!(sample.contains("{log=\"") && sample.ends_with("\"}"), "{sample}");
         }
-        assert_eq!(families.len(), 20 + 1 + 2 * 9 + 4);
+        assert_eq!(families.len(), 22 + 1 + 2 * 9 + 4);
     }
 
     #[test]
