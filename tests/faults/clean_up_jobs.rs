@@ -24,7 +24,7 @@ use flashstrike_wal::replay::{verify, Reader, ReaderOptions};
 /// The log looks every other second whether its older files are there.
 const TIME_TO_SAY: Duration = Duration::from_secs(6);
 /// Longer than the persister takes from a look at the names to the watermark.
-const MOMENT: Duration = Duration::from_millis(50);
+const MOMENT: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
@@ -190,7 +190,7 @@ fn play(seed: u64, only: Option<Job>, bug: Option<Bug>) -> Result<(), String> {
     let arguments: [&dyn Display; 3] = [&base.display(), &active.display(), &Bug::argument(bug)];
     let mut child = child::spawn("append-until-cleaned-up", &arguments);
     let mut random = Random(seed * 31 + 7);
-    let begin = (8 + random.below(4)) * SEGMENT + random.below(SEGMENT);
+    let begin = (8 + random.below(2)) * SEGMENT + random.below(SEGMENT);
     let acknowledged = || shared.acknowledged().load(Ordering::Acquire);
     let long = Duration::from_secs(60);
     assert!(wait_until(&mut child, long, || acknowledged() > begin), "it appends");
@@ -218,7 +218,9 @@ fn play(seed: u64, only: Option<Job>, bug: Option<Bug>) -> Result<(), String> {
     let durable_before = shared.durable().load(Ordering::Acquire);
     let round = Round { base, shared, file, job, durable_before };
     let must_say = done && !round.damaged().is_empty();
-    let on = round.shared.acknowledged().load(Ordering::Acquire) + 2 * SEGMENT;
+    // With the bug, until its memory is used again: there the events would be found.
+    let segments = if bug.is_some() { 6 } else { 2 };
+    let on = round.shared.acknowledged().load(Ordering::Acquire) + segments * SEGMENT;
     let goes_on = || round.shared.acknowledged().load(Ordering::Acquire) > on;
     wait_until(&mut child, TIME_TO_SAY, || goes_on() && (!must_say || round.is_said()));
     let _ = child.kill();
