@@ -25,8 +25,11 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     let tail = &survey.log.tail;
     let (mut kept_aside, mut copied) = (0, 0);
     for segment in tail.iter().chain(&survey.middle).filter(|segment| !segment.is_unused()) {
-        // Restored with holes it may lack the space for what is written into it.
-        segment.disk.allocate(segment.disk.size()?)?;
+        // Restored with holes it may lack the space for what is written into it. A file that is no
+        // segment as we make them is not gone on in, and may be larger than the disk.
+        if segment.is_exact {
+            segment.disk.allocate(segment.layout.file_size())?;
+        }
         if segment.disk.links()? > 1 {
             copied += segment.layout.file_size();
         }
