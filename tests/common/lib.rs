@@ -224,6 +224,11 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Removes the active directory of a live log, which may be making files in it.
+pub fn remove_from_under(active: &Path) {
+    eventually("it is removed", || std::fs::remove_dir_all(active).is_ok() || !active.exists());
+}
+
 /// Runs `work` while another thread appends without pause, starting with this id.
 pub fn beside_writer(writer: &mut Writer, first_id: u64, work: impl FnOnce()) {
     /// Ends the other thread even if this one panics.

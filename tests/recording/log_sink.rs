@@ -128,7 +128,7 @@ fn a_failure_is_reported_once_with_its_cause() {
     append(&mut writer, 1..=10);
     eventually("the ring is full", || manager.log().metrics().prepared_segments.fill == 4);
     let active = crash::active_directory(&place);
-    fs::remove_dir_all(&active).unwrap();
+    common::remove_from_under(&active);
     eventually("it is reported", || {
         !messages.with(Level::Error, "was removed under the log").is_empty()
     });

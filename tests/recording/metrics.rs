@@ -68,7 +68,7 @@ fn f25_whether_the_log_has_failed() {
     let (manager, mut writer) = open(&place.log(), place.small());
     append(&mut writer, [1]);
     assert_eq!(manager.log().metrics().poisoned, 0);
-    fs::remove_dir_all(place.active_directories().remove(0)).unwrap();
+    common::remove_from_under(&place.active_directories()[0]);
     eventually("its memory is missed", || manager.log().metrics().poisoned == 1);
     assert!(manager.shutdown(writer).is_err());
 }
