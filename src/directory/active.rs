@@ -240,6 +240,20 @@ fn open_private(
     Err(Error::new(Cause::Permission, message))
 }
 
+/// The directories in `parent` whose names begin with `prefix`, as far as they can be listed and
+/// opened as private ones.
+fn private_directories<'a>(
+    storage: &'a dyn Storage,
+    parent: &'a Path,
+    prefix: &'a str,
+    other_owner: u32,
+) -> impl Iterator<Item = Arc<dyn Directory>> + 'a {
+    let above = storage.open_directory(parent, Links::Follow).ok().flatten();
+    let names = above.and_then(|above| above.list().ok()).unwrap_or_default();
+    let of_prefix = names.into_iter().filter(move |name| name.starts_with(prefix));
+    of_prefix.filter_map(move |name| open_private(storage, &parent.join(name), other_owner).ok()?)
+}
+
 /// Whether a file of an active directory is ours.
 fn is_ours_by_name(name: &str) -> bool {
     matches!(file_name::parse(name), Some(FileName::Hot(_) | FileName::Temporary))
@@ -264,15 +278,12 @@ pub fn witness(
     parent: &Path,
     here: &DirectoryStatus,
 ) -> Option<IdentityRecord> {
-    let above = storage.open_directory(parent, Links::Follow).ok()??;
     let wal_path = line_of(wal.path());
     let mut found: Option<IdentityRecord> = None;
-    for name in above.list().ok()?.into_iter().filter(|name| name.starts_with(NAME_BEGIN)) {
-        let path = parent.join(name);
-        let Ok(Some(directory)) = open_private(storage, &path, here.uid) else { continue };
+    for directory in private_directories(storage, parent, NAME_BEGIN, here.uid) {
         let Ok(Identity::Known(record)) = load_identity(&*directory) else { continue };
         let is_of_this = Ground::of(&record, here) == Ground::Same && record.wal_path == wal_path;
-        if !is_of_this || record.clean || Path::new(&record.active_path) != path {
+        if !is_of_this || record.clean || Path::new(&record.active_path) != directory.path() {
             continue;
         }
         match &found {
@@ -291,20 +302,15 @@ pub fn newer_generations(
     identity: &IdentityRecord,
     wal: &DirectoryStatus,
 ) -> Vec<Arc<dyn Directory>> {
-    let named = Path::new(&identity.active_path);
-    let Some(parent) = named.parent() else { return Vec::new() };
-    let Ok(Some(above)) = storage.open_directory(parent, Links::Follow) else { return Vec::new() };
-    let names = above.list().unwrap_or_default();
-    let of_log = names.into_iter().filter(|name| name.starts_with(&name_prefix(identity.id)));
-    let opened =
-        of_log.filter_map(|name| open_private(storage, &parent.join(name), wal.uid).ok()?);
+    let Some(parent) = Path::new(&identity.active_path).parent() else { return Vec::new() };
     let is_newer = |directory: &Arc<dyn Directory>| match load_identity(&**directory) {
         Ok(Identity::Known(found)) => {
             found.id == identity.id && found.generation > identity.generation
         }
         _ => false,
     };
-    opened.filter(is_newer).collect()
+    let prefix = name_prefix(identity.id);
+    private_directories(storage, parent, &prefix, wal.uid).filter(is_newer).collect()
 }
 
 /// Removes what opens of the log left beside these active directories, as far as that is possible:
@@ -318,31 +324,29 @@ pub fn remove_leftovers(
 ) {
     let parents: BTreeSet<&Path> = beside.into_iter().filter_map(Path::parent).collect();
     for parent in parents {
-        let Ok(Some(above)) = storage.open_directory(parent, Links::Follow) else { continue };
-        for name in above.list().unwrap_or_default() {
-            let path = parent.join(&name);
-            if Some(path.as_path()) != except && name.starts_with(&name_prefix(closed.id)) {
-                remove_leftover(storage, &path, closed);
+        let prefix = name_prefix(closed.id);
+        for directory in private_directories(storage, parent, &prefix, storage.user()) {
+            if Some(directory.path()) != except {
+                remove_leftover(storage, &*directory, closed);
             }
         }
     }
 }
 
-fn remove_leftover(storage: &dyn Storage, path: &Path, closed: &IdentityRecord) {
-    let Ok(Some(directory)) = open_private(storage, path, storage.user()) else { return };
+fn remove_leftover(storage: &dyn Storage, directory: &dyn Directory, closed: &IdentityRecord) {
     // One whose writer lives, in another sandbox perhaps, is not left over.
-    if own_active(&*directory).is_err() {
+    if own_active(directory).is_err() {
         return;
     }
-    let is_ours = match load_identity(&*directory) {
+    let is_ours = match load_identity(directory) {
         Ok(Identity::Known(found)) => {
             found.id == closed.id && found.generation <= closed.generation.saturating_add(1)
         }
         // Its making was cut short, before there was anything in it.
-        Ok(Identity::Missing) => Inventory::of(&*directory).is_ok_and(|files| files.is_empty()),
+        Ok(Identity::Missing) => Inventory::of(directory).is_ok_and(|files| files.is_empty()),
         _ => false,
     };
     if is_ours {
-        let _ = remove_active(storage, &*directory);
+        let _ = remove_active(storage, directory);
     }
 }
