@@ -88,12 +88,26 @@ mod model {
     // SAFETY: the gate decides who touches the cell, and loom reports two who do so at once.
     unsafe impl Sync for Handle {}
 
+    impl Handle {
+        fn set_log(&self, log: u32) {
+            // SAFETY: no call is inside: the handle was shut down and is not open again. Loom
+            // reports one that is.
+            self.log.with_mut(|place| unsafe { *place = log });
+        }
+
+        /// By a call that is inside.
+        fn log(&self) -> u32 {
+            // SAFETY: `set_log` is not called while a call is inside. Loom reports it if it is.
+            self.log.with(|place| unsafe { *place })
+        }
+    }
+
     fn shut_down(handle: &Handle) {
         assert!(handle.gate.close());
         while !handle.gate.is_empty() {
             thread::yield_now();
         }
-        handle.log.with_mut(|log| unsafe { *log = 0 });
+        handle.set_log(0);
     }
 
     /// A call that has seen the first log's handle reaches that log or none, although the handle is
@@ -107,16 +121,16 @@ mod model {
             let number = handle.gate.number().unwrap();
             let caller = thread::spawn(move || {
                 if let Some(_inside) = own.gate.enter(number) {
-                    own.log.with(|log| assert_eq!(unsafe { *log }, 1));
+                    assert_eq!(own.log(), 1);
                 }
             });
             shut_down(&handle);
-            handle.log.with_mut(|log| unsafe { *log = 2 });
+            handle.set_log(2);
             handle.gate.open();
             let number = handle.gate.number().unwrap();
             {
                 let _inside = handle.gate.enter(number).unwrap();
-                handle.log.with(|log| assert_eq!(unsafe { *log }, 2));
+                assert_eq!(handle.log(), 2);
             }
             caller.join().unwrap();
             shut_down(&handle);
