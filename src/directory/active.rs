@@ -1,6 +1,5 @@
 //! The active directory: memory-backed, private to its owner, tied to one generation of one log.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,12 +10,12 @@ use crate::format::IdentityRecord;
 use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Open, Storage};
 
 use super::filesystem::{check_filesystem, is_memory};
-use super::inventory::{load_identity, Identity, Inventory};
+use super::inventory::{load_identity, Identity};
 use super::ownership::own_active;
 
 const OTHERS_MAY_WRITE: u32 = 0o022;
 /// What the names of all active directories begin with.
-const NAME_BEGIN: &str = "flashstrike-wal-";
+pub(super) const NAME_BEGIN: &str = "flashstrike-wal-";
 
 /// An active directory that is yet to be made.
 #[derive(Debug)]
@@ -106,7 +105,7 @@ fn memory_of(directory: &dyn Directory) -> Result<u64> {
 }
 
 /// What the names of a log's active directories begin with.
-fn name_prefix(id: u128) -> String {
+pub(super) fn name_prefix(id: u128) -> String {
     format!("{NAME_BEGIN}{id:032x}-")
 }
 
@@ -165,7 +164,8 @@ impl Ground {
 /// the log was shut down, is a copy, or was left by an earlier boot.
 ///
 /// Where the boot id cannot be read or is another, the directory itself decides: memory does not
-/// outlive a boot, so if it is there, there was none. Sandboxes hide or change boot ids.
+/// outlive a boot, so if it is there, there was none. Sandboxes hide or change boot ids. That it
+/// cannot be looked at is no proof that it is gone, and an error.
 pub fn find_active(
     storage: &dyn Storage,
     wal: &dyn Directory,
@@ -175,20 +175,24 @@ pub fn find_active(
     if identity.clean || Ground::of(identity, &here) != Ground::Same {
         return Ok(None);
     }
-    let boot_id = storage.boot_id();
-    if boot_id.as_ref().is_ok_and(|boot_id| *boot_id == identity.boot_id) {
-        return open_active(storage, identity, &here).map(Some);
+    let same_boot = storage.boot_id().is_ok_and(|boot_id| boot_id == identity.boot_id);
+    if !same_boot && !may_be_in_memory(storage, identity) {
+        return Ok(None);
     }
-    let found = match open_active(storage, identity, &here) {
-        // Whatever has the name after a reboot is not this log's.
-        Err(_) if boot_id.is_ok() => return Ok(None),
-        found => found?,
-    };
-    let counts = match &found {
-        ActiveDirectory::Ours(directory) => is_memory(directory.status()?.filesystem),
-        _ => false,
-    };
-    Ok(counts.then_some(found))
+    let found = open_active(storage, identity, &here)?;
+    let is_there = matches!(found, ActiveDirectory::Ours(_) | ActiveDirectory::Unattributable);
+    Ok((same_boot || is_there).then_some(found))
+}
+
+/// Whether the active directory that `identity` names, if it is there, is in memory. What cannot be
+/// looked at may be.
+pub fn may_be_in_memory(storage: &dyn Storage, identity: &IdentityRecord) -> bool {
+    let Some(parent) = Path::new(&identity.active_path).parent() else { return false };
+    match storage.open_directory(parent, Links::Follow) {
+        Ok(Some(parent)) => parent.status().map_or(true, |status| is_memory(status.filesystem)),
+        Ok(None) => false,
+        Err(_) => true,
+    }
 }
 
 /// Opens the active directory that `identity` names. One that belongs neither to this user nor to
@@ -220,7 +224,7 @@ pub fn open_active(
 
 /// Opens a directory if it is there; it must be this user's or the other owner's, and writable by
 /// nobody else.
-fn open_private(
+pub(super) fn open_private(
     storage: &dyn Storage,
     path: &Path,
     other_owner: u32,
@@ -240,20 +244,6 @@ fn open_private(
     Err(Error::new(Cause::Permission, message))
 }
 
-/// The directories in `parent` whose names begin with `prefix`, as far as they can be listed and
-/// opened as private ones.
-fn private_directories<'a>(
-    storage: &'a dyn Storage,
-    parent: &'a Path,
-    prefix: &'a str,
-    other_owner: u32,
-) -> impl Iterator<Item = Arc<dyn Directory>> + 'a {
-    let above = storage.open_directory(parent, Links::Follow).ok().flatten();
-    let names = above.and_then(|above| above.list().ok()).unwrap_or_default();
-    let of_prefix = names.into_iter().filter(move |name| name.starts_with(prefix));
-    of_prefix.filter_map(move |name| open_private(storage, &parent.join(name), other_owner).ok()?)
-}
-
 /// Whether a file of an active directory is ours.
 fn is_ours_by_name(name: &str) -> bool {
     matches!(file_name::parse(name), Some(FileName::Hot(_) | FileName::Temporary))
@@ -268,85 +258,4 @@ pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result
     // The identity goes last: without it nobody knows that the directory is ours.
     directory.remove(file_name::IDENTITY)?;
     storage.remove_directory(directory.path())
-}
-
-/// The identity of the log in `wal` as the newest active directory in `parent` has it that was left
-/// behind by a log in just this directory. `None` when there is none, or there are several logs'.
-pub fn witness(
-    storage: &dyn Storage,
-    wal: &dyn Directory,
-    parent: &Path,
-    here: &DirectoryStatus,
-) -> Option<IdentityRecord> {
-    let wal_path = line_of(wal.path());
-    let mut found: Option<IdentityRecord> = None;
-    for directory in private_directories(storage, parent, NAME_BEGIN, here.uid) {
-        let Ok(Identity::Known(record)) = load_identity(&*directory) else { continue };
-        let is_of_this = Ground::of(&record, here) == Ground::Same && record.wal_path == wal_path;
-        if !is_of_this || record.clean || Path::new(&record.active_path) != directory.path() {
-            continue;
-        }
-        match &found {
-            Some(other) if other.id != record.id => return None,
-            Some(other) if other.generation > record.generation => {}
-            _ => found = Some(record),
-        }
-    }
-    found
-}
-
-/// Active directories of generations of the log after this one, beside the one it names: of opens
-/// that did not get far, or of a later state than `identity` is of.
-pub fn newer_generations(
-    storage: &dyn Storage,
-    identity: &IdentityRecord,
-    wal: &DirectoryStatus,
-) -> Vec<Arc<dyn Directory>> {
-    let Some(parent) = Path::new(&identity.active_path).parent() else { return Vec::new() };
-    let is_newer = |directory: &Arc<dyn Directory>| match load_identity(&**directory) {
-        Ok(Identity::Known(found)) => {
-            found.id == identity.id && found.generation > identity.generation
-        }
-        _ => false,
-    };
-    let prefix = name_prefix(identity.id);
-    private_directories(storage, parent, &prefix, wal.uid).filter(is_newer).collect()
-}
-
-/// Removes what opens of the log left beside these active directories, as far as that is possible:
-/// older generations, and an open that was killed before it became the generation after `closed`.
-/// `except` stays. Leftovers cost memory and nothing else.
-pub fn remove_leftovers(
-    storage: &dyn Storage,
-    beside: [&Path; 2],
-    closed: &IdentityRecord,
-    except: Option<&Path>,
-) {
-    let parents: BTreeSet<&Path> = beside.into_iter().filter_map(Path::parent).collect();
-    for parent in parents {
-        let prefix = name_prefix(closed.id);
-        for directory in private_directories(storage, parent, &prefix, storage.user()) {
-            if Some(directory.path()) != except {
-                remove_leftover(storage, &*directory, closed);
-            }
-        }
-    }
-}
-
-fn remove_leftover(storage: &dyn Storage, directory: &dyn Directory, closed: &IdentityRecord) {
-    // One whose writer lives, in another sandbox perhaps, is not left over.
-    if own_active(directory).is_err() {
-        return;
-    }
-    let is_ours = match load_identity(directory) {
-        Ok(Identity::Known(found)) => {
-            found.id == closed.id && found.generation <= closed.generation.saturating_add(1)
-        }
-        // Its making was cut short, before there was anything in it.
-        Ok(Identity::Missing) => Inventory::of(directory).is_ok_and(|files| files.is_empty()),
-        _ => false,
-    };
-    if is_ours {
-        let _ = remove_active(storage, directory);
-    }
 }

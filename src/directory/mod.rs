@@ -5,13 +5,15 @@ mod active;
 mod aside;
 mod filesystem;
 mod inventory;
+mod left_behind;
 mod ownership;
 
 pub use active::{
-    find_active, newer_generations, open_active, remove_active, remove_leftovers, witness,
-    ActiveDirectory, Ground, PlannedActive,
+    find_active, may_be_in_memory, open_active, remove_active, ActiveDirectory, Ground,
+    PlannedActive,
 };
 pub use aside::{free_name, rename_aside};
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, is_memory, Use};
 pub use inventory::{load_identity, load_meta, save_meta, Identity, Inventory};
+pub use left_behind::{newer_generations, remove_abandoned, remove_leftovers, witness};
 pub use ownership::{own_active, Ownership};

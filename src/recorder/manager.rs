@@ -82,10 +82,13 @@ impl Manager {
         check_refusal(&survey, &*wal, config.accept_loss)?;
         let closed = recovery::closed_identity(&*storage, &*wal, &survey)?;
         let planned = PlannedActive::new(&*storage, &config, closed.id)?;
-        // What opens left that were killed may have the room that this one needs.
+        // What opens left that were killed may have the room that this one needs. It may also have
+        // events that are yet to be kept aside: then it waits for that.
         let beside = [planned.path.as_path(), survey.active_path()];
         let old = survey.origin.active.as_ref().map(|active| &*active.directory);
-        remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
+        if survey.log.later_active.is_empty() {
+            remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
+        }
         planned.check_room(config.active_set_size(), old)?;
         recovery::reserve(&survey, &*wal, &config)?;
         let mut recovered = recovery::apply(&mut survey, &*wal, &config)?;

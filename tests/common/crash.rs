@@ -60,6 +60,11 @@ pub fn reboot(place: &Place) {
     for directory in place.active_directories() {
         fs::remove_dir_all(directory).unwrap();
     }
+    change_boot_id(place);
+}
+
+/// The log's boot id becomes another one, and its active directory stays.
+pub fn change_boot_id(place: &Place) {
     let mut identity = identity(&place.log());
     identity.boot_id = "11111111-2222-3333-4444-555555555555".to_owned();
     fs::write(place.log().join("wal_identity"), identity.encode()).unwrap();

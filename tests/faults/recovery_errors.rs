@@ -1,11 +1,12 @@
-//! Recovery draws no conclusions from what it could not read: a system error at any of its reads is
-//! reported as that error, with the path, and loses no event. The next open finds everything.
+//! Recovery draws no conclusions from what it could not read or open: a system error at any of these
+//! calls is reported as that error, with the path, and loses no event. The next open finds
+//! everything.
 
 use std::fmt::Display;
 use std::fs;
 use std::os::unix::fs::FileExt;
 
-use common::crash::{crash, offset, reboot, recover, Snapshot, SEGMENT};
+use common::crash::{change_boot_id, crash, offset, reboot, recover, Snapshot, SEGMENT};
 use common::ledger::{record, Row};
 use common::planted::Bug;
 use common::recovery::{OPENED, REFUSED};
@@ -18,13 +19,19 @@ const NOT_STARTED: i32 = 127;
 /// Fails every read of an open, one at a time. After each, a reader and the next open must find
 /// `last` events. Returns how many opens failed.
 fn sweep(place: &Place, last: u64, bug: Option<Bug>) -> u64 {
+    sweep_call(place, last, bug, "pread64:error=EIO")
+}
+
+/// The same with another call and error.
+fn sweep_call(place: &Place, last: u64, bug: Option<Bug>, fault: &str) -> u64 {
     let crashed = Snapshot::take(place);
     let mut failed = 0;
     for n in 1.. {
         crashed.put_back(place);
-        let inject = format!("inject=pread64:error=EIO:when={n}");
+        let inject = format!("inject={fault}:when={n}");
         let trace = place.base().join("trace").display().to_string();
-        let wrapper = ["strace", "-f", "-qq", "-o", &trace, "-e", "trace=pread64", "-e", &inject];
+        let traced = format!("trace={}", fault.split(':').next().unwrap());
+        let wrapper = ["strace", "-f", "-qq", "-o", &trace, "-e", &traced, "-e", &inject];
         let (log, memory) = (place.log(), place.memory().display());
         let arguments: [&dyn Display; 3] = [&log.display(), &memory, &Bug::argument(bug)];
         let output = child::output_under(&wrapper, "open-with-read-errors", &arguments);
@@ -38,14 +45,31 @@ fn sweep(place: &Place, last: u64, bug: Option<Bug>) -> u64 {
             Some(OPENED) => {}
             _ => {
                 let errors = String::from_utf8_lossy(&output.stderr);
-                panic!("read {n}: {}: {errors}", output.status)
+                panic!("{fault}, call {n}: {}: {errors}", output.status)
             }
         }
         let ids = common::read_ids(&place.log());
-        assert!(ids.iter().copied().eq(1..=last), "read {n}: {} events", ids.len());
+        // Without an identity a reader knows of no memory.
+        let is_known = place.log().join("wal_identity").exists();
+        assert!(ids.iter().copied().eq(1..=last) || !is_known, "{fault}, call {n}: {} events", ids.len());
         recover(place, last);
     }
     assert!(failed > 0, "no open failed");
+    failed
+}
+
+/// F3: that the memory of a log cannot be opened is no proof that it is gone, however little else
+/// says that it was there.
+fn sweep_unproved_boots() -> u64 {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    change_boot_id(&place);
+    let mut failed = sweep_call(&place, 100, None, "openat:error=EMFILE");
+    let place = Place::new();
+    crash(&place, 50, 100);
+    fs::remove_file(place.log().join("wal_identity")).unwrap();
+    failed += sweep_call(&place, 100, None, "openat:error=EMFILE");
+    println!("{failed} opens failed by a file that could not be opened");
     failed
 }
 
@@ -84,9 +108,10 @@ fn g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement() {
     assert_holds(&place.log(), SEGMENT + 10);
     failed += sweep(&place, SEGMENT + 10, None);
     println!("{failed} opens failed by a read");
+    failed += sweep_unproved_boots();
     record(Row {
         name: "recovery-read-errors",
-        fault: "EIO at every read of a recovery",
+        fault: "EIO at every read of a recovery, EMFILE at every file that it opens",
         test: "tests/faults/recovery_errors.rs",
         tried: failed,
         lost: 0,

@@ -1,13 +1,13 @@
 //! What logs meet in the field when they are opened, each by its number.
 
 use std::fs;
-use std::os::unix::fs::{symlink, FileExt, MetadataExt};
+use std::os::unix::fs::{symlink, FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
 use common::crash::{
-    accepting_loss, active_directory, assert_refused, crash, first_segment, identity, offset,
-    recover, SEGMENT,
+    accepting_loss, active_directory, assert_refused, change_boot_id, crash, crash_in,
+    first_segment, identity, offset, recover, SEGMENT,
 };
 use common::{append, assert_holds, contents, decision, expect_cause, open, Place};
 use flashstrike_wal::config::{Backpressure, Config, Keep};
@@ -15,13 +15,6 @@ use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::recorder::{Manager, Role};
 use flashstrike_wal::storage::simulated::{Crash, Machine, DISK, MEMORY};
 use flashstrike_wal::storage::{DirectoryLock, Links, PosixStorage, Storage};
-
-/// The log's boot id becomes another one, and its active directory stays.
-fn change_boot_id(place: &Place) {
-    let mut identity = identity(&place.log());
-    identity.boot_id = "11111111-2222-3333-4444-555555555555".to_owned();
-    fs::write(place.log().join("wal_identity"), identity.encode()).unwrap();
-}
 
 #[test]
 fn f3_memory_that_is_there_proves_that_there_was_no_reboot() {
@@ -52,6 +45,36 @@ fn f3_memory_whose_writer_lives_locks_the_log() {
     assert_eq!(recover(&place, 100).0, "other-boot-id");
 }
 
+/// Nor is memory gone because it may not be used, whatever the boot id says.
+#[test]
+fn f3_memory_that_others_may_write_to_is_refused_and_not_dropped() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    change_boot_id(&place);
+    let active = active_directory(&place);
+    let mode = |mode| fs::set_permissions(&active, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o777);
+    let message = expect_cause(Manager::open(&place.log(), place.small()), Cause::Permission);
+    assert!(message.contains("active-directory-unreadable"), "{message}");
+    assert!(message.contains(active.to_str().unwrap()), "{message}");
+    mode(0o700);
+    assert_eq!(recover(&place, 100).0, "other-boot-id");
+}
+
+/// Nor because the identity in it is gone too.
+#[test]
+fn f3_memory_that_says_no_more_whose_it_is_is_refused_and_not_dropped() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    change_boot_id(&place);
+    let copy = active_directory(&place).join("wal_identity");
+    let identity = fs::read(&copy).unwrap();
+    fs::remove_file(&copy).unwrap();
+    assert_refused(&place, &["active-directory-unreadable", "missing or damaged"]);
+    fs::write(&copy, identity).unwrap();
+    assert_eq!(recover(&place, 100).0, "other-boot-id");
+}
+
 /// On a disk the directory outlives a reboot, and proves nothing.
 #[test]
 fn f3_an_active_directory_on_a_disk_proves_nothing() {
@@ -62,7 +85,7 @@ fn f3_an_active_directory_on_a_disk_proves_nothing() {
     if kind.unwrap().status().unwrap().filesystem == 0x0102_1994 {
         return common::skipped("the temporary directory is in memory");
     }
-    common::crash::crash_in(&[], &place.log(), &parent.display(), 50, 100);
+    crash_in(&[], &place.log(), &parent.display(), 50, 100);
     change_boot_id(&place);
     assert_eq!(recover(&place, 50).0, "reboot");
 }
@@ -284,8 +307,18 @@ fn f9_an_older_state_over_a_crashed_log_does_not_hide_its_memory() {
     });
     copy_over(&backup, &place.log(), |_| true);
     let active = active_directory(&place);
-    assert_refused(&place, &["beyond-shutdown"]);
+    assert_refused(&place, &["beyond-shutdown", "(300 events) is kept aside"]);
     assert!(active.exists(), "it was not taken for something left over");
+    // An open that accepts the loss keeps its events aside before it removes it, and may fail
+    // before that.
+    let too_large = Config { num_blocks: 65_536, prepared_segments: 64, ..accepting_loss(&place) };
+    expect_cause(Manager::open(&place.log(), too_large), Cause::NoSpace);
+    let (manager, writer) = open(&place.log(), accepting_loss(&place));
+    assert_eq!(decision(&manager), "clean/beyond-shutdown");
+    assert_eq!(manager.log().recovery_report().events_kept_aside, 300);
+    manager.shutdown(writer).unwrap();
+    assert!(place.active_directories().is_empty());
+    recover(&place, 2 * SEGMENT + 100);
 }
 
 /// Somebody removed or damaged `wal_identity` of a running log, which then crashed.
@@ -302,4 +335,33 @@ fn f3_without_an_identity_the_memory_says_whose_it_is() {
         assert!(notes.contains("wal_identity is taken from"), "{notes}");
         assert!(place.active_directories().is_empty());
     }
+}
+
+/// However the path is spelled by which the log was opened then, and is now.
+#[test]
+fn f3_the_memory_is_found_by_another_path_of_the_log_too() {
+    let place = Place::new();
+    fs::create_dir(place.log()).unwrap();
+    let link = place.base().join("link");
+    symlink(place.log(), &link).unwrap();
+    crash_in(&[], &link, &place.memory().display(), 50, 100);
+    fs::remove_file(place.log().join("wal_identity")).unwrap();
+    assert_eq!(recover(&place, 100).0, "process-crash");
+}
+
+/// The inode may have been another log's before: what was that log's is told, and left alone.
+#[test]
+fn f3_memory_of_a_log_that_was_elsewhere_is_told_and_left() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    let active = active_directory(&place);
+    let mut other = identity(&active);
+    other.wal_path = Some("/nonexistent/log".to_owned());
+    fs::write(active.join("wal_identity"), other.encode()).unwrap();
+    fs::remove_file(place.log().join("wal_identity")).unwrap();
+    let (decision, notes) = recover(&place, 50);
+    assert_eq!(decision, "unknown-identity");
+    assert!(notes.contains("then at /nonexistent/log: not taken"), "{notes}");
+    assert!(notes.contains(active.to_str().unwrap()), "{notes}");
+    assert!(active.exists());
 }

@@ -19,7 +19,7 @@
 
 use std::path::Path;
 
-use crate::directory::{remove_active, remove_leftovers};
+use crate::directory::{remove_abandoned, remove_active, remove_leftovers};
 use crate::error::Result;
 use crate::format::{file_name, IdentityRecord};
 use crate::storage::{replace_small, Directory, Storage};
@@ -78,12 +78,14 @@ pub fn close_log(
         save(named)?;
     }
     let old = survey.origin.active.as_ref().map(|active| active.directory.clone());
+    let later = survey.log.later_active.clone();
     // Its files are open: while they are, their memory stays in use.
     drop(survey);
     if let Some(old) = old {
         // If this fails, memory stays in use until the next open tries again.
         let _ = remove_active(storage, &*old);
     }
+    later.iter().for_each(|later| remove_abandoned(storage, &**later));
     let beside = [named, &next.active_path].map(Path::new);
     remove_leftovers(storage, beside, closed, None);
     if beside[0].parent() != beside[1].parent() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{is_memory, load_identity, open_active, own_active, witness};
+use crate::directory::{load_identity, may_be_in_memory, open_active, own_active, witness};
 use crate::directory::{ActiveDirectory, Ground, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
@@ -75,9 +75,10 @@ pub fn find_origin(
     let here = wal.status()?;
     // Somebody may have removed it under a log that then crashed: its newest events are in memory,
     // in a directory that says whose it is.
-    let witnessed = (identity.is_none() && has_segments)
-        .then(|| witness(storage, wal, active_parent, &here))
-        .flatten();
+    let witnessed = match identity.is_none() && has_segments {
+        true => witness(storage, &here, active_parent, notes)?,
+        false => None,
+    };
     if let Some(record) = &witnessed {
         found.identity = IdentityFound::Whole;
         notes.push(format!("wal_identity is taken from {}", record.active_path));
@@ -88,10 +89,8 @@ pub fn find_origin(
         found.clean = record.clean;
         found.same_boot = record.boot_id == storage.boot_id()?;
         if found.ground != Ground::Other && !found.clean {
+            found.in_memory = may_be_in_memory(storage, record);
             (found.active, active) = match find_active(storage, record, &here) {
-                Err(error) if error.cause() != Some(Cause::Locked) && !found.same_boot => {
-                    (ActiveFound::Gone, None)
-                }
                 // Not damage, but whoever accepts loss can go on without the directory.
                 Err(error) if matches!(error.cause(), Some(Cause::Io | Cause::Permission)) => {
                     active_error = Some(error);
@@ -99,15 +98,14 @@ pub fn find_origin(
                 }
                 found => found?,
             };
-            found.in_memory = match &active {
-                Some(active) => is_memory(active.directory.status()?.filesystem),
-                None => false,
-            };
         }
     }
     let row = decide(&ORIGIN, &found)?;
     if row.then != Origin::Memory {
         active = None;
+    }
+    if !row.then.is_refused() {
+        active_error = None;
     }
     if let (Some(active), false) = (&active, found.same_boot) {
         notes.push(format!(
@@ -117,7 +115,6 @@ pub fn find_origin(
         ));
     }
     debug_assert_eq!(row.then == Origin::Memory, active.is_some());
-    debug_assert!(active_error.is_none() || row.then.is_refused());
     debug_assert!(row.then != Origin::New || identity.is_none());
     Ok(OriginSurvey { row, identity, active, active_error })
 }

@@ -203,7 +203,7 @@ fn doubt_shutdown(
     identity: &IdentityRecord,
     log: &mut Walk,
 ) -> Result<()> {
-    for active in newer_generations(storage, identity, &wal.status()?) {
+    for active in newer_generations(storage, identity, &wal.status()?)? {
         for index in Inventory::of(&*active)?.hot {
             let Some(file) = active.open(&file_name::hot(index), Open::Read)? else { continue };
             let events = events_above(&*file, log.last_event_id)?;
@@ -213,8 +213,10 @@ fn doubt_shutdown(
             log.at = Break::BeyondShutdown;
             log.place = Place { segment_index: Some(index), ..Place::default() };
             log.notes.push(format!("newer events are in {}", active.path().display()));
+            log.events_beyond += u64::from(events);
             log.active_beyond.push(ActiveBeyond { index, file, events });
         }
+        log.later_active.push(active);
     }
     Ok(())
 }

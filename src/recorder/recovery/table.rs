@@ -59,7 +59,7 @@ pub struct OriginFound {
     pub clean: bool,
     pub same_boot: bool,
     pub active: ActiveFound,
-    /// The active directory is on a filesystem in memory, which outlives no reboot.
+    /// The active directory is on a filesystem in memory, which outlives no reboot, or may be.
     pub in_memory: bool,
 }
 
@@ -77,9 +77,14 @@ impl OriginFound {
         !self.clean && (self.same_boot || self.disproves_reboot())
     }
 
+    /// Something has the name of the active directory, and it may be that.
+    fn is_waiting(&self) -> bool {
+        matches!(self.active, ActiveFound::Ours | ActiveFound::Unreadable)
+    }
+
     /// Whatever the boot id reads, in another sandbox for instance: the memory is there.
     fn disproves_reboot(&self) -> bool {
-        self.active == ActiveFound::Ours && self.in_memory
+        self.is_waiting() && self.in_memory
     }
 
     /// The process crashed here, and the machine has been up since.
@@ -89,8 +94,7 @@ impl OriginFound {
 
     /// The same volume, mounted again while the active directory was waiting.
     fn is_moved(&self) -> bool {
-        let waiting = matches!(self.active, ActiveFound::Ours | ActiveFound::Unreadable);
-        self.ground == Ground::OtherDevice && self.is_live() && waiting
+        self.ground == Ground::OtherDevice && self.is_live() && self.is_waiting()
     }
 }
 
@@ -139,7 +143,11 @@ pub static ORIGIN: [Row<OriginFound, Origin>; 10] = [
         |found| found.crashed() && found.same_boot && found.active == ActiveFound::Ours,
         Origin::Memory,
     ),
-    row("other-boot-id", |found| found.crashed() && !found.same_boot, Origin::Memory),
+    row(
+        "other-boot-id",
+        |found| found.crashed() && !found.same_boot && found.active == ActiveFound::Ours,
+        Origin::Memory,
+    ),
     row(
         "active-directory-lost",
         |found| found.crashed() && matches!(found.active, ActiveFound::Gone | ActiveFound::Foreign),

@@ -65,7 +65,8 @@ fn where_the_log_is_looked_for_hits_exactly_one_row() {
         let then = decide(&ORIGIN, &found).unwrap().then;
         // What was acknowledged may be in memory only: it is carried over or the log is refused.
         let whole = found.identity == IdentityFound::Whole;
-        let proves_memory = found.active == ActiveFound::Ours && found.in_memory;
+        let is_there = matches!(found.active, ActiveFound::Ours | ActiveFound::Unreadable);
+        let proves_memory = is_there && found.in_memory;
         let live = !found.clean && (found.same_boot || proves_memory);
         if whole && found.ground == Ground::Same && live {
             assert!(then == Origin::Memory || then.is_refused(), "{found:?}");

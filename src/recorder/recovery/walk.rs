@@ -166,6 +166,9 @@ pub struct Walk {
     pub closed_beyond: bool,
     /// Active files that hold events behind the end.
     pub active_beyond: Vec<ActiveBeyond>,
+    /// Active directories of later generations than the log's. What they hold behind the end is
+    /// kept aside, and they are removed.
+    pub later_active: Vec<Arc<dyn Directory>>,
     /// Labels of what was noticed, each with a file.
     pub notes: Vec<String>,
 }

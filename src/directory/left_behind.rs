@@ -1,0 +1,148 @@
+//! Active directories that opens of a log left behind: which of them may hold its newest events,
+//! and which are only memory to give back.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Cause, Result};
+use crate::format::IdentityRecord;
+use crate::storage::{Directory, DirectoryStatus, Links, Storage};
+
+use super::active::{name_prefix, open_private, remove_active, Ground, NAME_BEGIN};
+use super::inventory::{load_identity, Identity, Inventory};
+use super::ownership::own_active;
+
+/// The identity of the log in `wal` as the newest active directory in `parent` has it that was left
+/// behind by a log in just this directory. `None` when there is none, or there are several logs'.
+/// What may be this log's and is not taken is told in `notes`.
+pub fn witness(
+    storage: &dyn Storage,
+    wal: &DirectoryStatus,
+    parent: &Path,
+    notes: &mut Vec<String>,
+) -> Result<Option<IdentityRecord>> {
+    let mut found: Vec<IdentityRecord> = Vec::new();
+    for (directory, identity) in private_directories(storage, parent, NAME_BEGIN, wal.uid)? {
+        let Identity::Known(record) = identity else { continue };
+        let is_left = !record.clean && Path::new(&record.active_path) == directory.path();
+        if !is_left || Ground::of(&record, wal) != Ground::Same {
+            continue;
+        }
+        // The inode may have been another directory's before.
+        if leads_to(storage, record.wal_path.as_deref(), wal)? {
+            found.push(record);
+        } else {
+            notes.push(format!(
+                "{} has events of a log in a directory with this inode, then at {}: not taken for \
+                 this log's",
+                directory.path().display(),
+                record.wal_path.as_deref().unwrap_or("a path without a line"),
+            ));
+        }
+    }
+    found.sort_by_key(|record| record.generation);
+    let newest = found.pop();
+    let other = newest.as_ref().and_then(|newest| found.iter().find(|old| old.id != newest.id));
+    if let (Some(newest), Some(other)) = (&newest, other) {
+        notes.push(format!(
+            "{} and {} are of two logs in this directory: neither is taken",
+            other.active_path, newest.active_path
+        ));
+        return Ok(None);
+    }
+    Ok(newest)
+}
+
+/// Whether a recorded path, however it is spelled, is that of this directory.
+fn leads_to(storage: &dyn Storage, path: Option<&str>, wal: &DirectoryStatus) -> Result<bool> {
+    let Some(path) = path else { return Ok(false) };
+    let Some(there) = unless_others(storage.open_directory(Path::new(path), Links::Follow))? else {
+        return Ok(false);
+    };
+    let there = there.status()?;
+    Ok((there.dev, there.ino) == (wal.dev, wal.ino))
+}
+
+/// Active directories of generations of the log after this one, beside the one it names: of opens
+/// that did not get far, or of a later state than `identity` is of.
+pub fn newer_generations(
+    storage: &dyn Storage,
+    identity: &IdentityRecord,
+    wal: &DirectoryStatus,
+) -> Result<Vec<Arc<dyn Directory>>> {
+    let Some(parent) = Path::new(&identity.active_path).parent() else { return Ok(Vec::new()) };
+    let mut found = private_directories(storage, parent, &name_prefix(identity.id), wal.uid)?;
+    found.retain(|(_, found)| match found {
+        Identity::Known(found) => found.id == identity.id && found.generation > identity.generation,
+        Identity::Missing | Identity::Unreadable => false,
+    });
+    Ok(found.into_iter().map(|(directory, _)| directory).collect())
+}
+
+/// Removes what opens of the log left beside these active directories, as far as that is possible:
+/// older generations, and an open that was killed before it became the generation after `closed`.
+/// `except` stays. Leftovers cost memory and nothing else.
+pub fn remove_leftovers(
+    storage: &dyn Storage,
+    beside: [&Path; 2],
+    closed: &IdentityRecord,
+    except: Option<&Path>,
+) {
+    let parents: BTreeSet<&Path> = beside.into_iter().filter_map(Path::parent).collect();
+    for parent in parents {
+        let prefix = name_prefix(closed.id);
+        let found = private_directories(storage, parent, &prefix, storage.user());
+        for (directory, identity) in found.unwrap_or_default() {
+            let is_left = match identity {
+                Identity::Known(found) => {
+                    found.id == closed.id && found.generation <= closed.generation.saturating_add(1)
+                }
+                // Its making was cut short, before there was anything in it.
+                Identity::Missing => Inventory::of(&*directory).is_ok_and(|files| files.is_empty()),
+                Identity::Unreadable => false,
+            };
+            if is_left && Some(directory.path()) != except {
+                remove_abandoned(storage, &*directory);
+            }
+        }
+    }
+}
+
+/// Removes an active directory, unless its writer lives, in another sandbox perhaps.
+pub fn remove_abandoned(storage: &dyn Storage, directory: &dyn Directory) {
+    if own_active(directory).is_ok() {
+        let _ = remove_active(storage, directory);
+    }
+}
+
+/// The private directories in `parent` whose names begin with `prefix`, each with the identity in
+/// it. What others own, or what is no directory, is passed over.
+fn private_directories(
+    storage: &dyn Storage,
+    parent: &Path,
+    prefix: &str,
+    other_owner: u32,
+) -> Result<Vec<(Arc<dyn Directory>, Identity)>> {
+    let mut found = Vec::new();
+    let above = unless_others(storage.open_directory(parent, Links::Follow))?;
+    let names = above.map_or(Ok(Vec::new()), |above| above.list())?;
+    for name in names.into_iter().filter(|name| name.starts_with(prefix)) {
+        let opened = open_private(storage, &parent.join(name), other_owner);
+        let Some(directory) = unless_others(opened)? else { continue };
+        if let Some(identity) = unless_others(load_identity(&*directory).map(Some))? {
+            found.push((directory, identity));
+        }
+    }
+    Ok(found)
+}
+
+/// `None` for what may not be opened, or is not of the kind that this library makes: it is somebody
+/// else's. Any other error says nothing about whose it is.
+fn unless_others<T>(opened: Result<Option<T>>) -> Result<Option<T>> {
+    opened.or_else(|error| match error.errno() {
+        libc::ELOOP | libc::ENOTDIR | libc::EISDIR | libc::ENXIO => Ok(None),
+        _ if error.cause() == Some(Cause::Permission) => Ok(None),
+        _ => Err(error),
+    })
+}
