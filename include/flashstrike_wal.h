@@ -76,8 +76,9 @@
  *   no SIGXFSZ.
  *
  *   fs_wal_meta, fs_wal_durable and fs_wal_metrics are async-signal-safe: a handler may call them,
- *   whatever it has interrupted. They take bounded time on any thread, of whatever priority. All
- *   other calls are not for handlers.
+ *   whatever it has interrupted, also with NULL or after the log was shut down. They take bounded
+ *   time on any thread, of whatever priority. Only the refusal of out (NULL, not aligned, a wrong
+ *   struct_size) allocates memory. All other calls are not for handlers.
  *
  * STACKS
  *

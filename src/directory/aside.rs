@@ -7,9 +7,15 @@ use crate::storage::Directory;
 
 /// Renames a file of the log so that it is kept, and is not of the log any more. Returns the name.
 pub fn rename_aside(wal: &dyn Directory, name: &str) -> Result<String> {
+    let aside = move_aside(wal, name)?;
+    wal.sync()?;
+    Ok(aside)
+}
+
+/// The same, to be made durable by the caller.
+pub fn move_aside(wal: &dyn Directory, name: &str) -> Result<String> {
     let aside = free_name(wal, name)?;
     wal.rename(name, &aside)?;
-    wal.sync()?;
     Ok(aside)
 }
 

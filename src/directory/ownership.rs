@@ -111,13 +111,13 @@ fn lock_file(wal: &dyn Directory) -> Result<Arc<dyn File>> {
     }
 }
 
-/// [`Cause::Locked`] if somebody holds `wal_lock`. Changes nothing, and makes no file.
+/// [`Cause::Locked`] if somebody holds `wal_lock`. Makes no file.
 fn refuse_if_lock_file_is_held(wal: &dyn Directory) -> Result<()> {
     let Some(file) = wal.open(file_name::LOCK, Open::Read)? else { return Ok(()) };
     if file.try_lock_shared()? {
         return file.unlock();
     }
-    // Names the owner. Should it have ended since, it is not there to be named.
+    // Names the owner. Should that have given it up since, the file names this process for now.
     wal.lock(file_name::LOCK)?.unlock()
 }
 

@@ -128,6 +128,10 @@ impl Lent {
     /// [`Writer::commit`] of either.
     pub(super) fn commit(&mut self, writer: &mut Writer, event_id: u64) -> Result<()> {
         if !self.is_claimed {
+            if self.is_on {
+                // What the writer has claimed for this place has never been filled.
+                writer.give_up_claim();
+            }
             return writer.commit(event_id);
         }
         writer.append(&RequestEvent { event_id, ..*self.event.get_mut() })?;

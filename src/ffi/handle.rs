@@ -21,8 +21,10 @@ use super::cancel::HeldOff;
 use super::checks::{Checks, Lent};
 use super::gate::Gate;
 use super::guard::guard_or;
+use super::last_error::Fixed;
 use super::room::{self, Room};
-use super::status::{Status, FS_WAL_ERR_INTERNAL, FS_WAL_OK};
+use super::status::{Status, FS_WAL_ERR_CLOSED, FS_WAL_ERR_INTERNAL};
+use super::status::{FS_WAL_ERR_INVALID_ARGUMENT, FS_WAL_OK};
 use super::{fork, last_error, signals};
 
 /// A log open for writing. `fs_wal_open` makes the handle and `fs_wal_shutdown` frees it.
@@ -73,23 +75,12 @@ const CHECKED: u32 = 0x6357_5346;
 const SHUT_DOWN: u32 = 0x7857_5346;
 
 /// Why a handle cannot be used.
-enum Refused {
-    /// It is none, or is shut down.
-    NoHandle(Error),
-    /// It belongs to the process that this one was copied from.
-    Child,
-}
-
-impl Refused {
-    #[cold]
-    #[inline(never)]
-    fn record(&self) -> Status {
-        match self {
-            Refused::NoHandle(error) => last_error::record(error),
-            Refused::Child => last_error::record_child(),
-        }
-    }
-}
+const IS_NULL: Fixed = (FS_WAL_ERR_INVALID_ARGUMENT, c"wal is NULL");
+const IS_MISALIGNED: Fixed = (FS_WAL_ERR_INVALID_ARGUMENT, c"wal is not aligned: it is no handle");
+const IS_NOT_OPEN: Fixed =
+    (FS_WAL_ERR_INVALID_ARGUMENT, c"wal is not an open log: it was shut down, or never was one");
+const IS_THE_PARENTS: Fixed =
+    (FS_WAL_ERR_CLOSED, c"the log was opened before fork(): it belongs to the parent process");
 
 impl Wal {
     /// A handle for C to hold.
@@ -121,16 +112,18 @@ impl Wal {
     /// # Safety
     /// `wal` is NULL or comes from [`Wal::fill`].
     #[inline(always)]
-    unsafe fn borrow<'a>(wal: *const Wal) -> StdResult<(&'a Handle, u32), Refused> {
+    unsafe fn borrow<'a>(wal: *const Wal) -> StdResult<(&'a Handle, u32), Fixed> {
         // SAFETY: the caller's promise. Nothing in a handle is written to but through cells.
-        let Wal(handle) = unsafe { argument::borrow(wal, "wal") }.map_err(Refused::NoHandle)?;
+        let Some(Wal(handle)) = (unsafe { argument::try_borrow(wal) }) else {
+            return Err(if wal.is_null() { IS_NULL } else { IS_MISALIGNED });
+        };
         if handle.shared.magic.load(Ordering::Relaxed) != LIVE {
-            return Err(Refused::NoHandle(not_a_handle()));
+            return Err(IS_NOT_OPEN);
         }
         if handle.own.mark.0.load(Ordering::Relaxed) == 0 {
-            return Err(Refused::Child);
+            return Err(IS_THE_PARENTS);
         }
-        let number = handle.gate.number().ok_or_else(|| Refused::NoHandle(not_a_handle()))?;
+        let number = handle.gate.number().ok_or(IS_NOT_OPEN)?;
         Ok((handle, number))
     }
 }
@@ -160,12 +153,6 @@ fn check_not_forked(log: &Log) -> Result<()> {
     Ok(())
 }
 
-#[cold]
-#[inline(never)]
-fn not_a_handle() -> Error {
-    refused("wal is not an open log: it was shut down, or never was one".to_owned())
-}
-
 /// A call that any thread may make.
 ///
 /// # Safety
@@ -174,10 +161,10 @@ pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result
     // SAFETY: the caller's promise.
     let (handle, number) = match unsafe { Wal::borrow(wal) } {
         Ok(found) => found,
-        Err(refused) => return refused.record(),
+        Err(refused) => return last_error::record_fixed(refused),
     };
     let Some(_inside) = handle.gate.enter(number) else {
-        return Refused::NoHandle(not_a_handle()).record();
+        return last_error::record_fixed(IS_NOT_OPEN);
     };
     // SAFETY: shutting down waits for `_inside` before it frees the log.
     let log = unsafe { handle.log() };
@@ -272,7 +259,7 @@ pub(super) unsafe fn with_writer(
 unsafe fn refuse(wal: *const Wal) -> Status {
     // SAFETY: the caller's promise.
     let refused = unsafe { Wal::borrow(wal) }.err();
-    refused.unwrap_or_else(|| Refused::NoHandle(not_a_handle())).record()
+    last_error::record_fixed(refused.unwrap_or(IS_NOT_OPEN))
 }
 
 /// How often the shutdown checks whether the last calls inside have ended. They have been woken,
@@ -291,13 +278,13 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
     // SAFETY: the caller's promise.
     let (handle, number) = match unsafe { Wal::borrow(wal) } {
         Ok(found) => found,
-        Err(refused) => return refused.record(),
+        Err(refused) => return last_error::record_fixed(refused),
     };
     // Another thread may be shutting the same handle down, by mistake.
     let log = match handle.gate.enter(number) {
         // SAFETY: the log is not freed before this call has left.
         Some(_inside) => Arc::clone(unsafe { handle.log() }),
-        None => return Refused::NoHandle(not_a_handle()).record(),
+        None => return last_error::record_fixed(IS_NOT_OPEN),
     };
     let mut closed = false;
     let status = guard_or(
@@ -307,7 +294,7 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
             check_not_forked(&log)?;
             closed = handle.gate.close();
             if !closed {
-                return Err(not_a_handle());
+                return Err(refused(IS_NOT_OPEN.1.to_string_lossy().into_owned()));
             }
             handle.own.writing.magic.store(SHUT_DOWN, Ordering::Relaxed);
             // SAFETY: closing succeeds once for each opening, so each is taken once. No other call

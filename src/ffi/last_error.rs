@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString};
 
 use crate::error::{Error, Failure};
 
-use super::status::{self, Status, FS_WAL_ERR_CLOSED};
+use super::status::{self, Status};
 use super::text::c_text;
 
 /// The last failure on a thread as data: what the call returned, and where the failure happened.
@@ -33,23 +33,23 @@ pub struct ErrorDetail {
     pub has_offset: u32,
 }
 
-const IN_CHILD_TEXT: &CStr = c"the log was opened before fork(): it belongs to the parent process";
+/// A failure whose words are always the same. To keep it allocates and frees nothing, so it may be
+/// kept in a signal handler, and in a child that ran no fork handlers.
+pub(super) type Fixed = (Status, &'static CStr);
 
 thread_local! {
     /// In words and as data.
     static LAST: RefCell<Option<(CString, ErrorDetail)>> = const { RefCell::new(None) };
-    /// Whether the last failure is that a handle belongs to another process. Apart from the others,
-    /// because a child that ran no fork handlers must not allocate or free memory.
-    static IN_CHILD: Cell<bool> = const { Cell::new(false) };
+    /// The last failure, if it is one of these.
+    static FIXED: Cell<Option<Fixed>> = const { Cell::new(None) };
 }
 
-/// Keeps as this thread's last failure that a handle belongs to the process that this one was
-/// copied from.
+/// Keeps a failure as this thread's last one and gives its code.
 #[cold]
 #[inline(never)]
-pub(super) fn record_child() -> Status {
-    IN_CHILD.set(true);
-    FS_WAL_ERR_CLOSED
+pub(super) fn record_fixed(fixed: Fixed) -> Status {
+    FIXED.set(Some(fixed));
+    fixed.0
 }
 
 /// Keeps a failure as this thread's last one and gives its code. What is normal flow has no words:
@@ -59,7 +59,7 @@ pub(super) fn record_child() -> Status {
 pub(super) fn record(error: &Error) -> Status {
     let status = status::of(error);
     if let Error::Failure(failure) = error {
-        IN_CHILD.set(false);
+        FIXED.set(None);
         let last = (c_text(&failure.message), detail(status, failure));
         // A thread that is ending keeps no last error any more. The caller still gets the code.
         let _ = LAST.try_with(|slot| slot.replace(Some(last)));
@@ -69,9 +69,8 @@ pub(super) fn record(error: &Error) -> Status {
 
 /// Reads this thread's last failure. `None` when nothing has failed on it yet.
 pub(super) fn with_last<T>(read: impl FnOnce(&CStr, &ErrorDetail) -> T) -> Option<T> {
-    if IN_CHILD.get() {
-        let detail = ErrorDetail { status: FS_WAL_ERR_CLOSED, ..ErrorDetail::default() };
-        return Some(read(IN_CHILD_TEXT, &detail));
+    if let Some((status, text)) = FIXED.get() {
+        return Some(read(text, &ErrorDetail { status, ..ErrorDetail::default() }));
     }
     let read_slot = |slot: &RefCell<Option<(CString, ErrorDetail)>>| {
         slot.borrow().as_ref().map(|(text, detail)| read(text, detail))

@@ -30,6 +30,15 @@ pub fn cold(index: u32) -> String {
     format!("FS.{index:08}.wal.lz4")
 }
 
+/// The cold or the hot one.
+pub fn of(index: u32, is_cold: bool) -> String {
+    if is_cold {
+        cold(index)
+    } else {
+        hot(index)
+    }
+}
+
 /// `name.tmp`: what a file is called until it is whole.
 pub fn temporary(name: &str) -> String {
     format!("{name}{TEMPORARY_SUFFIX}")

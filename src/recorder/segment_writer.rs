@@ -195,6 +195,11 @@ impl Writer {
         Some(self.slot.cast())
     }
 
+    /// Ends a claim without a trace.
+    pub fn give_up_claim(&mut self) {
+        self.claimed = std::ptr::null_mut();
+    }
+
     /// Appends the claimed event by storing its id.
     pub fn commit(&mut self, event_id: u64) -> Result<()> {
         if self.try_commit(event_id) {

@@ -1,10 +1,12 @@
 //! Files, directories and mappings behind small traits, so that tests can put a faulty disk under
-//! the whole recorder. `posix` is the real file system; `simulated` forgets what was not synced.
+//! the whole recorder. `posix` and `posix_file` are the real file system; `simulated` forgets what
+//! was not synced.
 
 mod calls;
 pub mod descriptors;
 mod mapping;
 mod posix;
+mod posix_file;
 pub mod simulated;
 mod special;
 mod standard;
@@ -14,7 +16,7 @@ pub use mapping::Mapping;
 pub use posix::PosixStorage;
 pub(crate) use special::processors_set_apart;
 pub(crate) use traits::FOLIO;
-pub use traits::{create, put_in_place, read_small, replace_small, write_zeros};
+pub use traits::{create, put_in_place, read_small, rename_if_there, replace_small, write_zeros};
 pub use traits::{
     Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Open, Storage,
 };

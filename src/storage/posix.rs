@@ -1,23 +1,21 @@
 //! The real file system, through `rustix`: system calls without `unsafe`.
 
-use std::io::IoSlice;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use rustix::fs::{
-    fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, statat, unlinkat,
-    AtFlags, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
+    flock, fstat, fstatfs, fsync, mkdir, openat, renameat, statat, unlinkat, AtFlags, Dir,
+    FlockOperation, Mode, OFlags, CWD,
 };
-use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
+use rustix::io::Errno;
 
-use super::calls::{read_full, retry, write_all};
+use super::calls::retry;
 use super::descriptors::Descriptor;
-use super::mapping::Mapping;
+use super::posix_file::{failed, PosixFile};
 use super::special;
 use super::standard::open_above_standard;
-use super::traits::{write_zeros, Directory, DirectoryLock, DirectoryStatus, File, FileStatus};
+use super::traits::{Directory, DirectoryLock, DirectoryStatus, File, FileStatus};
 use super::traits::{Links, Open, Storage};
 use crate::error::{Cause, Error, Result};
 
@@ -43,10 +41,6 @@ impl PosixStorage {
 fn is_a_link(path: &Path) -> Error {
     let message = format!("{}: is a symbolic link; links are not followed here", path.display());
     Error::with_errno(Cause::Io, message, Errno::LOOP.raw_os_error())
-}
-
-fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
-    Error::io(format_args!("{operation} {}", path.display()), &errno.into())
 }
 
 /// Why a directory could not be made.
@@ -157,7 +151,7 @@ impl PosixDirectory {
             true => Descriptor::create(self.close_in_children, open),
             false => Descriptor::open(self.close_in_children, open),
         }?;
-        Ok(PosixFile { fd, path: self.path_of(name) })
+        PosixFile::new(fd, self.path_of(name))
     }
 
     /// Whether the name is still that of an open file.
@@ -313,127 +307,5 @@ impl Directory for PosixDirectory {
         }
         let message = format!("{}: replaced again and again", path.display());
         Err(Error::new(Cause::Io, message))
-    }
-}
-
-#[derive(Debug)]
-struct PosixFile {
-    fd: Descriptor,
-    path: PathBuf,
-}
-
-impl PosixFile {
-    fn fail(&self, operation: &str, errno: Errno) -> Error {
-        failed(operation, &self.path, errno)
-    }
-
-    /// Refuses anything else that has one of our names: a pipe, a device, a directory.
-    fn check_regular(&self) -> Result<()> {
-        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
-        let errno = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => return Ok(()),
-            FileType::Directory => Errno::ISDIR,
-            _ => Errno::NXIO,
-        };
-        let message = format!("{}: not a regular file", self.path.display());
-        Err(Error::with_errno(Cause::Io, message, errno.raw_os_error()))
-    }
-
-    /// The error that this lock file is somebody else's.
-    fn locked_by_another(&self) -> Error {
-        let owner = match self.owner_in_content() {
-            Ok(Some(pid)) => format!("process {pid}"),
-            Ok(None) => "a process that is not known: the file does not name it".to_owned(),
-            Err(error) => return error,
-        };
-        let message = format!("{}: open for writing in {owner}", self.path.display());
-        Error::new(Cause::Locked, message)
-    }
-
-    /// The process id on the first line of a lock file.
-    fn owner_in_content(&self) -> Result<Option<u32>> {
-        let mut bytes = [0; 32];
-        let read = self.read_at(&mut bytes, 0)?;
-        let text = String::from_utf8_lossy(&bytes[..read]);
-        Ok(text.lines().next().and_then(|line| line.trim().parse().ok()))
-    }
-
-    fn try_flock(&self, operation: FlockOperation) -> Result<bool> {
-        match retry(|| flock(&self.fd, operation)) {
-            Ok(()) => Ok(true),
-            Err(Errno::WOULDBLOCK) => Ok(false),
-            Err(errno) => Err(self.fail("lock", errno)),
-        }
-    }
-}
-
-impl File for PosixFile {
-    fn size(&self) -> Result<u64> {
-        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
-        Ok(stat.st_size as u64)
-    }
-
-    fn links(&self) -> Result<u64> {
-        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
-        Ok(stat.st_nlink as u64)
-    }
-
-    fn inode(&self) -> Result<(u64, u64)> {
-        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
-        Ok((stat.st_dev, stat.st_ino))
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        read_full(buffer, offset, |buffer, at| pread(&self.fd, buffer, at))
-            .map_err(|errno| self.fail("read", errno))
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        write_all(bytes, offset, |bytes, at| pwrite(&self.fd, bytes, at))
-            .map_err(|errno| self.fail("write", errno))
-    }
-
-    fn write_at_and_start_writeback(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        // The flag starts write-back, and drops pages that the write itself has brought into the
-        // cache. A segment's pages are there already, since all of it was written, and stay.
-        let writeback = ReadWriteFlags::from_bits_retain(libc::RWF_DONTCACHE as u32);
-        let written = write_all(bytes, offset, |bytes, at| {
-            pwritev2(&self.fd, &[IoSlice::new(bytes)], at, writeback)
-        });
-        match written {
-            // Linux before 6.14, a filesystem without it, or a sandbox that forbids the call.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => self.write_at(bytes, offset),
-            written => written.map_err(|errno| self.fail("write", errno)),
-        }
-    }
-
-    fn allocate(&self, size: u64) -> Result<()> {
-        match retry(|| fallocate(&self.fd, FallocateFlags::empty(), 0, size)) {
-            // ramfs, vfat, ext3: writing allocates there too.
-            Err(Errno::OPNOTSUPP) => write_zeros(self, self.size()?, size),
-            allocated => allocated.map_err(|errno| self.fail("allocate", errno)),
-        }
-    }
-
-    fn sync(&self) -> Result<()> {
-        // Never repeated: the kernel reports a failed write-back once and then forgets it.
-        fdatasync(&self.fd).map_err(|errno| self.fail("fdatasync", errno))
-    }
-
-    fn try_lock_exclusive(&self) -> Result<bool> {
-        self.try_flock(FlockOperation::NonBlockingLockExclusive)
-    }
-
-    fn try_lock_shared(&self) -> Result<bool> {
-        self.try_flock(FlockOperation::NonBlockingLockShared)
-    }
-
-    fn unlock(&self) -> Result<()> {
-        self.try_flock(FlockOperation::Unlock).map(|_| ())
-    }
-
-    fn map(&self, size: u64, writable: bool) -> Result<Mapping> {
-        Mapping::new(self.fd.as_fd(), size, writable)
-            .map_err(|error| Error::io(format_args!("map {}", self.path.display()), &error))
     }
 }

@@ -176,12 +176,29 @@ pub fn replace_small(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Res
 /// back.
 pub fn put_in_place(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
     let temporary = format!("{name}.tmp");
-    directory.remove(&temporary)?;
-    let file = create(directory, &temporary)?;
-    let written = file.write_at(bytes, 0).and_then(|()| file.sync());
-    written.and_then(|()| directory.rename(&temporary, name)).inspect_err(|_| {
+    let attempt = || {
+        directory.remove(&temporary)?;
+        let file = create(directory, &temporary)?;
+        file.write_at(bytes, 0)?;
+        file.sync()?;
+        rename_if_there(directory, &temporary, name)
+    };
+    let mut is_there = attempt();
+    while let Ok(false) = is_there {
+        is_there = attempt();
+    }
+    is_there.map(|_| ()).inspect_err(|_| {
         let _ = directory.remove(&temporary);
     })
+}
+
+/// Renames a file, replacing a file that has the new name. `false` when somebody has removed it, as
+/// jobs do that clean up temporary files: what was being made is then to be made again.
+pub fn rename_if_there(directory: &dyn Directory, from: &str, to: &str) -> Result<bool> {
+    match directory.rename(from, to) {
+        Err(error) if error.errno() == libc::ENOENT => Ok(false),
+        renamed => renamed.map(|()| true),
+    }
 }
 
 /// Makes a new file: an error if the name is taken.

@@ -89,6 +89,16 @@ static void check_slots(void)
     CHECK(appended == 0);
     CHECK_OK(fs_wal_append_batch(wal, &fourth, 1, &appended));
     CHECK_STATUS(fs_wal_commit(wal, 5), FS_WAL_ERR_INVALID_ARGUMENT);
+
+    /* A call that has stored nothing takes it back, too. */
+    CHECK_OK(fs_wal_claim(wal, &slot));
+    fill(slot, 5);
+    CHECK_OK(fs_wal_append_batch(wal, &fourth, 0, &appended));
+    CHECK_STATUS(fs_wal_commit(wal, 5), FS_WAL_ERR_INVALID_ARGUMENT);
+    CHECK_OK(fs_wal_claim(wal, &slot));
+    fill(slot, 5);
+    CHECK_STATUS(fs_wal_append(wal, &fourth), FS_WAL_ERR_OUT_OF_ORDER);
+    CHECK_STATUS(fs_wal_commit(wal, 5), FS_WAL_ERR_INVALID_ARGUMENT);
     CHECK_OK(fs_wal_shutdown(wal));
 
     fs_wal_reader *reader;

@@ -200,7 +200,6 @@ fn play(seed: u64, only: Option<Job>, bug: Option<Bug>) -> Result<(), String> {
     if only.is_none() && random.below(3) == 0 {
         files = common::paths(&common::paths(&active)[0]);
     }
-    files.retain(|file| !file.to_str().unwrap().ends_with(".tmp"));
     if only.is_some() {
         // The one that is being written.
         let index = acknowledged() / SEGMENT;

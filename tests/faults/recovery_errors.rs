@@ -51,7 +51,11 @@ fn sweep_call(place: &Place, last: u64, bug: Option<Bug>, fault: &str) -> u64 {
         let ids = common::read_ids(&place.log());
         // Without an identity a reader knows of no memory.
         let is_known = place.log().join("wal_identity").exists();
-        assert!(ids.iter().copied().eq(1..=last) || !is_known, "{fault}, call {n}: {} events", ids.len());
+        assert!(
+            ids.iter().copied().eq(1..=last) || !is_known,
+            "{fault}, call {n}: {} events",
+            ids.len()
+        );
         recover(place, last);
     }
     assert!(failed > 0, "no open failed");

@@ -1,6 +1,7 @@
 //! Files larger than any memory: opening and reading them needs little memory, and ends.
 
 use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use common::child;
@@ -36,6 +37,11 @@ fn huge_files_take_no_memory() {
         ("the last segment, larger than the active set", |l| {
             resize(&l.hot(2), Layout { blocks: 20_000 }.file_size());
         }),
+        ("the last segment, with holes behind damaged events", |l| {
+            let file = OpenOptions::new().write(true).open(l.hot(2)).unwrap();
+            file.write_all_at(&[0; 8], Layout::event_offset(100)).unwrap();
+            resize(&l.hot(2), HUGE);
+        }),
         ("a closed segment", |l| resize(&l.hot(0), HUGE)),
         ("meta", |l| resize(&l.path().join(file_name::META), HUGE)),
         ("identity", |l| resize(&l.path().join(file_name::IDENTITY), HUGE)),
@@ -67,8 +73,11 @@ fn huge_files_take_no_memory() {
         let child = child::spawn("stay-small", &[&path.display(), &memory, &LAST]);
         (*what, log, child)
     };
-    for (what, _log, child) in rows.iter().map(start).collect::<Vec<_>>() {
+    for (what, log, child) in rows.iter().map(start).collect::<Vec<_>>() {
         let output = within_time(what, move || child.wait_with_output().unwrap());
         child::assert_succeeded(what, &output);
+        let files = fs::read_dir(log.path()).unwrap();
+        let used: u64 = files.map(|file| file.unwrap().metadata().unwrap().blocks() * 512).sum();
+        assert!(used < 300 << 20, "{what}: {used} bytes on disk");
     }
 }

@@ -9,3 +9,4 @@ mod metrics;
 mod persist_order;
 mod retention;
 mod threads;
+mod troubles;

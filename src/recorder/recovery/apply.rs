@@ -6,11 +6,11 @@ use crate::config::Config;
 use crate::directory::{save_meta, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
-use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::segment::{closed_header, for_each_block};
 use crate::storage::{create, write_zeros, Directory, File, Open};
 
-use super::aside::{keep_aside, separate_linked, settle_pairs};
+use super::aside::{is_zeros, keep_aside, separate_linked, settle_pairs};
 use super::recovered::{OpenSegment, Recovered};
 use super::scan::Survey;
 use super::table::Ending;
@@ -211,14 +211,23 @@ fn persist_again(segment: &TailSegment, durable_event_id: u64) -> Result<Sealed>
     Ok(all)
 }
 
-/// Overwrites everything behind the first `count` events with zeros, so that no later recovery
-/// takes it for events.
+/// Makes everything behind the first `count` events zeros, so that no later recovery takes it for
+/// events. Where there are zeros already nothing is written: a file with a huge hole would fill the
+/// disk. Nothing reads behind the layout.
 fn clear_behind(file: &dyn File, count: u32, layout: Layout) -> Result<()> {
     let from = match Layout::end_offset(count) {
         0 => Layout::block_offset(0),
         end => u64::from(end),
     };
-    write_zeros(file, from, file.size()?.max(layout.file_size()))?;
+    let mut buffer = vec![0; BLOCK_SIZE];
+    let mut offset = from;
+    while offset < layout.file_size() {
+        let read = file.read_at(&mut buffer, offset)?;
+        if !is_zeros(&buffer[..read]) {
+            write_zeros(file, offset, offset + read as u64)?;
+        }
+        offset += BLOCK_SIZE as u64;
+    }
     file.sync()
 }
 

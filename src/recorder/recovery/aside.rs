@@ -66,24 +66,32 @@ fn cut_whole_segments(
     }
     for index in cut.indexes().into_iter().rev() {
         let hot = cut.hot.contains(&index);
-        let name = if hot { file_name::hot(index) } else { file_name::cold(index) };
+        let name = file_name::of(index, !hot);
         debug_assert!(!survey.log.inventory.indexes().contains(&index));
-        let events = if hot {
-            let Some(segment) = TailSegment::open(wal, index)? else { continue };
-            segment.disk.sync()?;
-            events_above(&*segment.disk, survey.log.last_event_id)?.max(segment.displaced()?)
-        } else {
-            cold_header(wal, index)?.map_or(0, |header| header.event_count)
-        };
+        let events = events_in_cut(wal, survey, index)?;
         if hot && events == 0 {
             // Prepared and never used.
             wal.remove(&name)?;
             continue;
         }
+        if let Some(file) = wal.open(&name, Open::Write)?.filter(|_| hot) {
+            // Its content may never have been synced.
+            file.sync()?;
+        }
         let name = rename_aside(wal, &name)?;
         note(recovered, events, &name);
     }
     wal.sync()
+}
+
+/// Events of a segment behind the break that are not of the log.
+pub fn events_in_cut(wal: &dyn Directory, survey: &Survey, index: u32) -> Result<u32> {
+    if survey.log.cut.hot.contains(&index) {
+        let Some(segment) = TailSegment::open(wal, index)? else { return Ok(0) };
+        let above = events_above(&*segment.disk, survey.log.last_event_id)?;
+        return Ok(above.max(segment.displaced()?));
+    }
+    Ok(cold_header(wal, index)?.map_or(0, |header| header.event_count))
 }
 
 fn note(recovered: &mut Recovered, events: u32, name: &str) {
@@ -104,6 +112,10 @@ pub fn separate_linked(wal: &dyn Directory, survey: &mut Survey) -> Result<()> {
                 let path = wal.path_of(&name);
                 Error::new(Cause::Io, format!("{}: vanished during recovery", path.display()))
             })?;
+            if segment.is_exact {
+                // The log may go on in it.
+                segment.disk.allocate(segment.layout.file_size())?;
+            }
             survey.notes.push(format!("copied: {name}: it has another name (a hard link)"));
         }
     }
@@ -117,7 +129,7 @@ fn copy_aside(wal: &dyn Directory, file: &dyn File, index: u32) -> Result<String
     Ok(name)
 }
 
-/// Makes a copy of a file the one that has this name.
+/// Makes a copy of a file the one that has this name. Its holes stay holes.
 fn copy_as(wal: &dyn Directory, file: &dyn File, name: &str) -> Result<()> {
     // Under a temporary name until it is whole: a power cut leaves no half copy under the real one.
     let temporary = file_name::temporary(name);
@@ -127,13 +139,23 @@ fn copy_as(wal: &dyn Directory, file: &dyn File, name: &str) -> Result<()> {
     let mut offset = 0;
     loop {
         let read = file.read_at(&mut buffer, offset)?;
-        copy.write_at(&buffer[..read], offset)?;
+        if !is_zeros(&buffer[..read]) {
+            copy.write_at(&buffer[..read], offset)?;
+        }
         offset += read as u64;
         if read < buffer.len() {
             break;
         }
     }
+    if copy.size()? < offset {
+        copy.write_at(&[0], offset - 1)?;
+    }
     copy.sync()?;
     wal.rename(&temporary, name)?;
     wal.sync()
+}
+
+/// Whether there is nothing in these bytes.
+pub fn is_zeros(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }

@@ -3,6 +3,7 @@
 use crate::error::{Cause, Error, Result};
 use crate::storage::Directory;
 
+use super::aside::events_in_cut;
 use super::scan::Survey;
 use super::table::{Break, Ending};
 
@@ -11,7 +12,7 @@ pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) ->
     match survey.ending.then {
         _ if accept_loss => Ok(()),
         _ if survey.origin.row.then.is_refused() => Err(refuse_origin(survey, wal)?),
-        Ending::Refuse => Err(refuse_ending(survey, wal)),
+        Ending::Refuse => Err(refuse_ending(survey, wal)?),
         Ending::Whole | Ending::Cut => Ok(()),
     }
 }
@@ -59,7 +60,7 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     Ok(Error::new(Cause::Corrupt, format!("{path}: {label}: {what}. {cost}")))
 }
 
-fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Error {
+fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     let place = survey.log.place();
     let index = place.segment_index.unwrap_or(0);
     let lost = place
@@ -86,11 +87,15 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Error {
         (Break::ActiveContradicts, _) => format!("the files in {active} contradict it"),
     };
     let path = wal.path().display();
-    let (last, aside) = (survey.log.last_event_id, survey.log.events_beyond);
+    let last = survey.log.last_event_id;
+    let mut aside = survey.log.events_beyond;
+    for index in survey.log.cut.indexes() {
+        aside += u64::from(events_in_cut(wal, survey, index)?);
+    }
     let cost = format!(
         "Restore the files from a copy, or open with FS_WAL_FLAG_ACCEPT_LOSS: the log then ends at \
          event {last}, and what is found behind it ({aside} events) is kept aside in *.corrupt"
     );
     let message = format!("{path}: {}: segment {index}: {what}. {cost}", survey.ending.label);
-    Error::new(Cause::Corrupt, message).at(place)
+    Ok(Error::new(Cause::Corrupt, message).at(place))
 }

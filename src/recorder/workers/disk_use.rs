@@ -42,32 +42,23 @@ impl DiskUse {
         log.counts.set_disk_use(self.oldest.map_or(0, |(_, id)| id), sum(false), sum(true));
     }
 
-    /// The files that somebody has cut short. Each is given once.
-    pub fn take_cut(&mut self, log: &Log) -> Vec<String> {
+    /// The segments whose files somebody has cut short, with their names. Each is given once.
+    pub fn take_cut(&mut self, log: &Log) -> Vec<(u32, String)> {
         let mut cut = Vec::new();
         for (&index, (is_cold, bytes)) in &mut self.sizes {
-            let name = name(index, *is_cold);
+            let name = file_name::of(index, *is_cold);
             let now = log.wal.status_of(&name).ok().flatten();
             if let Some(now) = now.filter(|now| now.size < *bytes) {
                 *bytes = now.size;
-                cut.push(name);
+                cut.push((index, name));
             }
         }
         cut
     }
 }
 
-/// The name of a segment's file.
-fn name(index: u32, is_cold: bool) -> String {
-    if is_cold {
-        file_name::cold(index)
-    } else {
-        file_name::hot(index)
-    }
-}
-
 fn size(log: &Log, index: u32, is_cold: bool) -> u64 {
-    let file = log.wal.open(&name(index, is_cold), Open::Read).ok().flatten();
+    let file = log.wal.open(&file_name::of(index, is_cold), Open::Read).ok().flatten();
     file.and_then(|file| file.size().ok()).unwrap_or(0)
 }
 

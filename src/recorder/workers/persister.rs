@@ -127,7 +127,7 @@ impl Persister {
     /// Looks again soon, then less often, then only when the watcher sees an event after `seen_id`.
     fn rest(&mut self, seen_id: u64) -> Step {
         let sleep = self.sleep;
-        let longest = longest_sleep(&self.log);
+        let longest = longest_sleep(self.log.config.sync_mode, self.log.durability.is_awaited());
         let is_awaited = self.log.durability.is_awaited();
         if sleep < longest || is_awaited || self.waits_for_its_time(seen_id) {
             self.sleep = (sleep * 2).min(longest);
@@ -195,13 +195,11 @@ impl Persister {
 }
 
 /// A sync interval is kept to within a quarter of it.
-fn longest_sleep(log: &Log) -> Duration {
-    if log.durability.is_awaited() {
-        return LONGEST_AWAITED_SLEEP;
-    }
-    match log.config.sync_mode {
-        SyncMode::Interval(interval) => (interval / 4).clamp(SHORTEST_SLEEP, LONGEST_SLEEP),
-        _ => LONGEST_SLEEP,
+fn longest_sleep(mode: SyncMode, is_awaited: bool) -> Duration {
+    let longest = if is_awaited { LONGEST_AWAITED_SLEEP } else { LONGEST_SLEEP };
+    match mode {
+        SyncMode::Interval(interval) => (interval / 4).clamp(SHORTEST_SLEEP, longest),
+        _ => longest,
     }
 }
 
@@ -218,6 +216,21 @@ fn is_due(log: &Log, last_sync: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever waits does not make anybody else wait longer.
+    #[test]
+    fn f40_an_awaited_event_shortens_the_sleep_and_never_lengthens_it() {
+        let (ms, us) = (Duration::from_millis, Duration::from_micros);
+        for (mode, alone, awaited) in [
+            (SyncMode::Continuous, ms(8), ms(1)),
+            (SyncMode::Interval(ms(100)), ms(8), ms(1)),
+            (SyncMode::Interval(ms(10)), us(2500), ms(1)),
+            (SyncMode::Interval(ms(1)), us(250), us(250)),
+        ] {
+            assert_eq!(longest_sleep(mode, false), alone, "{mode:?}");
+            assert_eq!(longest_sleep(mode, true), awaited, "{mode:?}");
+        }
+    }
 
     /// Under load something is always behind, but not always the same event.
     #[test]

@@ -88,7 +88,7 @@ impl Sealer {
         let log = Arc::clone(&self.log);
         debug_assert!(self.persisted < upto);
         debug_assert!(upto <= self.appended(log.appended()), "only what was appended is sealed");
-        self.watched.check_disk(&*self.segment.disk)?;
+        self.watched.check_disk()?;
         let last_event_id = log.counters().persist.of(|| self.write(upto, staging))?;
         log.counters().sync.of(|| self.segment.disk.sync())?;
         debug_assert_eq!(last_event_id, self.segment.event_id(upto - 1));

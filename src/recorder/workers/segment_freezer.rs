@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::directory::rename_aside;
+use crate::directory::move_aside;
 use crate::error::{Cause, Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader, BLOCK_SIZE};
 use crate::segment::{as_io, closed, read_header, Cursor, FileStream, Site, Step as Walk};
@@ -83,7 +83,6 @@ fn freeze_one(log: &Log, index: u32) -> Outcome {
     match error.cause() {
         Some(Cause::NotFound) => Outcome::Missing,
         Some(Cause::Corrupt) => {
-            log.counters().damaged_segments.add(1);
             log.config.log.error(&format!("it is not compressed, and stays as it is: {error}"));
             Outcome::Damaged
         }
@@ -130,7 +129,7 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
         .map_err(|error| at(wal, &temporary, &error))?;
     file.sync()?;
     if wal.status_of(&cold_name)?.is_some() {
-        let aside = rename_aside(wal, &cold_name)?;
+        let aside = move_aside(wal, &cold_name)?;
         log.config.log.warn(&format!("{cold_name} was not made by this log: it is {aside} now"));
     }
     wal.rename(&temporary, &cold_name)?;

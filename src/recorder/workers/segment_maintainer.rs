@@ -2,16 +2,16 @@
 //! retention gives up.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::directory::{free_name, Inventory};
-use crate::error::{Cause, Result};
+use crate::directory::{move_aside, Inventory};
+use crate::error::{Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
-use crate::segment::{closed_header, first_slot};
 use crate::storage::{FileStatus, Open};
 
 use super::disk_use::DiskUse;
+use super::ends::{is_damaged, last_event_id};
 use super::retention::{self, Expiry, Kept, Policy};
 use super::stock::take_stock;
 use super::worker::Worker;
@@ -39,6 +39,10 @@ pub struct SegmentMaintainer {
     looked_at: Instant,
     /// Segments with a second file that was reported.
     doubled: BTreeSet<u32>,
+    /// Hot files that a cold one has replaced, and that could not be removed yet.
+    replaced: BTreeSet<u32>,
+    /// Segments that were counted as damaged.
+    counted: BTreeSet<u32>,
 }
 
 impl Worker for SegmentMaintainer {
@@ -85,25 +89,38 @@ impl SegmentMaintainer {
             retry_at: None,
             looked_at: Instant::now(),
             doubled: BTreeSet::new(),
+            replaced: BTreeSet::new(),
+            counted: BTreeSet::new(),
             stopping_since: None,
         }
     }
 
-    /// Notices every few seconds what somebody else has done to the files of older segments. The
-    /// log goes on: what is lost is lost, and has to be said.
+    /// Looks every few seconds.
     fn look(&mut self) {
-        if self.looked_at.elapsed() < LOOK_INTERVAL {
-            return;
+        if self.looked_at.elapsed() >= LOOK_INTERVAL {
+            self.look_now();
         }
+    }
+
+    /// Notices what somebody else has done to the files of older segments. The log goes on: what is
+    /// lost is lost, and has to be said.
+    fn look_now(&mut self) {
         self.looked_at = Instant::now();
         // What cannot be listed now may be another time.
         let Ok(there) = Inventory::of(&*self.log.wal) else { return };
+        let was_cold = self.kept.cold.clone();
         let changes = take_stock(&mut self.kept, &there);
         for index in changes.missing {
-            self.report_missing(index);
+            self.log.counters().missing_segments.add(1);
+            let path = self.log.wal.path_of(&file_name::of(index, was_cold.contains(&index)));
+            let message = format!(
+                "{}: the segment was removed under the log: its events are lost",
+                path.display()
+            );
+            self.log.config.log.error(&message);
         }
-        for name in self.disk_use.take_cut(&self.log) {
-            self.log.counters().damaged_segments.add(1);
+        for (index, name) in self.disk_use.take_cut(&self.log) {
+            self.count_damaged(index);
             let path = self.log.wal.path_of(&name);
             let message = format!("{}: was cut short under the log", path.display());
             self.log.config.log.error(&message);
@@ -114,26 +131,32 @@ impl SegmentMaintainer {
             warn(format!("somebody else has compressed or decompressed segment {index}"));
         }
         for index in changes.doubled {
-            if self.doubled.insert(index) {
+            if !self.replaced.contains(&index) && self.doubled.insert(index) {
                 let (hot, cold) = (file_name::hot(index), file_name::cold(index));
                 warn(format!("{hot} and {cold} are the same segment: one is not of this log"));
             }
         }
     }
 
-    fn report_missing(&self, index: u32) {
-        let log = &self.log;
-        log.counters().missing_segments.add(1);
-        let path = log.wal.path_of(&file_name::hot(index));
-        let path = path.display();
-        let message = format!("{path}: the segment was removed under the log: its events are lost");
-        log.config.log.error(&message);
+    /// Each segment once, however often and by whomever it is found damaged.
+    fn count_damaged(&mut self, index: u32) {
+        if self.counted.insert(index) {
+            self.log.counters().damaged_segments.add(1);
+        }
     }
 
     fn forget(&mut self, index: u32) {
         self.kept.hot.remove(&index);
         self.kept.damaged.remove(&index);
         self.kept.cold.remove(&index);
+        self.counted.remove(&index);
+        self.doubled.remove(&index);
+    }
+
+    /// What could not be done now is tried again. The log is whole meanwhile.
+    fn try_again(&mut self, what: &str, error: &Error) {
+        self.log.config.log.warn(&format!("{what}: {error}"));
+        self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
     }
 
     fn close_finished(&mut self) -> Result<bool> {
@@ -160,19 +183,35 @@ impl SegmentMaintainer {
                 Outcome::Done => {
                     let is_new = self.kept.cold.insert(index);
                     debug_assert!(is_new);
-                    let spare = self.remove_hot(index)?;
-                    self.make_removal_durable(spare)?;
                     self.kept.hot.remove(&index);
+                    self.replaced.insert(index);
+                    self.remove_replaced(index)?;
                 }
                 Outcome::Failed => self.retry_at = Some(Instant::now() + RETRY_INTERVAL),
-                Outcome::Damaged => drop(self.kept.damaged.insert(index)),
-                Outcome::Missing => {
-                    self.forget(index);
-                    self.report_missing(index);
+                Outcome::Damaged => {
+                    self.kept.damaged.insert(index);
+                    self.count_damaged(index);
                 }
+                Outcome::Missing => self.look_now(),
             }
         }
         Ok(busy)
+    }
+
+    /// Removes the hot file of a segment that has a cold one now. Returns whether it could be.
+    fn remove_replaced(&mut self, index: u32) -> Result<bool> {
+        match self.remove_hot(index) {
+            Ok(spare) => {
+                self.replaced.remove(&index);
+                self.make_removal_durable(spare)?;
+                Ok(true)
+            }
+            Err(error) => {
+                let what = format!("segment {index} is compressed, its hot file stays for now");
+                self.try_again(&what, &error);
+                Ok(false)
+            }
+        }
     }
 
     fn retain(&mut self) -> Result<bool> {
@@ -191,8 +230,15 @@ impl SegmentMaintainer {
         if self.retry_at.is_some() {
             return Ok(false);
         }
+        while let Some(&index) = self.replaced.first() {
+            if !self.remove_replaced(index)? {
+                return Ok(false);
+            }
+        }
         let mut busy = false;
-        for expiry in retention::plan(&self.kept, policy, |index| self.last_event_id(index)) {
+        for expiry in
+            retention::plan(&self.kept, policy, |index| last_event_id(&self.log, &self.kept, index))
+        {
             let done = match expiry {
                 Expiry::Freeze(index) => self.start_freezing(index),
                 Expiry::DeleteCold(index) | Expiry::DeleteHot(index) | Expiry::SetAside(index) => {
@@ -212,44 +258,50 @@ impl SegmentMaintainer {
     fn let_go(&mut self, index: u32) -> Result<bool> {
         let log = Arc::clone(&self.log);
         let floor = log.retention_floor();
-        if !retention::is_below(*floor, || self.last_event_id(index)) {
+        if !retention::is_below(*floor, || last_event_id(&log, &self.kept, index)) {
             return Ok(false);
         }
         let is_cold = self.kept.cold.contains(&index);
         debug_assert!(is_cold || self.kept.cold.range(..index).next().is_none(), "a hole");
         debug_assert!(!self.kept.freezing.contains(&index));
-        let (hot, cold) = (file_name::hot(index), file_name::cold(index));
-        let (name, other) = if is_cold { (&cold, &hot) } else { (&hot, &cold) };
-        // A second file, left behind, would be a segment with a hole behind it.
-        let why = "it is not of this log, which has the segment in another file";
-        if log.wal.status_of(other)?.is_some() && !self.set_aside(other, why)? {
-            return Ok(false);
+        let (name, other) = (file_name::of(index, is_cold), file_name::of(index, !is_cold));
+        let kind = if is_cold { "cold" } else { "hot" };
+        match self.is_there(&name).and_then(|is| Ok((is, self.is_there(&other)?))) {
+            Ok((true, false)) => {}
+            // A second file, left behind, would be a segment with a hole behind it.
+            Ok((true, true)) => {
+                let why = "it is not of this log, which has the segment in another file";
+                return Ok(self.set_aside(&other, why, floor)? && self.let_go(index)?);
+            }
+            // Somebody has compressed, decompressed or removed it.
+            Ok((false, _)) => {
+                self.look_now();
+                return Ok(false);
+            }
+            Err(error) => {
+                self.try_again(&format!("the {kind} segment {index} stays for now"), &error);
+                return Ok(false);
+            }
         }
-        if log.wal.status_of(name)?.is_none() {
-            self.forget(index);
-            self.report_missing(index);
-            return Ok(true);
-        }
-        let was_known = self.kept.damaged.contains(&index);
-        if was_known || self.is_damaged(index) {
-            let is_aside = self.set_aside(name, "the segment has expired, and is damaged")?;
+        if is_damaged(&log, &self.kept, index) {
+            self.count_damaged(index);
+            let why = "the segment has expired, and is damaged";
+            let is_aside = self.set_aside(&name, why, floor)?;
             if is_aside {
-                log.counters().damaged_segments.add(u64::from(!was_known));
                 self.forget(index);
             }
             return Ok(is_aside);
         }
         let removed =
-            if is_cold { log.wal.remove(name).map(|_| None) } else { self.remove_hot(index) };
+            if is_cold { log.wal.remove(&name).map(|_| None) } else { self.remove_hot(index) };
         drop(floor);
-        let kind = if is_cold { "cold" } else { "hot" };
-        let Ok(spare) = removed.inspect_err(|error| {
-            let message = format!("the {kind} segment {index} cannot be deleted yet: {error}");
-            log.config.log.warn(&message);
-        }) else {
-            // It is only kept longer than it has to be.
-            self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
-            return Ok(false);
+        let spare = match removed {
+            Ok(spare) => spare,
+            Err(error) => {
+                // It is only kept longer than it has to be.
+                self.try_again(&format!("the {kind} segment {index} stays for now"), &error);
+                return Ok(false);
+            }
         };
         // In the order of their indexes even after a power cut: no hole.
         self.make_removal_durable(spare)?;
@@ -259,57 +311,27 @@ impl SegmentMaintainer {
         Ok(true)
     }
 
+    fn is_there(&self, name: &str) -> Result<bool> {
+        Ok(self.log.wal.status_of(name)?.is_some())
+    }
+
     /// Renames a file so that it is not of the log any more: what is not as it was is never
-    /// deleted. Returns whether it could be.
-    fn set_aside(&mut self, name: &str, why: &str) -> Result<bool> {
+    /// deleted. Returns whether it could be. The floor is held for the renaming only.
+    fn set_aside(&mut self, name: &str, why: &str, floor: MutexGuard<'_, u64>) -> Result<bool> {
         let log = Arc::clone(&self.log);
-        let (wal, path) = (&*log.wal, log.wal.path_of(name));
-        let renamed = free_name(wal, name).and_then(|aside| {
-            wal.rename(name, &aside)?;
-            Ok(aside)
-        });
-        match renamed {
+        let path = log.wal.path_of(name);
+        let moved = move_aside(&*log.wal, name);
+        drop(floor);
+        match moved {
             Ok(aside) => {
                 log.config.log.error(&format!("{}: {why}: it is {aside} now", path.display()));
                 log.sync_names().map(|()| true)
             }
             Err(error) => {
-                log.config.log.warn(&format!("{}: {why}, and stays: {error}", path.display()));
-                self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                self.try_again(&format!("{}: {why}, and stays for now", path.display()), &error);
                 Ok(false)
             }
         }
-    }
-
-    /// Whether the header is not that of this segment, closed. What cannot be read may be whole.
-    fn is_damaged(&self, index: u32) -> bool {
-        match closed_header(&*self.log.wal, index, self.kept.hot.contains(&index)) {
-            Ok(header) => header.is_none(),
-            Err(error) => error.cause() == Some(Cause::Corrupt),
-        }
-    }
-
-    /// The id of a segment's last event; of one that is damaged, the highest that it may be.
-    fn last_event_id(&self, index: u32) -> Option<u64> {
-        if self.kept.damaged.contains(&index) || self.is_damaged(index) {
-            return self.first_event_id_after(index).map(|first| first.saturating_sub(1));
-        }
-        let is_hot = self.kept.hot.contains(&index);
-        let header = closed_header(&*self.log.wal, index, is_hot).ok().flatten();
-        header.map(|header| header.last_event_id)
-    }
-
-    /// The first id of the segment behind this one.
-    fn first_event_id_after(&self, index: u32) -> Option<u64> {
-        let Kept { hot, cold, .. } = &self.kept;
-        let behind = |set: &BTreeSet<u32>| set.range(index..).find(|next| **next > index).copied();
-        let Some(next) = behind(hot).into_iter().chain(behind(cold)).min() else {
-            let active = file_name::hot(self.log.durable().last_segment_index);
-            let file = self.log.wal.open(&active, Open::Read).ok().flatten()?;
-            return first_slot(&*file).ok().filter(|id| *id != 0);
-        };
-        let header = closed_header(&*self.log.wal, next, hot.contains(&next)).ok().flatten();
-        header.map(|header| header.first_event_id)
     }
 
     /// Hands a segment to the freezer, unless its ring is full.
@@ -337,7 +359,8 @@ impl SegmentMaintainer {
         log.sync_names()?;
         if let Some(spare) = spare {
             if let Err(spare) = log.queues.spare_files.push(spare) {
-                log.wal.remove(&spare.name)?;
+                // If it stays, the next open removes it.
+                let _ = log.wal.remove(&spare.name);
             }
         }
         Ok(())
@@ -348,9 +371,9 @@ impl SegmentMaintainer {
         if self.stopping_since.is_some() || self.log.queues.spare_files.is_full() {
             return Ok(None);
         }
-        // A file that cannot be opened can still be removed.
+        // A file that cannot be opened or locked can still be removed.
         let Ok(Some(file)) = self.log.wal.open(name, Open::Write) else { return Ok(None) };
-        if !file.try_lock_exclusive()? {
+        if !matches!(file.try_lock_exclusive(), Ok(true)) {
             return Ok(None);
         }
         // Another name is a snapshot's: whatever is written here would be written there.

@@ -10,13 +10,14 @@ use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::{create, write_zeros, Directory, File, FileStatus, Mapping};
+use crate::storage::{create, rename_if_there, write_zeros};
+use crate::storage::{Directory, File, FileStatus, Mapping};
 
 use super::watched::{check_directory, Watched};
 use super::worker::Worker;
 use crate::recorder::clock::now_ns;
 use crate::recorder::log::Log;
-use crate::recorder::segment::{ActiveFile, Segment, SpareFile};
+use crate::recorder::segment::{ActiveFile, Segment};
 use crate::recorder::threads::Step;
 
 /// Time until preparing is tried again when there was no space.
@@ -130,18 +131,18 @@ impl SegmentPreparer {
         let name = file_name::hot(index);
         let temporary = file_name::temporary(&name);
         if let Some(mut active) = self.take_reusable() {
-            if active.mapping.size() as u64 == self.layout().file_size()
-                && self.is_alone(&*directory, &active.name, &*active.file)?
-            {
-                directory.rename(&active.name, &temporary)?;
-                reuse(&active.mapping, index);
-                directory.rename(&temporary, &name)?;
-                active.name = name;
-                return Ok(Some(active));
-            }
-            // Of another size, or with another name.
-            directory.remove(&active.name)?;
             debug_assert!(self.mapped > 0);
+            let usable = active.mapping.size() as u64 == self.layout().file_size()
+                && self.is_alone(&*directory, &active.name, &*active.file)?;
+            if usable && rename_if_there(&*directory, &active.name, &temporary)? {
+                reuse(&active.mapping, index);
+                if rename_if_there(&*directory, &temporary, &name)? {
+                    active.name = name;
+                    return Ok(Some(active));
+                }
+            }
+            // Of another size, with another name, or removed by somebody.
+            directory.remove(&active.name)?;
             self.mapped -= 1;
         }
         if self.mapped >= self.log.config.active_set() {
@@ -182,32 +183,38 @@ impl SegmentPreparer {
         let wal = &*self.log.wal;
         let name = file_name::hot(index);
         let temporary = file_name::temporary(&name);
-        let file = match self.take_spare()? {
-            Some(SpareFile { name: spare, file }) => {
-                wal.rename(&spare, &temporary)?;
-                self.log.counters().segments_recycled.add(1);
-                file
+        loop {
+            let file = match self.take_spare(&temporary)? {
+                Some(file) => file,
+                None => match self.make_disk(&temporary)? {
+                    Some(file) => file,
+                    None => return Ok(None),
+                },
+            };
+            file.write_at(&cleared(index, created_ts_ns), 0)?;
+            file.sync()?;
+            // Before it gets its name, under which others expect it unlocked.
+            file.unlock()?;
+            if rename_if_there(wal, &temporary, &name)? {
+                self.log.sync_names()?;
+                return Ok(Some(file));
             }
-            None => {
-                wal.remove(&temporary)?;
-                let file = create(wal, &temporary)?;
-                let written = self.pre_write(&*file);
-                if !matches!(written, Ok(true)) {
-                    let _ = wal.remove(&temporary);
-                }
-                if !written? {
-                    return Ok(None);
-                }
-                self.log.counters().segments_created.add(1);
-                file
-            }
-        };
-        file.write_at(&cleared(index, created_ts_ns), 0)?;
-        file.sync()?;
-        // Before it gets its name, under which others expect it unlocked.
-        file.unlock()?;
-        wal.rename(&temporary, &name)?;
-        self.log.sync_names()?;
+        }
+    }
+
+    /// A new disk file. `None` when the log is shut down meanwhile.
+    fn make_disk(&self, name: &str) -> Result<Option<Arc<dyn File>>> {
+        let wal = &*self.log.wal;
+        wal.remove(name)?;
+        let file = create(wal, name)?;
+        let written = self.pre_write(&*file);
+        if !matches!(written, Ok(true)) {
+            let _ = wal.remove(name);
+        }
+        if !written? {
+            return Ok(None);
+        }
+        self.log.counters().segments_created.add(1);
         Ok(Some(file))
     }
 
@@ -231,14 +238,18 @@ impl SegmentPreparer {
         Ok(true)
     }
 
-    /// A disk file to reuse that is still what it was when it was left: nobody has removed,
-    /// replaced, cut or linked it.
-    fn take_spare(&self) -> Result<Option<SpareFile>> {
+    /// A disk file to reuse, renamed, that is still what it was when it was left: nobody has
+    /// removed, replaced, cut or linked it.
+    fn take_spare(&self, name: &str) -> Result<Option<Arc<dyn File>>> {
+        let wal = &*self.log.wal;
         while let Some(spare) = self.log.queues.spare_files.pop() {
-            if self.is_alone(&*self.log.wal, &spare.name, &*spare.file)? {
-                return Ok(Some(spare));
+            if self.is_alone(wal, &spare.name, &*spare.file)?
+                && rename_if_there(wal, &spare.name, name)?
+            {
+                self.log.counters().segments_recycled.add(1);
+                return Ok(Some(spare.file));
             }
-            self.log.wal.remove(&spare.name)?;
+            wal.remove(&spare.name)?;
         }
         Ok(None)
     }
@@ -305,22 +316,25 @@ pub fn create_active(
     index: u32,
     layout: Layout,
     config: &Config,
-    fill: impl FnOnce(&Mapping) -> Result<()>,
+    fill: impl Fn(&Mapping) -> Result<()>,
 ) -> Result<ActiveFile> {
     let size = layout.file_size();
     let name = file_name::hot(index);
     let temporary = file_name::temporary(&name);
-    directory.remove(&temporary)?;
-    let file = create(directory, &temporary)?;
-    let made = file.allocate(size).and_then(|()| file.map(size, true));
-    let mapping = made.map_err(|error| {
-        let _ = directory.remove(&temporary);
-        explain_active(error, directory, config.active_set_size())
-    })?;
-    debug_assert_eq!(mapping.size() as u64, size);
-    fill(&mapping)?;
-    directory.rename(&temporary, &name)?;
-    Ok(ActiveFile { mapping, file, name })
+    loop {
+        directory.remove(&temporary)?;
+        let file = create(directory, &temporary)?;
+        let made = file.allocate(size).and_then(|()| file.map(size, true));
+        let mapping = made.map_err(|error| {
+            let _ = directory.remove(&temporary);
+            explain_active(error, directory, config.active_set_size())
+        })?;
+        debug_assert_eq!(mapping.size() as u64, size);
+        fill(&mapping)?;
+        if rename_if_there(directory, &temporary, &name)? {
+            return Ok(ActiveFile { mapping, file, name });
+        }
+    }
 }
 
 /// When the active directory is full, the configuration is mostly the reason: names the field.

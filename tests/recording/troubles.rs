@@ -1,0 +1,200 @@
+//! Calls that fail beside the events: what can be done later is done later, and only what makes the
+//! names of segments uncertain ends the log. On a simulated disk, the workers stepped by hand.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::crash::{self, SEGMENT};
+use common::{assert_holds, event, eventually, open, Place};
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::error::Cause;
+use flashstrike_wal::format::cold_frame;
+use flashstrike_wal::recorder::{Crew, Manager, Role, Writer};
+use flashstrike_wal::storage::simulated::{Call, Fault, Machine, DISK, MEMORY};
+use flashstrike_wal::storage::{create, Directory, Links, Open, Storage};
+
+/// A log whose workers are stepped by hand.
+struct Stepped {
+    machine: Machine,
+    manager: Manager,
+    writer: Writer,
+    crew: Crew,
+}
+
+impl Stepped {
+    /// Three full segments are closed, and nothing has expired yet.
+    fn with_three(cold: Keep) -> Stepped {
+        let machine = Machine::new(1);
+        let config = Config {
+            num_blocks: 16,
+            prepared_segments: 2,
+            max_segments: Keep::AtMost(3),
+            max_compressed_segments: cold,
+            active_parent: MEMORY.into(),
+            ..Config::default()
+        };
+        let storage = Arc::new(machine.process());
+        let opened = Manager::open_by_hand(storage, &Path::new(DISK).join("log"), config);
+        let (manager, writer, crew) = opened.unwrap();
+        let mut stepped = Stepped { machine, manager, writer, crew };
+        for id in 1..=3 * SEGMENT {
+            stepped.append(id);
+        }
+        stepped
+    }
+
+    /// The same, and the first one has expired.
+    fn with_one_to_freeze() -> Stepped {
+        let mut stepped = Self::with_three(Keep::All);
+        stepped.append(3 * SEGMENT + 1);
+        stepped
+    }
+
+    fn append(&mut self, id: u64) {
+        self.writer.append(&event(id)).unwrap();
+        if id % 1024 <= 1 {
+            self.step(&[Role::Persister, Role::Preparer, Role::Maintainer]);
+        }
+    }
+
+    /// Steps these workers until none has anything to do.
+    fn step(&mut self, roles: &[Role]) {
+        for _ in 0..20 {
+            for &role in roles {
+                let _ = self.crew.step(role);
+            }
+        }
+    }
+
+    fn fail_next(&self, call: Call) {
+        self.machine.plan(Fault { call, nth: 1, errno: libc::EIO });
+    }
+
+    fn directory(&self) -> Arc<dyn Directory> {
+        let directory = Path::new(DISK).join("log");
+        self.machine.process().open_directory(&directory, Links::Follow).unwrap().unwrap()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.directory().status_of(name).unwrap().is_some()
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        create(&*self.directory(), name).unwrap().write_at(bytes, 0).unwrap();
+    }
+
+    /// Compresses a segment, as `lz4 --rm` does.
+    fn compress_by_hand(&self, name: &str) {
+        let file = self.directory().open(name, Open::Read).unwrap().unwrap();
+        let mut bytes = vec![0; file.size().unwrap() as usize];
+        file.read_at(&mut bytes, 0).unwrap();
+        let mut frame = Vec::new();
+        cold_frame::compress(&mut &bytes[..], bytes.len() as u64, &mut frame).unwrap();
+        self.put(&format!("{name}.lz4"), &frame);
+        self.directory().remove(name).unwrap();
+    }
+}
+
+/// The hot file of a segment that is compressed stays where it cannot be removed or locked: the
+/// log goes on, and it is removed later.
+#[test]
+fn f4_a_hot_file_that_cannot_be_removed_yet_is_removed_later() {
+    for call in [Call::Lock, Call::Rename, Call::Stat] {
+        let mut log = Stepped::with_one_to_freeze();
+        log.step(&[Role::Freezer]);
+        assert!(log.has("FS.00000000.wal.lz4") && log.has("FS.00000000.wal"), "{call:?}");
+        log.fail_next(call);
+        log.step(&[Role::Maintainer]);
+        assert!(!log.machine.forgive(), "{call:?} was not made");
+        log.manager.log().poison().check().unwrap();
+        eventually("it is removed", || {
+            log.step(&[Role::Maintainer]);
+            !log.has("FS.00000000.wal")
+        });
+        log.manager.log().poison().check().unwrap();
+        log.manager.shutdown_by_hand(log.writer, log.crew).unwrap();
+    }
+}
+
+/// Whether the names are durable is not known after a failed sync, whoever made it.
+#[test]
+fn g5_a_failed_sync_of_the_names_ends_the_log_in_the_freezer_too() {
+    let mut log = Stepped::with_one_to_freeze();
+    log.put("FS.00000000.wal.lz4", b"another's");
+    log.fail_next(Call::SyncNames);
+    log.step(&[Role::Freezer]);
+    let error = log.manager.log().poison().check().unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::Poisoned), "{error}");
+}
+
+/// Whoever compresses a segment by hand removes nothing: whether it waits for the freezer then, or
+/// is to be deleted, it is a cold segment from then on.
+#[test]
+fn f7_a_segment_that_is_compressed_by_hand_is_not_called_lost() {
+    let mut log = Stepped::with_one_to_freeze();
+    log.compress_by_hand("FS.00000000.wal");
+    log.step(&[Role::Freezer, Role::Maintainer]);
+    let metrics = log.manager.log().metrics();
+    assert_eq!((metrics.missing_segments, metrics.cold_segments), (0, 1));
+    assert!(log.has("FS.00000000.wal.lz4"));
+    log.manager.shutdown_by_hand(log.writer, log.crew).unwrap();
+
+    let mut log = Stepped::with_three(Keep::AtMost(0));
+    log.compress_by_hand("FS.00000000.wal");
+    log.append(3 * SEGMENT + 1);
+    eventually("it expires", || {
+        log.step(&[Role::Maintainer]);
+        log.manager.log().metrics().segments_deleted == 1
+    });
+    assert_eq!(log.manager.log().metrics().missing_segments, 0);
+    let names = log.directory().list().unwrap();
+    assert!(!names.iter().any(|name| name.starts_with("FS.00000000")), "{names:?}");
+    log.manager.shutdown_by_hand(log.writer, log.crew).unwrap();
+}
+
+/// Jobs that remove temporary files do so at any moment: the file is made again.
+#[test]
+fn f4_temporary_files_may_be_removed_at_any_time() {
+    let place = Place::new();
+    let config = Config {
+        max_segments: Keep::AtMost(4),
+        max_compressed_segments: Keep::All,
+        ..place.small()
+    };
+    let (manager, mut writer) = open(&place.log(), config);
+    let stopped = AtomicBool::new(false);
+    let active = crash::active_directory(&place);
+    let clean_up = || {
+        let mut removed = 0;
+        while !stopped.load(Ordering::Relaxed) {
+            for path in common::paths(&place.log()).into_iter().chain(common::paths(&active)) {
+                let is_temporary = path.extension().is_some_and(|end| end == "tmp");
+                removed += u32::from(is_temporary && fs::remove_file(path).is_ok());
+            }
+        }
+        removed
+    };
+    let begin = Instant::now();
+    let (mut last, mut failed) = (0, None);
+    std::thread::scope(|scope| {
+        let job = scope.spawn(clean_up);
+        while begin.elapsed() < Duration::from_secs(3) && failed.is_none() {
+            let ids = last + 1..=last + 500;
+            failed = ids.clone().find_map(|id| writer.append(&event(id)).err());
+            if failed.is_none() {
+                failed = manager.log().sync().err();
+            }
+            last = *ids.end();
+        }
+        stopped.store(true, Ordering::Relaxed);
+        let removed = job.join().unwrap();
+        println!("{removed} temporary files removed, {last} events");
+        assert!(removed > 10);
+    });
+    assert!(failed.is_none(), "{failed:?}");
+    manager.shutdown(writer).unwrap();
+    assert_holds(&place.log(), last);
+}
