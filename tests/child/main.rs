@@ -71,6 +71,7 @@ const ROLES: &[Role] = &[
     ("threads-of-logs-that-come-and-go", "", threads::of_logs_that_come_and_go),
     ("threads-on-a-hung-filesystem", "", threads::on_a_hung_filesystem),
     ("threads-on-chosen-processors", "", threads::on_chosen_processors),
+    ("threads-with-one-processor", "HAS_OTHERS", threads::with_one_processor),
     ("user-crashes", "LOG MEMORY", users::crash),
     ("user-is-refused", "LOG MEMORY WORD", users::is_refused),
     ("user-records", "LOG MEMORY", users::record),
