@@ -185,6 +185,8 @@ impl SegmentPreparer {
         let file = match self.take_spare()? {
             Some(SpareFile { name: spare, file }) => {
                 wal.rename(&spare, &temporary)?;
+                // It may have been restored with holes.
+                file.allocate(self.layout().file_size())?;
                 self.log.counters().segments_recycled.add(1);
                 file
             }
