@@ -8,4 +8,5 @@ mod loss;
 mod neighbours;
 mod order;
 mod pairs;
+mod recycled;
 mod rows;
