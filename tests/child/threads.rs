@@ -310,8 +310,8 @@ pub fn beside_a_pinned_engine(_: &Arguments) {
     manager.shutdown(writer).unwrap();
 }
 
-/// Pins this thread, and opens: `Decided::Beside` and a report of it, or, where the library finds no
-/// other processor for its threads, `Decided::Shared` and a warning. The log works all the same.
+/// Pins this thread, and opens. Either the threads run beside it, which is told, or there is no
+/// other processor for them, which is warned of. The log works all the same.
 pub fn with_one_processor(arguments: &Arguments) {
     let has_others = arguments.yes_or_no("HAS_OTHERS");
     let place = &Place::new();
