@@ -279,20 +279,33 @@ pub fn witness(
     here: &DirectoryStatus,
 ) -> Option<IdentityRecord> {
     let wal_path = line_of(wal.path());
-    let mut found: Option<IdentityRecord> = None;
+    let (mut at_path, mut gone) = (Vec::new(), Vec::new());
     for directory in private_directories(storage, parent, NAME_BEGIN, here.uid) {
         let Ok(Identity::Known(record)) = load_identity(&*directory) else { continue };
-        let is_of_this = Ground::of(&record, here) == Ground::Same && record.wal_path == wal_path;
-        if !is_of_this || record.clean || Path::new(&record.active_path) != directory.path() {
+        if Ground::of(&record, here) != Ground::Same
+            || record.clean
+            || Path::new(&record.active_path) != directory.path()
+        {
             continue;
         }
-        match &found {
-            Some(other) if other.id != record.id => return None,
-            Some(other) if other.generation > record.generation => {}
-            _ => found = Some(record),
+        // The log may be reached by another path than then, or was renamed since. If the path leads
+        // to another directory, the inode is not that log's any more.
+        let led_to = |path: &String| storage.open_directory(path.as_ref(), Links::Follow);
+        match record.wal_path.as_ref().map(led_to) {
+            _ if record.wal_path == wal_path => at_path.push(record),
+            Some(Ok(None)) => gone.push(record),
+            Some(Ok(Some(there))) if is_at(&*there, here) => at_path.push(record),
+            _ => {}
         }
     }
-    found
+    let mut found = if at_path.is_empty() { gone } else { at_path };
+    found.sort_by_key(|record| record.generation);
+    let newest = found.pop()?;
+    found.iter().all(|record| record.id == newest.id).then_some(newest)
+}
+
+fn is_at(directory: &dyn Directory, here: &DirectoryStatus) -> bool {
+    directory.status().is_ok_and(|status| (status.dev, status.ino) == (here.dev, here.ino))
 }
 
 /// Active directories of generations of the log after this one, beside the one it names: of opens

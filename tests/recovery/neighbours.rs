@@ -2,13 +2,17 @@
 //! another file, at another moment, or by another way in.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::os::unix::fs::{symlink, FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
-use common::crash::{crash, recover, SEGMENT};
+use common::crash::{
+    active_directory, assert_refused, crash, crash_in, identity, recover, SEGMENT,
+};
 use common::{append, assert_holds, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::file_name::hot;
+use flashstrike_wal::format::{IdentityRecord, SegmentHeader};
+use flashstrike_wal::replay::verify;
 
 fn segment_file(log: &Path, index: u32) -> File {
     let path = log.join(hot(index));
@@ -109,4 +113,176 @@ fn f8_holes_of_a_file_that_is_used_again_are_filled() {
     });
     assert!(!has_holes(&partial));
     manager.shutdown(writer).unwrap();
+}
+
+/// The directory of a killed log is renamed. It is the same directory: nothing is lost, and from
+/// the next open on its active directory says where it is now.
+#[test]
+fn f24_a_renamed_log_is_opened_and_its_memory_says_its_new_path() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    let renamed = place.base().join("renamed");
+    fs::rename(place.log(), &renamed).unwrap();
+    assert_holds(&renamed, 100);
+    let (manager, mut writer) = open(&renamed, place.small());
+    assert_eq!(common::decision(&manager), "process-crash");
+    assert_eq!(manager.log().appended().last_event_id, 100);
+    let copy = identity(&active_directory(&place));
+    assert_eq!(copy.wal_path.as_deref(), renamed.to_str(), "and the old directory is gone");
+    append(&mut writer, 101..=110);
+    manager.shutdown(writer).unwrap();
+    assert!(place.active_directories().is_empty());
+    assert_holds(&renamed, 110);
+}
+
+/// With a symbolic link to the log, and a directory beside it.
+fn with_a_link() -> Place {
+    let place = Place::new();
+    fs::create_dir(place.base().join("sub")).unwrap();
+    fs::create_dir(place.log()).unwrap();
+    symlink("log", place.base().join("link")).unwrap();
+    place
+}
+
+/// However the directory is reached, the path in the active directory is absolute and leads to it:
+/// whoever finds only the memory after a crash finds the log.
+#[test]
+fn f24_the_path_leads_to_the_log_however_it_was_spelled() {
+    let place = with_a_link();
+    let base = place.base().to_str().unwrap().to_owned();
+    let relative = ["log", "./link", "sub/../link/../log/."].map(PathBuf::from);
+    let absolute = ["link", "sub/../log", "link/."].map(|spelling| place.base().join(spelling));
+    let mut last = 10;
+    for path in relative.into_iter().chain(absolute) {
+        let wrapper = ["env", "-C", &base];
+        crash_in(&wrapper, &path, &place.memory().display(), last, last + 10);
+        let told = identity(&active_directory(&place)).wal_path.unwrap();
+        assert!(Path::new(&told).is_absolute(), "{told}");
+        assert_eq!(fs::canonicalize(&told).unwrap(), fs::canonicalize(place.log()).unwrap());
+        assert_eq!(recover(&place, last + 10).0, "process-crash", "{}", path.display());
+        last += 20;
+    }
+}
+
+/// Somebody has removed `wal_identity` of a killed log: what its memory says is believed however
+/// the log was reached then, and is reached now.
+#[test]
+fn f24_without_an_identity_memory_is_found_by_another_spelling() {
+    for (written, opened) in [("link", "log"), ("log", "link"), ("sub/../log", "log")] {
+        let place = with_a_link();
+        let written = place.base().join(written);
+        crash_in(&[], &written, &place.memory().display(), 50, 100);
+        fs::remove_file(place.log().join("wal_identity")).unwrap();
+        let (manager, writer) = open(&place.base().join(opened), place.small());
+        let report = manager.log().recovery_report().clone();
+        assert_eq!(report.last_event_id, 100, "{opened}: {}: {}", report.decision, report.notes);
+        assert!(report.notes.contains("wal_identity is taken from"), "{}", report.notes);
+        manager.shutdown(writer).unwrap();
+        assert!(place.active_directories().is_empty());
+    }
+}
+
+/// The same of a renamed log.
+#[test]
+fn f24_without_an_identity_memory_of_a_renamed_log_is_found() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    fs::remove_file(place.log().join("wal_identity")).unwrap();
+    let renamed = place.base().join("renamed");
+    fs::rename(place.log(), &renamed).unwrap();
+    let (manager, writer) = open(&renamed, place.small());
+    let report = manager.log().recovery_report().clone();
+    assert_eq!(report.last_event_id, 100, "{}: {}", report.decision, report.notes);
+    manager.shutdown(writer).unwrap();
+    assert_holds(&renamed, 100);
+}
+
+/// Makes the memory of another log, at another path, look like that of this directory: its inode
+/// was used again.
+fn leave_memory_of_a_log_that_is_gone(place: &Place, path: &Path) {
+    let here = fs::metadata(place.log()).unwrap();
+    crash_in(&[], &place.base().join("other"), &place.memory().display(), 10, 20);
+    let of_other = |path: &PathBuf| identity(path).wal_path.unwrap().ends_with("other");
+    let active = place.active_directories().into_iter().find(of_other).unwrap();
+    let record = IdentityRecord {
+        wal_dev: here.dev(),
+        wal_ino: here.ino(),
+        wal_path: Some(path.to_str().unwrap().to_owned()),
+        ..identity(&active)
+    };
+    fs::write(active.join("wal_identity"), record.encode()).unwrap();
+}
+
+/// It does not stand in the way of memory that has the right path. Where it is all there is, it may
+/// be this log's, renamed, and is refused because it contradicts the log.
+#[test]
+fn f24_memory_of_a_log_that_is_gone_is_not_taken_for_this_one() {
+    for other in ["gone", "elsewhere"] {
+        let place = Place::new();
+        fs::create_dir(place.base().join("elsewhere")).unwrap();
+        crash(&place, 50, 100);
+        fs::remove_file(place.log().join("wal_identity")).unwrap();
+        leave_memory_of_a_log_that_is_gone(&place, &place.base().join(other));
+        let (_, notes) = recover(&place, 100);
+        assert!(notes.contains("wal_identity is taken from"), "{other}: {notes}");
+        assert_eq!(place.active_directories().len(), 1, "the other log's stays");
+        // Now it is the only one. What it says contradicts the log, or is of another directory.
+        fs::remove_file(place.log().join("wal_identity")).unwrap();
+        match other {
+            "gone" => assert_refused(&place, &["active-contradicts"]),
+            _ => assert_eq!(recover(&place, 100).0, "unknown-identity"),
+        }
+        assert_eq!(place.active_directories().len(), 1, "the other log's stays");
+    }
+}
+
+/// Gives a segment's header other times, and leaves the rest of it as it is.
+fn change_times(log: &Path, index: u32, created: u64, closed: u64) {
+    let file = segment_file(log, index);
+    let mut bytes = [0; 64];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let header = SegmentHeader::decode(&bytes).unwrap();
+    assert!(header.is_closed(), "segment {index}");
+    let header = SegmentHeader { created_ts_ns: created, closed_ts_ns: closed, ..header };
+    file.write_all_at(&header.encode(), 0).unwrap();
+}
+
+/// The clock has jumped back while segments were open, and between them: each was closed before it
+/// was made, and before the one before it was. The times decide nothing.
+#[test]
+fn f11_segments_that_were_closed_before_they_were_made_are_whole() {
+    const FUTURE: u64 = 4_000_000_000_000_000_000;
+    let times = [(FUTURE, 1), (7, 2), (u64::MAX, FUTURE), (5, 5), (FUTURE, u64::MAX), (3, 1)];
+    for keep in [Keep::All, Keep::AtMost(1)] {
+        let place = Place::new();
+        let keep_all = Config { max_segments: Keep::All, ..place.small() };
+        let mut last = times.len() as u64 * SEGMENT - 50;
+        let (manager, mut writer) = open(&place.log(), keep_all);
+        append(&mut writer, 1..=last);
+        manager.shutdown(writer).unwrap();
+        for (index, (created, closed)) in (0..).zip(times) {
+            change_times(&place.log(), index, created, closed);
+        }
+        assert_holds(&place.log(), last);
+        let report = verify(&place.log()).unwrap();
+        assert_eq!((report.damage_count, report.events), (0, last), "{:?}", report.damages);
+        // It goes on in the last segment, which is then closed with this clock's time; and all the
+        // others are compressed.
+        for n in 0..3 {
+            let config = Config { max_segments: keep, ..place.small() };
+            let (manager, mut writer) = open(&place.log(), config);
+            assert_eq!(common::decision(&manager), "clean", "{n}");
+            assert_eq!(manager.log().appended().last_event_id, last, "{n}");
+            append(&mut writer, last + 1..=last + SEGMENT);
+            last += SEGMENT;
+            let hot = || manager.log().metrics().hot_segments;
+            common::eventually("they are compressed", || keep == Keep::All || hot() == 1);
+            manager.shutdown(writer).unwrap();
+        }
+        crash(&place, last + 10, last + 20);
+        assert_holds(&place.log(), last + 20);
+        assert_eq!(recover(&place, last + 20).0, "process-crash");
+        let report = verify(&place.log()).unwrap();
+        assert_eq!((report.damage_count, report.events), (0, last + 20), "{:?}", report.damages);
+    }
 }
