@@ -22,46 +22,51 @@ pub fn witness(
     parent: &Path,
     notes: &mut Vec<String>,
 ) -> Result<Option<IdentityRecord>> {
-    let mut found: Vec<IdentityRecord> = Vec::new();
+    let (mut here, mut gone) = (Vec::new(), Vec::new());
     for (directory, identity) in private_directories(storage, parent, NAME_BEGIN, wal.uid)? {
         let Identity::Known(record) = identity else { continue };
         let is_left = !record.clean && Path::new(&record.active_path) == directory.path();
         if !is_left || Ground::of(&record, wal) != Ground::Same {
             continue;
         }
-        // The inode may have been another directory's before.
-        if leads_to(storage, record.wal_path.as_deref(), wal)? {
-            found.push(record);
-        } else {
-            notes.push(format!(
-                "{} has events of a log in a directory with this inode, then at {}: not taken for \
-                 this log's",
-                directory.path().display(),
-                record.wal_path.as_deref().unwrap_or("a path without a line"),
-            ));
+        let path = record.wal_path.as_deref().unwrap_or_default();
+        match leads_to(storage, path, wal)? {
+            LeadsTo::Here => here.push(record),
+            // The log was renamed; or the inode was that of a log that is gone.
+            LeadsTo::Nothing => gone.push(record),
+            LeadsTo::Elsewhere => notes.push(format!(
+                "{} has events of a log in a directory with this inode, then at {path}: not taken \
+                 for this log's",
+                record.active_path
+            )),
         }
     }
+    let mut found = if here.is_empty() { gone } else { here };
     found.sort_by_key(|record| record.generation);
-    let newest = found.pop();
-    let other = newest.as_ref().and_then(|newest| found.iter().find(|old| old.id != newest.id));
-    if let (Some(newest), Some(other)) = (&newest, other) {
-        notes.push(format!(
-            "{} and {} are of two logs in this directory: neither is taken",
-            other.active_path, newest.active_path
-        ));
+    let Some(newest) = found.pop() else { return Ok(None) };
+    if let Some(other) = found.iter().find(|other| other.id != newest.id) {
+        let (one, other) = (&newest.active_path, &other.active_path);
+        notes.push(format!("{one} and {other} are of two logs in this directory: none is taken"));
         return Ok(None);
     }
-    Ok(newest)
+    Ok(Some(newest))
 }
 
-/// Whether a recorded path, however it is spelled, is that of this directory.
-fn leads_to(storage: &dyn Storage, path: Option<&str>, wal: &DirectoryStatus) -> Result<bool> {
-    let Some(path) = path else { return Ok(false) };
-    let Some(there) = unless_others(storage.open_directory(Path::new(path), Links::Follow))? else {
-        return Ok(false);
+/// Where a recorded path leads, however it is spelled.
+enum LeadsTo {
+    Here,
+    Elsewhere,
+    Nothing,
+}
+
+fn leads_to(storage: &dyn Storage, path: &str, wal: &DirectoryStatus) -> Result<LeadsTo> {
+    let opened = match storage.open_directory(Path::new(path), Links::Follow) {
+        Ok(None) => return Ok(LeadsTo::Nothing),
+        opened => unless_others(opened)?,
     };
-    let there = there.status()?;
-    Ok((there.dev, there.ino) == (wal.dev, wal.ino))
+    let status = opened.map(|there| there.status()).transpose()?;
+    let is_here = status.is_some_and(|there| (there.dev, there.ino) == (wal.dev, wal.ino));
+    Ok(if is_here { LeadsTo::Here } else { LeadsTo::Elsewhere })
 }
 
 /// Active directories of generations of the log after this one, beside the one it names: of opens

@@ -33,7 +33,17 @@ impl PosixFile {
     }
 
     fn fail(&self, operation: &str, errno: Errno) -> Error {
-        failed(operation, &self.path, errno)
+        failed(operation, &self.name_now(), errno)
+    }
+
+    /// Its path: files are made under temporary names.
+    fn name_now(&self) -> PathBuf {
+        let own = self.path.with_extension("");
+        let is_temporary = self.path.extension().is_some_and(|end| end == "tmp");
+        if is_temporary && !self.path.exists() && own.exists() {
+            return own;
+        }
+        self.path.clone()
     }
 
     /// Refuses anything else that has one of our names: a pipe, a device, a directory.
@@ -55,7 +65,8 @@ impl PosixFile {
         if self.inode()? == self.inode {
             return Ok(());
         }
-        let path = self.path.display();
+        let path = self.name_now();
+        let path = path.display();
         let message = format!("the descriptor of {path} was closed, and is another file's now");
         Err(Error::new(Cause::Io, message))
     }

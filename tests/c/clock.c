@@ -5,6 +5,7 @@
 
 #include "../support/check.h"
 
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 #define SEGMENT EVENTS_PER_SMALL_SEGMENT
 
 /* What CLOCK_REALTIME shows. The library's calls come here too. */
-static int64_t wall_clock_s;
+static _Atomic int64_t wall_clock_s;
 
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
@@ -24,16 +25,20 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return status;
 }
 
-/* Appends three segments and more, with the clock at `seconds`. */
-static void record(const char *dir, uint64_t first, int64_t seconds)
+/* Appends three segments and more. The clock is at `opened`, and at `later` from the middle of the
+ * second segment on: where that is before, segments are closed before they were made. */
+static void record(const char *dir, uint64_t first, int64_t opened, int64_t later)
 {
-    wall_clock_s = seconds;
+    wall_clock_s = opened;
     fs_wal_config config = small_segments();
     config.max_segments = 1;
     config.max_compressed_segments = FS_WAL_KEEP_ALL;
     fs_wal *wal;
     CHECK_OK(fs_wal_open(dir, &config, &wal));
     for (uint64_t id = first; id < first + 3 * SEGMENT + 10; id++) {
+        if (id == first + SEGMENT * 3 / 2) {
+            wall_clock_s = later;
+        }
         const fs_request_event event = make_event(id);
         CHECK_OK(fs_wal_append(wal, &event));
     }
@@ -48,10 +53,24 @@ static void record(const char *dir, uint64_t first, int64_t seconds)
 
 int main(void)
 {
-    const int64_t clocks[] = {0, 1, -5, 1700000000, 0, 4000000000, -1, 0};
+    const int64_t clocks[][2] = {
+        {0, 0},
+        {1, 1},
+        {-5, -5},
+        {1700000000, 1700000000},
+        {0, 0},
+        {4000000000, 4000000000},
+        {-1, -1},
+        /* It jumps while the log is open: back a little, to 1970, before, and forth. */
+        {1700000000, 1699999999},
+        {1700000000, 0},
+        {4000000000, -1},
+        {0, 1700000000},
+        {0, 0},
+    };
     uint64_t next = 1;
     for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
-        record("log", next, clocks[i]);
+        record("log", next, clocks[i][0], clocks[i][1]);
         next += 3 * SEGMENT + 10;
         fs_wal_verify_report_t report = {.struct_size = sizeof report};
         CHECK_OK(fs_wal_verify("log", &report));

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{append, assert_holds, event, eventually, expect_cause, names, open};
+use common::{append, assert_holds, contents, event, eventually, expect_cause, names, open};
 use flashstrike_wal::config::{Backpressure, Config, Keep};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::recorder::{Manager, Writer};
+use rustix::fs::{fallocate, FallocateFlags};
 
 use crate::arguments::Arguments;
 
@@ -104,6 +105,57 @@ pub fn disk_at_open(arguments: &Arguments) {
     append(&mut writer, [101]);
     manager.shutdown(writer).unwrap();
     assert_holds(log, 101);
+}
+
+/// Somebody makes holes in the files that are prepared, and the disk fills: the log cannot write
+/// into them. It fails and says why, nothing that it called durable is lost, and with room again it
+/// opens with every event that it took.
+pub fn disk_with_holes(arguments: &Arguments) {
+    let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
+    let is_punched = arguments.one_of("HOLES", &[("punched", true), ("cut-and-grown", false)]);
+    let config = || config(memory, Backpressure::FailFast);
+    let (manager, mut writer) = open(log, config());
+    append(&mut writer, 1..=100);
+    manager.log().sync().unwrap();
+    eventually("the ring is full", || manager.log().metrics().prepared_segments.fill == 4);
+    for name in names(log).into_iter().filter(|name| name.ends_with(".wal")).skip(1) {
+        let file = fs::OpenOptions::new().write(true).open(log.join(&name)).unwrap();
+        let size = file.metadata().unwrap().len();
+        if is_punched {
+            let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            fallocate(&file, how, 4096, size - 4096).unwrap();
+        } else {
+            file.set_len(4096).unwrap();
+            file.set_len(size).unwrap();
+        }
+    }
+    let filler = fill_disk(log);
+    let (mut last, begin) = (100, Instant::now());
+    let error = loop {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it meets no hole: {last}");
+        match writer.append(&event(last + 1)) {
+            Ok(()) => last += 1,
+            Err(Error::WouldBlock) => std::thread::yield_now(),
+            // The ring is used up. A moment later the log has met the hole.
+            Err(error) if error.cause() == Some(Cause::NoSpace) => std::thread::yield_now(),
+            Err(error) => break error,
+        }
+    };
+    assert!(last >= 4096, "the first segment has no hole");
+    let message = expect_cause(Err::<(), _>(error), Cause::Poisoned);
+    assert!(message.contains("No space left"), "{message}");
+    assert_eq!(manager.log().durable().last_event_id, 4096, "all of what is on disk");
+    expect_cause(manager.log().sync(), Cause::Poisoned);
+    expect_cause(manager.shutdown(writer), Cause::Poisoned);
+    let before = contents(log);
+    expect_cause(Manager::open(log, config()), Cause::NoSpace);
+    assert!(contents(log) == before, "a refused open has changed the log");
+    fs::remove_file(filler).unwrap();
+    let (manager, mut writer) = open(log, config());
+    assert_eq!(manager.log().durable().last_event_id, last, "every event that was taken");
+    append(&mut writer, [last + 1]);
+    manager.shutdown(writer).unwrap();
+    assert_holds(log, last + 1);
 }
 
 /// Memory is full before all mapped segments exist.

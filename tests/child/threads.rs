@@ -6,13 +6,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{append, assert_holds, event, eventually, expect_cause, open, Place};
 use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Cause;
-use flashstrike_wal::log_sink::LogSink;
+use flashstrike_wal::log_sink::{Level, LogSink};
 use flashstrike_wal::recorder::{Decided, Manager, Writer};
 use rustix::thread::CpuSet;
 
@@ -308,6 +308,45 @@ pub fn beside_a_pinned_engine(_: &Arguments) {
     let (manager, writer) = open(&place.base().join("log"), config(place));
     assert_eq!(manager.log().recovery_report().placement, Decided::Inherited);
     manager.shutdown(writer).unwrap();
+}
+
+/// Pins this thread, and opens. Either the threads run beside it, which is told, or there is no
+/// other processor for them, which is warned of. The log works all the same.
+pub fn with_one_processor(arguments: &Arguments) {
+    let has_others = arguments.yes_or_no("HAS_OTHERS");
+    let place = &Place::new();
+    let all = rustix::thread::sched_getaffinity(None).unwrap();
+    let pinned = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap();
+    let mut own = CpuSet::new();
+    own.set(pinned);
+    rustix::thread::sched_setaffinity(None, &own).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    let log = LogSink::new(move |level, message| {
+        if message.contains("is pinned to processor") {
+            telling.lock().unwrap().push((level, message.to_owned()));
+        }
+    });
+    let (manager, mut writer) = open(&place.log(), Config { log, ..config(place) });
+    append(&mut writer, 1..=2 * SEGMENT);
+    manager.log().sync().unwrap();
+    let told = told.lock().unwrap().clone();
+    let [(level, message)] = &told[..] else { panic!("it is told once: {told:?}") };
+    assert!(message.contains(&format!("is pinned to processor {pinned}")), "{message}");
+    let decided = manager.log().recovery_report().placement;
+    let on_own = |thread: &Thread| mask(&thread.cpus) == 1 << pinned;
+    if has_others {
+        assert_eq!((decided, *level), (Decided::Beside(pinned), Level::Info), "{message}");
+        eventually("all of them have left it", || !threads().values().any(on_own));
+    } else {
+        assert_eq!((decided, *level), (Decided::Shared(pinned), Level::Warn), "{message}");
+        assert!(message.contains("appends will wait"), "{message}");
+        assert!(threads().values().all(on_own), "{:?}", threads());
+    }
+    // What was tried in order to decide has not moved the engine's own thread.
+    assert_eq!(rustix::thread::sched_getaffinity(None).unwrap(), own);
+    manager.shutdown(writer).unwrap();
+    assert_holds(&place.log(), 2 * SEGMENT);
 }
 
 pub fn on_chosen_processors(_: &Arguments) {

@@ -127,6 +127,46 @@ fn f35_no_compression_deletes_nothing_that_its_limit_keeps() {
     }
 }
 
+/// A log with cold segments is opened once with another limit for them, or none wanted, and then as
+/// before. That open deletes what it is told to and nothing behind it: what is left has no hole, and
+/// is compressed again.
+#[test]
+fn f35_another_limit_for_one_open_deletes_what_it_says_and_leaves_no_hole() {
+    // The limit and the floor of that open, and the oldest segment that they leave.
+    let cases = [
+        (Keep::AtMost(0), 0, FULL + 4),
+        (Keep::AtMost(0), 7 * SEGMENT + 1, 7),
+        (Keep::AtMost(0), (FULL + 1) * SEGMENT + 9, FULL + 1),
+        (Keep::AtMost(3), 0, FULL + 1),
+        (Keep::AtMost(100), 0, 0),
+    ];
+    for (max_compressed_segments, retention_floor, oldest) in cases {
+        let place = Place::new();
+        let keep = Config { max_segments: Keep::AtMost(2), ..place.small() };
+        assert_keeps(keep.clone(), &place, vec![FULL - 1, FULL], (0..FULL - 1).collect());
+        let (mut last, mut newest) = (FULL * SEGMENT + 1, FULL);
+        let other = Config { max_compressed_segments, retention_floor, ..keep.clone() };
+        for (config, open_again) in [(other, false), (keep, true)] {
+            let (manager, mut writer) = open(&place.log(), config);
+            assert_eq!(manager.log().appended().last_event_id, last);
+            append(&mut writer, last + 1..=last + 5 * SEGMENT);
+            (last, newest) = (last + 5 * SEGMENT, newest + 5);
+            // With a floor under KEEP_NONE, hot segments wait behind the cold ones that it holds.
+            let is_right = |hot, all| (!open_again || hot == 2) && all == newest - oldest + 1;
+            eventually("what retention asks for", || {
+                let metrics = manager.log().metrics();
+                is_right(metrics.hot_segments, metrics.hot_segments + metrics.cold_segments)
+            });
+            manager.shutdown(writer).unwrap();
+            let (hot, cold) = segments(&place);
+            assert_eq!([cold.as_slice(), &hot].concat(), (oldest..=newest).collect::<Vec<_>>());
+            assert!(!open_again || hot.len() == 2, "{hot:?}");
+            let ids = common::read_ids(&place.log());
+            assert!(ids.iter().copied().eq(oldest * SEGMENT + 1..=last), "from {:?}", ids.first());
+        }
+    }
+}
+
 /// The segment that contains the floor stays, and all after it. Cold segments that cannot be
 /// deleted hold up the compression of hot ones: how many are hot is not fixed, but none may be
 /// missing.

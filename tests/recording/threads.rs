@@ -6,6 +6,7 @@ use common::{child, event, expect_cause, open, Place};
 use flashstrike_wal::config::Config;
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::recorder::Manager;
+use rustix::thread::CpuSet;
 
 #[test]
 fn p8_64_logs_have_a_thread_each_and_four_together() {
@@ -50,6 +51,40 @@ fn f33_a_pinned_engine_has_its_processor_to_itself() {
         return;
     }
     child::play("threads-beside-a-pinned-engine", &[]);
+}
+
+/// The whole process may use one processor only, as under `taskset`: the others of its cpuset are
+/// there all the same, and the library's threads go to them.
+#[test]
+fn f33_an_engine_pinned_as_a_whole_has_its_processor_to_itself() {
+    let all = rustix::thread::sched_getaffinity(None).unwrap();
+    if all.count() < 2 {
+        common::skipped("this process may use one processor only");
+        return;
+    }
+    let first = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap().to_string();
+    child::play_under(&["taskset", "-c", &first], "threads-with-one-processor", &[&true]);
+}
+
+/// No other processor is left: here the administrator has set all the others apart. The library's
+/// threads share the engine's, and the open warns of that.
+#[test]
+fn f33_an_engine_without_another_processor_is_warned() {
+    let isolated = "/sys/devices/system/cpu/isolated";
+    if !std::path::Path::new(isolated).exists() {
+        common::skipped("the kernel does not list the processors that are set apart");
+        return;
+    }
+    if !common::may_mount() {
+        return;
+    }
+    let place = Place::new();
+    let list = place.base().join("isolated");
+    // More than there are, and than a set has room for.
+    std::fs::write(&list, "0-65535\n").unwrap();
+    let mount = format!("mount --bind {} {isolated} && exec \"$@\"", list.display());
+    let wrapper = ["unshare", "-m", "sh", "-c", &mount, "sh"];
+    child::play_under(&wrapper, "threads-with-one-processor", &[&false]);
 }
 
 fn config(place: &Place) -> Config {

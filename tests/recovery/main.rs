@@ -5,6 +5,8 @@ mod copies;
 mod end;
 mod field_faults;
 mod loss;
+mod neighbours;
 mod order;
 mod pairs;
+mod recycled;
 mod rows;

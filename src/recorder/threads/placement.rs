@@ -142,7 +142,8 @@ fn others_than(pinned: usize) -> Option<CpuSet> {
     sched_setaffinity(None, &all).ok()?;
     let mut others = sched_getaffinity(None).ok()?;
     others.unset(pinned);
-    processors_set_apart().into_iter().for_each(|cpu| others.unset(cpu));
+    let set_apart = processors_set_apart().into_iter().filter(|cpu| *cpu < CpuSet::MAX_CPU);
+    set_apart.for_each(|cpu| others.unset(cpu));
     (others.count() > 0).then_some(others)
 }
 

@@ -246,6 +246,8 @@ impl SegmentPreparer {
             if self.is_alone(wal, &spare.name, &*spare.file)?
                 && rename_if_there(wal, &spare.name, name)?
             {
+                // It may have been restored with holes.
+                spare.file.allocate(self.layout().file_size())?;
                 self.log.counters().segments_recycled.add(1);
                 return Ok(Some(spare.file));
             }
