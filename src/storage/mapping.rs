@@ -26,8 +26,7 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Maps `size` bytes. A writable mapping has every page present, is locked in memory where
-    /// the system allows it, and is not inherited by forked children.
+    /// Maps `size` bytes, and touches none.
     pub(super) fn new(file: BorrowedFd<'_>, size: u64, writable: bool) -> io::Result<Self> {
         let len = usize::try_from(size).map_err(io::Error::other)?;
         debug_assert!(!writable || len >= WORD);
@@ -38,11 +37,15 @@ impl Mapping {
             return Ok(Mapping { map: Arc::new(map), writable, locked: false });
         }
         let map = options.populate().map_raw(file.as_raw_fd())?;
-        let mut mapping = Mapping { map: Arc::new(map), writable, locked: false };
-        mapping.touch();
-        mapping.locked = mapping.map.lock().is_ok();
-        mapping.map.advise(memmap2::Advice::DontFork)?;
-        Ok(mapping)
+        Ok(Mapping { map: Arc::new(map), writable, locked: false })
+    }
+
+    /// Makes every page of a writable mapping present, locks it in memory where the system allows
+    /// it, and keeps it from forked children.
+    pub(super) fn make_present(&mut self) -> io::Result<()> {
+        self.touch();
+        self.locked = self.map.lock().is_ok();
+        self.map.advise(memmap2::Advice::DontFork)
     }
 
     /// Zeroed memory without a file: the content of a simulated file in memory.

@@ -169,7 +169,13 @@ impl File for PosixFile {
     }
 
     fn map(&self, size: u64, writable: bool) -> Result<Mapping> {
-        Mapping::new(self.fd.as_fd(), size, writable)
-            .map_err(|error| Error::io(format_args!("map {}", self.path.display()), &error))
+        let failed = |error| Error::io(format_args!("map {}", self.name_now().display()), &error);
+        let mut mapping = Mapping::new(self.fd.as_fd(), size, writable).map_err(failed)?;
+        // To touch what another file does not have would be a fault.
+        self.check_own()?;
+        if writable {
+            mapping.make_present().map_err(failed)?;
+        }
+        Ok(mapping)
     }
 }
