@@ -86,7 +86,8 @@ impl Manager {
         let beside = [planned.path.as_path(), survey.active_path()];
         let old = survey.origin.active.as_ref().map(|active| &*active.directory);
         remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
-        planned.check_room(config.active_set_size(), old)?;
+        let room_note = planned.check_room(&config, old)?;
+        survey.notes.extend(room_note);
         recovery::reserve(&survey, &*wal, &config)?;
         let mut recovered = recovery::apply(&mut survey, &*wal, &config)?;
         log_recovery(&config.log, &recovered, closed.generation.saturating_add(1));

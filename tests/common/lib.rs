@@ -106,6 +106,13 @@ pub fn small(memory: &Path) -> Config {
     }
 }
 
+/// What a live log has at most in a memory filesystem: its active set, and its identity.
+pub fn memory_of_one(config: &Config) -> u64 {
+    const PAGE: u64 = 4096;
+    let sets = config.active_set() as u64;
+    sets * (config.active_set_size() / sets).next_multiple_of(PAGE) + PAGE
+}
+
 /// The entries of a directory, sorted.
 pub fn paths(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap();
