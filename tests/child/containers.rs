@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
-use common::{append, assert_holds, child, expect_cause, memory_of_one, open, text};
+use common::{append, assert_holds, child, expect_cause, memory_in_use, memory_of_one, open, text};
 use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::directory::filesystem_name;
 use flashstrike_wal::error::Cause;
@@ -72,24 +72,28 @@ pub fn kill_and_open(arguments: &Arguments) {
         let killed = output.status.signal() == Some(Signal::KILL.as_raw());
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(killed, "life {life}: {}: {said}", output.status);
-        assert!(used(memory) <= sets, "life {life}: {} of {sets} bytes", used(memory));
+        assert!(
+            memory_in_use(memory) <= sets,
+            "life {life}: {} of {sets} bytes",
+            memory_in_use(memory)
+        );
     }
     let live: Vec<_> = paths.iter().map(|path| open(path, config(arguments))).collect();
     let directories = std::fs::read_dir(memory).unwrap().count();
     assert_eq!(directories, paths.len(), "one active directory for each log");
-    assert!(used(memory) <= sets, "{} of {sets} bytes", used(memory));
+    assert!(memory_in_use(memory) <= sets, "{} of {sets} bytes", memory_in_use(memory));
     let notes = |manager: &Manager| text(&manager.log().recovery_report().notes);
     let has_less = live.iter().any(|(manager, _)| notes(manager).contains("goes on with less"));
     assert_eq!(
         has_less,
-        sets > used(memory) + free(memory),
+        sets > memory_in_use(memory) + free(memory),
         "one is told, if not all can have all"
     );
     for (manager, writer) in live {
         assert_eq!(manager.log().appended().last_event_id, last);
         manager.shutdown(writer).unwrap();
     }
-    assert_eq!((std::fs::read_dir(memory).unwrap().count(), used(memory)), (0, 0));
+    assert_eq!((std::fs::read_dir(memory).unwrap().count(), memory_in_use(memory)), (0, 0));
     paths.iter().for_each(|path| assert_holds(path, last));
 }
 
@@ -105,7 +109,7 @@ pub fn one_too_many(arguments: &Arguments) {
     let live: Vec<_> = paths.iter().map(|path| open(path, config(arguments))).collect();
     // How much of their sets is in use at once depends on the disk. Here it is all.
     let sets = live.len() as u64 * memory_of_one(&config(arguments));
-    let rest = vec![0; (sets - used(memory)) as usize];
+    let rest = vec![0; (sets - memory_in_use(memory)) as usize];
     std::fs::write(memory.join("rest"), rest).unwrap();
     let free = free(memory);
     let needed = config(arguments).active_set_size();
@@ -128,10 +132,4 @@ pub fn one_too_many(arguments: &Arguments) {
 fn free(memory: &Path) -> u64 {
     let stat = rustix::fs::statvfs(memory).unwrap();
     stat.f_bavail * stat.f_frsize
-}
-
-/// Bytes in use of a tmpfs.
-fn used(memory: &Path) -> u64 {
-    let stat = rustix::fs::statvfs(memory).unwrap();
-    (stat.f_blocks - stat.f_bfree) * stat.f_frsize
 }

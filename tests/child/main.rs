@@ -61,6 +61,7 @@ const ROLES: &[Role] = &[
     ("refused-without-boot-id", "LOG MEMORY", reading::refused_without_boot_id),
     ("refused-as-unreadable", "LOG MEMORY FILE", recovery::refused_as_unreadable),
     ("stand", "LOG AT LAST", reading::stand),
+    ("stand-through-kills", "LOG MEMORY", reading::stand_through_kills),
     ("stay-small", "LOG MEMORY LAST", reading::stay_small),
     ("sync-batches", "LOG MEMORY BATCHES", recording::sync_batches),
     ("sync-until-killed", "LOG SHARED ACTIVE BUG", two_writers::sync_until_killed),

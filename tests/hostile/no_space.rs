@@ -16,21 +16,18 @@ fn play_on_a_small_disk(role: &str, more: &[&str]) {
     play_with_a_mount(role, more, |place| format!("-o size=16m none {}", place.log().display()));
 }
 
-/// Plays a role with a small filesystem in memory mounted. A separate mount namespace ends with the
-/// process, and the mount with it, even if an append waits forever.
-fn play_with_a_mount(role: &str, more: &[&str], mount: impl Fn(&Place) -> String) {
+/// Plays a role with a small filesystem in memory mounted.
+fn play_with_a_mount(role: &str, more: &[&str], options: impl Fn(&Place) -> String) {
     if !common::may_mount() {
         return;
     }
     let place = Place::new();
     fs::create_dir(place.log()).unwrap();
-    let mount = format!("mount -t tmpfs {} && exec \"$@\"", mount(&place));
-    let wrapper = ["timeout", "60", "unshare", "-m", "sh", "-c", &mount, "sh"];
     let (log, memory) = (place.log(), place.memory().display());
     let log = log.display();
     let mut arguments: Vec<&dyn Display> = vec![&log, &memory];
     arguments.extend(more.iter().map(|word| word as &dyn Display));
-    child::play_under(&wrapper, role, &arguments);
+    child::play_with_a_mount(&options(&place), role, &arguments);
 }
 
 #[test]
@@ -60,11 +57,10 @@ fn g7_full_memory_the_log_goes_on_with_what_it_has() {
 fn play_in_a_container(megabytes: u64, role: &str, logs: u64, prepared: u32, more: &[&u64]) {
     let place = Place::new();
     let (base, memory) = (place.base().display(), place.memory().display());
-    let mount = format!("mount -t tmpfs -o size={megabytes}m none {memory} && exec \"$@\"");
-    let wrapper = ["timeout", "900", "unshare", "-m", "sh", "-c", &mount, "sh"];
+    let options = format!("-o size={megabytes}m none {memory}");
     let mut arguments: Vec<&dyn Display> = vec![&base, &memory, &logs, &prepared];
     arguments.extend(more.iter().map(|number| number as &dyn Display));
-    child::play_under(&wrapper, role, &arguments);
+    child::play_with_a_mount(&options, role, &arguments);
 }
 
 /// The most prepared segments, up to the default number, with which so many logs of default
