@@ -276,11 +276,23 @@ fn is_ours_by_name(name: &str) -> bool {
 /// does the directory.
 pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result<()> {
     for name in directory.list()?.into_iter().filter(|name| is_ours_by_name(name)) {
-        directory.remove(&name)?;
+        remove_with_memory(directory, &name)?;
     }
     // The identity goes last: without it nobody knows that the directory is ours.
     directory.remove(file_name::IDENTITY)?;
     storage.remove_directory(directory.path())
+}
+
+/// Removes a file whose events are all on disk. A reader that stands in it would keep its memory,
+/// which the log may need; it finds the file cut, and goes on in the disk file (`segment::memory`).
+/// A file with another name is a snapshot of somebody's, and stays as it is.
+fn remove_with_memory(directory: &dyn Directory, name: &str) -> Result<()> {
+    let file = directory.open(name, Open::Write).ok().flatten();
+    directory.remove(name)?;
+    if let Some(file) = file.filter(|file| file.links().is_ok_and(|links| links == 0)) {
+        file.give_back_memory();
+    }
+    Ok(())
 }
 
 /// The identity of the log in `wal` as the newest active directory in `parent` has it that was left

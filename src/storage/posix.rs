@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use rustix::fs::{
-    fallocate, fdatasync, flock, fstat, fstatfs, fsync, mkdir, openat, renameat, statat, unlinkat,
-    AtFlags, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
+    fallocate, fdatasync, flock, fstat, fstatfs, fsync, ftruncate, mkdir, openat, renameat, statat,
+    unlinkat, AtFlags, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, CWD,
 };
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
@@ -413,6 +413,11 @@ impl File for PosixFile {
             Err(Errno::OPNOTSUPP) => write_zeros(self, self.size()?, size),
             allocated => allocated.map_err(|errno| self.fail("allocate", errno)),
         }
+    }
+
+    fn give_back_memory(&self) {
+        debug_assert_eq!(self.links().ok(), Some(0), "nobody finds it any more");
+        let _ = retry(|| ftruncate(&self.fd, 0));
     }
 
     fn sync(&self) -> Result<()> {
