@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Child;
 
 use common::crash::{crash_in, SEGMENT};
 use common::tampered::{config, read};
@@ -53,9 +55,7 @@ pub fn stand_through_kills(arguments: &Arguments) {
             let segment = file_name::hot(((at - 1) / SEGMENT) as u32);
             let is_active = active.join(segment).exists();
             assert!(is_active || at < last - 10, "event {at} is in memory");
-            let reader = child::spawn("stand", &[&log.display(), &at, &LAST]);
-            eventually("a reader has stopped", || child::is_stopped(&reader));
-            stopped.push(reader);
+            stopped.push(stopped_at(log, at, LAST));
         }
     }
     let (manager, mut writer) = open(log, config(memory));
@@ -66,13 +66,21 @@ pub fn stand_through_kills(arguments: &Arguments) {
         files == common::memory_in_use(memory)
     };
     eventually("only the live log's files are in memory", is_only_the_logs);
-    assert_eq!(manager.log().recovery_report().notes.contains("goes on with less"), false);
+    let report = manager.log().recovery_report();
+    assert!(!report.notes.contains("goes on with less"), "{}", report.notes);
     append(&mut writer, LIVES * PER_LIFE + 1..=LAST);
     assert_eq!(manager.log().metrics().no_space, 0);
     eventually("nor are others in the end", is_only_the_logs);
-    child::go_on("stand", stopped);
+    stopped.push(stopped_at(log, LAST - 10, LAST));
     manager.shutdown(writer).unwrap();
-    common::assert_holds(log, LAST);
+    assert_eq!(common::memory_in_use(memory), 0, "nor after a shutdown");
+    child::go_on("stand", stopped);
+}
+
+fn stopped_at(log: &Path, at: u64, last: u64) -> Child {
+    let reader = child::spawn("stand", &[&log.display(), &at, &last]);
+    eventually("a reader has stopped", || child::is_stopped(&reader));
+    reader
 }
 
 /// Reads the events 1 to the last of a killed log, and verifies it.
