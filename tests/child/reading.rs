@@ -38,8 +38,9 @@ pub fn stand(arguments: &Arguments) {
 }
 
 /// A log is killed and opened, several times, and readers stand in its active files each time: in
-/// the segment that was being written, and in the one before. Only the live log's files take memory,
-/// of which there is enough for one log. In the end every reader goes on, and finds every event.
+/// the segment that was being written, and in the one before. Only the live log's files take
+/// memory, of which there is enough for one log. In the end every reader goes on, and finds every
+/// event.
 pub fn stand_through_kills(arguments: &Arguments) {
     const LIVES: u64 = 5;
     const PER_LIFE: u64 = 3 * SEGMENT + 1000;

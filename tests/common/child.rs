@@ -70,9 +70,9 @@ pub fn play_under(wrapper: &[&str], role: &str, arguments: &[&dyn Display]) {
     assert_succeeded(role, &output_under(wrapper, role, arguments));
 }
 
-/// The same, with a small filesystem in memory mounted: `options` are those of mount, with the place.
-/// A separate mount namespace ends with the process, and the mount with it, even if the child waits
-/// for ever.
+/// Plays a role with a small filesystem in memory mounted: `options` are those of mount, with the
+/// place. A separate mount namespace ends with the process, and the mount with it, even if the
+/// child waits for ever.
 pub fn play_with_a_mount(options: &str, role: &str, arguments: &[&dyn Display]) {
     let mount = format!("mount -t tmpfs {options} && exec \"$@\"");
     let wrapper = ["timeout", "900", "unshare", "-m", "sh", "-c", &mount, "sh"];
