@@ -378,8 +378,10 @@ typedef struct fs_wal fs_wal;
 #define FS_WAL_LOG_INFO 3
 
 /// A second thread in a call that only the writer may make gets `FS_WAL_ERR_INVALID_ARGUMENT`, with
-/// the ids of both threads in the text, and nothing is appended by that call. Without this check
-/// two threads that append at once overwrite each other's events, and no call says so.
+/// the ids of both threads in the text, and nothing is appended by that call. So does
+/// `fs_wal_shutdown` while the writer is in a call: the log stays open. Without this check two
+/// threads that append at once overwrite each other's events, and no call says so; an append beside
+/// a shutdown may write to memory that is gone.
 #define FS_WAL_CHECK_ONE_WRITER 1
 
 /// `fs_wal_claim` hands out a place beside the log, and `fs_wal_commit` copies it. What is written

@@ -50,21 +50,34 @@ impl PlannedActive {
     }
 
     /// Fails, with the name of the configuration field, if the active set does not fit even after
-    /// `old` is removed.
-    pub fn check_room(&self, needed: u64, old: Option<&dyn Directory>) -> Result<()> {
+    /// `old` is removed. A log that was killed may have run with less, because others had taken the
+    /// room: where it ran it opens again, and a note says so.
+    pub fn check_room(
+        &self,
+        config: &Config,
+        old: Option<&dyn Directory>,
+    ) -> Result<Option<String>> {
         let status = self.parent.status()?;
         let given_back = match old {
             Some(old) if old.status()?.dev == status.dev => memory_of(old)?,
             _ => 0,
         };
+        let (needed, files) = (config.active_set_size(), config.active_set() as u64);
         let room = status.available.saturating_add(given_back);
         if room >= needed {
-            return Ok(());
+            return Ok(None);
+        }
+        let parent = self.parent.path().display();
+        // With a single file a log does not get beyond its first segment.
+        if old.is_some() && room / 2 >= needed / files {
+            return Ok(Some(format!(
+                "active_dir {parent}: the active set needs {needed} bytes, {room} are free: the \
+                 log goes on with less"
+            )));
         }
         let message = format!(
-            "active_dir {}: the active set needs {needed} bytes, {room} are free, {given_back} of \
-             these as soon as the set that the log was left with is removed",
-            self.parent.path().display(),
+            "active_dir {parent}: the active set needs {needed} bytes, {room} are free, \
+             {given_back} of these as soon as the set that the log was left with is removed",
         );
         Err(Error::with_errno(Cause::NoSpace, message, libc::ENOSPC))
     }
@@ -253,9 +266,21 @@ fn is_ours_by_name(name: &str) -> bool {
 /// does the directory.
 pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result<()> {
     for name in directory.list()?.into_iter().filter(|name| is_ours_by_name(name)) {
-        directory.remove(&name)?;
+        remove_with_memory(directory, &name)?;
     }
     // The identity goes last: without it nobody knows that the directory is ours.
     directory.remove(file_name::IDENTITY)?;
     storage.remove_directory(directory.path())
+}
+
+/// Removes a file whose events are all on disk. A reader that stands in it would keep its memory,
+/// which the log may need; it finds the file cut, and goes on in the disk file (`segment::memory`).
+/// A file with another name is a snapshot of somebody's, and stays as it is.
+fn remove_with_memory(directory: &dyn Directory, name: &str) -> Result<()> {
+    let file = directory.open(name, Open::Write).ok().flatten();
+    directory.remove(name)?;
+    if let Some(file) = file.filter(|file| file.links().is_ok_and(|links| links == 0)) {
+        file.give_back_memory();
+    }
+    Ok(())
 }

@@ -13,8 +13,10 @@ use crate::recorder::Writer;
 use super::argument::refused;
 
 /// A second thread in a call that only the writer may make gets `FS_WAL_ERR_INVALID_ARGUMENT`, with
-/// the ids of both threads in the text, and nothing is appended by that call. Without this check
-/// two threads that append at once overwrite each other's events, and no call says so.
+/// the ids of both threads in the text, and nothing is appended by that call. So does
+/// `fs_wal_shutdown` while the writer is in a call: the log stays open. Without this check two
+/// threads that append at once overwrite each other's events, and no call says so; an append beside
+/// a shutdown may write to memory that is gone.
 pub const FS_WAL_CHECK_ONE_WRITER: u32 = 1;
 /// `fs_wal_claim` hands out a place beside the log, and `fs_wal_commit` copies it. What is written
 /// there when it is not claimed any more is reported by the writer's next call, with
@@ -72,16 +74,33 @@ impl Checks {
     /// Lets one thread in.
     #[inline(always)]
     pub(super) fn enter(&self) -> Result<Alone<'_>> {
+        self.enter_with(|own, other| {
+            format!(
+                "two threads append at once: thread {own} has called while thread {other} was in \
+                 a call. A log has one writer"
+            )
+        })
+    }
+
+    /// Lets the thread in that shuts the log down, and nobody after it.
+    pub(super) fn enter_last(&self) -> Result<Alone<'_>> {
+        self.enter_with(|own, other| {
+            format!(
+                "the log is shut down while thread {other} is in a call: thread {own} must wait \
+                 until the writer has stopped. Nothing was done"
+            )
+        })
+    }
+
+    #[inline(always)]
+    fn enter_with(&self, words: impl FnOnce(u32, u32) -> String) -> Result<Alone<'_>> {
         if self.flags.load(Ordering::Relaxed) & FS_WAL_CHECK_ONE_WRITER == 0 {
             return Ok(Alone(None));
         }
         let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
         match self.inside.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => Ok(Alone(Some(&self.inside))),
-            Err(other) => Err(refused(format!(
-                "two threads append at once: thread {own} has called while thread {other} was in \
-                 a call. A log has one writer"
-            ))),
+            Err(other) => Err(refused(words(own, other))),
         }
     }
 

@@ -233,6 +233,11 @@ pub(super) unsafe fn with_writer(
         Ok(alone) => alone,
         Err(error) => return last_error::record(&error),
     };
+    if is_checked && handle.own.writing.magic.load(Ordering::Relaxed) != CHECKED {
+        // It was shut down since, and the thread that did was let in before this one.
+        // SAFETY: the caller's promise.
+        return unsafe { refuse(wal) };
+    }
     // SAFETY: only calls of this kind and the shutdown touch the cells, and the caller promises
     // that there is no other one of them now. The references do not outlive this call.
     let (writer, mut lent) = unsafe {
@@ -292,6 +297,7 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
             // The workers are threads of the parent: a child would wait for them for ever, so it
             // leaves everything as it is. Its descriptors are closed already.
             check_not_forked(&log)?;
+            let _alone = handle.checks.enter_last()?;
             closed = handle.gate.close();
             if !closed {
                 return Err(refused(IS_NOT_OPEN.1.to_string_lossy().into_owned()));

@@ -89,7 +89,8 @@ impl Manager {
         if survey.log.later_active.is_empty() {
             remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
         }
-        planned.check_room(config.active_set_size(), old)?;
+        let room_note = planned.check_room(&config, old)?;
+        survey.notes.extend(room_note);
         recovery::reserve(&survey, &*wal, &config)?;
         let mut recovered = recovery::apply(&mut survey, &*wal, &config)?;
         log_recovery(&config.log, &recovered, closed.generation.saturating_add(1));

@@ -10,7 +10,7 @@ use loom::thread;
 
 use crate::format::MetaState;
 
-use super::log::{pack, ParkState, Parking, Progress};
+use super::log::{pack, Durability, ParkState, Parking, Progress};
 use super::threads::{run, Bell, Inbox, Signal, Step, Task, Waiters};
 
 /// A signal and the bell of the one thread that answers it.
@@ -260,6 +260,82 @@ fn no_event_is_missed_between_parking_and_watching() {
         persisting.join().unwrap();
         watcher.stop();
         watching.join().unwrap();
+    });
+}
+
+/// A log in `SyncMode::Rotation`, whose segment is never full: nothing is synced unless somebody
+/// waits for it.
+struct Unsynced {
+    durability: Durability,
+    persister: Arc<Signal>,
+    bell: Arc<Bell>,
+}
+
+impl Unsynced {
+    fn new() -> Arc<Self> {
+        let (persister, bell) = signal_with_bell();
+        let durability = Durability::new(MetaState::default(), Arc::clone(&persister));
+        Arc::new(Unsynced { durability, persister, bell })
+    }
+
+    fn append(&self, event_id: u64) {
+        self.durability.publish_appended(pack(0, event_id as u32), event_id);
+    }
+
+    /// As the persister, until this event is durable. It is never woken by an append: what it does
+    /// not see of those who wait before it rests, it never sees.
+    fn persist_until(&self, event_id: u64) {
+        loop {
+            self.persister.lower();
+            let appended = self.durability.appended().last_event_id;
+            let durable = self.durability.durable().last_event_id;
+            if appended > durable && self.durability.is_wanted() {
+                self.durability.move_watermark(pack(0, appended as u32), appended).unwrap();
+                if appended >= event_id {
+                    return;
+                }
+            } else if self.durability.is_awaited() {
+                thread::yield_now();
+            } else {
+                self.bell.wait(None);
+            }
+        }
+    }
+}
+
+/// f40: an event is waited for while it is appended: before, after, or anywhere in between, its
+/// sync is asked for, and the wait ends.
+#[test]
+fn an_event_is_asked_for_whenever_it_is_appended() {
+    bounded(3).check(|| {
+        let log = Unsynced::new();
+        let (persister, writer) = (Arc::clone(&log), Arc::clone(&log));
+        let persister = thread::spawn(move || persister.persist_until(1));
+        let writer = thread::spawn(move || writer.append(1));
+        log.durability.wait(1, None).unwrap();
+        assert_eq!(log.durability.durable().last_event_id, 1);
+        assert!(!log.durability.is_awaited(), "who waited leaves no trace");
+        writer.join().unwrap();
+        persister.join().unwrap();
+    });
+}
+
+/// f40: so it is for everybody who waits, whatever the end of another wait takes away.
+#[test]
+fn every_event_that_is_waited_for_is_asked_for() {
+    bounded(2).check(|| {
+        let log = Unsynced::new();
+        let (persister, other) = (Arc::clone(&log), Arc::clone(&log));
+        let persister = thread::spawn(move || persister.persist_until(2));
+        let other = thread::spawn(move || other.durability.wait(1, None).unwrap());
+        log.append(1);
+        let writer = Arc::clone(&log);
+        let writer = thread::spawn(move || writer.append(2));
+        log.durability.wait(2, None).unwrap();
+        other.join().unwrap();
+        assert!(!log.durability.is_awaited(), "who waited leaves no trace");
+        writer.join().unwrap();
+        persister.join().unwrap();
     });
 }
 

@@ -4,7 +4,9 @@ use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{fallocate, fdatasync, flock, fstat, FallocateFlags, FileType, FlockOperation};
+use rustix::fs::{
+    fallocate, fdatasync, flock, fstat, ftruncate, FallocateFlags, FileType, FlockOperation,
+};
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
 use super::calls::{read_full, retry, write_all};
@@ -147,6 +149,12 @@ impl File for PosixFile {
             // ramfs, vfat, ext3: writing allocates there too.
             Err(Errno::OPNOTSUPP) => write_zeros(self, self.size()?, size),
             allocated => allocated.map_err(|errno| self.fail("allocate", errno)),
+        }
+    }
+
+    fn give_back_memory(&self) {
+        if self.check_own().is_ok() {
+            let _ = retry(|| ftruncate(&self.fd, 0));
         }
     }
 

@@ -141,6 +141,9 @@ pub trait File: Debug + Send + Sync {
     }
     /// Allocates space for `size` bytes and makes the file at least that long.
     fn allocate(&self, size: u64) -> Result<()>;
+    /// Cuts a file without a name to nothing: its memory comes back although readers have it open.
+    /// Only a hint, for the sake of other processes.
+    fn give_back_memory(&self) {}
     /// `fdatasync`.
     fn sync(&self) -> Result<()>;
     /// Takes an exclusive lock unless somebody else holds one.

@@ -70,6 +70,30 @@ pub fn play_under(wrapper: &[&str], role: &str, arguments: &[&dyn Display]) {
     assert_succeeded(role, &output_under(wrapper, role, arguments));
 }
 
+/// Plays a role with a small filesystem in memory mounted: `options` are those of mount, with the
+/// place. A separate mount namespace ends with the process, and the mount with it, even if the
+/// child waits for ever.
+pub fn play_with_a_mount(options: &str, role: &str, arguments: &[&dyn Display]) {
+    let mount = format!("mount -t tmpfs {options} && exec \"$@\"");
+    let wrapper = ["timeout", "900", "unshare", "-m", "sh", "-c", &mount, "sh"];
+    play_under(&wrapper, role, arguments);
+}
+
+/// Whether a process has been stopped, as by a debugger.
+pub fn is_stopped(child: &Child) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    status.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+}
+
+/// Lets stopped processes go on, which must then succeed.
+pub fn go_on(role: &str, stopped: Vec<Child>) {
+    for child in stopped {
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+        assert_succeeded(role, &child.wait_with_output().unwrap());
+    }
+}
+
 /// The child must have succeeded; if not, the panic shows its stderr.
 pub fn assert_succeeded(role: &str, output: &Output) {
     let said = String::from_utf8_lossy(&output.stderr);

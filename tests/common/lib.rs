@@ -106,6 +106,19 @@ pub fn small(memory: &Path) -> Config {
     }
 }
 
+/// What a live log has at most in a memory filesystem: its active set, and its identity.
+pub fn memory_of_one(config: &Config) -> u64 {
+    const PAGE: u64 = 4096;
+    let sets = config.active_set() as u64;
+    sets * (config.active_set_size() / sets).next_multiple_of(PAGE) + PAGE
+}
+
+/// Bytes in use of a filesystem in memory.
+pub fn memory_in_use(mounted: &Path) -> u64 {
+    let stat = rustix::fs::statvfs(mounted).unwrap();
+    (stat.f_blocks - stat.f_bfree) * stat.f_frsize
+}
+
 /// The entries of a directory, sorted.
 pub fn paths(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap();

@@ -372,6 +372,10 @@ impl File for PlantedFile {
         self.inner.allocate(size)
     }
 
+    fn give_back_memory(&self) {
+        self.inner.give_back_memory();
+    }
+
     fn sync(&self) -> Result<()> {
         self.settle()?;
         match self.state.bug {

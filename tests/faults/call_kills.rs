@@ -25,6 +25,7 @@ const THREADS: [(Whose, &[&str]); 6] = [
             "renameat",
             "unlinkat",
             "fallocate",
+            "ftruncate",
             "mkdirat",
         ],
     ),
@@ -41,7 +42,10 @@ const THREADS: [(Whose, &[&str]); 6] = [
         Whose::Worker("wal-freezer"),
         &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat"],
     ),
-    (Whose::ShuttingDown, &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat"]),
+    (
+        Whose::ShuttingDown,
+        &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat", "ftruncate"],
+    ),
 ];
 const EVENTS: u64 = 5 * SEGMENT + 100;
 

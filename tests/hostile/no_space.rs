@@ -8,28 +8,26 @@ use std::fmt::Display;
 use std::fs;
 
 use common::ledger::times;
-use common::{child, Place};
+use common::{child, memory_of_one, Place};
+use flashstrike_wal::config::Config;
 
 /// Plays a role with 16 MB mounted over the WAL directory.
 fn play_on_a_small_disk(role: &str, more: &[&str]) {
     play_with_a_mount(role, more, |place| format!("-o size=16m none {}", place.log().display()));
 }
 
-/// Plays a role with a small filesystem in memory mounted. A separate mount namespace ends with the
-/// process, and the mount with it, even if an append waits forever.
-fn play_with_a_mount(role: &str, more: &[&str], mount: impl Fn(&Place) -> String) {
+/// Plays a role with a small filesystem in memory mounted.
+fn play_with_a_mount(role: &str, more: &[&str], options: impl Fn(&Place) -> String) {
     if !common::may_mount() {
         return;
     }
     let place = Place::new();
     fs::create_dir(place.log()).unwrap();
-    let mount = format!("mount -t tmpfs {} && exec \"$@\"", mount(&place));
-    let wrapper = ["timeout", "60", "unshare", "-m", "sh", "-c", &mount, "sh"];
     let (log, memory) = (place.log(), place.memory().display());
     let log = log.display();
     let mut arguments: Vec<&dyn Display> = vec![&log, &memory];
     arguments.extend(more.iter().map(|word| word as &dyn Display));
-    child::play_under(&wrapper, role, &arguments);
+    child::play_with_a_mount(&options(&place), role, &arguments);
 }
 
 #[test]
@@ -63,19 +61,55 @@ fn g7_full_memory_the_log_goes_on_with_what_it_has() {
     play_with_a_mount("full-memory", &[], mount);
 }
 
-/// Memory has room for one active set of each log, and a little: killed logs open all the same.
+/// Plays a role in a container with so much memory.
+fn play_in_a_container(megabytes: u64, role: &str, logs: u64, prepared: u32, more: &[&u64]) {
+    let place = Place::new();
+    let (base, memory) = (place.base().display(), place.memory().display());
+    let options = format!("-o size={megabytes}m none {memory}");
+    let mut arguments: Vec<&dyn Display> = vec![&base, &memory, &logs, &prepared];
+    arguments.extend(more.iter().map(|number| number as &dyn Display));
+    child::play_with_a_mount(&options, role, &arguments);
+}
+
+/// The most prepared segments, up to the default number, with which so many logs of default
+/// segments fit into so much memory.
+fn most_prepared(megabytes: u64, logs: u64) -> Option<u32> {
+    (1..=Config::default().prepared_segments).rev().find(|&prepared_segments| {
+        let config = Config { prepared_segments, ..Config::default() };
+        logs * memory_of_one(&config) <= megabytes << 20
+    })
+}
+
+/// Logs of 4 MB segments in what containers have as `/dev/shm`; 64 MB is what Docker gives. Killed
+/// logs open again wherever they ran.
 #[test]
 fn f12_f36_logs_killed_in_a_small_container_open_again() {
     if !common::may_mount() {
         return;
     }
-    // A set of the log that crashes is 4 segments of 263,232 bytes.
-    for (logs, kilobytes) in [(1, 1_200), (1, 2_000), (2, 2_300), (3, 3_400)] {
-        let place = Place::new();
-        let memory = place.memory().display();
-        let mount = format!("mount -t tmpfs -o size={kilobytes}k none {memory} && exec \"$@\"");
-        let wrapper = ["timeout", "600", "unshare", "-m", "sh", "-c", &mount, "sh"];
-        let (base, kills) = (place.base().display(), times(4, 100));
-        child::play_under(&wrapper, "containers", &[&base, &memory, &logs, &kills]);
+    let mut refused = Vec::new();
+    for megabytes in [26, 30, 40, 64] {
+        for logs in 1..=3 {
+            if let Some(prepared) = most_prepared(megabytes, logs) {
+                play_in_a_container(megabytes, "containers", logs, prepared, &[&times(3, 100)]);
+            } else {
+                play_in_a_container(megabytes, "one-log-too-many", logs, 1, &[]);
+                refused.push((megabytes, logs));
+            }
+        }
     }
+    // Three sets of three segments, which is the smallest set, are 38 MB.
+    assert_eq!(refused, [(26, 3), (30, 3)]);
+}
+
+/// 64 MB has no room for three sets of the default size, but for three new logs, which then go on
+/// with what they have. Killed, they open again.
+#[test]
+fn f12_logs_that_ran_with_less_than_their_sets_open_again() {
+    if !common::may_mount() {
+        return;
+    }
+    let prepared = Config::default().prepared_segments;
+    assert!(most_prepared(64, 3) < Some(prepared));
+    play_in_a_container(64, "containers", 3, prepared, &[&times(4, 100)]);
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +17,6 @@ use flashstrike_wal::storage::{
     Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
     PosixStorage, Storage,
 };
-use rustix::process::{kill_process, Pid, Signal};
 
 const PER_SEGMENT: u64 = 16 * 256;
 
@@ -32,11 +30,6 @@ fn inodes(directory: &Path) -> BTreeSet<u64> {
         path.file_name().is_some_and(|name| name.to_str().unwrap().starts_with("FS."))
     });
     segments.filter_map(|path| Some(fs::metadata(path).ok()?.ino())).collect()
-}
-
-fn is_stopped(child: &Child) -> bool {
-    let status = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    status.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
 }
 
 /// A process stopped in the middle of reading, in each active file: the writer goes on in the same
@@ -57,19 +50,29 @@ fn f43_stopped_readers_hold_neither_the_writer_nor_its_memory() {
         append(&mut writer, first..=at);
         if segment <= active_set {
             let reader = child::spawn("stand", &[&place.log().display(), &at, &last]);
-            eventually("a reader has stopped", || is_stopped(&reader));
+            eventually("a reader has stopped", || child::is_stopped(&reader));
             stopped.push(reader);
         }
         append(&mut writer, at + 1..first + PER_SEGMENT);
         used.append(&mut inodes(&active));
     }
     assert!(used.len() as u64 <= active_set, "{active_set} files are enough: {used:?}");
-    for reader in stopped {
-        let pid = Pid::from_child(&reader);
-        kill_process(pid, Signal::CONT).unwrap();
-        child::assert_succeeded("stand", &reader.wait_with_output().unwrap());
-    }
+    child::go_on("stand", stopped);
     manager.shutdown(writer).unwrap();
+}
+
+/// Readers stand in active files of a log that is killed and opened, again and again, where there
+/// is memory for it alone.
+#[test]
+fn f43_readers_of_earlier_generations_pin_no_memory() {
+    if !common::may_mount() {
+        return;
+    }
+    let place = Place::new();
+    let (log, memory) = (place.log(), place.memory().display());
+    let size = common::memory_of_one(&common::crash::config(place.memory()));
+    let options = format!("-o size={size} none {memory}");
+    child::play_with_a_mount(&options, "stand-through-kills", &[&log.display(), &memory]);
 }
 
 /// A reader's storage. Before a chosen read of an active file is half done, the writer fills all

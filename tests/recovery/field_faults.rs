@@ -132,6 +132,18 @@ fn f6_a_segment_with_another_name_is_copied_before_it_is_written() {
     }
 }
 
+/// Nor does one of the memory, whose files are cut when they are removed.
+#[test]
+fn f6_a_segment_in_memory_with_another_name_stays_as_it_is() {
+    let place = Place::new();
+    crash(&place, 50, 100);
+    let snapshot = place.memory().join("snapshot.wal");
+    fs::hard_link(active_directory(&place).join("FS.00000000.wal"), &snapshot).unwrap();
+    let before = fs::read(&snapshot).unwrap();
+    recover(&place, 100);
+    assert!(fs::read(&snapshot).unwrap() == before);
+}
+
 #[test]
 fn f17_the_refusal_says_what_to_do_and_what_it_costs() {
     let place = Place::new();

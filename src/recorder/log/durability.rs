@@ -1,9 +1,19 @@
 //! How far a log has come (appended, durable), whether it has failed, and who waits for either.
 
 use std::mem::offset_of;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(not(all(test, loom)))]
+use std::sync::{
+    atomic::{AtomicU64, Ordering},
+    Mutex,
+};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
+
+#[cfg(all(test, loom))]
+use loom::sync::{
+    atomic::{AtomicU64, Ordering},
+    Mutex,
+};
 
 use crate::error::{Error, Result};
 use crate::format::MetaState;
