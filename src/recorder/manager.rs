@@ -86,7 +86,7 @@ impl Manager {
         // events that are yet to be kept aside: then it waits for that.
         let beside = [planned.path.as_path(), survey.active_path()];
         let old = survey.origin.active.as_ref().map(|active| &*active.directory);
-        if survey.log.later_active.is_empty() {
+        if !survey.needs_later_memory() {
             remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
         }
         let room_note = planned.check_room(&config, old)?;

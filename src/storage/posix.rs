@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::fs::{
     flock, fstat, fstatfs, fsync, mkdir, openat, renameat, statat, unlinkat, AtFlags, Dir,
-    FlockOperation, Mode, OFlags, CWD,
+    DirEntry, FileType, FlockOperation, Mode, OFlags, CWD,
 };
 use rustix::io::Errno;
 
@@ -142,16 +142,29 @@ impl Drop for PosixDirectory {
 }
 
 impl PosixDirectory {
-    fn open_with(&self, name: &str, flags: OFlags, mode: u32) -> rustix::io::Result<PosixFile> {
+    fn open_with(&self, name: &str, flags: OFlags, mode: u32) -> rustix::io::Result<Descriptor> {
         debug_assert!(is_component(name));
         // Without NONBLOCK a pipe planted under one of our names would block the open.
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let open = || retry(|| openat(&self.fd, name, flags, Mode::from_raw_mode(mode)));
-        let fd = match flags.contains(OFlags::EXCL) {
+        match flags.contains(OFlags::EXCL) {
             true => Descriptor::create(self.close_in_children, open),
             false => Descriptor::open(self.close_in_children, open),
-        }?;
-        PosixFile::new(fd, self.path_of(name))
+        }
+    }
+
+    fn list_if(&self, is_wanted: impl Fn(&DirEntry) -> bool) -> Result<Vec<String>> {
+        let fail = |errno| failed("list", &self.path, errno);
+        let mut names = Vec::new();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listed = open_above_standard(|| retry(|| openat(&self.fd, ".", flags, Mode::empty())));
+        for entry in listed.and_then(Dir::new).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            if let (true, Ok(name)) = (is_wanted(&entry), entry.file_name().to_str()) {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
     }
 
     /// Whether the name is still that of an open file.
@@ -170,16 +183,11 @@ impl Directory for PosixDirectory {
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        let fail = |errno| failed("list", &self.path, errno);
-        let mut names = Vec::new();
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let listed = open_above_standard(|| retry(|| openat(&self.fd, ".", flags, Mode::empty())));
-        for entry in listed.and_then(Dir::new).map_err(fail)? {
-            if let Ok(name) = entry.map_err(fail)?.file_name().to_str() {
-                names.push(name.to_owned());
-            }
-        }
-        Ok(names)
+        self.list_if(|_| true)
+    }
+
+    fn links(&self) -> Result<Vec<String>> {
+        self.list_if(|entry| entry.file_type() == FileType::Symlink)
     }
 
     fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>> {
@@ -189,7 +197,7 @@ impl Directory for PosixDirectory {
             Open::Create => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
         };
         match self.open_with(name, flags, 0o640) {
-            Ok(file) => file.check_regular().map(|()| Some(Arc::new(file) as Arc<dyn File>)),
+            Ok(fd) => Ok(Some(Arc::new(PosixFile::new(fd, self.path_of(name))?))),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::LOOP) => Err(is_a_link(&self.path_of(name))),
             Err(errno) => Err(failed("open", &self.path_of(name), errno)),
@@ -285,11 +293,11 @@ impl Directory for PosixDirectory {
         let path = self.path_of(name);
         for _ in 0..ATTEMPTS {
             let flags = OFlags::RDWR | OFlags::CREATE;
-            let file = self.open_with(name, flags, 0o600).map_err(|errno| match errno {
+            let fd = self.open_with(name, flags, 0o600).map_err(|errno| match errno {
                 Errno::LOOP => is_a_link(&path),
                 errno => failed("open", &path, errno),
             })?;
-            file.check_regular()?;
+            let file = PosixFile::new(fd, path.clone())?;
             if !file.try_lock_exclusive()? {
                 return Err(file.locked_by_another());
             }

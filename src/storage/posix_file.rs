@@ -29,9 +29,19 @@ pub struct PosixFile {
 }
 
 impl PosixFile {
-    pub fn new(fd: Descriptor, path: PathBuf) -> rustix::io::Result<Self> {
-        let stat = fstat(&fd)?;
-        Ok(PosixFile { fd, path, inode: (stat.st_dev, stat.st_ino) })
+    /// A file that was just opened. Refuses anything else that has one of our names: a pipe, a
+    /// device, a directory.
+    pub fn new(fd: Descriptor, path: PathBuf) -> Result<Self> {
+        let stat = fstat(&fd).map_err(|errno| failed("stat", &path, errno))?;
+        let errno = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                return Ok(PosixFile { fd, path, inode: (stat.st_dev, stat.st_ino) })
+            }
+            FileType::Directory => Errno::ISDIR,
+            _ => Errno::NXIO,
+        };
+        let message = format!("{}: not a regular file", path.display());
+        Err(Error::with_errno(Cause::Io, message, errno.raw_os_error()))
     }
 
     fn fail(&self, operation: &str, errno: Errno) -> Error {
@@ -46,18 +56,6 @@ impl PosixFile {
             return own;
         }
         self.path.clone()
-    }
-
-    /// Refuses anything else that has one of our names: a pipe, a device, a directory.
-    pub fn check_regular(&self) -> Result<()> {
-        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
-        let errno = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => return Ok(()),
-            FileType::Directory => Errno::ISDIR,
-            _ => Errno::NXIO,
-        };
-        let message = format!("{}: not a regular file", self.path.display());
-        Err(Error::with_errno(Cause::Io, message, errno.raw_os_error()))
     }
 
     /// Fails if the descriptor leads to another file: an engine that closes descriptors that are

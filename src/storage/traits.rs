@@ -93,6 +93,10 @@ pub trait Directory: Debug + Send + Sync {
     fn path(&self) -> &Path;
     /// The names in it, in no order, without those that are not UTF-8: they are not ours.
     fn list(&self) -> Result<Vec<String>>;
+    /// The names in it that are symbolic links, as far as the filesystem tells with the names.
+    fn links(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
     /// Opens a file. `None` when there is no such name.
     fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>>;
     /// Renames a file, replacing a file that has the new name.

@@ -286,3 +286,23 @@ fn f11_segments_that_were_closed_before_they_were_made_are_whole() {
         assert_eq!((report.damage_count, report.events), (0, last + 20), "{:?}", report.damages);
     }
 }
+
+/// A segment that was moved to another disk, with a link left in its place: the log opens, and says
+/// which one it does not have.
+#[test]
+fn f28_an_older_segment_behind_a_link_is_told_at_open() {
+    let place = Place::new();
+    let (manager, mut writer) =
+        open(&place.log(), Config { max_segments: Keep::All, ..place.small() });
+    append(&mut writer, 1..=3 * SEGMENT + 1);
+    manager.shutdown(writer).unwrap();
+    let (name, elsewhere) = ("FS.00000001.wal", place.base().join("moved"));
+    fs::rename(place.log().join(name), &elsewhere).unwrap();
+    symlink(&elsewhere, place.log().join(name)).unwrap();
+    let (manager, writer) = open(&place.log(), Config { max_segments: Keep::All, ..place.small() });
+    let notes = manager.log().recovery_report().notes.clone();
+    assert!(notes.contains("FS.00000001.wal is a symbolic link: it is not followed"), "{notes}");
+    manager.shutdown(writer).unwrap();
+    let message = verify(&place.log()).unwrap().result().unwrap_err().to_string();
+    assert!(message.contains("FS.00000001.wal"), "{message}");
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::directory::{load_meta, newer_generations, Inventory};
 use crate::error::{Place, Result};
+use crate::format::file_name::{parse, FileName};
 use crate::format::{file_name, IdentityRecord, MetaState, Rule, MAX_EVENT_ID};
 use crate::segment::{
     closed, closed_header, cold_header, durable_id, first_slot, scan_segment, HeaderState,
@@ -64,6 +65,11 @@ impl Survey {
         self.ending.then == Ending::Refuse
     }
 
+    /// Whether events in the memory of a later generation are to be kept aside.
+    pub fn needs_later_memory(&self) -> bool {
+        !self.log.later_active.is_empty() && !self.log.active_beyond.is_empty()
+    }
+
     /// Whether a new log id is due: the old one is not known, is another directory's, or is that of
     /// an active directory that is given up.
     pub fn needs_new_id(&self) -> bool {
@@ -83,6 +89,12 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
     let mut notes = Vec::new();
     let mut inventory = Inventory::of(wal)?;
     let has_segments = !inventory.is_empty();
+    let links = wal.links()?;
+    let is_segment =
+        |name: &&String| matches!(parse(name), Some(FileName::Hot(_) | FileName::Cold(_)));
+    notes.extend(links.iter().filter(is_segment).map(|name| {
+        format!("{name} is a symbolic link: it is not followed, and its events are not read")
+    }));
     let origin = find_origin(storage, wal, has_segments, &config.active_parent, &mut notes)?;
     let temporaries = std::mem::take(&mut inventory.temporaries);
     let pairs = judge_pairs(wal, &mut inventory)?;
