@@ -189,7 +189,14 @@ public:
     /// Makes everything durable and closes the log. When it returns, all of it is on stable
     /// storage. The destructor does the same but cannot say that it failed, so an engine that
     /// stops on purpose calls this.
-    void shutdown() { check(fs_wal_shutdown(wal_.release()), "fs_wal_shutdown"); }
+    /// When the log is refused (`FS_WAL_ERR_INVALID_ARGUMENT`: with `checks`, the writer is in a
+    /// call), it stays open and is still this object's.
+    void shutdown() {
+        const fs_wal_status status = fs_wal_shutdown(wal_.get());
+        if (status != FS_WAL_ERR_INVALID_ARGUMENT)
+            static_cast<void>(wal_.release());
+        check(status, "fs_wal_shutdown");
+    }
 
     /// The C handle, for calls that this class does not wrap. It stays owned by this object.
     fs_wal* handle() const noexcept { return wal_.get(); }

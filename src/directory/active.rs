@@ -50,11 +50,12 @@ impl PlannedActive {
     }
 
     /// Fails, with the name of the configuration field, if the active set does not fit even after
-    /// `old` is removed. A log that was killed may have run with less, because others had taken the
-    /// room: where it ran it opens again, and a note says so.
+    /// `old` is removed. A log that has run may have run with less, because others had taken the
+    /// room: it goes on in `least` bytes, if they are given, and a note says so.
     pub fn check_room(
         &self,
-        config: &Config,
+        needed: u64,
+        least: Option<u64>,
         old: Option<&dyn Directory>,
     ) -> Result<Option<String>> {
         let status = self.parent.status()?;
@@ -62,23 +63,22 @@ impl PlannedActive {
             Some(old) if old.status()?.dev == status.dev => memory_of(old)?,
             _ => 0,
         };
-        let (needed, files) = (config.active_set_size(), config.active_set() as u64);
         let room = status.available.saturating_add(given_back);
         if room >= needed {
             return Ok(None);
         }
         let parent = self.parent.path().display();
-        // With a single file a log does not get beyond its first segment.
-        if old.is_some() && room / 2 >= needed / files {
-            return Ok(Some(format!(
-                "active_dir {parent}: the active set needs {needed} bytes, {room} are free: the \
-                 log goes on with less"
-            )));
+        let what =
+            format!("active_dir {parent}: the active set needs {needed} bytes, {room} are free");
+        // One that could never fit is a mistake.
+        if needed <= status.total && least.is_some_and(|least| room >= least) {
+            return Ok(Some(format!("{what}: the log goes on with less")));
         }
-        let message = format!(
-            "active_dir {parent}: the active set needs {needed} bytes, {room} are free, \
-             {given_back} of these as soon as the set that the log was left with is removed",
-        );
+        let from_old = match given_back {
+            0 => String::new(),
+            bytes => format!(", {bytes} of these as soon as the set of the last run is removed"),
+        };
+        let message = format!("{what}{from_old}");
         Err(Error::with_errno(Cause::NoSpace, message, libc::ENOSPC))
     }
 
@@ -189,7 +189,7 @@ pub fn find_active(
         return Ok(None);
     }
     let same_boot = storage.boot_id().is_ok_and(|boot_id| boot_id == identity.boot_id);
-    if !same_boot && !may_be_in_memory(storage, identity) {
+    if !same_boot && !may_be_waiting(storage, identity, &here) {
         return Ok(None);
     }
     let found = open_active(storage, identity, &here)?;
@@ -197,15 +197,26 @@ pub fn find_active(
     Ok((same_boot || is_there).then_some(found))
 }
 
-/// Whether the active directory that `identity` names, if it is there, is in memory. What cannot be
-/// looked at may be.
-pub fn may_be_in_memory(storage: &dyn Storage, identity: &IdentityRecord) -> bool {
-    let Some(parent) = Path::new(&identity.active_path).parent() else { return false };
-    match storage.open_directory(parent, Links::Follow) {
-        Ok(Some(parent)) => parent.status().map_or(true, |status| is_memory(status.filesystem)),
-        Ok(None) => false,
-        Err(_) => true,
-    }
+/// Whether the active directory that `identity` names may be in memory, whatever the boot id says:
+/// then there was no reboot. What cannot be looked at may be. What belongs neither to this user nor
+/// to the owner of the WAL directory is not ours: after a reboot anybody may take the name.
+pub fn may_be_waiting(
+    storage: &dyn Storage,
+    identity: &IdentityRecord,
+    wal: &DirectoryStatus,
+) -> bool {
+    let path = Path::new(&identity.active_path);
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
+    let parent = match storage.open_directory(parent, Links::Follow) {
+        Ok(Some(parent)) => parent,
+        Ok(None) => return false,
+        Err(error) => return error.errno() != libc::ENOTDIR,
+    };
+    let in_memory = parent.status().map_or(true, |status| is_memory(status.filesystem));
+    let owner = name.to_str().map_or(Ok(None), |name| parent.owner_of(name));
+    let is_others = owner
+        .is_ok_and(|owner| owner.is_some_and(|owner| owner != storage.user() && owner != wal.uid));
+    in_memory && !is_others
 }
 
 /// Opens the active directory that `identity` names. One that belongs neither to this user nor to

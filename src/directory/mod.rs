@@ -9,8 +9,7 @@ mod left_behind;
 mod ownership;
 
 pub use active::{
-    find_active, may_be_in_memory, open_active, remove_active, ActiveDirectory, Ground,
-    PlannedActive,
+    find_active, may_be_waiting, open_active, remove_active, ActiveDirectory, Ground, PlannedActive,
 };
 pub use aside::{free_name, move_aside, rename_aside};
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, is_memory, Use};

@@ -82,7 +82,7 @@ impl Checks {
         })
     }
 
-    /// Lets the thread in that shuts the log down, and nobody after it.
+    /// Lets the thread in that shuts the log down. Those after it find a log that is shut down.
     pub(super) fn enter_last(&self) -> Result<Alone<'_>> {
         self.enter_with(|own, other| {
             format!(

@@ -74,12 +74,12 @@ const LIVE: u32 = 0x4c57_5346;
 const CHECKED: u32 = 0x6357_5346;
 const SHUT_DOWN: u32 = 0x7857_5346;
 
-/// Why a handle cannot be used.
-const IS_NULL: Fixed = (FS_WAL_ERR_INVALID_ARGUMENT, c"wal is NULL");
-const IS_MISALIGNED: Fixed = (FS_WAL_ERR_INVALID_ARGUMENT, c"wal is not aligned: it is no handle");
-const IS_NOT_OPEN: Fixed =
+// Why a handle cannot be used.
+static IS_NULL: Fixed = (FS_WAL_ERR_INVALID_ARGUMENT, c"wal is NULL");
+static IS_MISALIGNED: Fixed = (FS_WAL_ERR_INVALID_ARGUMENT, c"wal is not aligned: it is no handle");
+static IS_NOT_OPEN: Fixed =
     (FS_WAL_ERR_INVALID_ARGUMENT, c"wal is not an open log: it was shut down, or never was one");
-const IS_THE_PARENTS: Fixed =
+static IS_THE_PARENTS: Fixed =
     (FS_WAL_ERR_CLOSED, c"the log was opened before fork(): it belongs to the parent process");
 
 impl Wal {
@@ -112,18 +112,18 @@ impl Wal {
     /// # Safety
     /// `wal` is NULL or comes from [`Wal::fill`].
     #[inline(always)]
-    unsafe fn borrow<'a>(wal: *const Wal) -> StdResult<(&'a Handle, u32), Fixed> {
+    unsafe fn borrow<'a>(wal: *const Wal) -> StdResult<(&'a Handle, u32), &'static Fixed> {
         // SAFETY: the caller's promise. Nothing in a handle is written to but through cells.
         let Some(Wal(handle)) = (unsafe { argument::try_borrow(wal) }) else {
-            return Err(if wal.is_null() { IS_NULL } else { IS_MISALIGNED });
+            return Err(if wal.is_null() { &IS_NULL } else { &IS_MISALIGNED });
         };
         if handle.shared.magic.load(Ordering::Relaxed) != LIVE {
-            return Err(IS_NOT_OPEN);
+            return Err(&IS_NOT_OPEN);
         }
         if handle.own.mark.0.load(Ordering::Relaxed) == 0 {
-            return Err(IS_THE_PARENTS);
+            return Err(&IS_THE_PARENTS);
         }
-        let number = handle.gate.number().ok_or(IS_NOT_OPEN)?;
+        let number = handle.gate.number().ok_or(&IS_NOT_OPEN)?;
         Ok((handle, number))
     }
 }
@@ -164,7 +164,7 @@ pub(super) unsafe fn with_log(wal: *const Wal, call: impl FnOnce(&Log) -> Result
         Err(refused) => return last_error::record_fixed(refused),
     };
     let Some(_inside) = handle.gate.enter(number) else {
-        return last_error::record_fixed(IS_NOT_OPEN);
+        return last_error::record_fixed(&IS_NOT_OPEN);
     };
     // SAFETY: shutting down waits for `_inside` before it frees the log.
     let log = unsafe { handle.log() };
@@ -264,7 +264,7 @@ pub(super) unsafe fn with_writer(
 unsafe fn refuse(wal: *const Wal) -> Status {
     // SAFETY: the caller's promise.
     let refused = unsafe { Wal::borrow(wal) }.err();
-    last_error::record_fixed(refused.unwrap_or(IS_NOT_OPEN))
+    last_error::record_fixed(refused.unwrap_or(&IS_NOT_OPEN))
 }
 
 /// How often the shutdown checks whether the last calls inside have ended. They have been woken,
@@ -289,7 +289,7 @@ pub(super) unsafe fn shut_down(wal: *mut Wal) -> Status {
     let log = match handle.gate.enter(number) {
         // SAFETY: the log is not freed before this call has left.
         Some(_inside) => Arc::clone(unsafe { handle.log() }),
-        None => return last_error::record_fixed(IS_NOT_OPEN),
+        None => return last_error::record_fixed(&IS_NOT_OPEN),
     };
     let mut closed = false;
     let status = guard_or(

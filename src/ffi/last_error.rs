@@ -34,20 +34,21 @@ pub struct ErrorDetail {
 }
 
 /// A failure whose words are always the same. To keep it allocates and frees nothing, so it may be
-/// kept in a signal handler, and in a child that ran no fork handlers.
+/// kept in a signal handler, and in a child that ran no fork handlers. What is kept is one word:
+/// a handler may interrupt it.
 pub(super) type Fixed = (Status, &'static CStr);
 
 thread_local! {
     /// In words and as data.
     static LAST: RefCell<Option<(CString, ErrorDetail)>> = const { RefCell::new(None) };
     /// The last failure, if it is one of these.
-    static FIXED: Cell<Option<Fixed>> = const { Cell::new(None) };
+    static FIXED: Cell<Option<&'static Fixed>> = const { Cell::new(None) };
 }
 
 /// Keeps a failure as this thread's last one and gives its code.
 #[cold]
 #[inline(never)]
-pub(super) fn record_fixed(fixed: Fixed) -> Status {
+pub(super) fn record_fixed(fixed: &'static Fixed) -> Status {
     FIXED.set(Some(fixed));
     fixed.0
 }
@@ -69,7 +70,7 @@ pub(super) fn record(error: &Error) -> Status {
 
 /// Reads this thread's last failure. `None` when nothing has failed on it yet.
 pub(super) fn with_last<T>(read: impl FnOnce(&CStr, &ErrorDetail) -> T) -> Option<T> {
-    if let Some((status, text)) = FIXED.get() {
+    if let Some(&(status, text)) = FIXED.get() {
         return Some(read(text, &ErrorDetail { status, ..ErrorDetail::default() }));
     }
     let read_slot = |slot: &RefCell<Option<(CString, ErrorDetail)>>| {

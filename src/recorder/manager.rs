@@ -89,7 +89,8 @@ impl Manager {
         if !survey.needs_later_memory() {
             remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
         }
-        let room_note = planned.check_room(&config, old)?;
+        let least = (closed.generation > 0).then(|| survey.least_memory(&config));
+        let room_note = planned.check_room(config.active_set_size(), least, old)?;
         survey.notes.extend(room_note);
         recovery::reserve(&survey, &*wal, &config)?;
         let mut recovered = recovery::apply(&mut survey, &*wal, &config)?;

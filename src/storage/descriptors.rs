@@ -98,6 +98,15 @@ impl Descriptor {
         Ok(Descriptor { fd: Some(fd), listed, generation })
     }
 
+    /// Gives the number up without closing it: it is another file's now.
+    pub fn forget(&mut self) {
+        let Some(fd) = self.fd.take() else { return };
+        if self.listed && self.is_own() {
+            list().remove(&fd.as_raw_fd());
+        }
+        let _another_files = fd.into_raw_fd();
+    }
+
     /// Whether it was opened by this process, and not by one that it was forked from.
     pub fn is_own(&self) -> bool {
         self.generation == GENERATION.load(Ordering::Relaxed)

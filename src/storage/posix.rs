@@ -240,6 +240,10 @@ impl Directory for PosixDirectory {
                 0 => u64::MAX,
                 _ => statfs.f_bavail * statfs.f_bsize as u64,
             },
+            total: match statfs.f_blocks {
+                0 => u64::MAX,
+                blocks => blocks * statfs.f_bsize as u64,
+            },
         })
     }
 
@@ -251,6 +255,15 @@ impl Directory for PosixDirectory {
                 links: stat.st_nlink,
                 size: stat.st_size as u64,
             })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
+        }
+    }
+
+    fn owner_of(&self, name: &str) -> Result<Option<u32>> {
+        debug_assert!(is_component(name));
+        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat.st_uid)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
         }

@@ -91,10 +91,20 @@ impl PosixFile {
     }
 
     fn try_flock(&self, operation: FlockOperation) -> Result<bool> {
+        self.check_own()?;
         match retry(|| flock(&self.fd, operation)) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(self.fail("lock", errno)),
+        }
+    }
+}
+
+impl Drop for PosixFile {
+    /// A number that is another file's now is that file's to close.
+    fn drop(&mut self) {
+        if self.check_own().is_err() {
+            self.fd.forget();
         }
     }
 }

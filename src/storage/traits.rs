@@ -44,6 +44,8 @@ pub struct DirectoryStatus {
     pub filesystem: u64,
     /// Bytes of the filesystem that this user may still use.
     pub available: u64,
+    /// Bytes of the filesystem.
+    pub total: u64,
 }
 
 /// What a name in a directory leads to.
@@ -109,6 +111,11 @@ pub trait Directory: Debug + Send + Sync {
     fn status(&self) -> Result<DirectoryStatus>;
     /// What a name leads to, without opening it. `None` when there is no such name.
     fn status_of(&self, name: &str) -> Result<Option<FileStatus>>;
+    /// The user who owns what a name leads to, links not followed. `None` when there is no such
+    /// name, or it is not known.
+    fn owner_of(&self, _name: &str) -> Result<Option<u32>> {
+        Ok(None)
+    }
     /// Locks the directory itself, by whatever path others reach it, unless somebody else has. The
     /// lock is this handle's, and given back when the handle is dropped.
     fn try_lock(&self) -> Result<DirectoryLock>;
@@ -145,8 +152,8 @@ pub trait File: Debug + Send + Sync {
     }
     /// Allocates space for `size` bytes and makes the file at least that long.
     fn allocate(&self, size: u64) -> Result<()>;
-    /// Cuts a file without a name to nothing: its memory comes back although readers have it open.
-    /// Only a hint, for the sake of other processes.
+    /// Cuts the file to nothing: its memory comes back although readers have it open. Only for a
+    /// file that has no name any more. Does nothing where that is not possible.
     fn give_back_memory(&self) {}
     /// `fdatasync`.
     fn sync(&self) -> Result<()>;

@@ -174,11 +174,20 @@ pub fn memory(arguments: &Arguments) {
             id += 1;
         }
         manager.shutdown(writer).unwrap();
+        // It has run with less, and opens with less.
+        let (manager, writer) = open(log, config(memory, backpressure));
+        let notes = manager.log().recovery_report().notes.clone();
+        assert!(notes.contains("the log goes on with less"), "{notes}");
+        manager.shutdown(writer).unwrap();
+        let more = memory.join("more");
+        fs::rename(&filler, &more).unwrap();
+        let filler = fill_disk(memory);
         let opened = Manager::open(log, config(memory, backpressure));
         let message = expect_cause(opened, Cause::NoSpace);
         assert!(message.contains("active_dir"), "the message must name the option: {message}");
         assert_holds(log, id - 1);
         fs::remove_file(filler).unwrap();
+        fs::remove_file(more).unwrap();
     }
     let (manager, writer) = open(log, config(memory, Backpressure::Block));
     manager.shutdown(writer).unwrap();

@@ -290,9 +290,11 @@ class Wal:
         return buffer.value.decode()
 
     def shutdown(self):
-        handle, self.handle = self.handle, None
-        OPEN.discard(self)
-        check(LIB.fs_wal_shutdown(handle))
+        status = LIB.fs_wal_shutdown(self.handle)
+        if status != STATUS["INVALID_ARGUMENT"]:
+            self.handle = None
+            OPEN.discard(self)
+        check(status)
 
     def __enter__(self):
         return self

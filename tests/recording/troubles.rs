@@ -119,6 +119,23 @@ fn f4_a_hot_file_that_cannot_be_removed_yet_is_removed_later() {
     }
 }
 
+/// Whoever removes the cold file meanwhile leaves the hot one as the only one.
+#[test]
+fn f4_a_hot_file_stays_when_its_cold_one_is_gone_again() {
+    let mut log = Stepped::with_one_to_freeze();
+    log.step(&[Role::Freezer]);
+    log.fail_next(Call::Rename);
+    log.step(&[Role::Maintainer]);
+    log.directory().remove("FS.00000000.wal.lz4").unwrap();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(3) {
+        log.step(&[Role::Maintainer]);
+        assert!(log.has("FS.00000000.wal") || log.has("FS.00000000.wal.lz4"));
+    }
+    assert_eq!(log.manager.log().metrics().missing_segments, 0);
+    log.manager.shutdown_by_hand(log.writer, log.crew).unwrap();
+}
+
 /// Whether the names are durable is not known after a failed sync, whoever made it.
 #[test]
 fn g5_a_failed_sync_of_the_names_ends_the_log_in_the_freezer_too() {

@@ -61,6 +61,23 @@ fn f3_memory_that_others_may_write_to_is_refused_and_not_dropped() {
     assert_eq!(recover(&place, 100).0, "other-boot-id");
 }
 
+/// After a reboot anybody may take the name: what is another user's is not the log's.
+#[test]
+fn f3_what_another_user_made_under_the_name_after_a_reboot_is_not_ours() {
+    if !rustix::process::geteuid().is_root() {
+        common::skipped("to give a directory away needs root");
+        return;
+    }
+    let place = Place::new();
+    crash(&place, 50, 100);
+    change_boot_id(&place);
+    let active = active_directory(&place);
+    std::os::unix::fs::chown(&active, Some(65_534), None).unwrap();
+    assert_holds(&place.log(), 50);
+    assert_eq!(recover(&place, 50).0, "reboot");
+    fs::remove_dir_all(&active).unwrap();
+}
+
 /// Nor because the identity in it is gone too.
 #[test]
 fn f3_memory_that_says_no_more_whose_it_is_is_refused_and_not_dropped() {

@@ -301,18 +301,6 @@ fn row_active_segment_lost_ends_the_log_on_disk() {
     accept(&place, 50, "process-crash/active-segment-lost", &[]);
 }
 
-/// The disk file of a segment is gone, but its events are in memory.
-#[test]
-fn row_missing_segment_that_is_in_memory_is_kept_aside() {
-    let place = Place::new();
-    crash(&place, SEGMENT + 50, SEGMENT + 100);
-    let active = active_directory(&place);
-    fs::remove_file(place.log().join(hot(1))).unwrap();
-    assert_refused(&place, &["missing-segment: segment 1"]);
-    let aside = [(hot(1) + ".corrupt", contents(&active)[&hot(1)].clone())];
-    accept(&place, SEGMENT, "process-crash/missing-segment", &aside);
-}
-
 /// Everything durable in the last block is lost: complete copies, with zeros in their place.
 #[test]
 fn row_break_below_durable_ends_the_log_before_it() {

@@ -4,6 +4,7 @@ mod active;
 mod copies;
 mod end;
 mod field_faults;
+mod from_memory;
 mod loss;
 mod neighbours;
 mod order;

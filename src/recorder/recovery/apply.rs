@@ -10,7 +10,7 @@ use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE}
 use crate::segment::{closed_header, for_each_block};
 use crate::storage::{create, write_zeros, Directory, File, Open};
 
-use super::aside::{is_zeros, keep_aside, separate_linked, settle_pairs};
+use super::aside::{is_zeros, keep_aside, make_own, settle_pairs};
 use super::recovered::{OpenSegment, Recovered};
 use super::scan::Survey;
 use super::table::Ending;
@@ -27,6 +27,10 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     for segment in tail.iter().chain(&survey.middle).filter(|segment| !segment.is_unused()) {
         // Restored with holes it may lack the space for what is written into it. A file that is no
         // segment as we make them is not gone on in, and may be larger than the disk.
+        if segment.is_gone {
+            copied += segment.layout.file_size();
+            continue;
+        }
         if segment.is_exact {
             segment.disk.allocate(segment.layout.file_size())?;
         }
@@ -59,7 +63,7 @@ pub fn apply(survey: &mut Survey, wal: &dyn Directory, config: &Config) -> Resul
     for name in &survey.temporaries {
         wal.remove(name)?;
     }
-    separate_linked(wal, survey)?;
+    make_own(wal, survey)?;
     let survey = &*survey;
     let mut recovered = Recovered {
         label: survey.label(),

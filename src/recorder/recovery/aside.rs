@@ -100,24 +100,30 @@ fn note(recovered: &mut Recovered, events: u32, name: &str) {
     recovered.notes.push(format!("{events} events kept aside in {name}"));
 }
 
-/// Gives each segment that is written to a file of its own, where it has another name besides: a
-/// snapshot made of hard links would change with it.
-pub fn separate_linked(wal: &dyn Directory, survey: &mut Survey) -> Result<()> {
+/// Gives each segment that is written to a file of its own: where its file is gone, out of memory;
+/// where that has another name besides, a copy, since a snapshot made of hard links would change
+/// with it.
+pub fn make_own(wal: &dyn Directory, survey: &mut Survey) -> Result<()> {
     let used = survey.log.tail.iter_mut().filter(|segment| segment.end.event_count > 0);
     for segment in used.chain(&mut survey.middle) {
-        if segment.disk.links()? > 1 {
-            let name = file_name::hot(segment.index);
-            copy_as(wal, &*segment.disk, &name)?;
-            segment.disk = wal.open(&name, Open::Write)?.ok_or_else(|| {
-                let path = wal.path_of(&name);
-                Error::new(Cause::Io, format!("{}: vanished during recovery", path.display()))
-            })?;
-            if segment.is_exact {
-                // The log may go on in it.
-                segment.disk.allocate(segment.layout.file_size())?;
-            }
-            survey.notes.push(format!("copied: {name}: it has another name (a hard link)"));
+        let name = file_name::hot(segment.index);
+        let note = if segment.is_gone {
+            format!("made again: {name}: it was gone, and memory has its events")
+        } else if segment.disk.links()? > 1 {
+            format!("copied: {name}: it has another name (a hard link)")
+        } else {
+            continue;
+        };
+        copy_as(wal, &*segment.disk, &name)?;
+        segment.disk = wal.open(&name, Open::Write)?.ok_or_else(|| {
+            let path = wal.path_of(&name);
+            Error::new(Cause::Io, format!("{}: vanished during recovery", path.display()))
+        })?;
+        if segment.is_exact {
+            // The log may go on in it.
+            segment.disk.allocate(segment.layout.file_size())?;
         }
+        survey.notes.push(note);
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Recovery: what an earlier process left becomes a log that goes on.
 //!
 //! In reading order: `table` decides, as data; `origin` (where the log is), `pairs` (hot and cold
-//! files of one segment), `scan` and `walk` (the segments, to the end of the log) find what it
+//! files of one segment), `scan`, `tail` and `walk` (the
+//! segments, to the end of the log) find what it
 //! decides by, and change nothing; `refusal` says no; `aside` and `apply` do what was decided;
 //! `generation` goes from the log that was to the one that is.
 
@@ -14,6 +15,7 @@ mod recovered;
 mod refusal;
 mod scan;
 mod table;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod walk;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{load_identity, may_be_in_memory, open_active, own_active, witness};
+use crate::directory::{load_identity, may_be_waiting, open_active, own_active, witness};
 use crate::directory::{ActiveDirectory, Ground, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
@@ -89,14 +89,18 @@ pub fn find_origin(
         found.clean = record.clean;
         found.same_boot = record.boot_id == storage.boot_id()?;
         if found.ground != Ground::Other && !found.clean {
-            found.in_memory = may_be_in_memory(storage, record);
-            (found.active, active) = match find_active(storage, record, &here) {
+            found.in_memory = may_be_waiting(storage, record, &here);
+            let looked = match found.same_boot || found.in_memory {
+                true => find_active(storage, record, &here),
+                false => Ok((ActiveFound::Gone, None)),
+            };
+            (found.active, active) = match looked {
                 // Not damage, but whoever accepts loss can go on without the directory.
                 Err(error) if matches!(error.cause(), Some(Cause::Io | Cause::Permission)) => {
                     active_error = Some(error);
                     (ActiveFound::Unreadable, None)
                 }
-                found => found?,
+                looked => looked?,
             };
         }
     }

@@ -89,6 +89,10 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     let path = wal.path().display();
     let last = survey.log.last_event_id;
     let mut aside = survey.log.events_beyond;
+    if survey.log.at == Break::ActiveContradicts {
+        let beyond = survey.log.active_beyond.iter();
+        aside += beyond.map(|active| u64::from(active.events)).sum::<u64>();
+    }
     for index in survey.log.cut.indexes() {
         aside += u64::from(events_in_cut(wal, survey, index)?);
     }

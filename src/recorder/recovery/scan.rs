@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::directory::{load_meta, newer_generations, Inventory};
 use crate::error::{Place, Result};
 use crate::format::file_name::{parse, FileName};
-use crate::format::{file_name, IdentityRecord, MetaState, Rule, MAX_EVENT_ID};
+use crate::format::{file_name, IdentityRecord, Layout, MetaState, Rule, MAX_EVENT_ID};
 use crate::segment::{
     closed, closed_header, cold_header, durable_id, first_slot, scan_segment, HeaderState,
 };
@@ -22,6 +22,7 @@ use super::table::{
     decide, Break, EndFound, Ending, Origin, Pair, Row, SegmentAction, SegmentFound, ENDING,
     SEGMENT,
 };
+use super::tail::{gone_from_disk, oldest, open_tail};
 use super::walk::{events_above, ActiveBeyond, TailSegment, Walk};
 
 /// Everything recovery decides by.
@@ -63,6 +64,15 @@ impl Survey {
     /// Whether the log ends where it does only because loss is accepted.
     pub fn loss_accepted(&self) -> bool {
         self.ending.then == Ending::Refuse
+    }
+
+    /// The least memory that the log goes on in: the segment that it goes on in and a new one.
+    /// With a single one it does not get beyond that.
+    pub fn least_memory(&self, config: &Config) -> u64 {
+        let new = Layout { blocks: config.num_blocks }.file_size();
+        let sizes = self.log.tail.iter().map(|segment| segment.layout.file_size());
+        let last = sizes.filter(|size| *size <= config.active_set_size()).max();
+        new + last.map_or(new, |last| last.max(new))
     }
 
     /// Whether events in the memory of a later generation are to be kept aside.
@@ -120,9 +130,15 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
         doubt_shutdown(storage, wal, identity, &mut log)?;
     }
     let ending = decide(&ENDING, &log.found())?;
-    if let (Break::ActiveContradicts, true, Some(active)) = (log.at, config.accept_loss, active) {
+    if let (Break::ActiveContradicts, Some(active)) = (log.at, active) {
+        // With the loss accepted the WAL directory alone is the log, and a refusal says where that
+        // ends.
+        let why = (log.at, log.place);
         log = find_end(wal, meta, inventory, None, doubts)?;
         log.active_beyond = active_events(active, log.last_event_id)?;
+        if !config.accept_loss {
+            (log.at, log.place) = why;
+        }
     }
     debug_assert!(
         active.is_some() || log.active_beyond.is_empty() || log.at == Break::BeyondShutdown
@@ -241,7 +257,10 @@ fn find_end(
     active: Option<&ActiveFiles>,
     doubts: Doubts,
 ) -> Result<Walk> {
-    let mut tail = open_tail(wal, &inventory)?;
+    if let Some(active) = active {
+        inventory.hot.extend(gone_from_disk(wal, &inventory, active)?);
+    }
+    let mut tail = open_tail(wal, &inventory, active)?;
     let disks = tail.iter().map(|segment| Ok(Some(Arc::clone(&segment.disk))));
     let durable_event_id = durable_id(meta, disks)?;
     let mut walk = Walk { durable_event_id, crashed: active.is_some(), ..Walk::default() };
@@ -250,7 +269,7 @@ fn find_end(
         walk.cut.hot.append(&mut inventory.hot.split_off(&from));
         walk.cut.cold.append(&mut inventory.cold.split_off(&from));
         cut_by = Some((named, at));
-        tail = open_tail(wal, &inventory)?;
+        tail = open_tail(wal, &inventory, active)?;
     }
     walk.last_event_id = loop {
         match before_tail(wal, &inventory, &tail, cut_by.is_some(), &mut walk)? {
@@ -259,7 +278,7 @@ fn find_end(
                 walk.cut.hot.append(&mut inventory.hot.split_off(&index));
                 walk.cut.cold.append(&mut inventory.cold.split_off(&index));
                 cut_by = Some((index, at));
-                tail = open_tail(wal, &inventory)?;
+                tail = open_tail(wal, &inventory, active)?;
             }
         }
     };
@@ -282,24 +301,6 @@ fn find_end(
     debug_assert!(walk.cut.indexes().first() > inventory.indexes().last() || cut_by.is_none());
     walk.inventory = inventory;
     Ok(walk)
-}
-
-/// Opens the hot segments from the newest closed one on, and reads their headers. A cold one was
-/// closed, so the hot ones before it are not part of the tail.
-fn open_tail(wal: &dyn Directory, inventory: &Inventory) -> Result<Vec<TailSegment>> {
-    let mut tail = Vec::new();
-    let after_cold = inventory.cold.last().map_or(0, |last| last.saturating_add(1));
-    for &index in inventory.hot.range(after_cold..).rev() {
-        let Some(segment) = TailSegment::open(wal, index)? else { continue };
-        let is_closed = closed(segment.header, index).is_some();
-        tail.push(segment);
-        if is_closed {
-            break;
-        }
-    }
-    tail.reverse();
-    debug_assert!(tail.is_sorted_by(|a, b| a.index < b.index), "the indexes of the tail rise");
-    Ok(tail)
 }
 
 /// Segments before the tail whose headers are not those of closed segments. Only those of pairs are
@@ -393,10 +394,4 @@ fn before_tail(
             BeforeTail::Floor(first.checked_sub(1).unwrap_or(walk.durable_event_id))
         }
     })
-}
-
-/// Where the tail begins; without one, past every index.
-fn oldest(tail: &[TailSegment], inventory: &Inventory) -> u32 {
-    let past = || inventory.indexes().last().map_or(0, |last| last.saturating_add(1));
-    tail.first().map_or_else(past, |first| first.index)
 }

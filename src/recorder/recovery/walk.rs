@@ -19,6 +19,8 @@ use super::table::{decide, Break, EndFound, SegmentAction, SegmentFound, SEGMENT
 pub struct TailSegment {
     /// The index in its name.
     pub index: u32,
+    /// Its disk file is gone.
+    pub is_gone: bool,
     /// Its disk file.
     pub disk: Arc<dyn File>,
     /// How many blocks its disk file has room for.
@@ -44,11 +46,22 @@ pub struct TailSegment {
 impl TailSegment {
     /// Opens a hot segment's file and reads its header; `None` when there is no such file.
     pub fn open(wal: &dyn Directory, index: u32) -> Result<Option<Self>> {
-        let Some(disk) = wal.open(&file_name::hot(index), Open::Write)? else { return Ok(None) };
+        let disk = wal.open(&file_name::hot(index), Open::Write)?;
+        disk.map(|disk| Self::of(index, disk)).transpose()
+    }
+
+    /// The segment in an active file whose disk file is gone: that file stands for it until it is
+    /// made again.
+    pub fn of_memory(index: u32, active: &Arc<dyn File>) -> Result<Self> {
+        Ok(TailSegment { is_gone: true, ..Self::of(index, Arc::clone(active))? })
+    }
+
+    fn of(index: u32, disk: Arc<dyn File>) -> Result<Self> {
         let size = disk.size()?;
         let layout = Layout::of_file(size);
-        Ok(Some(TailSegment {
+        Ok(TailSegment {
             index,
+            is_gone: false,
             layout,
             is_exact: layout.is_exact(size),
             header: read_header(&*disk)?,
@@ -59,7 +72,7 @@ impl TailSegment {
             beyond: 0,
             active_beyond: 0,
             differing: 0,
-        }))
+        })
     }
 
     /// Whether its header says that it is closed with just these events.
@@ -279,9 +292,13 @@ impl Walk {
             let floor = floor.max(end.first_event_id.saturating_sub(1));
             let (same, differing) = compare(&*segment.disk, &**active, disk.event_count, floor)?;
             segment.differing = differing;
-            let agree = segment.layout == Layout::of_file(active.size()?)
-                && disk.event_count <= end.event_count
-                && same;
+            let size = active.size()?;
+            let layout = Layout::of_file(size);
+            if segment.disk.size()? < size {
+                // It was cut short, and grows again.
+                (segment.layout, segment.is_exact) = (layout, layout.is_exact(size));
+            }
+            let agree = segment.layout == layout && disk.event_count <= end.event_count && same;
             if !agree || end.events_beyond > 0 {
                 self.breaks(Break::ActiveContradicts, segment.index, offset);
                 return Ok(());

@@ -43,6 +43,8 @@ pub struct SegmentMaintainer {
     replaced: BTreeSet<u32>,
     /// Segments that were counted as damaged.
     counted: BTreeSet<u32>,
+    /// What could not be done and was told last.
+    trouble: Option<String>,
 }
 
 impl Worker for SegmentMaintainer {
@@ -91,6 +93,7 @@ impl SegmentMaintainer {
             doubled: BTreeSet::new(),
             replaced: BTreeSet::new(),
             counted: BTreeSet::new(),
+            trouble: None,
             stopping_since: None,
         }
     }
@@ -106,10 +109,14 @@ impl SegmentMaintainer {
     /// lost is lost, and has to be said.
     fn look_now(&mut self) {
         self.looked_at = Instant::now();
-        // What cannot be listed now may be another time.
-        let Ok(there) = Inventory::of(&*self.log.wal) else { return };
+        let there = match Inventory::of(&*self.log.wal) {
+            Ok(there) => there,
+            Err(error) => return self.try_again("the segments there are", &error),
+        };
         let was_cold = self.kept.cold.clone();
         let changes = take_stock(&mut self.kept, &there);
+        // Whose cold file is gone again is a hot segment.
+        self.replaced.retain(|index| self.kept.cold.contains(index));
         for index in changes.missing {
             self.log.counters().missing_segments.add(1);
             let path = self.log.wal.path_of(&file_name::of(index, was_cold.contains(&index)));
@@ -151,11 +158,16 @@ impl SegmentMaintainer {
         self.kept.cold.remove(&index);
         self.counted.remove(&index);
         self.doubled.remove(&index);
+        self.replaced.remove(&index);
     }
 
-    /// What could not be done now is tried again. The log is whole meanwhile.
+    /// What could not be done now is tried again, and told once. The log is whole meanwhile.
     fn try_again(&mut self, what: &str, error: &Error) {
-        self.log.config.log.warn(&format!("{what}: {error}"));
+        let message = format!("{what}: {error}");
+        if self.trouble.as_ref() != Some(&message) {
+            self.log.config.log.warn(&message);
+            self.trouble = Some(message);
+        }
         self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
     }
 
@@ -198,20 +210,24 @@ impl SegmentMaintainer {
         Ok(busy)
     }
 
-    /// Removes the hot file of a segment that has a cold one now. Returns whether it could be.
-    fn remove_replaced(&mut self, index: u32) -> Result<bool> {
-        match self.remove_hot(index) {
-            Ok(spare) => {
+    /// Removes the hot file of a segment that has a cold one now, if that is still there.
+    fn remove_replaced(&mut self, index: u32) -> Result<()> {
+        let removed = self.is_there(&file_name::cold(index)).and_then(|is_cold| match is_cold {
+            true => self.remove_hot(index).map(Some),
+            false => Ok(None),
+        });
+        match removed {
+            Ok(Some(spare)) => {
                 self.replaced.remove(&index);
                 self.make_removal_durable(spare)?;
-                Ok(true)
             }
+            Ok(None) => self.look_now(),
             Err(error) => {
                 let what = format!("segment {index} is compressed, its hot file stays for now");
                 self.try_again(&what, &error);
-                Ok(false)
             }
         }
+        Ok(())
     }
 
     fn retain(&mut self) -> Result<bool> {
@@ -230,10 +246,8 @@ impl SegmentMaintainer {
         if self.retry_at.is_some() {
             return Ok(false);
         }
-        while let Some(&index) = self.replaced.first() {
-            if !self.remove_replaced(index)? {
-                return Ok(false);
-            }
+        for index in self.replaced.clone() {
+            self.remove_replaced(index)?;
         }
         let mut busy = false;
         for expiry in
@@ -275,10 +289,12 @@ impl SegmentMaintainer {
             }
             // Somebody has compressed, decompressed or removed it.
             Ok((false, _)) => {
+                drop(floor);
                 self.look_now();
                 return Ok(false);
             }
             Err(error) => {
+                drop(floor);
                 self.try_again(&format!("the {kind} segment {index} stays for now"), &error);
                 return Ok(false);
             }

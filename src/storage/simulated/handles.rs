@@ -208,6 +208,7 @@ impl Directory for DirectoryHandle {
             links: u64::from(!directory.removed),
             filesystem: if directory.in_memory { TMPFS } else { EXT4 },
             available: state.available(directory.in_memory),
+            total: state.total(directory.in_memory),
         })
     }
 

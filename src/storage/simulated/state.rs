@@ -173,9 +173,13 @@ impl State {
     }
 
     pub fn available(&self, in_memory: bool) -> u64 {
-        let (limit, root) =
-            if in_memory { (self.memory_limit, MEMORY) } else { (self.disk_limit, DISK) };
-        limit.map_or(u64::MAX >> 1, |limit| limit.saturating_sub(self.used(Path::new(root))))
+        let root = if in_memory { MEMORY } else { DISK };
+        self.total(in_memory).saturating_sub(self.used(Path::new(root)))
+    }
+
+    pub fn total(&self, in_memory: bool) -> u64 {
+        let limit = if in_memory { self.memory_limit } else { self.disk_limit };
+        limit.unwrap_or(u64::MAX >> 1)
     }
 
     /// Fails if there is no room for a file to become `size` bytes long.
