@@ -38,6 +38,8 @@ type IndexWord = [u8; 8];
 pub struct Memory {
     file: Arc<dyn File>,
     layout: Layout,
+    /// Bytes of the file. One that is cut reads as if the log ended there.
+    size: u64,
     /// What the header begins with as long as the file is this segment's.
     index_word: IndexWord,
     first_slot: u64,
@@ -48,7 +50,7 @@ pub struct Memory {
 
 impl Memory {
     /// The segment `index` in an active file. `None` when the file is, or becomes meanwhile,
-    /// another segment's: then this one is on disk.
+    /// another segment's, or was cut: then this one is on disk.
     pub fn open(file: Arc<dyn File>, index: u32) -> Result<Option<Self>> {
         let header = read_header(&*file)?;
         let Some(header) = header.filter(|_| HeaderState::of(header, index).is_own()) else {
@@ -56,8 +58,14 @@ impl Memory {
         };
         let mut index_word = IndexWord::default();
         index_word.copy_from_slice(&header.encode()[..size_of::<IndexWord>()]);
+        let size = file.size()?;
+        let layout = Layout::of_file(size);
+        if !layout.is_exact(size) {
+            return Ok(None);
+        }
         let memory = Memory {
-            layout: Layout::of_file(file.size()?),
+            layout,
+            size,
             index_word,
             first_slot: first_slot(&*file)?,
             ids: Vec::new(),
@@ -77,7 +85,7 @@ impl Memory {
     }
 
     /// Copies the committed events of these slots of one block, as far as their ids rise from
-    /// `floor`. `None` when the file has become another segment's.
+    /// `floor`. `None` when the file has become another segment's, or was cut.
     pub fn events(&mut self, slots: Range<u32>, floor: u64) -> Result<Option<&[u8]>> {
         debug_assert!(slots.start < slots.end && slots.end <= self.layout.capacity());
         debug_assert!(
@@ -103,7 +111,7 @@ impl Memory {
         fence(Ordering::Acquire);
         let mut word = IndexWord::default();
         let read = self.file.read_at(&mut word, 0)?;
-        Ok(read == word.len() && word == self.index_word)
+        Ok(read == word.len() && word == self.index_word && self.file.size()? == self.size)
     }
 }
 

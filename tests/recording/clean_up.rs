@@ -11,8 +11,6 @@ use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::format::Layout;
 use flashstrike_wal::log_sink::{Level, LogSink};
-use flashstrike_wal::recorder::{Manager, Role};
-use flashstrike_wal::storage::PosixStorage;
 
 /// What a clean-up job does to a file of a live log.
 type Job = fn(&Path);
@@ -60,32 +58,6 @@ fn f4_nothing_is_durable_in_a_file_that_its_name_does_not_lead_to() {
         assert_eq!(manager.log().durable().last_event_id, 10, "{words}");
         manager.shutdown(writer).unwrap_err();
     }
-}
-
-/// A file in memory that is cut reads as zeros in the page of the cut. The block on disk that has
-/// its durable events is not sealed over them.
-#[test]
-fn f4_what_is_cut_in_memory_does_not_spoil_what_is_on_disk() {
-    let place = Place::new();
-    // Stepped by hand: no thread touches the pages that are gone.
-    let storage = Arc::new(PosixStorage::for_writing());
-    let opened = Manager::open_by_hand(storage, &place.log(), place.small());
-    let (manager, mut writer, mut crew) = opened.unwrap();
-    append(&mut writer, 1..=100);
-    while manager.log().durable().last_event_id < 100 {
-        crew.step(Role::Persister).unwrap();
-    }
-    let file = hot(&crash::active_directory(&place), 0);
-    let cut = fs::OpenOptions::new().write(true).open(&file).unwrap();
-    // Events 81 to 101 are in the same page.
-    cut.set_len(crash::offset(80)).unwrap();
-    append(&mut writer, [101]);
-    let failed = (0..1000).find_map(|_| crew.step(Role::Persister).err()).unwrap();
-    assert!(failed.to_string().contains("was cut to"), "{failed}");
-    manager.shutdown_by_hand(writer, crew).unwrap_err();
-    fs::remove_dir_all(file.parent().unwrap()).unwrap();
-    crash::reboot(&place);
-    crash::recover(&place, 100);
 }
 
 /// A prepared file is missed before the writer comes to it; and if it is not, when it does.

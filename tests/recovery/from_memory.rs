@@ -78,6 +78,19 @@ fn f4_after_the_log_has_failed_for_it_nothing_is_lost() {
     }
 }
 
+/// A file in memory that was cut is not where the log ends: readers go on with what is on disk.
+#[test]
+fn f4_memory_that_was_cut_hides_nothing_that_is_durable() {
+    for len in [0, 64, offset(1000), offset(2500) + 20] {
+        let place = Place::new();
+        crash(&place, 3000, 3500);
+        let memory = active_directory(&place).join("FS.00000000.wal");
+        let file = fs::OpenOptions::new().write(true).open(memory).unwrap();
+        file.set_len(len).unwrap();
+        assert_holds(&place.log(), 3000);
+    }
+}
+
 /// The memory of a segment that retention has deleted only waits to be used again.
 #[test]
 fn f4_what_retention_has_deleted_stays_deleted() {

@@ -110,7 +110,6 @@ impl Sealer {
         while from < upto {
             let to = upto.min((from / PER_BLOCK + BLOCKS_PER_WRITE) * PER_BLOCK);
             self.write_events(from, to, durable_event_id, staging)?;
-            self.watched.check_memory()?;
             last_event_id = self.write_headers(&staging.headers, behind)?;
             let headers = staging.headers.len() * BLOCK_HEADER_SIZE;
             let events = (to - from) as usize * EVENT_SIZE;

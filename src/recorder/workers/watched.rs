@@ -42,12 +42,6 @@ impl Watched {
         self.disk.check()
     }
 
-    /// The same of the file in memory alone, to be asked between reading it and a write that covers
-    /// what is durable: the page in which a file was cut reads as zeros behind the cut.
-    pub fn check_memory(&self) -> Result<()> {
-        self.active.check()
-    }
-
     /// The same of the disk file alone, to be asked before a write: the write makes a file that
     /// was cut short as long as it was, with a hole where durable events were.
     pub fn check_disk(&self) -> Result<()> {
