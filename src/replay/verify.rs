@@ -159,6 +159,26 @@ impl Verifier {
             damage.event_ids = (self.known.floor + 1, durable_id);
             self.report.add(damage);
         }
+        self.check_shutdown()
+    }
+
+    /// Nothing follows the end that a log was shut down with: where something does, files of
+    /// another state were copied over it, and an open refuses it. Asked last, and the identity
+    /// before the meta, which a shutdown writes first: whatever was found above is then no later.
+    fn check_shutdown(&mut self) -> Result<()> {
+        let wal = &*self.files.wal;
+        let Ok(Identity::Known(record)) = load_identity(wal) else { return Ok(()) };
+        if !record.clean || Ground::of(&record, &wal.status()?) != Ground::Same {
+            return Ok(());
+        }
+        let Ok(Some(Some(end))) = load_meta(wal) else { return Ok(()) };
+        if self.report.last_event_id > end.last_event_id {
+            let what = "events follow those that it says the log was shut down with";
+            let path = wal.path_of(file_name::META);
+            let mut damage = Damage::of_file(DamageKind::Meta, &path, what);
+            damage.event_ids = (end.last_event_id + 1, self.report.last_event_id);
+            self.report.add(damage);
+        }
         Ok(())
     }
 

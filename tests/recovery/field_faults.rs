@@ -13,6 +13,7 @@ use common::{append, assert_holds, contents, decision, expect_cause, open, Place
 use flashstrike_wal::config::{Backpressure, Config, Keep};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::recorder::{Manager, Role};
+use flashstrike_wal::replay::verify;
 use flashstrike_wal::storage::simulated::{Crash, Machine, DISK, MEMORY};
 use flashstrike_wal::storage::{DirectoryLock, Links, PosixStorage, Storage};
 
@@ -320,6 +321,8 @@ fn f9_old_small_files_over_newer_segments_are_refused() {
     let backup = log_and_backup(&place, 2 * SEGMENT + 200, |_| {});
     copy_over(&backup, &place.log(), |name| name.starts_with("wal_"));
     assert_refused(&place, &["beyond-shutdown", "segment 2"]);
+    let message = verify(&place.log()).unwrap().result().unwrap_err().to_string();
+    assert!(message.contains("events follow those that it says"), "{message}");
     let (manager, writer) = open(&place.log(), accepting_loss(&place));
     assert_eq!(manager.log().appended().last_event_id, 2 * SEGMENT + 200);
     manager.shutdown(writer).unwrap();
