@@ -9,7 +9,8 @@ use crate::error::{Cause, Result};
 use crate::format::IdentityRecord;
 use crate::storage::{Directory, DirectoryStatus, Links, Storage};
 
-use super::active::{name_prefix, open_private, remove_active, Ground, NAME_BEGIN};
+use super::active::{name_prefix, open_active, open_private, remove_active};
+use super::active::{ActiveDirectory, Ground, NAME_BEGIN};
 use super::inventory::{load_identity, Identity, Inventory};
 use super::ownership::own_active;
 
@@ -50,6 +51,24 @@ pub fn witness(
         return Ok(None);
     }
     Ok(Some(newest))
+}
+
+/// Whether the active directory that `identity` names is there, nobody writes to it, and the log
+/// that it belongs to is not where it was: it is the one in `wal`, which has another inode.
+pub fn is_left_behind(
+    storage: &dyn Storage,
+    identity: &IdentityRecord,
+    wal: &DirectoryStatus,
+) -> Result<bool> {
+    let found = match open_active(storage, identity, wal) {
+        Ok(ActiveDirectory::Ours(directory)) => directory,
+        Ok(_) => return Ok(false),
+        Err(error) => return unless_others(Err(error)).map(|found: Option<()>| found.is_some()),
+    };
+    let Identity::Known(copy) = load_identity(&*found)? else { return Ok(false) };
+    let path = copy.wal_path.as_deref().unwrap_or_default();
+    let is_alone = !matches!(leads_to(storage, path, wal)?, LeadsTo::Elsewhere);
+    Ok(is_alone && own_active(&*found).is_ok())
 }
 
 /// Where a recorded path leads, however it is spelled.

@@ -14,5 +14,7 @@ pub use active::{
 pub use aside::{free_name, move_aside, rename_aside};
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, is_memory, Use};
 pub use inventory::{load_identity, load_meta, save_meta, Identity, Inventory};
-pub use left_behind::{newer_generations, remove_abandoned, remove_leftovers, witness};
-pub use ownership::{own_active, Ownership};
+pub use left_behind::{
+    is_left_behind, newer_generations, remove_abandoned, remove_leftovers, witness,
+};
+pub use ownership::{is_open_for_writing, own_active, Ownership};

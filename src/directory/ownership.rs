@@ -121,6 +121,16 @@ fn refuse_if_lock_file_is_held(wal: &dyn Directory) -> Result<()> {
     wal.lock(file_name::LOCK)?.unlock()
 }
 
+/// Whether a writer has the log open, as far as `wal_lock` tells.
+pub fn is_open_for_writing(wal: &dyn Directory) -> Result<bool> {
+    let Some(file) = wal.open(file_name::LOCK, Open::Read)? else { return Ok(false) };
+    let is_free = file.try_lock_shared()?;
+    if is_free {
+        file.unlock()?;
+    }
+    Ok(!is_free)
+}
+
 /// Tries again until there is a result, or the time is up.
 fn retry_for<T>(
     time: Duration,

@@ -13,7 +13,7 @@ use crate::error::{Cause, Error, Place, Result};
 use crate::format::file_name::{self, FileName};
 use crate::format::{Layout, MetaState, SegmentHeader, MAX_EVENT_ID};
 use crate::segment::{
-    begins_among, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, misnamed,
+    begins_among, closed, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, misnamed,
     read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Memory,
     Site,
 };
@@ -114,6 +114,11 @@ impl LogFiles {
     /// Retention may have removed its name meanwhile.
     pub fn on_disk(&self, segment: &Segment, floor: u64) -> Result<Option<Box<Segment>>> {
         let Some(disk) = &segment.found.disk else { return Ok(None) };
+        let is_closed = closed(read_header(&**disk)?, segment.index).is_some();
+        if !is_closed && disk.links()? == 0 {
+            // An open has removed it as unused, and made another one for this index.
+            return self.open_segment(segment.index, floor);
+        }
         self.settled(segment.index, || self.find_in(segment.index, Arc::clone(disk), floor))
     }
 

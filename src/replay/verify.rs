@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{find_active, load_identity, load_meta, ActiveDirectory, Ground, Identity};
+use crate::directory::{
+    find_active, is_open_for_writing, load_identity, load_meta, ActiveDirectory, Ground, Identity,
+};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord, MAX_EVENT_ID};
 use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
@@ -320,6 +322,10 @@ impl Verifier {
         }
         match find_active(storage, wal, record) {
             Ok(Some(ActiveDirectory::Ours(_))) => Ok(Newest::InMemory),
+            // Its writer lives: the directory is where we do not see it, in another container.
+            Ok(Some(ActiveDirectory::Gone)) if is_open_for_writing(wal).unwrap_or(false) => {
+                Ok(Newest::NotHere)
+            }
             Ok(Some(ActiveDirectory::Gone | ActiveDirectory::Unattributable)) => {
                 Err(damage("the active directory of a log that was not shut down is gone", None))
             }

@@ -6,6 +6,7 @@ mod end;
 mod field_faults;
 mod from_memory;
 mod loss;
+mod moved;
 mod neighbours;
 mod order;
 mod pairs;

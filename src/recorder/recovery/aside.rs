@@ -22,6 +22,7 @@ pub fn settle_pairs(wal: &dyn Directory, survey: &Survey) -> Result<()> {
         match pair.row.then {
             Pair::Cold => drop(wal.remove(&file_name::hot(pair.index))?),
             Pair::Hot => drop(rename_aside(wal, &file_name::cold(pair.index))?),
+            Pair::ColdAlone => drop(rename_aside(wal, &file_name::hot(pair.index))?),
         }
         wal.sync()?;
     }

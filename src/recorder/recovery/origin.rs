@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{load_identity, may_be_waiting, open_active, own_active, witness};
+use crate::directory::{is_left_behind, load_identity, may_be_waiting, open_active};
+use crate::directory::{own_active, witness};
 use crate::directory::{ActiveDirectory, Ground, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
@@ -75,7 +76,8 @@ pub fn find_origin(
     let here = wal.status()?;
     // Somebody may have removed it under a log that then crashed: its newest events are in memory,
     // in a directory that says whose it is.
-    let witnessed = match identity.is_none() && has_segments {
+    let is_of_here = |record: &IdentityRecord| Ground::of(record, &here) != Ground::Other;
+    let witnessed = match !identity.as_ref().is_some_and(is_of_here) && has_segments {
         true => witness(storage, &here, active_parent, notes)?,
         false => None,
     };
@@ -83,14 +85,15 @@ pub fn find_origin(
         found.identity = IdentityFound::Whole;
         notes.push(format!("wal_identity is taken from {}", record.active_path));
     }
-    let identity = identity.or(witnessed);
+    let identity = witnessed.or(identity);
     if let Some(record) = &identity {
         found.ground = Ground::of(record, &here);
         found.clean = record.clean;
         found.same_boot = record.boot_id == storage.boot_id()?;
-        if found.ground != Ground::Other && !found.clean {
+        if !found.clean {
             found.in_memory = may_be_waiting(storage, record, &here);
             let looked = match found.same_boot || found.in_memory {
+                true if found.ground == Ground::Other => find_left(storage, record, &here),
                 true => find_active(storage, record, &here),
                 false => Ok((ActiveFound::Gone, None)),
             };
@@ -121,6 +124,19 @@ pub fn find_origin(
     debug_assert_eq!(row.then == Origin::Memory, active.is_some());
     debug_assert!(row.then != Origin::New || identity.is_none());
     Ok(OriginSurvey { row, identity, active, active_error })
+}
+
+/// The active directory of a log whose directory was moved, or copied and then removed: nobody else
+/// will carry its events over.
+fn find_left(
+    storage: &dyn Storage,
+    record: &IdentityRecord,
+    wal: &DirectoryStatus,
+) -> Result<(ActiveFound, Option<ActiveFiles>)> {
+    Ok(match is_left_behind(storage, record, wal)? {
+        true => (ActiveFound::Unreadable, None),
+        false => (ActiveFound::Gone, None),
+    })
 }
 
 /// Opens the active directory that the identity names, and reads every file in it once: whether it

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::directory::Inventory;
 use crate::error::{Cause, Result};
 use crate::format::{file_name, BlockHeader, Layout, BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
-use crate::segment::{Cursor, Site, Step};
+use crate::segment::{read_header, Cursor, HeaderState, Site, Step};
 use crate::storage::{Directory, File, Open};
 
 use super::table::{decide, ColdFound, HotFound, Pair, PairFound, Row, PAIR};
@@ -32,7 +32,7 @@ pub fn judge_pairs(wal: &dyn Directory, inventory: &mut Inventory) -> Result<Vec
         let (Some(hot), Some(cold)) = (hot, cold) else { continue };
         let row = decide(&PAIR, &examine(wal, index, &*hot, cold)?)?;
         match row.then {
-            Pair::Cold => inventory.hot.remove(&index),
+            Pair::Cold | Pair::ColdAlone => inventory.hot.remove(&index),
             Pair::Hot => inventory.cold.remove(&index),
         };
         pairs.push(PairSurvey { index, row });
@@ -53,8 +53,10 @@ fn examine(
         Err(error) if error.cause() == Some(Cause::Corrupt) => (ColdFound::Bad, false),
         Err(error) => return Err(error),
     };
+    let is_another = HeaderState::of(read_header(hot)?, index) == HeaderState::OtherIndex;
     let hot = match events_above(hot, 0)? {
         0 => HotFound::Nothing,
+        _ if hot_has_more && is_another => HotFound::Another,
         _ if hot_has_more => HotFound::More,
         _ => HotFound::Within,
     };

@@ -27,7 +27,7 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
         return Ok(Error::with_errno(cause, format!("{path}: {label}: {error}"), error.errno()));
     }
     let (what, way_out) = match (label, &survey.origin.identity) {
-        ("moved", Some(identity)) => (
+        ("moved", Some(identity)) if identity.wal_ino == wal.status()?.ino => (
             format!(
                 "the log was on device {} and is on device {} now, and its active directory \
                  {active} is waiting with the newest events",
@@ -35,6 +35,13 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
                 wal.status()?.dev
             ),
             "Mount it as it was",
+        ),
+        ("moved", _) => (
+            format!(
+                "the log was moved, or copied and then removed, before it was opened again, and \
+                 its active directory {active} is waiting with the newest events"
+            ),
+            "Open the log where it was",
         ),
         ("active-directory-unreadable", _) => (
             format!(

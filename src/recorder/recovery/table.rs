@@ -92,9 +92,10 @@ impl OriginFound {
         self.is_here() && self.is_live()
     }
 
-    /// The same volume, mounted again while the active directory was waiting.
+    /// The same volume, mounted again while the active directory was waiting; or another directory,
+    /// and the one that it was copied from is gone.
     fn is_moved(&self) -> bool {
-        self.ground == Ground::OtherDevice && self.is_live() && self.is_waiting()
+        self.ground != Ground::Same && self.is_live() && self.is_waiting()
     }
 }
 
@@ -176,6 +177,8 @@ pub enum HotFound {
     Within,
     /// Events that the cold file lacks.
     More,
+    /// The same, and by its header it is another segment.
+    Another,
 }
 
 /// Both files of a segment.
@@ -192,20 +195,30 @@ pub enum Pair {
     Cold,
     /// The hot one. The cold one is kept aside.
     Hot,
+    /// The cold one. The hot one is another segment, and kept aside.
+    ColdAlone,
 }
 
 /// Both `.wal` and `.wal.lz4` of a segment.
-pub static PAIR: [Row<PairFound, Pair>; 3] = [
+pub static PAIR: [Row<PairFound, Pair>; 4] = [
     row(
         "cold-good",
-        |found| found.cold == ColdFound::Good && found.hot != HotFound::More,
+        |found| {
+            found.cold == ColdFound::Good
+                && matches!(found.hot, HotFound::Nothing | HotFound::Within)
+        },
         Pair::Cold,
+    ),
+    row(
+        "hot-misnamed",
+        |found| found.cold == ColdFound::Good && found.hot == HotFound::Another,
+        Pair::ColdAlone,
     ),
     row(
         "cold-dropped",
         |found| match found.hot {
             HotFound::Nothing => false,
-            HotFound::Within => found.cold == ColdFound::Bad,
+            HotFound::Within | HotFound::Another => found.cold == ColdFound::Bad,
             HotFound::More => true,
         },
         Pair::Hot,

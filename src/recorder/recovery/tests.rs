@@ -79,7 +79,7 @@ fn where_the_log_is_looked_for_hits_exactly_one_row() {
 fn both_files_of_a_segment_hit_exactly_one_row() {
     let mut all = Vec::new();
     for cold in [ColdFound::Good, ColdFound::Bad] {
-        for hot in [HotFound::Nothing, HotFound::Within, HotFound::More] {
+        for hot in [HotFound::Nothing, HotFound::Within, HotFound::More, HotFound::Another] {
             all.push(PairFound { cold, hot });
         }
     }

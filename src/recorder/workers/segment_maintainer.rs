@@ -249,20 +249,18 @@ impl SegmentMaintainer {
         for index in self.replaced.clone() {
             self.remove_replaced(index)?;
         }
-        let mut busy = false;
+        let (mut busy, mut holds_up) = (false, false);
         for expiry in
             retention::plan(&self.kept, policy, |index| last_event_id(&self.log, &self.kept, index))
         {
-            let done = match expiry {
+            busy |= match expiry {
                 Expiry::Freeze(index) => self.start_freezing(index),
                 Expiry::DeleteCold(index) | Expiry::DeleteHot(index) | Expiry::SetAside(index) => {
-                    self.let_go(index)?
+                    // One that has to wait holds up those behind it: there must be no hole.
+                    holds_up = holds_up || !self.let_go(index)?;
+                    !holds_up
                 }
             };
-            if !done {
-                break;
-            }
-            busy = true;
         }
         Ok(busy)
     }
