@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::directory::{
-    find_active, load_identity, load_meta, ActiveDirectory, Identity, Inventory,
-};
+use crate::directory::{load_identity, load_meta, Identity, Inventory};
 use crate::error::{Cause, Error, Place, Result};
 use crate::format::file_name::{self, FileName};
 use crate::format::{Layout, MetaState, SegmentHeader, MAX_EVENT_ID};
 use crate::segment::{
     begins_among, closed, durable_id, hold, is_reopened_by_cpp, is_unfinished_by_cpp, misnamed,
-    read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Memory,
-    Site,
+    read_block_header, read_header, Cursor, Damage, DamageKind, FrameContent, HeaderState, Site,
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
@@ -92,7 +89,21 @@ impl LogFiles {
 
     /// Indexes of the segments there are, rising.
     pub fn indexes(&self) -> Result<Vec<u32>> {
-        Ok(Inventory::of(&*self.wal)?.indexes().into_iter().collect())
+        let inventory = Inventory::of(&*self.wal)?;
+        let mut indexes = inventory.indexes();
+        indexes.extend(self.only_in_memory(&inventory));
+        Ok(indexes.into_iter().collect())
+    }
+
+    fn find_in_memory(&self, index: u32, floor: u64) -> Result<Found> {
+        if self.is_only_in_memory(index)? {
+            let identity = load_identity(&*self.wal)?;
+            if let Some(memory) = self.active_segment(&identity, index)? {
+                let found = FoundAs { identity: Some(identity), ..FoundAs::default() };
+                return Ok(here(index, Cursor::memory(self.site(index), memory, floor), found));
+            }
+        }
+        Ok(Found::Nowhere)
     }
 
     /// The path of a hot segment, for messages.
@@ -165,7 +176,7 @@ impl LogFiles {
                 return self.cold(index, file, floor);
             }
             let nowhere = self.wal.open(&name, Open::Read)?.is_none();
-            return Ok(if nowhere { Found::Nowhere } else { Found::Moving });
+            return if nowhere { self.find_in_memory(index, floor) } else { Ok(Found::Moving) };
         };
         if !hold(&*self.wal, &name, &*file)? {
             return Ok(Found::Moving);
@@ -314,22 +325,6 @@ impl LogFiles {
         closed.is_some_and(|header| !self.is_reopened(file, &header)) || next_is_closed()
     }
 
-    /// The segment in the active directory, if there is one that counts. Who may not enter that
-    /// directory reads what is on disk, which is everything durable.
-    pub(super) fn active_segment(&self, identity: &Identity, index: u32) -> Result<Option<Memory>> {
-        let Identity::Known(identity) = identity else { return Ok(None) };
-        let find = || {
-            let found = find_active(&*self.storage, &*self.wal, identity)?;
-            let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(None) };
-            directory.open(&file_name::hot(index), Open::Read)
-        };
-        match find() {
-            Err(error) if self.is_denied(&error)? => Ok(None),
-            Ok(Some(file)) => Memory::open(file, index),
-            other => other.map(|_| None),
-        }
-    }
-
     /// The error, when the log ends with the event `end` in an open segment whose events are above
     /// `floor`, and a later one begins among them: then the last block is another segment's.
     pub(super) fn overlap(&self, index: u32, floor: u64, end: u64) -> Result<Option<Error>> {
@@ -386,16 +381,6 @@ impl LogFiles {
     /// Whether the log may be the C++ recorder's, which writes no identity.
     fn is_by_cpp(&self) -> bool {
         matches!(load_identity(&*self.wal), Ok(Identity::Missing))
-    }
-
-    /// Whether another user is kept out of the active directory. To the log's own user that is an
-    /// error, and so it is to everybody that others are *not* kept out (which has no number).
-    fn is_denied(&self, error: &Error) -> Result<bool> {
-        if error.cause() != Some(Cause::Permission) || error.errno() == 0 {
-            return Ok(false);
-        }
-        let user = self.storage.user();
-        Ok(user != 0 && user != self.wal.status()?.uid)
     }
 
     fn verifies(&self) -> bool {

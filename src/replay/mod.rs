@@ -5,6 +5,7 @@
 //! `verify_segment`. The events of one segment are walked in `segment`.
 
 mod end;
+mod in_memory;
 mod log_files;
 mod reader;
 mod verify;

@@ -201,6 +201,11 @@ impl Verifier {
             if let Some(found) = self.confirmed(index) {
                 self.check_gap(index, &found)?;
                 self.take(index, found);
+            } else if self.files.is_only_in_memory(index)? {
+                let what = "its file is gone, and its events are in memory only";
+                let path = self.files.path_of(index);
+                let kind = DamageKind::MissingSegment;
+                self.report.add(Damage::of_segment(kind, index, &path, what));
             }
         }
         Ok(())

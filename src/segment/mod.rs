@@ -21,6 +21,7 @@ mod file;
 mod findings;
 mod frame;
 mod frame_search;
+mod gone;
 mod header;
 mod memory;
 mod open;
@@ -34,6 +35,7 @@ pub use file::{
     as_io, begins_among, durable_id, first_slot, for_each_block, hold, scan_segment, FileStream,
 };
 pub use frame::FrameContent;
+pub use gone::gone_from_disk;
 pub use header::{
     closed, closed_header, cold_header, misnamed, read_block_header, read_header, HeaderState,
 };

@@ -13,6 +13,7 @@ use common::{append, assert_holds, expect_cause, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::recorder::Manager;
+use flashstrike_wal::replay::verify;
 
 fn hot(place: &Place, index: u32) -> PathBuf {
     place.log().join(format!("FS.{index:08}.wal"))
@@ -31,6 +32,10 @@ fn f4_a_removed_file_is_made_again_out_of_memory() {
         crash(&place, synced, last);
         let index = (last / SEGMENT) as u32;
         fs::remove_file(hot(&place, index)).unwrap();
+        assert_holds(&place.log(), last);
+        let report = verify(&place.log()).unwrap();
+        let message = report.result().unwrap_err().to_string();
+        assert!(message.contains("its file is gone"), "{message}");
         let (decision, notes) = recover(&place, last);
         assert_eq!(decision, "process-crash");
         assert!(notes.contains(&format!("made again: FS.{index:08}.wal")), "{notes}");

@@ -12,7 +12,8 @@ use crate::error::{Place, Result};
 use crate::format::file_name::{parse, FileName};
 use crate::format::{file_name, IdentityRecord, Layout, MetaState, Rule, MAX_EVENT_ID};
 use crate::segment::{
-    closed, closed_header, cold_header, durable_id, first_slot, scan_segment, HeaderState,
+    closed, closed_header, cold_header, durable_id, first_slot, gone_from_disk, scan_segment,
+    HeaderState,
 };
 use crate::storage::{Directory, Open, Storage};
 
@@ -22,7 +23,7 @@ use super::table::{
     decide, Break, EndFound, Ending, Origin, Pair, Row, SegmentAction, SegmentFound, ENDING,
     SEGMENT,
 };
-use super::tail::{gone_from_disk, oldest, open_tail};
+use super::tail::{oldest, open_tail};
 use super::walk::{events_above, ActiveBeyond, TailSegment, Walk};
 
 /// Everything recovery decides by.
@@ -258,7 +259,7 @@ fn find_end(
     doubts: Doubts,
 ) -> Result<Walk> {
     if let Some(active) = active {
-        inventory.hot.extend(gone_from_disk(wal, &inventory, active)?);
+        inventory.hot.extend(gone_from_disk(wal, &inventory, &active.files)?);
     }
     let mut tail = open_tail(wal, &inventory, active)?;
     let disks = tail.iter().map(|segment| Ok(Some(Arc::clone(&segment.disk))));
