@@ -560,7 +560,8 @@ fs_wal_status fs_wal_recovery_report(const struct fs_wal *wal,
 /// calls that begin later, until a log opened afterwards has the same handle.
 ///
 /// The handle is freed whatever is returned, except with `FS_WAL_ERR_INVALID_ARGUMENT` (it is no
-/// handle) and `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is
+/// handle; or, with `FS_WAL_CHECK_ONE_WRITER`, the writer is in a call: the log stays open) and
+/// `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is
 /// returned and nothing is done.
 ///
 /// Threads: the writer; or any, once the writer has stopped for good. Returns `FS_WAL_OK` when

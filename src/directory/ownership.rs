@@ -117,7 +117,7 @@ fn refuse_if_lock_file_is_held(wal: &dyn Directory) -> Result<()> {
     if file.try_lock_shared()? {
         return file.unlock();
     }
-    // Names the owner. If it was given up meanwhile, we hold it for a moment, and the file names us.
+    // Names the owner. If it was given up meanwhile, we hold it a moment, and the file names us.
     wal.lock(file_name::LOCK)?.unlock()
 }
 

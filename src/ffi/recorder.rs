@@ -259,7 +259,8 @@ pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64
 /// calls that begin later, until a log opened afterwards has the same handle.
 ///
 /// The handle is freed whatever is returned, except with `FS_WAL_ERR_INVALID_ARGUMENT` (it is no
-/// handle) and `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is
+/// handle; or, with `FS_WAL_CHECK_ONE_WRITER`, the writer is in a call: the log stays open) and
+/// `FS_WAL_ERR_INTERNAL`, and except in a forked child, where `FS_WAL_ERR_CLOSED` is
 /// returned and nothing is done.
 ///
 /// Threads: the writer; or any, once the writer has stopped for good. Returns `FS_WAL_OK` when

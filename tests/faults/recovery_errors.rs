@@ -1,5 +1,5 @@
-//! Recovery draws no conclusions from what it could not read or open: a system error at any of these
-//! calls is reported as that error, with the path, and loses no event. The next open finds
+//! Recovery draws no conclusions from what it could not read or open: a system error at any of
+//! these calls is reported as that error, with the path, and loses no event. The next open finds
 //! everything.
 
 use std::fmt::Display;

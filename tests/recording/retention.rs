@@ -128,8 +128,8 @@ fn f35_no_compression_deletes_nothing_that_its_limit_keeps() {
 }
 
 /// A log with cold segments is opened once with another limit for them, or none wanted, and then as
-/// before. That open deletes what it is told to and nothing behind it: what is left has no hole, and
-/// is compressed again.
+/// before. That open deletes what it is told to and nothing behind it: what is left has no hole,
+/// and is compressed again.
 #[test]
 fn f35_another_limit_for_one_open_deletes_what_it_says_and_leaves_no_hole() {
     // The limit and the floor of that open, and the oldest segment that they leave.

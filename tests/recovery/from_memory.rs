@@ -1,6 +1,6 @@
 //! A process died, and files of its WAL directory are gone or cut: what memory has of them is
-//! carried over, and nothing is lost. Where memory and disk disagree, the refusal says what it costs
-//! to go on.
+//! carried over, and nothing is lost. Where memory and disk disagree, the refusal says what it
+//! costs to go on.
 
 use std::fs;
 use std::os::unix::fs::FileExt;

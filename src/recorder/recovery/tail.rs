@@ -1,5 +1,5 @@
-//! The end of the log as files: the hot segments from the newest closed one on, and those that memory
-//! stands for.
+//! The end of the log as files: the hot segments from the newest closed one on, and those that
+//! memory stands for.
 
 use crate::directory::Inventory;
 use crate::error::Result;
