@@ -199,6 +199,7 @@ impl SegmentReport {
         if known.in_memory {
             memory = self.open_memory(files, index, &identity, known)?;
         }
+        let memory_is_unreadable = self.unreadable;
         let (mut on_disk, mut in_memory) = (Vec::new(), Vec::new());
         let mut contradicts = false;
         let end = loop {
@@ -225,7 +226,8 @@ impl SegmentReport {
         self.note_on_disk(disk);
         let Some(mut memory) = memory else {
             let unclean = matches!(&identity, Identity::Known(record) if !record.clean);
-            let missed = known.in_memory && unclean && self.ends && !disk.is_full();
+            let is_known = known.in_memory && !memory_is_unreadable;
+            let missed = is_known && unclean && self.ends && !disk.is_full();
             // Shut down while we looked?
             if missed && load_identity(&*files.wal)? == identity {
                 self.add(active("is not in the active directory, though the log ends in it"));
@@ -268,6 +270,7 @@ impl SegmentReport {
             }
             Err(error) => error,
         };
+        self.unreadable = true;
         let what = "cannot be read in the active directory";
         let damage = Damage::of_segment(DamageKind::Unreadable, index, &files.path_of(index), what);
         self.add(Damage { error: Some(error), ..damage });

@@ -12,6 +12,7 @@ use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 use super::calls::{read_full, retry, write_all};
 use super::descriptors::Descriptor;
 use super::mapping::Mapping;
+use super::special;
 use super::traits::{write_zeros, File};
 use crate::error::{Cause, Error, Result};
 
@@ -73,10 +74,16 @@ impl PosixFile {
 
     /// The error that this lock file is somebody else's.
     pub fn locked_by_another(&self) -> Error {
-        let owner = match self.owner_in_content() {
-            Ok(Some(pid)) => format!("process {pid}"),
-            Ok(None) => "a process that is not known: the file does not name it".to_owned(),
-            Err(error) => return error,
+        // What the file says may be the number that the process has in its own container.
+        let (dev, ino) = self.inode;
+        let owner = match (special::lock_owner(dev, ino), self.owner_in_content()) {
+            (Some(pid), _) => format!("process {pid}"),
+            (None, Ok(Some(pid))) => format!(
+                "process {pid}, as the file says; this system does not name it: perhaps it is in \
+                 another container"
+            ),
+            (None, Ok(None)) => "a process that is not known: the file does not name it".to_owned(),
+            (None, Err(error)) => return error,
         };
         let message = format!("{}: open for writing in {owner}", self.path.display());
         Error::new(Cause::Locked, message)
