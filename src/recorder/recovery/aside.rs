@@ -33,7 +33,10 @@ pub fn settle_pairs(wal: &dyn Directory, survey: &Survey) -> Result<()> {
 /// stays is renamed, the newest first: killed in between, we leave no gap. The others are copied.
 pub fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovered) -> Result<()> {
     for segment in survey.log.tail.iter().rev() {
-        if segment.beyond > 0 && segment.end.event_count == 0 {
+        if segment.is_gone && segment.end.event_count == 0 {
+            // What memory has of it is copied below.
+            recovered.inventory.hot.remove(&segment.index);
+        } else if segment.beyond > 0 && segment.end.event_count == 0 {
             // Its content may never have been synced.
             segment.disk.sync()?;
             let name = rename_aside(wal, &file_name::hot(segment.index))?;
