@@ -11,23 +11,18 @@ use crate::storage::{Directory, File, Open};
 use super::file::first_slot;
 
 /// Segments of which memory has everything, and the disk nothing any more: somebody has removed the
-/// file. Not those that retention may have taken, whose memory only waits to be used again: older
-/// segments would be gone too, and later ones have events.
+/// file. Not those that retention may have taken, whose memory only waits to be used again: behind
+/// them there are others with events.
 pub fn gone_from_disk(
     wal: &dyn Directory,
     inventory: &Inventory,
     active: &BTreeMap<u32, Arc<dyn File>>,
 ) -> Result<Vec<u32>> {
     let mut gone = Vec::new();
+    let there = inventory.indexes();
     for (&index, file) in active {
-        let there = inventory.indexes();
-        if there.contains(&index) || first_slot(&**file)? == 0 {
-            continue;
-        }
-        let follows = index
-            .checked_sub(1)
-            .is_some_and(|before| there.contains(&before) || gone.contains(&before));
-        if follows || !is_used_behind(wal, inventory, index)? {
+        let is_used = !there.contains(&index) && first_slot(&**file)? != 0;
+        if is_used && !is_used_behind(wal, inventory, index)? {
             gone.push(index);
         }
     }

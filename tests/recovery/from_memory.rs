@@ -112,6 +112,20 @@ fn f4_what_retention_has_deleted_stays_deleted() {
     manager.shutdown(writer).unwrap();
 }
 
+/// Where something is behind it, nobody can tell: refused, and nothing of it goes.
+#[test]
+fn f4_a_removed_file_with_another_behind_it_is_missing() {
+    let place = Place::new();
+    crash(&place, SEGMENT + 50, SEGMENT + 100);
+    fs::rename(hot(&place, 1), place.log().join("FS.00000009.wal.lz4")).unwrap();
+    assert_refused(&place, &["missing-segment: segment 1"]);
+    let (manager, writer) = open(&place.log(), accepting_loss(&place));
+    assert_eq!(manager.log().appended().last_event_id, SEGMENT);
+    manager.shutdown(writer).unwrap();
+    assert!(place.log().join("FS.00000001.wal.corrupt").exists(), "out of memory");
+    recover(&place, SEGMENT);
+}
+
 /// What the refusal says it costs is what it costs.
 #[test]
 fn g6_a_contradiction_says_where_the_log_then_ends() {

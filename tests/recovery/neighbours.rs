@@ -101,10 +101,12 @@ fn f8_holes_of_a_file_that_is_used_again_are_filled() {
     let config =
         Config { max_segments: Keep::AtMost(1), max_compressed_segments: Keep::AtMost(0), ..large };
     let (manager, mut writer) = open(&place.log(), config);
-    let last = 200 + SEGMENT + 4 * SEGMENT;
-    append(&mut writer, 201..=last);
-    manager.log().sync().unwrap();
+    let mut last = 200;
     common::eventually("its file is used again", || {
+        // A segment more: a file is used again when one is to be prepared.
+        append(&mut writer, last + 1..=last + 4 * SEGMENT);
+        last += 4 * SEGMENT;
+        manager.log().sync().unwrap();
         let inode = partial.metadata().unwrap().ino();
         common::paths(&place.log()).iter().any(|path| {
             let is_new = path.extension() == Some("wal".as_ref()) && !path.ends_with(hot(0));

@@ -258,10 +258,15 @@ fn find_end(
     active: Option<&ActiveFiles>,
     doubts: Doubts,
 ) -> Result<Walk> {
-    if let Some(active) = active {
-        inventory.hot.extend(gone_from_disk(wal, &inventory, &active.files)?);
-    }
+    let gone = match active {
+        Some(active) => gone_from_disk(wal, &inventory, &active.files)?,
+        None => Vec::new(),
+    };
+    inventory.hot.extend(&gone);
     let mut tail = open_tail(wal, &inventory, active)?;
+    // Only what is in the tail is made again. What is not is missing.
+    let is_in_tail = |index: &u32| tail.iter().any(|segment| segment.index == *index);
+    inventory.hot.retain(|index| !gone.contains(index) || is_in_tail(index));
     let disks = tail.iter().map(|segment| Ok(Some(Arc::clone(&segment.disk))));
     let durable_event_id = durable_id(meta, disks)?;
     let mut walk = Walk { durable_event_id, crashed: active.is_some(), ..Walk::default() };
