@@ -201,7 +201,7 @@ impl Verifier {
             if let Some(found) = self.confirmed(index) {
                 self.check_gap(index, &found)?;
                 self.take(index, found);
-            } else if self.files.is_only_in_memory(index)? {
+            } else if self.stays_only_in_memory(index)? {
                 let what = "its file is gone, and its events are in memory only";
                 let path = self.files.path_of(index);
                 let kind = DamageKind::MissingSegment;
@@ -209,6 +209,18 @@ impl Verifier {
             }
         }
         Ok(())
+    }
+
+    /// Whether a segment's file is gone and its events are in memory, and that stays so: while
+    /// retention is at work it looks like this for a moment.
+    fn stays_only_in_memory(&self, index: u32) -> Result<bool> {
+        for _ in 0..LOOKS {
+            if !self.files.is_only_in_memory(index)? {
+                return Ok(false);
+            }
+            self.files.pause();
+        }
+        Ok(true)
     }
 
     /// Reports the segments that are missing before one that counts. Retention takes the oldest

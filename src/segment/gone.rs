@@ -32,8 +32,9 @@ pub fn gone_from_disk(
 /// Whether a segment behind this one has events on disk.
 fn is_used_behind(wal: &dyn Directory, inventory: &Inventory, index: u32) -> Result<bool> {
     for &later in inventory.hot.range(index..) {
+        // One that has gone since it was listed was used, and retention has taken it.
         let file = wal.open(&file_name::hot(later), Open::Read)?;
-        if file.map_or(Ok(0), |file| first_slot(&*file))? != 0 {
+        if file.map_or(Ok(1), |file| first_slot(&*file))? != 0 {
             return Ok(true);
         }
     }
