@@ -112,7 +112,6 @@ pub fn disk_at_open(arguments: &Arguments) {
 /// opens with every event that it took.
 pub fn disk_with_holes(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
-    let is_punched = arguments.one_of("HOLES", &[("punched", true), ("cut-and-grown", false)]);
     let config = || config(memory, Backpressure::FailFast);
     let (manager, mut writer) = open(log, config());
     append(&mut writer, 1..=100);
@@ -121,13 +120,8 @@ pub fn disk_with_holes(arguments: &Arguments) {
     for name in names(log).into_iter().filter(|name| name.ends_with(".wal")).skip(1) {
         let file = fs::OpenOptions::new().write(true).open(log.join(&name)).unwrap();
         let size = file.metadata().unwrap().len();
-        if is_punched {
-            let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            fallocate(&file, how, 4096, size - 4096).unwrap();
-        } else {
-            file.set_len(4096).unwrap();
-            file.set_len(size).unwrap();
-        }
+        let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(&file, how, 4096, size - 4096).unwrap();
     }
     let filler = fill_disk(log);
     let (mut last, begin) = (100, Instant::now());

@@ -41,7 +41,7 @@ const ROLES: &[Role] = &[
     ("follow", "LOG EVENTS", reading::follow),
     ("full-disk", "LOG MEMORY BACKPRESSURE", full::disk),
     ("full-disk-at-open", "LOG MEMORY", full::disk_at_open),
-    ("full-disk-with-holes", "LOG MEMORY HOLES", full::disk_with_holes),
+    ("full-disk-with-holes", "LOG MEMORY", full::disk_with_holes),
     ("full-memory", "LOG MEMORY", full::memory),
     ("hold", "LOG MEMORY EVENTS HELD", locks::hold),
     ("live-in-chroot", "LOG MEMORY", filesystems::chroot),
