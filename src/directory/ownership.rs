@@ -113,9 +113,8 @@ fn lock_file(wal: &dyn Directory) -> Result<Arc<dyn File>> {
 
 /// [`Cause::Locked`] if somebody holds `wal_lock`. Makes no file.
 fn refuse_if_lock_file_is_held(wal: &dyn Directory) -> Result<()> {
-    let Some(file) = wal.open(file_name::LOCK, Open::Read)? else { return Ok(()) };
-    if file.try_lock_shared()? {
-        return file.unlock();
+    if !is_open_for_writing(wal)? {
+        return Ok(());
     }
     // Names the owner. If it was given up meanwhile, we hold it a moment, and the file names us.
     wal.lock(file_name::LOCK)?.unlock()

@@ -279,7 +279,7 @@ fn load_last(
 ) -> Result<(Segment, u32)> {
     const COPY_SIZE: usize = 1024 * 1024;
     debug_assert!(last.event_count <= last.layout.capacity());
-    let disk = recovery::open_last(wal, last)?;
+    let disk = recovery::open_hot(wal, last.index)?;
     let fill = |mapping: &crate::storage::Mapping| {
         let mut buffer = vec![0; COPY_SIZE];
         for offset in (0..mapping.size()).step_by(COPY_SIZE) {

@@ -38,8 +38,6 @@ type IndexWord = [u8; 8];
 pub struct Memory {
     file: Arc<dyn File>,
     layout: Layout,
-    /// Bytes of the file. One that is cut reads as if the log ended there.
-    size: u64,
     /// What the header begins with as long as the file is this segment's.
     index_word: IndexWord,
     first_slot: u64,
@@ -65,7 +63,6 @@ impl Memory {
         }
         let memory = Memory {
             layout,
-            size,
             index_word,
             first_slot: first_slot(&*file)?,
             ids: Vec::new(),
@@ -106,12 +103,14 @@ impl Memory {
         Ok(self.is_own()?.then(|| &self.events[..agreed * EVENT_SIZE]))
     }
 
-    /// Whether everything that was copied before is this segment's.
+    /// Whether everything that was copied before is this segment's. A file that was cut reads as if
+    /// the log ended there.
     fn is_own(&self) -> Result<bool> {
         fence(Ordering::Acquire);
         let mut word = IndexWord::default();
         let read = self.file.read_at(&mut word, 0)?;
-        Ok(read == word.len() && word == self.index_word && self.file.size()? == self.size)
+        let is_named = read == word.len() && word == self.index_word;
+        Ok(is_named && self.layout.is_exact(self.file.size()?))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::segment::{closed_header, for_each_block};
-use crate::storage::{create, write_zeros, Directory, File, Open};
+use crate::storage::{create, write_zeros, Directory, File};
 
 use super::aside::{is_zeros, keep_aside, make_own, settle_pairs};
 use super::recovered::{OpenSegment, Recovered};
@@ -272,13 +272,4 @@ fn end_before_tail(
 pub fn reopen(last: &OpenSegment, disk: &dyn File) -> Result<()> {
     disk.write_at(&last.open_header().encode(), 0)?;
     disk.sync()
-}
-
-/// Opens the disk file of the segment that goes on.
-pub fn open_last(wal: &dyn Directory, last: &OpenSegment) -> Result<std::sync::Arc<dyn File>> {
-    let name = file_name::hot(last.index);
-    wal.open(&name, Open::Write)?.ok_or_else(|| {
-        let path = wal.path_of(&name);
-        Error::new(Cause::Io, format!("{}: vanished during recovery", path.display()))
-    })
 }

@@ -2,6 +2,8 @@
 //! nothing ever reads or deletes. Only then may anything be cleared. What it writes to is the log's
 //! own file.
 
+use std::sync::Arc;
+
 use crate::directory::{free_name, rename_aside};
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
@@ -119,10 +121,7 @@ pub fn make_own(wal: &dyn Directory, survey: &mut Survey) -> Result<()> {
             continue;
         };
         copy_as(wal, &*segment.disk, &name)?;
-        segment.disk = wal.open(&name, Open::Write)?.ok_or_else(|| {
-            let path = wal.path_of(&name);
-            Error::new(Cause::Io, format!("{}: vanished during recovery", path.display()))
-        })?;
+        segment.disk = open_hot(wal, segment.index)?;
         if segment.is_exact {
             // The log may go on in it.
             segment.disk.allocate(segment.layout.file_size())?;
@@ -130,6 +129,15 @@ pub fn make_own(wal: &dyn Directory, survey: &mut Survey) -> Result<()> {
         survey.notes.push(note);
     }
     Ok(())
+}
+
+/// Opens the disk file of a segment, which must be there.
+pub fn open_hot(wal: &dyn Directory, index: u32) -> Result<Arc<dyn File>> {
+    let name = file_name::hot(index);
+    wal.open(&name, Open::Write)?.ok_or_else(|| {
+        let path = wal.path_of(&name);
+        Error::new(Cause::Io, format!("{}: vanished during recovery", path.display()))
+    })
 }
 
 /// Copies the whole file of a segment. Returns the copy's name.

@@ -1,9 +1,8 @@
 //! Recovery: what an earlier process left becomes a log that goes on.
 //!
 //! In reading order: `table` decides, as data; `origin` (where the log is), `pairs` (hot and cold
-//! files of one segment), `scan`, `tail` and `walk` (the
-//! segments, to the end of the log) find what it
-//! decides by, and change nothing; `refusal` says no; `aside` and `apply` do what was decided;
+//! files of one segment), `scan`, `tail` and `walk` (the segments, to the end of the log) find what
+//! it decides by, and change nothing; `refusal` says no; `aside` and `apply` do what was decided;
 //! `generation` goes from the log that was to the one that is.
 
 mod apply;
@@ -20,7 +19,8 @@ mod tail;
 mod tests;
 mod walk;
 
-pub use apply::{apply, open_last, reopen, reserve};
+pub use apply::{apply, reopen, reserve};
+pub use aside::open_hot;
 pub use generation::{close_log, closed_identity, next_generation};
 pub use recovered::{OpenSegment, Recovered};
 pub use refusal::check_refusal;

@@ -1,9 +1,8 @@
 //! The workers of a log, in the order of a segment's life: `segment_preparer`, `persister` and
 //! `sealer`, `segment_maintainer` with `retention`, `stock`, `ends` and `disk_use`,
-//! `segment_freezer`;
-//! `meta_coordinator` and `watcher` beside them. `worker` is what they have in common, `watched`
-//! says whether files are still what their names say, `crew` is all workers together. They hand on
-//! through the log's queues only: no worker knows another.
+//! `segment_freezer`; `meta_coordinator` and `watcher` beside them. `worker` is what they have in
+//! common, `watched` says whether files are still what their names say, `crew` is all workers
+//! together. They hand on through the log's queues only: no worker knows another.
 
 mod crew;
 mod disk_use;
