@@ -120,13 +120,12 @@ impl Manager {
             "recovery does not lose durable events silently"
         );
         log_placement(&config.log, placements.decided);
-        let log =
-            Arc::new(Log::new(config, placements, report, recovered.end, storage, wal, active));
+        let log = Arc::new(Log::new(config, report, recovered.end, storage, wal, active));
         let shared = Arc::clone(&log);
         let manager = Manager { log: shared, identity, _ownership: ownership, threads: None };
         let at = last.as_ref().map(|(segment, count)| (segment, *count));
         let writer = Writer::new(Arc::clone(&log), recovered.end.last_event_id, at);
-        match manager.prepare(&recovered, last) {
+        match manager.prepare(&recovered, last, placements) {
             Ok(crew) => {
                 log.counters().open.add(begin.elapsed());
                 Ok((manager, writer, crew))
@@ -141,7 +140,12 @@ impl Manager {
     }
 
     /// Prepares the first segments and makes the workers.
-    fn prepare(&self, recovered: &Recovered, last: Option<(Segment, u32)>) -> Result<Crew> {
+    fn prepare(
+        &self,
+        recovered: &Recovered,
+        last: Option<(Segment, u32)>,
+        placements: Placements,
+    ) -> Result<Crew> {
         let log = &self.log;
         let mapped = usize::from(last.is_some());
         if let Some((segment, _)) = &last {
@@ -158,7 +162,7 @@ impl Manager {
                     && (!log.queues.prepared.is_empty() || recovered.next_index.is_none()) => {}
             result => result?,
         }
-        Ok(Crew::new(log, persister, preparer, maintainer))
+        Ok(Crew::new(log, placements, persister, preparer, maintainer))
     }
 
     /// Seals, makes durable, drains every ring, joins the workers, writes meta and identity, and

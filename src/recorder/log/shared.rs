@@ -13,7 +13,6 @@ use crate::telemetry::{Metrics, MetricsSnapshot};
 
 use crate::recorder::report::RecoveryReport;
 use crate::recorder::segment::Segment;
-use crate::recorder::threads::Placements;
 
 use super::counts::Counts;
 use super::durability::Durability;
@@ -32,8 +31,6 @@ pub struct Log {
     pub(in crate::recorder) signals: Signals,
     pub(in crate::recorder) parking: Parking,
     pub(in crate::recorder) config: Config,
-    /// Where its threads run.
-    pub(in crate::recorder) placements: Placements,
     pub(in crate::recorder) wal: Arc<dyn Directory>,
     /// The active directory of this generation.
     pub(in crate::recorder) active: Arc<dyn Directory>,
@@ -46,7 +43,6 @@ impl Log {
     /// A log that `report` describes and that ends at `end`.
     pub(in crate::recorder) fn new(
         config: Config,
-        placements: Placements,
         report: RecoveryReport,
         end: MetaState,
         storage: Arc<dyn Storage>,
@@ -66,7 +62,6 @@ impl Log {
             parking: Parking::default(),
             retention_floor: Mutex::new(config.retention_floor),
             config,
-            placements,
             wal,
             active,
             storage,

@@ -15,7 +15,7 @@ use super::segment_preparer::SegmentPreparer;
 use super::watcher::Watcher;
 use super::worker::task;
 use crate::recorder::log::Log;
-use crate::recorder::threads::{join, Lane, LaneKey, Membership};
+use crate::recorder::threads::{join, Lane, LaneKey, Membership, Placement, Placements};
 use crate::recorder::threads::{Running, Signal, Step, Task};
 
 /// Which worker.
@@ -51,6 +51,7 @@ impl Role {
 /// The workers of a log while no thread runs them.
 pub struct Crew {
     log: Arc<Log>,
+    placements: Placements,
     /// Those that have not ended, in the order of [`Role::ALL`].
     tasks: Vec<(Role, Running)>,
     begin: Instant,
@@ -60,6 +61,7 @@ impl Crew {
     /// Takes the workers that begin with what recovery left, and makes the others.
     pub fn new(
         log: &Arc<Log>,
+        placements: Placements,
         persister: Persister,
         preparer: SegmentPreparer,
         maintainer: SegmentMaintainer,
@@ -77,7 +79,7 @@ impl Crew {
             (Role::Watcher, task("wal-watcher", log, &signals.watcher, watcher)),
         ];
         debug_assert!(tasks.iter().map(|(role, _)| *role).eq(Role::ALL));
-        Crew { log: Arc::clone(log), tasks, begin: Instant::now() }
+        Crew { log: Arc::clone(log), placements, tasks, begin: Instant::now() }
     }
 
     /// Lets one worker do a step, as a lane does. One that has ended does nothing. Returns the
@@ -117,27 +119,30 @@ impl Crew {
 
     /// Puts every worker on a thread: the persister on one of its own, the others on shared lanes.
     pub fn start(self) -> Result<Threads> {
-        let Crew { log, tasks, .. } = self;
+        let Crew { log, placements, tasks, .. } = self;
         debug_assert_eq!(tasks.len(), Role::ALL.len(), "a worker has ended before it was started");
         let devices = [log.wal.status()?.dev, log.active.status()?.dev];
-        let placement = log.placements.workers;
-        let shared = |name| LaneKey { name, devices, placement };
+        let shared = |name| LaneKey { name, devices, placement: placements.workers };
         let mut threads = Threads::default();
         let started = tasks.into_iter().try_for_each(|(role, task)| {
+            let task = task.into_task();
             let key = match role {
-                Role::Persister => None,
+                Role::Persister => {
+                    let name = persister_name(log.wal.path());
+                    return threads.start_alone(&name, placements.persister, task);
+                }
                 // The writer may be waiting for a segment.
-                Role::Preparer => Some(shared("wal-preparer")),
+                Role::Preparer => shared("wal-preparer"),
                 // Nobody waits for these.
-                Role::Maintainer | Role::Coordinator => Some(shared("wal-maintainer")),
+                Role::Maintainer | Role::Coordinator => shared("wal-maintainer"),
                 // Takes long, so it gives way to everything else.
                 Role::Freezer => {
-                    Some(LaneKey { placement: placement.last(), ..shared("wal-freezer") })
+                    LaneKey { placement: placements.workers.last(), ..shared("wal-freezer") }
                 }
                 // Touches no disk.
-                Role::Watcher => Some(LaneKey { devices: [0; 2], ..shared("wal-watcher") }),
+                Role::Watcher => LaneKey { devices: [0; 2], ..shared("wal-watcher") },
             };
-            threads.start(&log, key, task.into_task())
+            threads.start_on(key, task)
         });
         if let Err(error) = started {
             // Otherwise those that run would wait for the ones that do not.
@@ -160,18 +165,20 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Starts a task on the lane of this key; `None` = on one of its own.
-    fn start(&mut self, log: &Log, key: Option<LaneKey>, task: Box<dyn Task>) -> Result<()> {
+    /// Starts a task on a lane of its own.
+    fn start_alone(&mut self, name: &str, place: Placement, task: Box<dyn Task>) -> Result<()> {
         let signal = Arc::clone(task.signal());
-        match key {
-            Some(key) => self.shared.push(join(key, task)?),
-            None => {
-                let name = persister_name(log.wal.path());
-                let lane = Lane::start(&name, log.placements.persister)?;
-                lane.add(task);
-                self.own = Some(lane);
-            }
-        }
+        let lane = Lane::start(name, place)?;
+        lane.add(task);
+        self.own = Some(lane);
+        self.signals.push(signal);
+        Ok(())
+    }
+
+    /// Starts a task on the lane of this key, which may have tasks of other logs.
+    fn start_on(&mut self, key: LaneKey, task: Box<dyn Task>) -> Result<()> {
+        let signal = Arc::clone(task.signal());
+        self.shared.push(join(key, task)?);
         self.signals.push(signal);
         Ok(())
     }
