@@ -106,12 +106,12 @@ impl Cursor {
         self.close_pending(header.last_event_id);
         if !self.findings.any() && !self.agrees_with(&header) {
             self.doubt_header("the header does not say what its blocks do");
-            self.block_limit = match &self.blocks.source {
-                Source::File(file) => {
-                    file.size().map_or(self.block, |size| Layout::of_file(size).blocks)
-                }
+            let limit = match &self.blocks.source {
+                Source::File(file) => file.size().map_or(0, |size| Layout::of_file(size).blocks),
                 Source::Frame(_) | Source::Memory(_) => MAX_BLOCKS,
             };
+            // Part of a block behind the last whole one has been read already.
+            self.block_limit = limit.max(self.block);
             return false;
         }
         self.last_event_id = self.last_event_id.max(header.last_event_id);

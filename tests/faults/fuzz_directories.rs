@@ -4,6 +4,7 @@
 //! A failure prints its log, its seed and the smallest list of mutations found that still causes
 //! it. `FLASHSTRIKE_TEST_SEED` runs one seed.
 
+use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -65,7 +66,8 @@ fn watch() {
         let before = SEED.load(Ordering::Relaxed);
         std::thread::sleep(LONGEST);
         if before == SEED.load(Ordering::Relaxed) && before != u64::MAX {
-            eprintln!("hanging for {LONGEST:?}: {}", seed::again(before));
+            // Not `eprintln`, whose text is captured until a test has ended.
+            let _ = writeln!(io::stderr(), "hanging for {LONGEST:?}: {}", seed::again(before));
             std::process::abort();
         }
     });

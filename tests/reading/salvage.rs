@@ -215,6 +215,20 @@ fn garbage_with_a_high_id_is_not_given() {
     assert_eq!(ranges(&reported), [Some((901, 1000)), Some((1001, 4096))], "{reported:?}");
 }
 
+/// The events of the last block are there, though the file ends within that block.
+#[test]
+fn a_cut_block_that_has_its_events_and_a_header_that_is_wrong() {
+    let log = Log::of(&[Image::closed(0, 1..=600)]);
+    log.change_header(0, |header| header.last_chained_checksum ^= 1);
+    let file = OpenOptions::new().write(true).open(log.hot(0)).unwrap();
+    file.set_len(event_at(2, 88)).unwrap();
+    let (ids, reported) = salvage(&mut reader(&log));
+    assert_eq!(ids, without(&[], 600));
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    let what = "the header does not say what its blocks do";
+    assert!(reported[0].message.contains(what), "{reported:?}");
+}
+
 #[test]
 fn an_open_segment_that_is_full_is_not_the_end() {
     let log = Log::of_a_thousand();
