@@ -128,7 +128,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
     };
     let mut log = find_end(wal, meta, inventory.clone(), active, doubts)?;
     if let Some(identity) = origin.identity.as_ref().filter(|_| doubts.shut_down_at.is_some()) {
-        doubt_shutdown(storage, wal, identity, &mut log)?;
+        doubt_shutdown(storage, wal, identity, &config.active_parent, &mut log)?;
     }
     let ending = decide(&ENDING, &log.found())?;
     if let (Break::ActiveContradicts, Some(active)) = (log.at, active) {
@@ -230,9 +230,10 @@ fn doubt_shutdown(
     storage: &dyn Storage,
     wal: &dyn Directory,
     identity: &IdentityRecord,
+    active_parent: &Path,
     log: &mut Walk,
 ) -> Result<()> {
-    for active in newer_generations(storage, identity, &wal.status()?)? {
+    for active in newer_generations(storage, identity, &wal.status()?, active_parent)? {
         for index in Inventory::of(&*active)?.hot {
             let Some(file) = active.open(&file_name::hot(index), Open::Read)? else { continue };
             let events = events_above(&*file, log.last_event_id)?;
