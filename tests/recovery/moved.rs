@@ -7,13 +7,15 @@ use std::path::Path;
 use std::process::Command;
 
 use common::crash::{
-    accepting_loss, assert_refused, change_boot_id, crash, crash_in, recover, SEGMENT,
+    accepting_loss, active_directory, assert_refused, change_boot_id, crash, crash_in, recover,
+    SEGMENT,
 };
-use common::{append, assert_holds, decision, open, Place};
+use common::{append, assert_holds, decision, expect_cause, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::directory::remove_leftovers;
-use flashstrike_wal::error::Error;
+use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::IdentityRecord;
+use flashstrike_wal::recorder::Manager;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::simulated::{Call, Fault, Machine, MEMORY};
 use flashstrike_wal::storage::{put_in_place, Links, Storage};
@@ -170,6 +172,75 @@ fn m3_another_path_in_a_sandbox_is_not_a_reboot() {
     change_boot_id(&place);
     fs::remove_file(&link).unwrap();
     assert_carried_over(&place, &place.log(), place.memory(), "other-boot-id");
+}
+
+/// The log is renamed together with the `active_dir` in it. Found when that is named, refused
+/// otherwise, with both paths that matter.
+#[test]
+fn l9_a_log_that_is_moved_with_its_memory_in_it_is_whole() {
+    let place = Place::new();
+    let memory = place.log().join("memory");
+    fs::create_dir_all(&memory).unwrap();
+    crash_in(&[], &place.log(), &memory.display(), 50, 100);
+    let renamed = place.base().join("renamed");
+    fs::rename(place.log(), &renamed).unwrap();
+    let message = expect_cause(Manager::open(&renamed, place.small()), Cause::Corrupt);
+    for word in ["active-directory-lost", memory.to_str().unwrap(), "active_dir"] {
+        assert!(message.contains(word), "{message}");
+    }
+    assert_carried_over(&place, &renamed, &renamed.join("memory"), "process-crash");
+    assert!(common::names(&renamed.join("memory")).is_empty());
+}
+
+/// A log that crashed with 200 events, 150 of them durable, and in whose directory the identity of
+/// the generation before is put back, which had not been shut down either.
+fn with_an_older_identity(is_elsewhere: bool) -> (Place, Place) {
+    let (place, other) = (Place::new(), Place::new());
+    let older = if is_elsewhere { &other } else { &place };
+    crash_in(&[], &place.log(), &older.memory().display(), 50, 100);
+    let file = place.log().join("wal_identity");
+    let older = fs::read(&file).unwrap();
+    crash(&place, 150, 200);
+    fs::write(file, older).unwrap();
+    (place, other)
+}
+
+/// Whether the loss is accepted or not, what memory has of the newer generation is never dropped
+/// unseen; and the refusal says where it waits.
+#[test]
+fn f9_an_older_identity_of_a_crash_does_not_hide_the_memory_of_a_newer_one() {
+    for (is_elsewhere, is_other_boot, label) in [
+        (false, false, "active-directory-lost"),
+        (true, false, "active-directory-lost"),
+        (false, true, "beyond-shutdown"),
+        (true, true, "beyond-shutdown"),
+    ] {
+        let (place, _other) = with_an_older_identity(is_elsewhere);
+        let active = active_directory(&place);
+        if is_other_boot {
+            change_boot_id(&place);
+        }
+        assert_refused(&place, &[label, active.to_str().unwrap(), "older wal_identity"]);
+        assert!(active.exists());
+        let (manager, writer) = open(&place.log(), accepting_loss(&place));
+        let report = manager.log().recovery_report().clone();
+        assert_eq!((report.last_event_id, report.events_kept_aside), (150, 50), "{report:?}");
+        assert!(report.decision.contains(label), "{}", report.decision);
+        assert!(report.notes.contains(active.to_str().unwrap()), "{}", report.notes);
+        assert!(report.notes.contains("50 events kept aside in FS.00000000.wal.corrupt"));
+        manager.shutdown(writer).unwrap();
+        assert!(place.log().join("FS.00000000.wal.corrupt").exists());
+        assert!(place.active_directories().is_empty());
+        assert_eq!(recover(&place, 150).0, "clean");
+    }
+}
+
+/// Without the older identity the newer generation says where it is: what the refusal advises.
+#[test]
+fn f9_an_older_identity_that_is_removed_again_costs_nothing() {
+    let (place, _other) = with_an_older_identity(false);
+    fs::remove_file(place.log().join("wal_identity")).unwrap();
+    assert_eq!(recover(&place, 200).0, "process-crash");
 }
 
 /// What opens left behind is removed one by one: one that cannot be read stays, and nothing else.
