@@ -125,7 +125,7 @@ fn assert_carried_over(place: &Place, log: &Path, active_parent: &Path, label: &
 
 /// Somebody has changed `active_dir` since the crash.
 #[test]
-fn m3_another_active_dir_does_not_hide_the_memory() {
+fn f24_another_active_dir_does_not_hide_the_memory() {
     let (place, other) = (Place::new(), Place::new());
     crash(&place, 50, 100);
     assert_carried_over(&place, &place.log(), other.memory(), "process-crash");
@@ -135,7 +135,7 @@ fn m3_another_active_dir_does_not_hide_the_memory() {
 /// `active_dir` is a link, or another path to the same directory, before the crash or after it.
 /// What the memory is called by then does not matter, with and without `wal_identity`.
 #[test]
-fn m3_another_path_to_the_same_active_dir_does_not_hide_the_memory() {
+fn f24_another_path_to_the_same_active_dir_does_not_hide_the_memory() {
     for (is_link_first, is_identity_gone, is_link_gone) in [
         (true, false, false),
         (true, true, false),
@@ -164,7 +164,7 @@ fn m3_another_path_to_the_same_active_dir_does_not_hide_the_memory() {
 
 /// The same in a sandbox, which has another boot id each time: it was not a reboot.
 #[test]
-fn m3_another_path_in_a_sandbox_is_not_a_reboot() {
+fn f24_another_path_in_a_sandbox_is_not_a_reboot() {
     let place = Place::new();
     let link = place.base().join("link");
     symlink(place.memory(), &link).unwrap();
@@ -177,7 +177,7 @@ fn m3_another_path_in_a_sandbox_is_not_a_reboot() {
 /// The log is renamed together with the `active_dir` in it. Found when that is named, refused
 /// otherwise, with both paths that matter.
 #[test]
-fn l9_a_log_that_is_moved_with_its_memory_in_it_is_whole() {
+fn f24_a_log_that_is_moved_with_its_memory_in_it_is_whole() {
     let place = Place::new();
     let memory = place.log().join("memory");
     fs::create_dir_all(&memory).unwrap();
@@ -245,7 +245,7 @@ fn f9_an_older_identity_that_is_removed_again_costs_nothing() {
 
 /// What opens left behind is removed one by one: one that cannot be read stays, and nothing else.
 #[test]
-fn f43_a_left_over_directory_that_cannot_be_read_protects_only_itself() {
+fn a_left_over_directory_that_cannot_be_read_protects_only_itself() {
     for call in [Call::OpenDirectory, Call::Open, Call::Read] {
         let machine = Machine::new(1);
         let storage = machine.process();
