@@ -174,11 +174,8 @@ impl Ground {
 }
 
 /// The active directory that may hold the newest events of the log in `wal`. `None` when it cannot:
-/// the log was shut down, is a copy, or was left by an earlier boot.
-///
-/// Where the boot id cannot be read or is another, the directory itself decides: memory does not
-/// outlive a boot, so if it is there, there was none. Sandboxes hide or change boot ids. That it
-/// cannot be looked at is no proof that it is gone, and an error.
+/// the log was shut down, is a copy, or was left by an earlier boot. That it cannot be looked at is
+/// no proof that it is gone, and an error.
 pub fn find_active(
     storage: &dyn Storage,
     wal: &dyn Directory,
@@ -189,12 +186,20 @@ pub fn find_active(
         return Ok(None);
     }
     let same_boot = storage.boot_id().is_ok_and(|boot_id| boot_id == identity.boot_id);
-    if !same_boot && !may_be_waiting(storage, identity, &here) {
+    let in_memory = !same_boot && may_be_waiting(storage, identity, &here);
+    if !same_boot && !in_memory {
         return Ok(None);
     }
     let found = open_active(storage, identity, &here)?;
     let is_there = matches!(found, ActiveDirectory::Ours(_) | ActiveDirectory::Unattributable);
-    Ok((same_boot || is_there).then_some(found))
+    Ok(is_same_run(same_boot, in_memory && is_there).then_some(found))
+}
+
+/// Whether the machine has been up since a log was written. Where the boot id cannot be read or is
+/// another, the log's memory decides: it does not outlive a boot, so if it is there, there was
+/// none. Sandboxes hide or change boot ids.
+pub fn is_same_run(same_boot: bool, is_memory_there: bool) -> bool {
+    same_boot || is_memory_there
 }
 
 /// Whether the active directory that `identity` names may be in memory, whatever the boot id says:

@@ -24,12 +24,22 @@ pub fn witness(
     notes: &mut Vec<String>,
 ) -> Result<Option<IdentityRecord>> {
     let (mut here, mut gone) = (Vec::new(), Vec::new());
-    for (directory, identity) in private_directories(storage, parent, NAME_BEGIN, wal.uid)? {
-        let Identity::Known(record) = identity else { continue };
-        let is_left = !record.clean && Path::new(&record.active_path) == directory.path();
-        if !is_left || Ground::of(&record, wal) != Ground::Same {
+    for found in private_directories(storage, parent, NAME_BEGIN, wal.uid)? {
+        let (directory, Identity::Known(mut record)) = found? else { continue };
+        if record.clean || Ground::of(&record, wal) != Ground::Same {
             continue;
         }
+        let named = Path::new(&record.active_path);
+        let is_copy = named.file_name() != directory.path().file_name()
+            || matches!(
+                leads_to(storage, &record.active_path, &directory.status()?)?,
+                LeadsTo::Elsewhere
+            );
+        if is_copy {
+            continue;
+        }
+        // Where it is, however its log spelled that.
+        record.active_path = directory.path().display().to_string();
         let path = record.wal_path.as_deref().unwrap_or_default();
         match leads_to(storage, path, wal)? {
             LeadsTo::Here => here.push(record),
@@ -88,36 +98,71 @@ fn leads_to(storage: &dyn Storage, path: &str, wal: &DirectoryStatus) -> Result<
     Ok(if is_here { LeadsTo::Here } else { LeadsTo::Elsewhere })
 }
 
-/// Active directories of generations of the log after this one, beside the one it names: of opens
-/// that did not get far, or of a later state than `identity` is of.
+/// `identity` with the path of its active directory as it is now: where nothing has the path that
+/// it names, the directory of that name in `parent`, if there is one that may be it. Its mount, or
+/// what is above it, may have got another path, or be reached by another.
+pub fn relocated(
+    storage: &dyn Storage,
+    identity: IdentityRecord,
+    wal: &DirectoryStatus,
+    parent: &Path,
+) -> IdentityRecord {
+    let Some(name) = Path::new(&identity.active_path).file_name() else { return identity };
+    let Some(path) = parent.join(name).to_str().map(str::to_owned) else { return identity };
+    let is_gone = matches!(open_active(storage, &identity, wal), Ok(ActiveDirectory::Gone));
+    let moved = IdentityRecord { active_path: path, ..identity.clone() };
+    let found = open_active(storage, &moved, wal);
+    match is_gone && !matches!(found, Ok(ActiveDirectory::Gone | ActiveDirectory::Foreign)) {
+        true => moved,
+        false => identity,
+    }
+}
+
+/// Active directories of generations of the log after this one, beside the one it names and in
+/// `parent`: of opens that did not get far, or of a later state than `identity` is of.
 pub fn newer_generations(
     storage: &dyn Storage,
     identity: &IdentityRecord,
     wal: &DirectoryStatus,
+    parent: &Path,
 ) -> Result<Vec<Arc<dyn Directory>>> {
-    let Some(parent) = Path::new(&identity.active_path).parent() else { return Ok(Vec::new()) };
-    let mut found = private_directories(storage, parent, &name_prefix(identity.id), wal.uid)?;
-    found.retain(|(_, found)| match found {
-        Identity::Known(found) => found.id == identity.id && found.generation > identity.generation,
-        Identity::Missing | Identity::Unreadable => false,
-    });
-    Ok(found.into_iter().map(|(directory, _)| directory).collect())
+    let mut newer: Vec<Arc<dyn Directory>> = Vec::new();
+    let beside = Path::new(&identity.active_path).parent();
+    for parent in beside.into_iter().chain([parent]) {
+        for found in private_directories(storage, parent, &name_prefix(identity.id), wal.uid)? {
+            let (directory, Identity::Known(record)) = found? else { continue };
+            let is_newer = record.id == identity.id && record.generation > identity.generation;
+            // The parents may be the same one, by two paths.
+            let is_known = || newer.iter().any(|known| is_same(&**known, &*directory));
+            if is_newer && !is_known() {
+                newer.push(directory);
+            }
+        }
+    }
+    Ok(newer)
+}
+
+/// Whether two paths led to one directory.
+fn is_same(one: &dyn Directory, other: &dyn Directory) -> bool {
+    let inode = |of: &dyn Directory| of.status().ok().map(|status| (status.dev, status.ino));
+    inode(one).is_some_and(|one| Some(one) == inode(other))
 }
 
 /// Removes what opens of the log left beside these active directories, as far as that is possible:
 /// older generations, and an open that was killed before it became the generation after `closed`.
-/// `except` stays. Leftovers cost memory and nothing else.
+/// `except` stays, by whatever path it is reached, and what cannot be read. Leftovers cost memory
+/// and nothing else.
 pub fn remove_leftovers(
     storage: &dyn Storage,
     beside: [&Path; 2],
     closed: &IdentityRecord,
-    except: Option<&Path>,
+    except: Option<&dyn Directory>,
 ) {
+    let prefix = name_prefix(closed.id);
     let parents: BTreeSet<&Path> = beside.into_iter().filter_map(Path::parent).collect();
     for parent in parents {
-        let prefix = name_prefix(closed.id);
         let found = private_directories(storage, parent, &prefix, storage.user());
-        for (directory, identity) in found.unwrap_or_default() {
+        for (directory, identity) in found.into_iter().flatten().flatten() {
             let is_left = match identity {
                 Identity::Known(found) => {
                     found.id == closed.id && found.generation <= closed.generation.saturating_add(1)
@@ -126,7 +171,7 @@ pub fn remove_leftovers(
                 Identity::Missing => Inventory::of(&*directory).is_ok_and(|files| files.is_empty()),
                 Identity::Unreadable => false,
             };
-            if is_left && Some(directory.path()) != except {
+            if is_left && !except.is_some_and(|except| is_same(except, &*directory)) {
                 remove_abandoned(storage, &*directory);
             }
         }
@@ -140,25 +185,24 @@ pub fn remove_abandoned(storage: &dyn Storage, directory: &dyn Directory) {
     }
 }
 
-/// The private directories in `parent` whose names begin with `prefix`, each with the identity in
-/// it. What others own, or what is no directory, is passed over.
-fn private_directories(
-    storage: &dyn Storage,
-    parent: &Path,
-    prefix: &str,
+/// The private directories in `parent` whose names begin with `prefix`, one after the other, each
+/// with the identity in it. What others own, or what is no directory, is passed over.
+fn private_directories<'a>(
+    storage: &'a dyn Storage,
+    parent: &'a Path,
+    prefix: &'a str,
     other_owner: u32,
-) -> Result<Vec<(Arc<dyn Directory>, Identity)>> {
-    let mut found = Vec::new();
+) -> Result<impl Iterator<Item = Result<(Arc<dyn Directory>, Identity)>> + 'a> {
     let above = unless_others(storage.open_directory(parent, Links::Follow))?;
     let names = above.map_or(Ok(Vec::new()), |above| above.list())?;
-    for name in names.into_iter().filter(|name| name.starts_with(prefix)) {
+    let look = move |name: String| {
         let opened = open_private(storage, &parent.join(name), other_owner);
-        let Some(directory) = unless_others(opened)? else { continue };
-        if let Some(identity) = unless_others(load_identity(&*directory).map(Some))? {
-            found.push((directory, identity));
-        }
-    }
-    Ok(found)
+        let Some(directory) = unless_others(opened)? else { return Ok(None) };
+        let identity = unless_others(load_identity(&*directory).map(Some))?;
+        Ok(identity.map(|identity| (directory, identity)))
+    };
+    let names = names.into_iter().filter(move |name| name.starts_with(prefix));
+    Ok(names.filter_map(move |name| look(name).transpose()))
 }
 
 /// `None` for what may not be opened, or is not of the kind that this library makes: it is somebody

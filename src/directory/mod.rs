@@ -9,12 +9,13 @@ mod left_behind;
 mod ownership;
 
 pub use active::{
-    find_active, may_be_waiting, open_active, remove_active, ActiveDirectory, Ground, PlannedActive,
+    find_active, is_same_run, may_be_waiting, open_active, remove_active, ActiveDirectory, Ground,
+    PlannedActive,
 };
 pub use aside::{free_name, move_aside, rename_aside};
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, is_memory, Use};
 pub use inventory::{load_identity, load_meta, save_meta, Identity, Inventory};
 pub use left_behind::{
-    is_left_behind, newer_generations, remove_abandoned, remove_leftovers, witness,
+    is_left_behind, newer_generations, relocated, remove_abandoned, remove_leftovers, witness,
 };
 pub use ownership::{is_open_for_writing, own_active, Ownership};

@@ -87,7 +87,7 @@ impl Manager {
         let beside = [planned.path.as_path(), survey.active_path()];
         let old = survey.origin.active.as_ref().map(|active| &*active.directory);
         if !survey.needs_later_memory() {
-            remove_leftovers(&*storage, beside, &closed, old.map(|old| old.path()));
+            remove_leftovers(&*storage, beside, &closed, old);
         }
         let least = (closed.generation > 0).then(|| survey.least_memory(&config));
         let room_note = planned.check_room(config.active_set_size(), least, old)?;

@@ -52,7 +52,7 @@ impl LogFiles {
 
     /// Whether another user is kept out of the active directory. To the log's own user that is an
     /// error, and so it is to everybody that others are *not* kept out (which has no number).
-    fn is_denied(&self, error: &Error) -> Result<bool> {
+    pub(super) fn is_denied(&self, error: &Error) -> Result<bool> {
         if error.cause() != Some(Cause::Permission) || error.errno() == 0 {
             return Ok(false);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::directory::{
     find_active, is_open_for_writing, load_identity, load_meta, ActiveDirectory, Ground, Identity,
 };
-use crate::error::{Cause, Error, Result};
+use crate::error::{Error, Result};
 use crate::format::{file_name, IdentityRecord, MAX_EVENT_ID};
 use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
 use crate::storage::{read_small, PosixStorage, Storage};
@@ -350,7 +350,7 @@ impl Verifier {
             Ok(None) if ground != Ground::Same => Ok(Newest::Elsewhere),
             Ok(None) => Ok(Newest::NotHere),
             // Another user's memory is not ours to read.
-            Err(error) if error.cause() == Some(Cause::Permission) => Ok(Newest::Denied),
+            Err(error) if self.files.is_denied(&error).unwrap_or(false) => Ok(Newest::Denied),
             Err(error) => Err(failed(error)),
         }
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use common::segments::{read_to_end, Image, Log};
 use common::{append, child, eventually, open, paths, Place};
 use flashstrike_wal::config::{Config, SyncMode};
+use flashstrike_wal::error::Cause;
 use flashstrike_wal::replay::{verify, Newest, Reader, ReaderOptions};
 use rustix::process::Uid;
 
@@ -86,6 +87,46 @@ fn f14_another_user_reads_what_is_durable_of_a_killed_log() {
     let report = as_nobody(|| verify(&place.log()).unwrap());
     assert_eq!((report.damage_count, report.events), (0, seen.len() as u64), "{report:?}");
     assert_eq!(report.newest, Newest::Denied);
+}
+
+/// The log's own user may read its memory. That it cannot is an error to the reader, to verify
+/// too, and no damage; whether it is the directory or the file that it cannot read.
+#[test]
+fn f14_memory_that_its_own_user_cannot_read_is_an_error() {
+    if !rustix::process::geteuid().is_root() {
+        common::skipped("to be another user needs root");
+        return;
+    }
+    for is_file in [true, false] {
+        let place = killed(100, 3000);
+        let active = place.active_directories().remove(0);
+        let segment = active.join("FS.00000000.wal");
+        let nobody = |path: &Path| std::os::unix::fs::chown(path, Some(65_534), None).unwrap();
+        for directory in [&place.log(), &active] {
+            nobody(directory);
+            common::paths(directory).iter().for_each(|path| nobody(path));
+        }
+        for above in [place.base(), place.memory()] {
+            fs::set_permissions(above, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        assert_eq!(as_nobody(|| read(&place.log())), ids(3000));
+        let unreadable = if is_file { &segment } else { &active };
+        fs::set_permissions(unreadable, fs::Permissions::from_mode(0o000)).unwrap();
+        as_nobody(|| {
+            let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
+            let error = loop {
+                match reader.next() {
+                    Ok(_) => {}
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.cause(), Some(Cause::Permission), "{error}");
+            let report = verify(&place.log()).unwrap();
+            let error = report.result().unwrap_err();
+            assert_eq!(error.cause(), Some(Cause::Permission), "{report:?}");
+            assert!(error.to_string().contains(unreadable.to_str().unwrap()), "{error}");
+        });
+    }
 }
 
 /// A log whose process was killed after `last` events, of which the first ones were synced and the

@@ -189,6 +189,11 @@ fn an_active_directory_open_to_others_is_refused() {
     assert_eq!(ids.len(), 300);
     let message = &failure(&error, Cause::Permission).message;
     assert!(message.contains(active.to_str().unwrap()), "{message}");
+    // Nobody is kept out of it, so nobody can say whose events these are; verify says the same.
+    let report = verify(&log.path()).unwrap();
+    let error = report.result().unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::Permission), "{report:?}");
+    assert!(error.to_string().contains(active.to_str().unwrap()), "{error}");
 }
 
 /// The log is shut down while a reader is at its end in memory.

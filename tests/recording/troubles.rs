@@ -172,6 +172,30 @@ fn f7_a_segment_that_is_compressed_by_hand_is_not_called_lost() {
     log.manager.shutdown_by_hand(log.writer, log.crew).unwrap();
 }
 
+/// A file has lost its name when it is renamed, at each renaming in turn: it is made again. Where
+/// there is no room for a name, again and again, it is tried again, and no memory is given up for
+/// it: the log has as many segments to go on in as before.
+#[test]
+fn f4_what_cannot_be_renamed_is_made_again_or_renamed_later() {
+    for (errno, times) in [(libc::ENOENT, 1), (libc::ENOSPC, 20)] {
+        for first in 1..=19 {
+            let mut log = Stepped::with_three(Keep::All);
+            for nth in (first..).step_by(3).take(times) {
+                log.machine.plan(Fault { call: Call::Rename, nth, errno });
+            }
+            for id in 3 * SEGMENT + 1..=7 * SEGMENT {
+                log.append(id);
+            }
+            log.step(&[Role::Coordinator, Role::Freezer, Role::Maintainer, Role::Preparer]);
+            assert!(!log.machine.forgive() || times > 1, "renaming {first} was not made");
+            log.manager.log().poison().check().unwrap();
+            let prepared = log.manager.log().metrics().prepared_segments.fill;
+            assert_eq!(prepared, 2, "error {errno}, renaming {first}");
+            log.manager.shutdown_by_hand(log.writer, log.crew).unwrap();
+        }
+    }
+}
+
 /// Jobs that remove temporary files do so at any moment: the file is made again.
 #[test]
 fn f4_temporary_files_may_be_removed_at_any_time() {

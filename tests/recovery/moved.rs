@@ -2,14 +2,23 @@
 //! dropped for them.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use common::crash::{accepting_loss, assert_refused, crash, recover, SEGMENT};
-use common::{append, assert_holds, decision, open, Place};
+use common::crash::{
+    accepting_loss, active_directory, assert_refused, change_boot_id, crash, crash_in, recover,
+    SEGMENT,
+};
+use common::{append, assert_holds, decision, expect_cause, open, Place};
 use flashstrike_wal::config::{Config, Keep};
-use flashstrike_wal::error::Error;
+use flashstrike_wal::directory::remove_leftovers;
+use flashstrike_wal::error::{Cause, Error};
+use flashstrike_wal::format::IdentityRecord;
+use flashstrike_wal::recorder::Manager;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
+use flashstrike_wal::storage::simulated::{Call, Fault, Machine, MEMORY};
+use flashstrike_wal::storage::{put_in_place, Links, Storage};
 
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
@@ -99,5 +108,176 @@ fn f43_a_reader_in_an_unused_segment_goes_on_after_the_next_open() {
         append(&mut writer, SEGMENT + 1..=SEGMENT + 100);
         manager.shutdown(writer).unwrap();
         assert!(read().unwrap().into_iter().eq(SEGMENT + 1..=SEGMENT + 100), "{salvaging}");
+    }
+}
+
+/// Opens a log that crashed, with this `active_dir`: all 100 events are there.
+fn assert_carried_over(place: &Place, log: &Path, active_parent: &Path, label: &str) {
+    let config = Config { active_parent: active_parent.to_owned(), ..place.small() };
+    let (manager, writer) = open(log, config);
+    let report = manager.log().recovery_report().clone();
+    let found = (report.decision.as_str(), report.last_event_id);
+    assert_eq!(found, (label, 100), "{}: {}", active_parent.display(), report.notes);
+    manager.shutdown(writer).unwrap();
+    assert!(place.active_directories().is_empty(), "its memory is given back");
+    assert_holds(log, 100);
+}
+
+/// Somebody has changed `active_dir` since the crash.
+#[test]
+fn f24_another_active_dir_does_not_hide_the_memory() {
+    let (place, other) = (Place::new(), Place::new());
+    crash(&place, 50, 100);
+    assert_carried_over(&place, &place.log(), other.memory(), "process-crash");
+    assert!(other.active_directories().is_empty());
+}
+
+/// `active_dir` is a link, or another path to the same directory, before the crash or after it.
+/// What the memory is called by then does not matter, with and without `wal_identity`.
+#[test]
+fn f24_another_path_to_the_same_active_dir_does_not_hide_the_memory() {
+    for (is_link_first, is_identity_gone, is_link_gone) in [
+        (true, false, false),
+        (true, true, false),
+        (true, false, true),
+        (true, true, true),
+        (false, false, false),
+        (false, true, false),
+    ] {
+        let place = Place::new();
+        let link = place.base().join("link");
+        symlink(place.memory(), &link).unwrap();
+        let (then, now) = match is_link_first {
+            true => (link.as_path(), place.memory()),
+            false => (place.memory(), link.as_path()),
+        };
+        crash_in(&[], &place.log(), &then.display(), 50, 100);
+        if is_identity_gone {
+            fs::remove_file(place.log().join("wal_identity")).unwrap();
+        }
+        if is_link_gone {
+            fs::remove_file(&link).unwrap();
+        }
+        assert_carried_over(&place, &place.log(), now, "process-crash");
+    }
+}
+
+/// The same in a sandbox, which has another boot id each time: it was not a reboot.
+#[test]
+fn f24_another_path_in_a_sandbox_is_not_a_reboot() {
+    let place = Place::new();
+    let link = place.base().join("link");
+    symlink(place.memory(), &link).unwrap();
+    crash_in(&[], &place.log(), &link.display(), 50, 100);
+    change_boot_id(&place);
+    fs::remove_file(&link).unwrap();
+    assert_carried_over(&place, &place.log(), place.memory(), "other-boot-id");
+}
+
+/// The log is renamed together with the `active_dir` in it. Found when that is named, refused
+/// otherwise, with both paths that matter.
+#[test]
+fn f24_a_log_that_is_moved_with_its_memory_in_it_is_whole() {
+    let place = Place::new();
+    let memory = place.log().join("memory");
+    fs::create_dir_all(&memory).unwrap();
+    crash_in(&[], &place.log(), &memory.display(), 50, 100);
+    let renamed = place.base().join("renamed");
+    fs::rename(place.log(), &renamed).unwrap();
+    let message = expect_cause(Manager::open(&renamed, place.small()), Cause::Corrupt);
+    for word in ["active-directory-lost", memory.to_str().unwrap(), "active_dir"] {
+        assert!(message.contains(word), "{message}");
+    }
+    assert_carried_over(&place, &renamed, &renamed.join("memory"), "process-crash");
+    assert!(common::names(&renamed.join("memory")).is_empty());
+}
+
+/// A log that crashed with 200 events, 150 of them durable, and in whose directory the identity of
+/// the generation before is put back, which had not been shut down either.
+fn with_an_older_identity(is_elsewhere: bool) -> (Place, Place) {
+    let (place, other) = (Place::new(), Place::new());
+    let older = if is_elsewhere { &other } else { &place };
+    crash_in(&[], &place.log(), &older.memory().display(), 50, 100);
+    let file = place.log().join("wal_identity");
+    let older = fs::read(&file).unwrap();
+    crash(&place, 150, 200);
+    fs::write(file, older).unwrap();
+    (place, other)
+}
+
+/// Whether the loss is accepted or not, what memory has of the newer generation is never dropped
+/// unseen; and the refusal says where it waits.
+#[test]
+fn f9_an_older_identity_of_a_crash_does_not_hide_the_memory_of_a_newer_one() {
+    for (is_elsewhere, is_other_boot, label) in [
+        (false, false, "active-directory-lost"),
+        (true, false, "active-directory-lost"),
+        (false, true, "beyond-shutdown"),
+        (true, true, "beyond-shutdown"),
+    ] {
+        let (place, _other) = with_an_older_identity(is_elsewhere);
+        let active = active_directory(&place);
+        if is_other_boot {
+            change_boot_id(&place);
+        }
+        assert_refused(&place, &[label, active.to_str().unwrap(), "older wal_identity"]);
+        assert!(active.exists());
+        let (manager, writer) = open(&place.log(), accepting_loss(&place));
+        let report = manager.log().recovery_report().clone();
+        assert_eq!((report.last_event_id, report.events_kept_aside), (150, 50), "{report:?}");
+        assert!(report.decision.contains(label), "{}", report.decision);
+        assert!(report.notes.contains(active.to_str().unwrap()), "{}", report.notes);
+        assert!(report.notes.contains("50 events kept aside in FS.00000000.wal.corrupt"));
+        manager.shutdown(writer).unwrap();
+        assert!(place.log().join("FS.00000000.wal.corrupt").exists());
+        assert!(place.active_directories().is_empty());
+        assert_eq!(recover(&place, 150).0, "clean");
+    }
+}
+
+/// Without the older identity the newer generation says where it is: what the refusal advises.
+#[test]
+fn f9_an_older_identity_that_is_removed_again_costs_nothing() {
+    let (place, _other) = with_an_older_identity(false);
+    fs::remove_file(place.log().join("wal_identity")).unwrap();
+    assert_eq!(recover(&place, 200).0, "process-crash");
+}
+
+/// What opens left behind is removed one by one: one that cannot be read stays, and nothing else.
+#[test]
+fn a_left_over_directory_that_cannot_be_read_protects_only_itself() {
+    for call in [Call::OpenDirectory, Call::Open, Call::Read] {
+        let machine = Machine::new(1);
+        let storage = machine.process();
+        let identity = |name: String, generation| IdentityRecord {
+            id: 7,
+            wal_dev: 1,
+            wal_ino: 1,
+            generation,
+            boot_id: storage.boot_id().unwrap(),
+            active_path: format!("{MEMORY}/{name}"),
+            clean: false,
+            wal_path: None,
+        };
+        let name = |n: u64| format!("flashstrike-wal-{:032x}-{n:032x}", 7);
+        for n in 1..=3 {
+            let record = identity(name(n), n);
+            let path = Path::new(&record.active_path).to_owned();
+            storage.create_directory(&path, 0o700).unwrap();
+            let directory = storage.open_directory(&path, Links::Refuse).unwrap().unwrap();
+            put_in_place(&*directory, "wal_identity", record.encode().as_bytes()).unwrap();
+        }
+        // The first `OpenDirectory` is that of the parent.
+        let nth = if call == Call::OpenDirectory { 3 } else { 2 };
+        machine.plan(Fault { call, nth, errno: libc::EIO });
+        let closed = IdentityRecord { clean: true, ..identity(name(3), 3) };
+        let beside = Path::new(&closed.active_path).to_owned();
+        remove_leftovers(&storage, [&beside, &beside], &closed, None);
+        assert!(!machine.forgive(), "{call:?} was not made");
+        let left = (1..=3).filter(|n| {
+            let path = Path::new(MEMORY).join(name(*n));
+            storage.open_directory(&path, Links::Refuse).unwrap().is_some()
+        });
+        assert_eq!(left.collect::<Vec<_>>(), [2], "{call:?}");
     }
 }

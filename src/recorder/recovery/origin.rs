@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::directory::{is_left_behind, load_identity, may_be_waiting, open_active};
-use crate::directory::{own_active, witness};
+use crate::directory::{own_active, relocated, witness};
 use crate::directory::{ActiveDirectory, Ground, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
@@ -47,8 +47,10 @@ pub fn find_origin(
     active_parent: &Path,
     notes: &mut Vec<String>,
 ) -> Result<OriginSurvey> {
+    let here = wal.status()?;
+    let (state, identity) = identify(storage, wal, has_segments, active_parent, notes)?;
     let mut found = OriginFound {
-        identity: IdentityFound::Whole,
+        identity: state,
         has_segments,
         ground: Ground::Same,
         clean: false,
@@ -57,35 +59,6 @@ pub fn find_origin(
         in_memory: false,
     };
     let (mut active, mut active_error) = (None, None);
-    let identity = match load_identity(wal)? {
-        Identity::Missing => {
-            // A new log has none yet.
-            if has_segments {
-                notes.push("wal_identity is missing".into());
-            }
-            found.identity = IdentityFound::Missing;
-            None
-        }
-        Identity::Unreadable => {
-            notes.push("wal_identity is not readable".into());
-            found.identity = IdentityFound::Damaged;
-            None
-        }
-        Identity::Known(record) => Some(record),
-    };
-    let here = wal.status()?;
-    // Somebody may have removed it under a log that then crashed: its newest events are in memory,
-    // in a directory that says whose it is.
-    let is_of_here = |record: &IdentityRecord| Ground::of(record, &here) != Ground::Other;
-    let witnessed = match !identity.as_ref().is_some_and(is_of_here) && has_segments {
-        true => witness(storage, &here, active_parent, notes)?,
-        false => None,
-    };
-    if let Some(record) = &witnessed {
-        found.identity = IdentityFound::Whole;
-        notes.push(format!("wal_identity is taken from {}", record.active_path));
-    }
-    let identity = witnessed.or(identity);
     if let Some(record) = &identity {
         found.ground = Ground::of(record, &here);
         found.clean = record.clean;
@@ -124,6 +97,51 @@ pub fn find_origin(
     debug_assert_eq!(row.then == Origin::Memory, active.is_some());
     debug_assert!(row.then != Origin::New || identity.is_none());
     Ok(OriginSurvey { row, identity, active, active_error })
+}
+
+/// The identity of the log, as far as one is known, with the path that its active directory has
+/// now.
+fn identify(
+    storage: &dyn Storage,
+    wal: &dyn Directory,
+    has_segments: bool,
+    active_parent: &Path,
+    notes: &mut Vec<String>,
+) -> Result<(IdentityFound, Option<IdentityRecord>)> {
+    let here = wal.status()?;
+    let (state, identity) = match load_identity(wal)? {
+        Identity::Missing => {
+            // A new log has none yet.
+            if has_segments {
+                notes.push("wal_identity is missing".into());
+            }
+            (IdentityFound::Missing, None)
+        }
+        Identity::Unreadable => {
+            notes.push("wal_identity is not readable".into());
+            (IdentityFound::Damaged, None)
+        }
+        Identity::Known(record) => (IdentityFound::Whole, Some(record)),
+    };
+    // Somebody may have removed it under a log that then crashed: its newest events are in memory,
+    // in a directory that says whose it is.
+    let is_of_here = |record: &IdentityRecord| Ground::of(record, &here) != Ground::Other;
+    if has_segments && !identity.as_ref().is_some_and(is_of_here) {
+        if let Some(record) = witness(storage, &here, active_parent, notes)? {
+            notes.push(format!("wal_identity is taken from {}", record.active_path));
+            return Ok((IdentityFound::Whole, Some(record)));
+        }
+    }
+    let Some(record) = identity else { return Ok((state, None)) };
+    if record.clean {
+        return Ok((state, Some(record)));
+    }
+    let named = record.active_path.clone();
+    let record = relocated(storage, record, &here, active_parent);
+    if record.active_path != named {
+        notes.push(format!("the active directory is at {} now", record.active_path));
+    }
+    Ok((state, Some(record)))
 }
 
 /// The active directory of a log whose directory was moved, or copied and then removed: nobody else

@@ -26,6 +26,7 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
         let cause = error.cause().unwrap_or(Cause::Io);
         return Ok(Error::with_errno(cause, format!("{path}: {label}: {error}"), error.errno()));
     }
+    let later = newer_memory(survey);
     let (what, way_out) = match (label, &survey.origin.identity) {
         ("moved", Some(identity)) if identity.wal_ino == wal.status()?.ino => (
             format!(
@@ -50,13 +51,17 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
             ),
             "Restore that",
         ),
+        _ if later.is_some() => (
+            later.unwrap_or_default(),
+            "Remove that wal_identity, with active_dir where the memory is: it has a newer one",
+        ),
         _ => (
             format!(
                 "the log was not shut down, and its active directory {active}, which may have \
                  held the newest events, is gone; a container's /dev/shm lasts no longer than the \
                  container"
             ),
-            "Put it back",
+            "Put it back, or name the directory that it is in now as active_dir",
         ),
     };
     let last = survey.log.last_event_id;
@@ -67,6 +72,15 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     Ok(Error::new(Cause::Corrupt, format!("{path}: {label}: {what}. {cost}")))
 }
 
+/// Where memory of later generations waits, with events that the log does not have.
+fn newer_memory(survey: &Survey) -> Option<String> {
+    let later = survey.log.later_active.iter().map(|later| later.path().display().to_string());
+    survey.needs_later_memory().then(|| {
+        let paths = later.collect::<Vec<_>>().join(" and ");
+        format!("an older wal_identity was put back: newer events of the log are in {paths}")
+    })
+}
+
 fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     let place = survey.log.place();
     let index = place.segment_index.unwrap_or(0);
@@ -75,6 +89,7 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
         .map(|(from, to)| format!("events {from} to {to} were durable and cannot be proved"));
     let active = survey.active_path().display();
     let missing = "it is missing, later ones are there";
+    let later = newer_memory(survey);
     let what = match (survey.log.at, lost) {
         (Break::Slot, lost) => lost.unwrap_or_default(),
         (Break::Missing, Some(lost)) => format!("{missing}; {lost}"),
@@ -86,6 +101,7 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
                                  copied while it was written"
                 .to_owned()
         }
+        (Break::BeyondShutdown, _) if later.is_some() => later.unwrap_or_default(),
         (Break::BeyondShutdown, _) => "it has events behind those that wal_meta.dat says the log \
                                        was shut down with: an older state was copied over a \
                                        newer one"

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::directory::{load_meta, newer_generations, Inventory};
 use crate::error::{Place, Result};
 use crate::format::file_name::{parse, FileName};
-use crate::format::{file_name, IdentityRecord, Layout, MetaState, Rule, MAX_EVENT_ID};
+use crate::format::{file_name, Layout, MetaState, Rule, MAX_EVENT_ID};
 use crate::segment::{
     closed, closed_header, cold_header, durable_id, first_slot, gone_from_disk, scan_segment,
     HeaderState,
@@ -127,8 +127,8 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
         is_copy: origin.row.then == Origin::DiskAsNew,
     };
     let mut log = find_end(wal, meta, inventory.clone(), active, doubts)?;
-    if let Some(identity) = origin.identity.as_ref().filter(|_| doubts.shut_down_at.is_some()) {
-        doubt_shutdown(storage, wal, identity, &mut log)?;
+    if matches!(origin.row.then, Origin::Clean | Origin::Disk | Origin::Refuse) {
+        find_newer(storage, wal, &origin, &config.active_parent, &mut log)?;
     }
     let ending = decide(&ENDING, &log.found())?;
     if let (Break::ActiveContradicts, Some(active)) = (log.at, active) {
@@ -141,9 +141,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
             (log.at, log.place) = why;
         }
     }
-    debug_assert!(
-        active.is_some() || log.active_beyond.is_empty() || log.at == Break::BeyondShutdown
-    );
+    debug_assert!(active.is_some() || log.active_beyond.is_empty() || !log.later_active.is_empty());
     debug_assert!(
         log.durable_event_id <= log.last_event_id || ending.then == Ending::Refuse,
         "durable events are missing only where that is refused"
@@ -224,25 +222,30 @@ impl Doubts {
     }
 }
 
-/// A log that was shut down has nothing in memory, and nothing behind the end in its meta. Where
-/// there is, its files are of an older state than the rest.
-fn doubt_shutdown(
+/// A log of which there is no memory that counts has none of later generations either. Where there
+/// is, its identity is of an older state than that.
+fn find_newer(
     storage: &dyn Storage,
     wal: &dyn Directory,
-    identity: &IdentityRecord,
+    origin: &OriginSurvey,
+    active_parent: &Path,
     log: &mut Walk,
 ) -> Result<()> {
-    for active in newer_generations(storage, identity, &wal.status()?)? {
+    let Some(identity) = &origin.identity else { return Ok(()) };
+    for active in newer_generations(storage, identity, &wal.status()?, active_parent)? {
         for index in Inventory::of(&*active)?.hot {
             let Some(file) = active.open(&file_name::hot(index), Open::Read)? else { continue };
             let events = events_above(&*file, log.last_event_id)?;
             if events == 0 {
                 continue;
             }
-            log.at = Break::BeyondShutdown;
-            log.place = Place { segment_index: Some(index), ..Place::default() };
+            // What is refused already says so.
+            if !origin.row.then.is_refused() {
+                log.at = Break::BeyondShutdown;
+                log.place = Place { segment_index: Some(index), ..Place::default() };
+                log.events_beyond += u64::from(events);
+            }
             log.notes.push(format!("newer events are in {}", active.path().display()));
-            log.events_beyond += u64::from(events);
             log.active_beyond.push(ActiveBeyond { index, file, events });
         }
         log.later_active.push(active);

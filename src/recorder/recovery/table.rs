@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::fmt::Debug;
 
-use crate::directory::Ground;
+use crate::directory::{is_same_run, Ground};
 use crate::error::{Cause, Error, Result};
 use crate::segment::HeaderState;
 
@@ -74,17 +74,12 @@ impl OriginFound {
 
     /// The newest events may be in memory only.
     fn is_live(&self) -> bool {
-        !self.clean && (self.same_boot || self.disproves_reboot())
+        !self.clean && is_same_run(self.same_boot, self.is_waiting() && self.in_memory)
     }
 
     /// Something has the name of the active directory, and it may be that.
     fn is_waiting(&self) -> bool {
         matches!(self.active, ActiveFound::Ours | ActiveFound::Unreadable)
-    }
-
-    /// Whatever the boot id reads, in another sandbox for instance: the memory is there.
-    fn disproves_reboot(&self) -> bool {
-        self.is_waiting() && self.in_memory
     }
 
     /// The process crashed here, and the machine has been up since.

@@ -127,8 +127,8 @@ impl Persister {
     /// Looks again soon, then less often, then only when the watcher sees an event after `seen_id`.
     fn rest(&mut self, seen_id: u64) -> Step {
         let sleep = self.sleep;
-        let longest = longest_sleep(self.log.config.sync_mode, self.log.durability.is_awaited());
         let is_awaited = self.log.durability.is_awaited();
+        let longest = longest_sleep(self.log.config.sync_mode, is_awaited);
         if sleep < longest || is_awaited || self.waits_for_its_time(seen_id) {
             self.sleep = (sleep * 2).min(longest);
             return Step::RestFor(sleep.min(longest));

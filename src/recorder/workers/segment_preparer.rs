@@ -128,22 +128,20 @@ impl SegmentPreparer {
             return Ok(Some(half));
         }
         let directory = Arc::clone(&self.log.active);
-        let name = file_name::hot(index);
-        let temporary = file_name::temporary(&name);
         if let Some(mut active) = self.take_reusable() {
             debug_assert!(self.mapped > 0);
-            let usable = active.mapping.size() as u64 == self.layout().file_size()
-                && self.is_alone(&*directory, &active.name, &*active.file)?;
-            if usable && rename_if_there(&*directory, &active.name, &temporary)? {
-                reuse(&active.mapping, index);
-                if rename_if_there(&*directory, &temporary, &name)? {
-                    active.name = name;
-                    return Ok(Some(active));
+            match self.take_over(&mut active, index) {
+                Ok(true) => return Ok(Some(active)),
+                // Of another size, with another name, or removed by somebody.
+                Ok(false) => {
+                    directory.remove(&active.name)?;
+                    self.mapped -= 1;
+                }
+                Err(error) => {
+                    self.reusable.push(Arc::new(active));
+                    return Err(error);
                 }
             }
-            // Of another size, with another name, or removed by somebody.
-            directory.remove(&active.name)?;
-            self.mapped -= 1;
         }
         if self.mapped >= self.log.config.active_set() {
             return Ok(None);
@@ -163,6 +161,26 @@ impl SegmentPreparer {
         self.log.notices.memory(active.mapping.is_locked());
         self.mapped += 1;
         Ok(Some(active))
+    }
+
+    /// Makes a mapped file that of the segment `index`. False when it is not to be used again.
+    fn take_over(&self, active: &mut ActiveFile, index: u32) -> Result<bool> {
+        let directory = &*self.log.active;
+        let name = file_name::hot(index);
+        let temporary = file_name::temporary(&name);
+        let usable = active.mapping.size() as u64 == self.layout().file_size()
+            && self.is_alone(directory, &active.name, &*active.file)?;
+        if !usable || !rename_if_there(directory, &active.name, &temporary)? {
+            return Ok(false);
+        }
+        // Its name, should there be no room for the other one yet.
+        active.name.clone_from(&temporary);
+        reuse(&active.mapping, index);
+        if !rename_if_there(directory, &temporary, &name)? {
+            return Ok(false);
+        }
+        active.name = name;
+        Ok(true)
     }
 
     /// A persisted mapped file to which nobody else has a reference any more.
