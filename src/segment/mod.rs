@@ -2,7 +2,7 @@
 //! freezer. Walking writes nothing.
 //!
 //! In reading order: `header` (what a file's header says of it), `file` (questions to a file as a
-//! whole), `blocks` (its blocks, out of a file or an LZ4 frame: `frame`, `frame_search`), `memory`
+//! whole), `blocks` (its blocks, out of a file or an LZ4 frame: `frame` and its parts), `memory`
 //! (the events of an active segment), `check` (a sealed block against its header and the chain),
 //! `cursor` (block by block; `strict`, `salvage` and `open` are its parts for walks that stop at
 //! damage, for walks that pass it, and for open segments). `cpp` knows the open segments of the C++
@@ -20,6 +20,7 @@ mod damage;
 mod file;
 mod findings;
 mod frame;
+mod frame_block;
 mod frame_search;
 mod gone;
 mod header;

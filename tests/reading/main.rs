@@ -2,6 +2,7 @@
 
 mod active_readers;
 mod cpp_segments;
+mod frames;
 mod not_shut_down;
 mod replay;
 mod replay_damage;
