@@ -4,6 +4,7 @@ mod active_readers;
 mod cpp_segments;
 mod frames;
 mod not_shut_down;
+mod pairs;
 mod replay;
 mod replay_damage;
 mod replay_faults;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use crate::directory::rename_aside;
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
-use crate::segment::cold_header;
+use crate::segment::{cold_header, events_above};
 use crate::storage::{create_temporary, free_name, Directory, File, Open};
 
 use super::recovered::Recovered;
 use super::scan::Survey;
 use super::table::Pair;
-use super::walk::{events_above, TailSegment};
+use super::walk::TailSegment;
 
 const COPY_SIZE: usize = 1024 * 1024;
 

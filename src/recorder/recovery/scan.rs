@@ -7,16 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::directory::{load_meta, newer_generations, Inventory};
+use crate::directory::{load_meta, Inventory};
 use crate::error::{Place, Result};
 use crate::format::file_name::{parse, FileName};
-use crate::format::{file_name, IdentityRecord, Layout, MetaState, Rule, MAX_EVENT_ID};
+use crate::format::{file_name, Layout, MetaState, Rule, MAX_EVENT_ID};
 use crate::segment::{
-    closed, closed_header, cold_header, durable_id, first_slot, gone_from_disk, scan_segment,
-    HeaderState,
+    closed, closed_header, cold_header, durable_id, events_above, first_slot, gone_from_disk,
+    scan_segment, HeaderState,
 };
-use crate::storage::{Directory, Open, Storage};
+use crate::storage::{Directory, Storage};
 
+use super::doubts::{doubt_shutdown, Doubts};
 use super::origin::{find_origin, ActiveFiles, OriginSurvey};
 use super::pairs::{judge_pairs, PairSurvey};
 use super::table::{
@@ -24,7 +25,7 @@ use super::table::{
     SEGMENT,
 };
 use super::tail::{oldest, open_tail};
-use super::walk::{events_above, ActiveBeyond, TailSegment, Walk};
+use super::walk::{ActiveBeyond, TailSegment, Walk};
 
 /// Everything recovery decides by.
 #[derive(Debug)]
@@ -172,82 +173,6 @@ enum BeforeTail {
     Floor(u64),
     /// From this segment on nothing continues what is before.
     Broken(u32, Break),
-}
-
-/// What files of different moments would contradict: a backup that was copied over a log, or a copy
-/// of a log that was written meanwhile.
-#[derive(Debug, Clone, Copy)]
-struct Doubts {
-    /// The end of a log that was shut down. Nothing follows it.
-    shut_down_at: Option<MetaState>,
-    /// The directory is a copy, or may be one.
-    is_copy: bool,
-}
-
-impl Doubts {
-    /// The segment from which on nothing counts, the one to name, and why.
-    fn first(
-        self,
-        wal: &dyn Directory,
-        inventory: &Inventory,
-        tail: &[TailSegment],
-    ) -> Result<Option<(u32, u32, Break)>> {
-        if let Some(end) = self.shut_down_at {
-            let later = |index: &&u32| **index > end.last_segment_index;
-            for &index in inventory.hot.iter().filter(later) {
-                let Some(segment) = TailSegment::open(wal, index)? else { continue };
-                if events_above(&*segment.disk, end.last_event_id)? > 0 {
-                    return Ok(Some((index, index, Break::BeyondShutdown)));
-                }
-            }
-            for &index in inventory.cold.iter().filter(later) {
-                let header = cold_header(wal, index)?;
-                if header.is_some_and(|header| header.first_event_id > end.last_event_id) {
-                    return Ok(Some((index, index, Break::BeyondShutdown)));
-                }
-            }
-        }
-        if self.is_copy {
-            let last = oldest(tail, inventory);
-            for &index in inventory.hot.range(..last) {
-                let Some(mut segment) = TailSegment::open(wal, index)? else { continue };
-                if closed(segment.header, index).is_some() || segment.is_renamed() {
-                    continue;
-                }
-                segment.end = scan_segment(&*segment.disk, Rule::Memory, 0)?;
-                if segment.end.event_count < segment.layout.capacity() {
-                    return Ok(Some((index.saturating_add(1), index, Break::Unclosed)));
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// A log that was shut down has nothing in memory, and nothing behind the end in its meta. Where
-/// there is, its files are of an older state than the rest.
-fn doubt_shutdown(
-    storage: &dyn Storage,
-    wal: &dyn Directory,
-    identity: &IdentityRecord,
-    log: &mut Walk,
-) -> Result<()> {
-    for active in newer_generations(storage, identity, &wal.status()?)? {
-        for index in Inventory::of(&*active)?.hot {
-            let Some(file) = active.open(&file_name::hot(index), Open::Read)? else { continue };
-            let events = events_above(&*file, log.last_event_id)?;
-            if events == 0 {
-                continue;
-            }
-            log.at = Break::BeyondShutdown;
-            log.place = Place { segment_index: Some(index), ..Place::default() };
-            log.notes.push(format!("newer events are in {}", active.path().display()));
-            log.events_beyond += u64::from(events);
-            log.active_beyond.push(ActiveBeyond { index, file, events });
-        }
-        log.later_active.push(active);
-    }
-    Ok(())
 }
 
 /// Finds the log's last segments, and follows it through them.

@@ -1,0 +1,88 @@
+//! What contradicts the rest of a log, and can be known for little: files of an older state, of a
+//! copy that was made while the log was written, or cut short.
+
+use crate::directory::{newer_generations, Inventory};
+use crate::error::{Place, Result};
+use crate::format::{file_name, IdentityRecord, MetaState, Rule};
+use crate::segment::{closed, cold_header, events_above, scan_segment};
+use crate::storage::{Directory, Open, Storage};
+
+use super::table::Break;
+use super::tail::oldest;
+use super::walk::{ActiveBeyond, TailSegment, Walk};
+
+/// What files of different moments would contradict: a backup that was copied over a log, or a copy
+/// of a log that was written meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub struct Doubts {
+    /// The end of a log that was shut down. Nothing follows it.
+    pub shut_down_at: Option<MetaState>,
+    /// The directory is a copy, or may be one.
+    pub is_copy: bool,
+}
+
+impl Doubts {
+    /// The segment from which on nothing counts, the one to name, and why.
+    pub fn first(
+        self,
+        wal: &dyn Directory,
+        inventory: &Inventory,
+        tail: &[TailSegment],
+    ) -> Result<Option<(u32, u32, Break)>> {
+        if let Some(end) = self.shut_down_at {
+            let later = |index: &&u32| **index > end.last_segment_index;
+            for &index in inventory.hot.iter().filter(later) {
+                let Some(segment) = TailSegment::open(wal, index)? else { continue };
+                if events_above(&*segment.disk, end.last_event_id)? > 0 {
+                    return Ok(Some((index, index, Break::BeyondShutdown)));
+                }
+            }
+            for &index in inventory.cold.iter().filter(later) {
+                let header = cold_header(wal, index)?;
+                if header.is_some_and(|header| header.first_event_id > end.last_event_id) {
+                    return Ok(Some((index, index, Break::BeyondShutdown)));
+                }
+            }
+        }
+        if self.is_copy {
+            let last = oldest(tail, inventory);
+            for &index in inventory.hot.range(..last) {
+                let Some(mut segment) = TailSegment::open(wal, index)? else { continue };
+                if closed(segment.header, index).is_some() || segment.is_renamed() {
+                    continue;
+                }
+                segment.end = scan_segment(&*segment.disk, Rule::Memory, 0)?;
+                if segment.end.event_count < segment.layout.capacity() {
+                    return Ok(Some((index.saturating_add(1), index, Break::Unclosed)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A log that was shut down has nothing in memory, and nothing behind the end in its meta. Where
+/// there is, its files are of an older state than the rest.
+pub fn doubt_shutdown(
+    storage: &dyn Storage,
+    wal: &dyn Directory,
+    identity: &IdentityRecord,
+    log: &mut Walk,
+) -> Result<()> {
+    for active in newer_generations(storage, identity, &wal.status()?)? {
+        for index in Inventory::of(&*active)?.hot {
+            let Some(file) = active.open(&file_name::hot(index), Open::Read)? else { continue };
+            let events = events_above(&*file, log.last_event_id)?;
+            if events == 0 {
+                continue;
+            }
+            log.at = Break::BeyondShutdown;
+            log.place = Place { segment_index: Some(index), ..Place::default() };
+            log.notes.push(format!("newer events are in {}", active.path().display()));
+            log.events_beyond += u64::from(events);
+            log.active_beyond.push(ActiveBeyond { index, file, events });
+        }
+        log.later_active.push(active);
+    }
+    Ok(())
+}
