@@ -3,8 +3,8 @@
 
 use crate::directory::{newer_generations, Inventory};
 use crate::error::{Place, Result};
-use crate::format::{file_name, IdentityRecord, MetaState, Rule};
-use crate::segment::{closed, cold_header, events_above, scan_segment};
+use crate::format::{file_name, IdentityRecord, Layout, MetaState, Rule, MAX_FRAME_HEADER_SIZE};
+use crate::segment::{closed, closed_header, cold_header, events_above, scan_segment};
 use crate::storage::{Directory, Open, Storage};
 
 use super::table::Break;
@@ -85,4 +85,42 @@ pub fn doubt_shutdown(
         log.later_active.push(active);
     }
     Ok(())
+}
+
+/// Notes about segments before the tail that are shorter than what they must hold. Only sizes are
+/// looked at, and headers where a size is not that of whole blocks or of the segment before. Links
+/// have been noted already.
+pub fn doubt_sizes(wal: &dyn Directory, log: &Walk, links: &[String]) -> Result<Vec<String>> {
+    let (mut notes, mut usual) = (Vec::new(), 0);
+    for index in log.inventory.indexes().range(..oldest(&log.tail, &log.inventory)) {
+        let is_cold = log.inventory.cold.contains(index);
+        let name = file_name::of(*index, is_cold);
+        if links.contains(&name) {
+            continue;
+        }
+        // What cannot be looked at is not judged.
+        let Ok(Some(status)) = wal.status_of(&name) else { continue };
+        let size = status.size;
+        let is_cut = if is_cold {
+            size < MAX_FRAME_HEADER_SIZE as u64
+        } else {
+            let layout = Layout::of_file(size);
+            let is_usual = size == std::mem::replace(&mut usual, size) && layout.is_exact(size);
+            !is_usual && !holds_all(wal, *index, layout)
+        };
+        if is_cut {
+            notes.push(format!("cut-short: {name}: {size} bytes"));
+        }
+    }
+    Ok(notes)
+}
+
+/// Whether there is room for what the header of a hot segment counts. What cannot be read is not
+/// judged.
+fn holds_all(wal: &dyn Directory, index: u32, layout: Layout) -> bool {
+    match closed_header(wal, index, true) {
+        Ok(Some(header)) => header.block_count <= layout.blocks,
+        Ok(None) => layout.blocks > 0,
+        Err(_) => true,
+    }
 }

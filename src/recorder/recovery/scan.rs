@@ -17,7 +17,7 @@ use crate::segment::{
 };
 use crate::storage::{Directory, Storage};
 
-use super::doubts::{doubt_shutdown, Doubts};
+use super::doubts::{doubt_shutdown, doubt_sizes, Doubts};
 use super::origin::{find_origin, ActiveFiles, OriginSurvey};
 use super::pairs::{judge_pairs, PairSurvey};
 use super::table::{
@@ -150,6 +150,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
         "durable events are missing only where that is refused"
     );
     notes.append(&mut log.notes);
+    notes.extend(doubt_sizes(wal, &log, &links)?);
     let middle = open_middle(wal, &pairs, doubts, &log, &mut notes)?;
     let durable_event_id = log.durable_event_id;
     Ok(Survey { temporaries, pairs, origin, ending, durable_event_id, log, middle, notes })
@@ -216,6 +217,9 @@ fn find_end(
     let before = oldest(&tail, &inventory).checked_sub(1);
     walk.next_index = before.and_then(|b| inventory.indexes().range(..=b).last()?.checked_add(1));
     walk.follow(tail, active.map(|active| active.files.clone()).unwrap_or_default())?;
+    if walk.lacks_next(meta) {
+        walk.place = Place { segment_index: walk.next_index, ..Place::default() };
+    }
     if let Some((index, at)) = cut_by {
         (walk.at, walk.closed_beyond) = (at, true);
         walk.place.segment_index = Some(index);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::directory::Inventory;
 use crate::error::{Place, Result};
-use crate::format::{file_name, Layout, LogEnd, Rule, SegmentHeader};
+use crate::format::{file_name, Layout, LogEnd, MetaState, Rule, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::segment::{
     begins_among, closed, compare_files, events_above, first_slot, for_each_block, read_header,
@@ -342,6 +342,15 @@ impl Walk {
             self.breaks(Break::Overlap, last.index, Some(0));
         }
         Ok(())
+    }
+
+    /// Whether what is there is whole, and the segment that comes next is missing: its events were
+    /// durable. One that has room may have been meant, unless `meta` knows of a later one.
+    pub fn lacks_next(&self, meta: Option<MetaState>) -> bool {
+        let later = |last: &TailSegment| meta.is_some_and(|m| m.last_segment_index > last.index);
+        let is_past = self.tail.last().is_none_or(|last| last.is_full() || later(last));
+        let is_below_durable = self.last_event_id < self.durable_event_id;
+        self.at == Break::Slot && !self.ended && is_past && is_below_durable
     }
 
     fn breaks(&mut self, at: Break, index: u32, offset: Option<u64>) {
