@@ -121,7 +121,7 @@ impl SegmentReport {
         file.try_lock_shared()?;
         self.hot = true;
         if let Ok(Some(_)) = files.cold_instead(index, &*file) {
-            let what = "holds less than the cold file beside it, which is used";
+            let what = "does not count: the cold file beside it does";
             self.add(Damage::of_segment(DamageKind::Twins, index, &files.path_of(index), what));
             return Ok(());
         }
