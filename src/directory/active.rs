@@ -110,7 +110,8 @@ fn memory_of(directory: &dyn Directory) -> Result<u64> {
     const PAGE: u64 = 4096;
     let mut bytes = 0;
     for name in directory.list()?.into_iter().filter(|name| is_ours_by_name(name)) {
-        if let Some(file) = directory.open(&name, Open::Read)? {
+        // What is no file, and what cannot be looked at, gives nothing back.
+        if let Ok(Some(file)) = directory.open(&name, Open::Read) {
             bytes += file.size()?.next_multiple_of(PAGE);
         }
     }
@@ -294,7 +295,11 @@ pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result
 /// A file with another name is a snapshot of somebody's, and stays as it is.
 fn remove_with_memory(directory: &dyn Directory, name: &str) -> Result<()> {
     let file = directory.open(name, Open::Write).ok().flatten();
-    directory.remove(name)?;
+    match directory.remove(name) {
+        // A directory is somebody else's.
+        Err(error) if error.errno() == libc::EISDIR => return Ok(()),
+        removed => removed?,
+    };
     if let Some(file) = file.filter(|file| file.links().is_ok_and(|links| links == 0)) {
         file.give_back_memory();
     }

@@ -12,7 +12,7 @@ pub use active::{
     find_active, is_same_run, may_be_waiting, open_active, remove_active, ActiveDirectory, Ground,
     PlannedActive,
 };
-pub use aside::{free_name, move_aside, rename_aside};
+pub use aside::rename_aside;
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, is_memory, Use};
 pub use inventory::{load_identity, load_meta, save_meta, Identity, Inventory};
 pub use left_behind::{

@@ -1,5 +1,7 @@
 //! The header of an LZ4 frame, for those who read a frame block by block.
 
+use std::fmt;
+
 use xxhash_rust::xxh32::xxh32;
 
 use super::fields::field;
@@ -15,6 +17,44 @@ const BLOCK_CHECKSUMS: u8 = 0x10;
 const CONTENT_SIZE: u8 = 0x08;
 const CONTENT_CHECKSUM: u8 = 0x04;
 const RESERVED_OR_DICTIONARY: u8 = 0x03;
+
+/// The kinds of LZ4 frames, by the first bytes. Of these only ordinary ones are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameKind {
+    /// What `lz4` writes.
+    Ordinary,
+    /// What `lz4 -l` writes.
+    Legacy,
+    /// What holds something else, for a program that knows it.
+    Skippable,
+}
+
+impl FrameKind {
+    /// The kind of the frame that begins with `bytes`; `None` = no frame.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        const LEGACY: u32 = 0x184C_2102;
+        const SKIPPABLE: u32 = 0x184D_2A50;
+        if bytes.len() < 4 {
+            return None;
+        }
+        match field::<u32>(bytes, 0) {
+            MAGIC => Some(FrameKind::Ordinary),
+            LEGACY => Some(FrameKind::Legacy),
+            magic if magic & !0xF == SKIPPABLE => Some(FrameKind::Skippable),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for FrameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FrameKind::Ordinary => "another LZ4 frame",
+            FrameKind::Legacy => "a legacy LZ4 frame (lz4 -l)",
+            FrameKind::Skippable => "a skippable LZ4 frame",
+        })
+    }
+}
 
 /// What a frame says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

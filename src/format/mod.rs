@@ -20,7 +20,7 @@ mod segment_header;
 pub use block::{BlockHeader, Layout};
 pub use checksum::{block_checksums, xxh64};
 pub use event::{RequestEvent, EVENT_SIZE, MAX_EVENT_ID};
-pub use frame_header::{FrameHeader, MAX_FRAME_HEADER_SIZE};
+pub use frame_header::{FrameHeader, FrameKind, MAX_FRAME_HEADER_SIZE};
 pub use identity_record::IdentityRecord;
 pub use log_end::{LogEnd, Rule, SegmentScan};
 pub use meta_record::{MetaState, META_RECORD_SIZE};

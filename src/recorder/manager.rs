@@ -92,7 +92,7 @@ impl Manager {
         let least = (closed.generation > 0).then(|| survey.least_memory(&config));
         let room_note = planned.check_room(config.active_set_size(), least, old)?;
         survey.notes.extend(room_note);
-        recovery::reserve(&survey, &*wal, &config)?;
+        recovery::reserve(&mut survey, &*wal, &config)?;
         let mut recovered = recovery::apply(&mut survey, &*wal, &config)?;
         log_recovery(&config.log, &recovered, closed.generation.saturating_add(1));
         let identity = recovery::next_generation(&closed, &planned.path);

@@ -119,10 +119,15 @@ impl SegmentReport {
         // Keeps the writer from reusing the file. If the writer holds it, what is read may change,
         // and the caller checks again.
         file.try_lock_shared()?;
+        self.hot = true;
+        if let Ok(Some(_)) = files.cold_instead(index, &*file) {
+            let what = "does not count: the cold file beside it does";
+            self.add(Damage::of_segment(DamageKind::Twins, index, &files.path_of(index), what));
+            return Ok(());
+        }
         let read = read_header(&*file);
         let header = read.as_ref().map_or(None, |header| *header);
         self.headers[0] = closed(header, index);
-        self.hot = true;
         self.open = !files.counts_as_closed(index, &*file, header);
         if self.open && known.ended {
             return Ok(());

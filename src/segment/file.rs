@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::BLOCK_SIZE;
 use crate::format::{Layout, LogEnd, MetaState, Rule, SegmentHeader, SegmentScan};
+use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::{Directory, File, Open};
 
 use super::header::{read_block_header, HeaderState};
@@ -73,6 +73,12 @@ pub fn scan_segment(file: &dyn File, rule: Rule, floor: u64) -> Result<LogEnd> {
     Ok(scan.end())
 }
 
+/// How many slots of a file hold an id above `event_id`.
+pub fn events_above(file: &dyn File, event_id: u64) -> Result<u32> {
+    let end = scan_segment(file, Rule::Memory, event_id)?;
+    Ok(end.event_count + end.events_beyond)
+}
+
 /// D, the highest event id that is known to be durable: by meta, or by the stamps of valid block
 /// headers in the hot segments `files`.
 pub fn durable_id(
@@ -96,6 +102,34 @@ fn highest_stamp(file: &dyn File) -> Result<u64> {
         stamp = header.map_or(stamp, |header| stamp.max(header.durable_event_id));
     }
     Ok(stamp)
+}
+
+/// Whether the active file has the first `count` events of the disk file; and how many slots of the
+/// disk file with ids above `floor` differ from it. Lower ids are left from the file's former use.
+pub fn compare_files(
+    disk: &dyn File,
+    active: &dyn File,
+    count: u32,
+    floor: u64,
+) -> Result<(bool, u32)> {
+    let (mut same, mut differing) = (true, 0);
+    let mut memory = vec![0; BLOCK_SIZE];
+    for_each_block(disk, 0, |block, bytes| {
+        let read = active.read_at(&mut memory, Layout::block_offset(block))?;
+        memory[read..].fill(0);
+        let proven = (count as usize).saturating_sub(block as usize * EVENTS_PER_BLOCK);
+        let pairs = bytes.chunks_exact(EVENT_SIZE).zip(memory.chunks_exact(EVENT_SIZE));
+        let header = BLOCK_HEADER_SIZE / EVENT_SIZE;
+        for (slot, (ours, theirs)) in pairs.skip(header).enumerate() {
+            if ours != theirs {
+                same &= slot >= proven;
+                let id = ours.first_chunk().map_or(0, |id| u64::from_le_bytes(*id));
+                differing += u32::from(id > floor);
+            }
+        }
+        Ok(true)
+    })?;
+    Ok((same, differing))
 }
 
 /// Takes a reader's shared lock on a file. `false` when the writer has it, or when the name does

@@ -10,15 +10,15 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use xxhash_rust::xxh32::{xxh32, Xxh32};
+use xxhash_rust::xxh32::Xxh32;
 
 use crate::error::{Error, Result};
-use crate::format::{FrameHeader, SegmentHeader, MAX_FRAME_HEADER_SIZE};
+use crate::format::{FrameHeader, FrameKind, SegmentHeader, MAX_FRAME_HEADER_SIZE};
 use crate::format::{BLOCK_SIZE, MAX_BLOCKS, SEGMENT_HEADER_SIZE};
 use crate::storage::File;
 
 /// How far back a block may refer.
-const HISTORY: usize = 64 * 1024;
+pub(super) const HISTORY: usize = 64 * 1024;
 pub(super) const RAW: u32 = 1 << 31;
 pub(super) const WORD: u64 = 4;
 /// No segment is longer; a frame that is, is not one.
@@ -51,22 +51,16 @@ pub struct FrameContent {
     ended: bool,
     /// Its first `filled` bytes are the newest content, up to `produced`. Never shrinks, so that it
     /// is not zeroed again for every block.
-    window: Vec<u8>,
-    filled: usize,
+    pub(super) window: Vec<u8>,
+    pub(super) filled: usize,
     pub(super) packed: Vec<u8>,
     /// Bytes hashed so far in search of blocks.
     pub(super) searched: usize,
     /// Where the LZ4 blocks of the window begin, in the content and in the file.
     places: VecDeque<(u64, u64)>,
     faults: VecDeque<Fault>,
-}
-
-/// An LZ4 block as it was found.
-pub(super) struct Packed {
-    pub(super) raw: bool,
-    /// Where the next one begins.
-    pub(super) next: u64,
-    pub(super) fault: Option<(&'static str, Option<Error>)>,
+    /// What begins behind the frame.
+    follows: Option<FrameKind>,
 }
 
 impl FrameContent {
@@ -100,10 +94,14 @@ impl FrameContent {
             searched: 0,
             places: VecDeque::new(),
             faults: VecDeque::new(),
+            follows: None,
         };
-        match decode(&bytes[..read]) {
-            Some(header) => frame.header = header,
-            None => {
+        match (decode(&bytes[..read]), FrameKind::of(&bytes[..read])) {
+            (Some(header), _) => frame.header = header,
+            (None, Some(kind @ (FrameKind::Legacy | FrameKind::Skippable))) => {
+                frame.give_up(&format!("it begins with {kind}, which is not read"), None);
+            }
+            (None, _) => {
                 frame.fault(0, 0, "the frame's header is not valid", None);
                 let block_checksums = frame.is_block(frame.header.len);
                 frame.header = FrameHeader::guessed(block_checksums);
@@ -130,6 +128,11 @@ impl FrameContent {
         SegmentHeader::decode(&bytes).filter(|_| read == bytes.len())
     }
 
+    /// Whether there is no content at all, by what was read so far.
+    pub fn holds_nothing(&self) -> bool {
+        self.ended && self.produced == 0
+    }
+
     pub fn file_size(&self) -> u64 {
         self.file_size
     }
@@ -152,6 +155,10 @@ impl FrameContent {
         let there = self.window[..self.filled].get(start..).unwrap_or_default();
         let read = there.len().min(buffer.len());
         buffer[..read].copy_from_slice(&there[..read]);
+        if let (true, Some(kind)) = (read < buffer.len(), self.follows.take()) {
+            let what = format!("it goes on in {kind}, and only the first frame is read");
+            self.give_up(&what, None);
+        }
         read
     }
 
@@ -259,72 +266,6 @@ impl FrameContent {
         Some(size.saturating_sub(self.produced).min(limit) as usize)
     }
 
-    /// Adds what `packed` holds to the window. Returns its length; `None` when it is no LZ4 block,
-    /// and then as much of it as could be decoded has been added. `good`: nothing is known to be
-    /// wrong with it.
-    fn decode(&mut self, raw: bool, good: bool) -> Option<usize> {
-        let start = self.filled;
-        let room = if raw { self.packed.len() } else { self.header.block_limit };
-        if self.window.len() < start + room {
-            self.window.resize(start + room, 0);
-        }
-        if raw {
-            self.window[start..start + room].copy_from_slice(&self.packed);
-            self.filled += room;
-            return Some(room);
-        }
-        let (before, to) = self.window.split_at_mut(start);
-        let to = &mut to[..room];
-        // Only what a checksum has proved goes to the C library, which is a third faster: it
-        // accepts some blocks that are damaged, and writes past what it has decoded.
-        let proved = good && self.header.block_checksums && self.header.independent;
-        let decoded = if proved {
-            lz4::block::decompress_to_buffer(&self.packed, Some(room as i32), to).ok()
-        } else {
-            let history =
-                if self.header.independent { 0..0 } else { start.saturating_sub(HISTORY)..start };
-            lz4_flex::block::decompress_into_with_dict(&self.packed, to, &before[history]).ok()
-        };
-        self.filled += decoded.unwrap_or(room);
-        decoded
-    }
-
-    /// Reads the block that begins with this word into `packed`. `None` when the frame had to be
-    /// given up.
-    fn load(&mut self, word: u32) -> Option<Packed> {
-        let (raw, len) = (word & RAW != 0, u64::from(word & !RAW));
-        let limit = self.header.block_limit as u64;
-        let checksum_len = if self.header.block_checksums { WORD } else { 0 };
-        let next = self.at + WORD + len + checksum_len;
-        if len == 0 || len > limit || next > self.file_size {
-            return self.search(raw, "a block of the frame has no right length");
-        }
-        let mut packed = std::mem::take(&mut self.packed);
-        packed.resize((len + checksum_len) as usize, 0);
-        let read = self.file.read_at(&mut packed, self.at + WORD);
-        self.packed = packed;
-        if let Err(error) = read {
-            self.packed.clear();
-            return Some(Packed { raw, next, fault: Some(("cannot be read", Some(error))) });
-        }
-        if !self.header.block_checksums || self.take_checksum() {
-            return Some(Packed { raw, next, fault: None });
-        }
-        const WRONG: &str = "the checksum of the frame's block does not match";
-        if self.is_block(next) || self.is_end(next) {
-            return Some(Packed { raw, next, fault: Some((WRONG, None)) });
-        }
-        self.search(raw, WRONG)
-    }
-
-    /// Cuts the checksum off `packed`; whether it is right.
-    pub(super) fn take_checksum(&mut self) -> bool {
-        let data = self.packed.len() - WORD as usize;
-        let right = xxh32(&self.packed[..data], 0) == word_at(&self.packed, data);
-        self.packed.truncate(data);
-        right
-    }
-
     pub(super) fn trailer_len(&self) -> u64 {
         if self.header.content_checksum {
             2 * WORD
@@ -358,7 +299,14 @@ impl FrameContent {
         }
         let end = mark + self.trailer_len();
         if end < self.file_size {
-            let what = format!("{} bytes follow the frame", self.file_size - end);
+            let mut what = format!("{} bytes follow the frame", self.file_size - end);
+            let mut begin = [0; WORD as usize];
+            if self.file.read_at(&mut begin, end).is_ok() {
+                self.follows = FrameKind::of(&begin);
+            }
+            if let Some(kind) = self.follows {
+                what += &format!(": {kind}");
+            }
             self.fault(end, 0, &what, None);
             if let Some(fault) = self.faults.back_mut() {
                 fault.trailing = true;
@@ -374,6 +322,8 @@ pub(super) fn word_at(bytes: &[u8], at: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use xxhash_rust::xxh32::xxh32;
 
     use super::*;
     use crate::storage::{create, Links, PosixStorage, Storage};

@@ -2,7 +2,8 @@
 
 use xxhash_rust::xxh32::xxh32;
 
-use super::frame::{word_at, FrameContent, Packed, RAW, WORD};
+use super::frame::{word_at, FrameContent, RAW, WORD};
+use super::frame_block::Packed;
 
 /// Bytes hashed at most in search of blocks, a few seconds: more are needed only by a file that was
 /// made for it.

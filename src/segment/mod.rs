@@ -2,11 +2,12 @@
 //! freezer. Walking writes nothing.
 //!
 //! In reading order: `header` (what a file's header says of it), `file` (questions to a file as a
-//! whole), `blocks` (its blocks, out of a file or an LZ4 frame: `frame`, `frame_search`), `memory`
-//! (the events of an active segment), `check` (a sealed block against its header and the chain),
-//! `cursor` (block by block; `strict`, `salvage` and `open` are its parts for walks that stop at
-//! damage, for walks that pass it, and for open segments). `cpp` knows the open segments of the C++
-//! recorder. `damage` is what a cursor reports, and `findings` what it has found so far.
+//! whole), `blocks` (its blocks, out of a file or an LZ4 frame: `frame`, `frame_block`,
+//! `frame_search`), `memory` (the events of an active segment), `check` (a sealed block against its
+//! header and the chain), `cursor` (block by block; `strict`, `salvage` and `open` are its parts
+//! for walks that stop at damage, for walks that pass it, and for open segments). `cpp` knows the
+//! open segments of the C++ recorder, and `pair` which file counts of a segment that has two.
+//! `damage` is what a cursor reports, and `findings` what it has found so far.
 //!
 //! A cursor belongs to one thread; others may walk the same file at the same time. Its place is a
 //! block, the last event and the chained checksum before it, so a walk can begin at any block:
@@ -20,11 +21,13 @@ mod damage;
 mod file;
 mod findings;
 mod frame;
+mod frame_block;
 mod frame_search;
 mod gone;
 mod header;
 mod memory;
 mod open;
+mod pair;
 mod salvage;
 mod strict;
 
@@ -32,7 +35,8 @@ pub use cpp::{is_reopened_by_cpp, is_unfinished_by_cpp};
 pub use cursor::{Cursor, Seen, Step};
 pub use damage::{Damage, DamageKind, Site, MAX_DAMAGES};
 pub use file::{
-    as_io, begins_among, durable_id, first_slot, for_each_block, hold, scan_segment, FileStream,
+    as_io, begins_among, compare_files, durable_id, events_above, first_slot, for_each_block, hold,
+    scan_segment, FileStream,
 };
 pub use frame::FrameContent;
 pub use gone::gone_from_disk;
@@ -40,3 +44,4 @@ pub use header::{
     closed, closed_header, cold_header, misnamed, read_block_header, read_header, HeaderState,
 };
 pub use memory::Memory;
+pub use pair::{examine_pair, ColdFound, HotFound, PairFound};

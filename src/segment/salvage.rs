@@ -37,7 +37,14 @@ impl Cursor {
     pub fn salvage_cold(site: Site, file: Arc<dyn File>, floor: u64) -> Result<Self> {
         let mut content = Box::new(FrameContent::open_doubting(file)?);
         let header = content.header_despite_faults();
+        let holds_nothing = content.holds_nothing();
         let mut walk = Self::new(site, Source::Frame(content), Authority::Header, floor);
+        if holds_nothing {
+            // That is all there is to say of it.
+            walk.report_faults_before(u64::MAX);
+            walk.end = Some(Step::Complete);
+            return Ok(walk);
+        }
         walk.report_faults_before(0);
         walk.take_header(header.filter(SegmentHeader::is_closed));
         Ok(walk)

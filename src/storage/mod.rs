@@ -5,6 +5,7 @@
 mod calls;
 pub mod descriptors;
 mod mapping;
+mod names;
 mod posix;
 mod posix_file;
 pub mod simulated;
@@ -13,10 +14,12 @@ mod standard;
 mod traits;
 
 pub use mapping::Mapping;
+pub use names::{clear_temporary, create, create_temporary, free_name, move_aside};
+pub use names::{put_in_place, rename_if_there, replace_small};
 pub use posix::PosixStorage;
 pub(crate) use special::processors_set_apart;
 pub(crate) use traits::FOLIO;
-pub use traits::{create, put_in_place, read_small, rename_if_there, replace_small, write_zeros};
+pub use traits::{read_small, write_zeros};
 pub use traits::{
     Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Open, Storage,
 };

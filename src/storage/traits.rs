@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::mapping::Mapping;
-use crate::error::{Cause, Error, Result};
+use crate::error::Result;
 
 /// How to open a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,51 +177,6 @@ pub fn read_small(directory: &dyn Directory, name: &str, limit: usize) -> Result
     debug_assert!(read <= limit);
     bytes.truncate(read);
     Ok(Some(bytes))
-}
-
-/// Replaces a small file. After a power cut either the old or the new one is there; once this has
-/// returned, the new one.
-pub fn replace_small(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
-    put_in_place(directory, name, bytes)?;
-    directory.sync()
-}
-
-/// The same without syncing the directory: until that is done, a power cut may bring the old file
-/// back.
-pub fn put_in_place(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
-    let temporary = format!("{name}.tmp");
-    let attempt = || {
-        directory.remove(&temporary)?;
-        let file = create(directory, &temporary)?;
-        file.write_at(bytes, 0)?;
-        file.sync()?;
-        rename_if_there(directory, &temporary, name)
-    };
-    let mut is_there = attempt();
-    while let Ok(false) = is_there {
-        is_there = attempt();
-    }
-    is_there.map(|_| ()).inspect_err(|_| {
-        let _ = directory.remove(&temporary);
-    })
-}
-
-/// Renames a file, replacing a file that has the new name. `false` when somebody has removed it, as
-/// jobs do that clean up temporary files: what was being made is then to be made again.
-pub fn rename_if_there(directory: &dyn Directory, from: &str, to: &str) -> Result<bool> {
-    match directory.rename(from, to) {
-        Err(error) if error.errno() == libc::ENOENT => Ok(false),
-        renamed => renamed.map(|()| true),
-    }
-}
-
-/// Makes a new file: an error if the name is taken.
-pub fn create(directory: &dyn Directory, name: &str) -> Result<Arc<dyn File>> {
-    directory.open(name, Open::Create)?.ok_or_else(|| {
-        let message =
-            format!("create {}: the directory is gone", directory.path_of(name).display());
-        Error::new(Cause::Io, message)
-    })
 }
 
 /// Bytes of a folio: when a file was written in such chunks, the kernel caches and writes it in

@@ -11,6 +11,7 @@ pub mod fuzzing;
 pub mod inject;
 pub mod ledger;
 pub mod planted;
+pub mod read_only;
 pub mod recovery;
 pub mod seed;
 pub mod segments;

@@ -8,15 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use common::read_only::{Meddler, ReadOnly};
 use common::{append, child, event, eventually, open, Place};
 use flashstrike_wal::config::Config;
 use flashstrike_wal::error::{Error, Result};
 use flashstrike_wal::recorder::Writer;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
-use flashstrike_wal::storage::{
-    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
-    PosixStorage, Storage,
-};
+use flashstrike_wal::storage::File;
 
 const PER_SEGMENT: u64 = 16 * 256;
 
@@ -75,16 +73,9 @@ fn f43_readers_of_earlier_generations_pin_no_memory() {
     child::play_with_a_mount(&options, "stand-through-kills", &[&log.display(), &memory]);
 }
 
-/// A reader's storage. Before a chosen read of an active file is half done, the writer fills all
-/// active files anew.
-#[derive(Debug)]
-struct Overtaking {
-    inner: PosixStorage,
-    wal: PathBuf,
-    writer: Arc<Overtaker>,
-}
-
+/// Before a chosen read of an active file is half done, the writer fills all active files anew.
 struct Overtaker {
+    wal: PathBuf,
     writer: Mutex<Writer>,
     last: AtomicU64,
     events: u64,
@@ -112,122 +103,27 @@ impl Overtaker {
     }
 }
 
-impl Storage for Overtaking {
-    fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>> {
-        let opened = self.inner.open_directory(path, links)?;
-        if path == self.wal {
-            return Ok(opened);
-        }
-        let writer = &self.writer;
-        Ok(opened.map(|d| Arc::new(ActiveDirectory(d, Arc::clone(writer))) as Arc<_>))
+impl Meddler for Overtaker {
+    fn is_in(&self, directory: &Path) -> bool {
+        directory != self.wal
     }
-    fn ensure_directory(&self, path: &Path) -> Result<()> {
-        panic!("a reader made {path:?}")
-    }
-    fn create_directory(&self, path: &Path, _mode: u32) -> Result<()> {
-        panic!("a reader made {path:?}")
-    }
-    fn remove_directory(&self, path: &Path) -> Result<()> {
-        panic!("a reader removed {path:?}")
-    }
-    fn boot_id(&self) -> Result<String> {
-        self.inner.boot_id()
-    }
-    fn random(&self) -> Result<u128> {
-        self.inner.random()
-    }
-    fn user(&self) -> u32 {
-        self.inner.user()
-    }
-}
 
-#[derive(Debug)]
-struct ActiveDirectory(Arc<dyn Directory>, Arc<Overtaker>);
+    fn is_about(&self, name: &str) -> bool {
+        name.starts_with("FS.")
+    }
 
-impl Directory for ActiveDirectory {
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-    fn list(&self) -> Result<Vec<String>> {
-        self.0.list()
-    }
-    fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>> {
-        assert_eq!(how, Open::Read, "a reader writes nothing");
-        let file = self.0.open(name, how)?;
-        if !name.starts_with("FS.") {
-            return Ok(file);
-        }
-        Ok(file.map(|file| Arc::new(ActiveFile(file, Arc::clone(&self.1))) as Arc<_>))
-    }
-    fn rename(&self, from: &str, _to: &str) -> Result<()> {
-        panic!("a reader renamed {from}")
-    }
-    fn remove(&self, name: &str) -> Result<bool> {
-        panic!("a reader removed {name}")
-    }
-    fn sync(&self) -> Result<()> {
-        panic!("a reader synced")
-    }
-    fn status(&self) -> Result<DirectoryStatus> {
-        self.0.status()
-    }
-    fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
-        self.0.status_of(name)
-    }
-    fn try_lock(&self) -> Result<DirectoryLock> {
-        panic!("a reader locked a directory")
-    }
-    fn unlock(&self) {}
-    fn lock_owner(&self) -> Option<u32> {
-        None
-    }
-    fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
-        panic!("a reader locked {name}")
-    }
-}
-
-#[derive(Debug)]
-struct ActiveFile(Arc<dyn File>, Arc<Overtaker>);
-
-impl File for ActiveFile {
-    fn size(&self) -> Result<u64> {
-        self.0.size()
-    }
-    fn links(&self) -> Result<u64> {
-        self.0.links()
-    }
-    fn inode(&self) -> Result<(u64, u64)> {
-        self.0.inode()
-    }
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        if !self.1.is_due() {
-            return self.0.read_at(buffer, offset);
+    fn read_at(&self, file: &dyn File, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        if !self.is_due() {
+            return file.read_at(buffer, offset);
         }
         let half = buffer.len() / 128 * 64;
-        let read = self.0.read_at(&mut buffer[..half], offset)?;
-        self.1.append(self.1.events);
-        Ok(read + self.0.read_at(&mut buffer[half..], offset + half as u64)?)
+        let read = file.read_at(&mut buffer[..half], offset)?;
+        self.append(self.events);
+        Ok(read + file.read_at(&mut buffer[half..], offset + half as u64)?)
     }
-    fn write_at(&self, _bytes: &[u8], _offset: u64) -> Result<()> {
-        panic!("a reader wrote")
-    }
-    fn allocate(&self, _size: u64) -> Result<()> {
-        panic!("a reader allocated")
-    }
-    fn sync(&self) -> Result<()> {
-        panic!("a reader synced")
-    }
-    fn try_lock_exclusive(&self) -> Result<bool> {
-        panic!("a reader locked an active file")
-    }
-    fn try_lock_shared(&self) -> Result<bool> {
-        panic!("a reader locked an active file")
-    }
-    fn unlock(&self) -> Result<()> {
-        panic!("a reader locked an active file")
-    }
-    fn map(&self, _size: u64, _writable: bool) -> Result<Mapping> {
-        panic!("a reader mapped an active file: it would die if that was cut")
+
+    fn may_hold(&self) -> bool {
+        false
     }
 }
 
@@ -240,6 +136,7 @@ fn f43_what_was_overwritten_meanwhile_is_not_given_out() {
     let events = (config.active_set() as u64 + 1) * PER_SEGMENT;
     let (manager, writer) = open(&place.log(), config);
     let writer = Arc::new(Overtaker {
+        wal: place.log(),
         writer: Mutex::new(writer),
         last: AtomicU64::new(0),
         events,
@@ -249,13 +146,9 @@ fn f43_what_was_overwritten_meanwhile_is_not_given_out() {
     for read in 1.. {
         let first = writer.last.load(Ordering::Relaxed).saturating_sub(700).max(1);
         writer.reads.store(read, Ordering::Relaxed);
-        let storage = Overtaking {
-            inner: PosixStorage::for_reading(),
-            wal: place.log(),
-            writer: Arc::clone(&writer),
-        };
         let options = ReaderOptions { verify: true };
-        let mut reader = Reader::open_with(Arc::new(storage), &place.log(), options).unwrap();
+        let mut reader =
+            Reader::open_with(ReadOnly::under(&writer), &place.log(), options).unwrap();
         reader.seek(first).unwrap();
         let mut expected = first;
         let end = loop {

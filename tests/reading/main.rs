@@ -2,7 +2,9 @@
 
 mod active_readers;
 mod cpp_segments;
+mod frames;
 mod not_shut_down;
+mod pairs;
 mod replay;
 mod replay_damage;
 mod replay_faults;

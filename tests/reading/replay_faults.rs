@@ -3,18 +3,15 @@
 //! opened and being locked.
 
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
+use common::read_only::{Meddler, ReadOnly};
 use common::segments::{failure, read_on, read_to_end, Image, Log};
 use flashstrike_wal::error::{Cause, Error, Result};
 use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
-use flashstrike_wal::storage::{
-    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
-    PosixStorage, Storage,
-};
+use flashstrike_wal::storage::{Directory, File};
 
 /// What goes wrong, and in which file.
 #[derive(Debug)]
@@ -50,144 +47,40 @@ impl Fault {
     }
 }
 
-/// The real storage with that fault.
-#[derive(Debug)]
-struct FaultyStorage(PosixStorage, Arc<Fault>);
+impl Meddler for Fault {
+    fn is_about(&self, name: &str) -> bool {
+        name == self.file
+    }
 
-#[derive(Debug)]
-struct FaultyDirectory(Arc<dyn Directory>, Arc<Fault>);
-
-#[derive(Debug)]
-struct FaultyFile(Arc<dyn File>, Arc<Fault>);
-
-impl Storage for FaultyStorage {
-    fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>> {
-        let directory = self.0.open_directory(path, links)?;
-        Ok(directory.map(|d| Arc::new(FaultyDirectory(d, Arc::clone(&self.1))) as Arc<_>))
-    }
-    fn ensure_directory(&self, path: &Path) -> Result<()> {
-        self.0.ensure_directory(path)
-    }
-    fn create_directory(&self, path: &Path, mode: u32) -> Result<()> {
-        self.0.create_directory(path, mode)
-    }
-    fn remove_directory(&self, path: &Path) -> Result<()> {
-        self.0.remove_directory(path)
-    }
-    fn boot_id(&self) -> Result<String> {
-        self.0.boot_id()
-    }
-    fn random(&self) -> Result<u128> {
-        self.0.random()
-    }
-    fn user(&self) -> u32 {
-        self.0.user()
-    }
-}
-
-impl Directory for FaultyDirectory {
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-    fn list(&self) -> Result<Vec<String>> {
-        self.0.list()
-    }
-    fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>> {
-        assert_eq!(how, Open::Read, "a reader writes nothing");
-        let file = self.0.open(name, how)?;
-        if file.is_some() && name == self.1.file && self.1.recycle.swap(false, Ordering::Relaxed) {
-            let (from, to) = (self.0.path_of(name), self.0.path_of("FS.00000009.wal.tmp"));
-            let content = std::fs::read(&from).unwrap();
-            std::fs::rename(&from, &to).unwrap();
-            if self.1.renew {
-                std::fs::write(&from, content).unwrap();
-            }
-            let file = std::fs::OpenOptions::new().write(true).open(to).unwrap();
-            file.write_all_at(&[7; 64], Layout::event_offset(0)).unwrap();
+    fn opened(&self, directory: &dyn Directory, name: &str) {
+        if !self.recycle.swap(false, Ordering::Relaxed) {
+            return;
         }
-        Ok(match file {
-            Some(file) if name == self.1.file => {
-                Some(Arc::new(FaultyFile(file, Arc::clone(&self.1))))
-            }
-            other => other,
-        })
-    }
-    fn rename(&self, from: &str, _to: &str) -> Result<()> {
-        panic!("a reader renamed {from}")
-    }
-    fn remove(&self, name: &str) -> Result<bool> {
-        panic!("a reader removed {name}")
-    }
-    fn sync(&self) -> Result<()> {
-        panic!("a reader synced a directory")
-    }
-    fn status(&self) -> Result<DirectoryStatus> {
-        self.0.status()
-    }
-    fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
-        self.0.status_of(name)
-    }
-    fn try_lock(&self) -> Result<DirectoryLock> {
-        panic!("a reader locked a directory")
-    }
-    fn unlock(&self) {}
-    fn lock_owner(&self) -> Option<u32> {
-        None
-    }
-    fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
-        panic!("a reader locked {name}")
-    }
-}
-
-impl File for FaultyFile {
-    fn size(&self) -> Result<u64> {
-        self.0.size()
-    }
-    fn links(&self) -> Result<u64> {
-        self.0.links()
-    }
-
-    fn inode(&self) -> Result<(u64, u64)> {
-        self.0.inode()
-    }
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let hit = (offset..offset + buffer.len() as u64).contains(&self.1.offset);
-        if !hit || !self.1.broken.load(Ordering::Relaxed) {
-            return self.0.read_at(buffer, offset);
+        let (from, to) = (directory.path_of(name), directory.path_of("FS.00000009.wal.tmp"));
+        let content = std::fs::read(&from).unwrap();
+        std::fs::rename(&from, &to).unwrap();
+        if self.renew {
+            std::fs::write(&from, content).unwrap();
         }
-        Err(match self.1.errno {
+        let file = std::fs::OpenOptions::new().write(true).open(to).unwrap();
+        file.write_all_at(&[7; 64], Layout::event_offset(0)).unwrap();
+    }
+
+    fn read_at(&self, file: &dyn File, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let hit = (offset..offset + buffer.len() as u64).contains(&self.offset);
+        if !hit || !self.broken.load(Ordering::Relaxed) {
+            return file.read_at(buffer, offset);
+        }
+        Err(match self.errno {
             0 => Error::new(Cause::Io, "bad sector"),
             errno => Error::io("bad sector", &std::io::Error::from_raw_os_error(errno)),
         })
     }
-    fn write_at(&self, _bytes: &[u8], _offset: u64) -> Result<()> {
-        panic!("a reader wrote")
-    }
-    fn allocate(&self, _size: u64) -> Result<()> {
-        panic!("a reader allocated")
-    }
-    fn sync(&self) -> Result<()> {
-        panic!("a reader synced")
-    }
-    fn try_lock_exclusive(&self) -> Result<bool> {
-        panic!("a reader took an exclusive lock")
-    }
-    fn try_lock_shared(&self) -> Result<bool> {
-        self.0.try_lock_shared()
-    }
-    fn unlock(&self) -> Result<()> {
-        self.0.unlock()
-    }
-    fn map(&self, size: u64, writable: bool) -> Result<Mapping> {
-        assert!(!writable, "a reader maps for reading");
-        self.0.map(size, false)
-    }
 }
 
 fn reader(log: &Log, fault: &Arc<Fault>) -> Reader {
-    let storage = FaultyStorage(PosixStorage::for_reading(), Arc::clone(fault));
     let options = ReaderOptions { verify: true };
-    Reader::open_with(Arc::new(storage), &log.path(), options).unwrap()
+    Reader::open_with(ReadOnly::under(fault), &log.path(), options).unwrap()
 }
 
 #[test]
@@ -254,8 +147,7 @@ fn a_salvaging_reader_passes_a_header_that_cannot_be_read() {
         Image::open(2, 1001..=1100),
     ]);
     let sector = Fault::bad_sector("FS.00000001.wal", 0, 5);
-    let storage = FaultyStorage(PosixStorage::for_reading(), Arc::clone(&sector));
-    let mut reader = Reader::open_salvaging_with(Arc::new(storage), &log.path()).unwrap();
+    let mut reader = Reader::open_salvaging_with(ReadOnly::under(&sector), &log.path()).unwrap();
     let (mut ids, mut errors) = (Vec::new(), Vec::new());
     while errors.len() < 10 {
         match reader.next() {

@@ -3,18 +3,16 @@
 use std::fs;
 use std::os::unix::fs::{symlink, FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
 
 use common::crash::{
     accepting_loss, active_directory, assert_refused, change_boot_id, crash, crash_in,
     first_segment, identity, offset, recover, SEGMENT,
 };
 use common::{append, assert_holds, contents, decision, expect_cause, open, Place};
-use flashstrike_wal::config::{Backpressure, Config, Keep};
-use flashstrike_wal::error::{Cause, Error};
-use flashstrike_wal::recorder::{Manager, Role};
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::error::Cause;
+use flashstrike_wal::recorder::Manager;
 use flashstrike_wal::replay::verify;
-use flashstrike_wal::storage::simulated::{Crash, Machine, DISK, MEMORY};
 use flashstrike_wal::storage::{DirectoryLock, Links, PosixStorage, Storage};
 
 #[test]
@@ -229,48 +227,6 @@ fn f32_what_the_cpp_recorder_calls_durable_is_missed() {
     assert_eq!(decision(&manager), "unknown-identity/break-below-durable");
     assert_eq!(manager.log().appended().last_event_id, 60);
     manager.shutdown(writer).unwrap();
-}
-
-/// Retention has left nothing older, and the newest segment is a recycled file.
-#[test]
-fn f38_old_content_of_a_recycled_file_is_not_kept_aside() {
-    let config = Config {
-        num_blocks: 16,
-        prepared_segments: 1,
-        max_segments: Keep::AtMost(1),
-        max_compressed_segments: Keep::AtMost(0),
-        backpressure: Backpressure::FailFast,
-        active_parent: MEMORY.into(),
-        ..Config::default()
-    };
-    let machine = Machine::new(1);
-    let log = Path::new(DISK).join("log");
-    let mut last = 0;
-    for life in 0..4 {
-        let storage = Arc::new(machine.process());
-        let opened = Manager::open_by_hand(storage, &log, config.clone());
-        let (manager, mut writer, mut crew) = opened.unwrap();
-        let report = manager.log().recovery_report();
-        assert_eq!(report.last_event_id, last, "{}", report.decision);
-        assert_eq!(report.events_kept_aside, 0, "life {life}: {}", report.notes);
-        let until = last + 4 * SEGMENT + 100;
-        while last < until {
-            match writer.append(&common::event(last + 1)) {
-                Ok(()) => last += 1,
-                Err(Error::WouldBlock) => {}
-                Err(error) => panic!("{error}"),
-            }
-            if last % 64 == 0 {
-                for role in Role::ALL {
-                    crew.step(role).unwrap();
-                }
-            }
-        }
-        machine.crash(Crash::Kill);
-    }
-    let names = machine.process().open_directory(&log, Links::Follow).unwrap().unwrap().list();
-    let names = names.unwrap();
-    assert!(names.iter().all(|name| !name.contains("corrupt")), "{names:?}");
 }
 
 /// Copies the files of `from` whose names `is_copied` accepts over those of `to`.

@@ -5,6 +5,8 @@ mod copies;
 mod end;
 mod field_faults;
 mod from_memory;
+mod gone;
+mod in_the_way;
 mod loss;
 mod moved;
 mod neighbours;

@@ -6,9 +6,11 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use common::crash::{offset, recover, SEGMENT};
+use common::segments::read_on;
 use common::{append, assert_holds, contents, event, open, text, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::SegmentHeader;
+use flashstrike_wal::replay::{verify, DamageKind, Reader, ReaderOptions};
 
 const LAST: u64 = SEGMENT * 3 + 10;
 
@@ -160,4 +162,52 @@ fn row_cold_unreadable_stays_beside_a_hot_file_without_events() {
     manager.shutdown(writer).unwrap();
     assert!(!both.hot.exists());
     assert!(fs::read(&both.cold).unwrap() == frame);
+}
+
+/// A hot file was put back that is older than the cold one. Whoever reads the log reads what an
+/// open keeps, which is the file that goes on, and verify tells which one is old.
+#[test]
+fn row_cold_good_is_what_readers_go_by_too() {
+    type Age = fn(&Both);
+    let half_written: Age = |both| {
+        both.write_hot(&SegmentHeader::open(1, 5).encode(), 0);
+        both.write_hot(&vec![0; 11 * 16_448], 64 + 5 * 16_448);
+    };
+    let shut_down_earlier: Age = |both| {
+        let hot = fs::read(&both.hot).unwrap();
+        let header = SegmentHeader::decode(hot.first_chunk().unwrap()).unwrap();
+        let chained = 64 + 4 * 16_448 + 24;
+        let header = SegmentHeader {
+            block_count: 5,
+            event_count: 5 * 256,
+            last_event_id: SEGMENT + 5 * 256,
+            last_chained_checksum: u64::from_le_bytes(*hot[chained..].first_chunk().unwrap()),
+            ..header
+        };
+        both.write_hot(&header.encode(), 0);
+        both.write_hot(&vec![0; 11 * 16_448], 64 + 5 * 16_448);
+    };
+    let prepared: Age = |both| fs::write(&both.hot, vec![0; 64 + 16 * 16_448]).unwrap();
+    let cut: Age = |both| {
+        fs::OpenOptions::new().write(true).open(&both.hot).unwrap().set_len(50_000).unwrap();
+    };
+    let empty: Age = |both| fs::write(&both.hot, b"").unwrap();
+    for (n, age) in [half_written, shut_down_earlier, prepared, cut, empty].iter().enumerate() {
+        let both = Both::of(1);
+        age(&both);
+        let log = both.place.log();
+        assert_holds(&log, LAST);
+        let mut reader = Reader::open(&log, ReaderOptions { verify: true }).unwrap();
+        reader.seek(2 * SEGMENT - 7).unwrap();
+        assert_eq!(read_on(&mut reader).0, (2 * SEGMENT - 7..=LAST).collect::<Vec<_>>());
+        let mut reader = Reader::open_salvaging(&log).unwrap();
+        assert_eq!(read_on(&mut reader).0.len() as u64, LAST, "{n}");
+        let report = verify(&log).unwrap();
+        let found: Vec<_> = report.damages.iter().map(|d| (d.kind, d.file_name())).collect();
+        assert_eq!(found, [(DamageKind::Twins, "FS.00000001.wal")], "{n}");
+        assert_eq!((report.events, report.last_event_id), (LAST, LAST), "{n}");
+        let (_, notes) = recover(&both.place, LAST);
+        assert!(notes.contains("cold-good: FS.00000001.wal.lz4"), "{n}: {notes}");
+        assert_eq!(verify(&log).unwrap().damage_count, 0);
+    }
 }

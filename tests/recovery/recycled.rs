@@ -83,6 +83,16 @@ impl Recycling {
     }
 }
 
+/// Retention has left nothing older, and the newest segment is a file that is used again.
+#[test]
+fn f38_old_content_of_a_recycled_file_is_not_kept_aside() {
+    let mut log = Recycling::new();
+    for _ in 0..4 {
+        log.live(&keeping_nothing(16), 4 * SEGMENT + 100, 0);
+    }
+    log.end();
+}
+
 /// Killed, or its power cut, right before, at and right after a rotation, with the workers anywhere
 /// in the work that follows from it.
 #[test]

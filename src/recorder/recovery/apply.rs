@@ -8,7 +8,7 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::segment::{closed_header, for_each_block};
-use crate::storage::{create, write_zeros, Directory, File};
+use crate::storage::{clear_temporary, create, write_zeros, Directory, File};
 
 use super::aside::{is_zeros, keep_aside, make_own, settle_pairs};
 use super::recovered::{OpenSegment, Recovered};
@@ -19,7 +19,7 @@ use crate::recorder::clock::now_ns;
 
 /// Makes sure that there is room for what recovery writes: copies of what is kept aside, a first
 /// new segment, the small records. On a full disk nothing is changed.
-pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<()> {
+pub fn reserve(survey: &mut Survey, wal: &dyn Directory, config: &Config) -> Result<()> {
     const SMALL_RECORDS: u64 = 64 * 1024;
     const NAME: &str = "FS.reserve.tmp";
     let tail = &survey.log.tail;
@@ -50,7 +50,7 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     let unused = tail.iter().filter(|segment| segment.is_unused());
     let given_back: u64 = unused.map(|segment| segment.layout.file_size()).sum();
     let segment = Layout { blocks: config.num_blocks }.file_size().saturating_sub(given_back);
-    wal.remove(NAME)?;
+    clear(wal, NAME, &mut survey.notes)?;
     let file = create(wal, NAME)?;
     let reserved = file.allocate(kept_aside + copied + segment + SMALL_RECORDS);
     drop(file);
@@ -58,10 +58,17 @@ pub fn reserve(survey: &Survey, wal: &dyn Directory, config: &Config) -> Result<
     reserved
 }
 
+/// Removes what was being written under a temporary name.
+fn clear(wal: &dyn Directory, name: &str, notes: &mut Vec<String>) -> Result<()> {
+    let aside = clear_temporary(wal, name)?;
+    notes.extend(aside.map(|aside| format!("{name} is a directory: it is {aside} now")));
+    Ok(())
+}
+
 /// Does what the survey asks for.
 pub fn apply(survey: &mut Survey, wal: &dyn Directory, config: &Config) -> Result<Recovered> {
     for name in &survey.temporaries {
-        wal.remove(name)?;
+        clear(wal, name, &mut survey.notes)?;
     }
     make_own(wal, survey)?;
     let survey = &*survey;

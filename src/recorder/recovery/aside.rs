@@ -4,16 +4,16 @@
 
 use std::sync::Arc;
 
-use crate::directory::{free_name, rename_aside};
+use crate::directory::rename_aside;
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
-use crate::segment::cold_header;
-use crate::storage::{create, Directory, File, Open};
+use crate::segment::{cold_header, events_above};
+use crate::storage::{create_temporary, free_name, Directory, File, Open};
 
 use super::recovered::Recovered;
 use super::scan::Survey;
 use super::table::Pair;
-use super::walk::{events_above, TailSegment};
+use super::walk::TailSegment;
 
 const COPY_SIZE: usize = 1024 * 1024;
 
@@ -151,8 +151,7 @@ fn copy_aside(wal: &dyn Directory, file: &dyn File, index: u32) -> Result<String
 fn copy_as(wal: &dyn Directory, file: &dyn File, name: &str) -> Result<()> {
     // Under a temporary name until it is whole: a power cut leaves no half copy under the real one.
     let temporary = file_name::temporary(name);
-    wal.remove(&temporary)?;
-    let copy = create(wal, &temporary)?;
+    let copy = create_temporary(wal, &temporary)?;
     let mut buffer = vec![0; COPY_SIZE];
     let mut offset = 0;
     loop {

@@ -1,12 +1,13 @@
 //! Recovery: what an earlier process left becomes a log that goes on.
 //!
 //! In reading order: `table` decides, as data; `origin` (where the log is), `pairs` (hot and cold
-//! files of one segment), `scan`, `tail` and `walk` (the segments, to the end of the log) find what
-//! it decides by, and change nothing; `refusal` says no; `aside` and `apply` do what was decided;
-//! `generation` goes from the log that was to the one that is.
+//! files of one segment), `scan`, `tail`, `doubts` and `walk` (the segments, to the end of the log)
+//! find what it decides by, and change nothing; `refusal` says no; `aside` and `apply` do what was
+//! decided; `generation` goes from the log that was to the one that is.
 
 mod apply;
 mod aside;
+mod doubts;
 mod generation;
 mod origin;
 mod pairs;

@@ -83,7 +83,8 @@ fn newer_memory(survey: &Survey) -> Option<String> {
 
 fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     let place = survey.log.place();
-    let index = place.segment_index.unwrap_or(0);
+    let which = place.segment_index.map(|index| format!("segment {index}"));
+    let which = which.unwrap_or_else(|| "no segment is there".to_owned());
     let lost = place
         .event_ids
         .map(|(from, to)| format!("events {from} to {to} were durable and cannot be proved"));
@@ -91,6 +92,9 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     let missing = "it is missing, later ones are there";
     let later = newer_memory(survey);
     let what = match (survey.log.at, lost) {
+        (Break::Slot, Some(lost)) if place.segment_index.is_some() && place.offset.is_none() => {
+            format!("it is missing; {lost}")
+        }
         (Break::Slot, lost) => lost.unwrap_or_default(),
         (Break::Missing, Some(lost)) => format!("{missing}; {lost}"),
         (Break::Missing, None) => missing.to_owned(),
@@ -123,6 +127,6 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
         "Restore the files from a copy, or open with FS_WAL_FLAG_ACCEPT_LOSS: the log then ends at \
          event {last}, and what is found behind it ({aside} events) is kept aside in *.corrupt"
     );
-    let message = format!("{path}: {}: segment {index}: {what}. {cost}", survey.ending.label);
+    let message = format!("{path}: {}: {which}: {what}. {cost}", survey.ending.label);
     Ok(Error::new(Cause::Corrupt, message).at(place))
 }

@@ -7,16 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::directory::{load_meta, newer_generations, Inventory};
+use crate::directory::{load_meta, Inventory};
 use crate::error::{Place, Result};
 use crate::format::file_name::{parse, FileName};
 use crate::format::{file_name, Layout, MetaState, Rule, MAX_EVENT_ID};
 use crate::segment::{
-    closed, closed_header, cold_header, durable_id, first_slot, gone_from_disk, scan_segment,
-    HeaderState,
+    closed, closed_header, cold_header, durable_id, events_above, first_slot, gone_from_disk,
+    scan_segment, HeaderState,
 };
-use crate::storage::{Directory, Open, Storage};
+use crate::storage::{Directory, Storage};
 
+use super::doubts::{doubt_sizes, find_newer, Doubts};
 use super::origin::{find_origin, ActiveFiles, OriginSurvey};
 use super::pairs::{judge_pairs, PairSurvey};
 use super::table::{
@@ -24,7 +25,7 @@ use super::table::{
     SEGMENT,
 };
 use super::tail::{oldest, open_tail};
-use super::walk::{events_above, ActiveBeyond, TailSegment, Walk};
+use super::walk::{ActiveBeyond, TailSegment, Walk};
 
 /// Everything recovery decides by.
 #[derive(Debug)]
@@ -147,6 +148,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
         "durable events are missing only where that is refused"
     );
     notes.append(&mut log.notes);
+    notes.extend(doubt_sizes(wal, &log, &links)?);
     let middle = open_middle(wal, &pairs, doubts, &log, &mut notes)?;
     let durable_event_id = log.durable_event_id;
     Ok(Survey { temporaries, pairs, origin, ending, durable_event_id, log, middle, notes })
@@ -170,87 +172,6 @@ enum BeforeTail {
     Floor(u64),
     /// From this segment on nothing continues what is before.
     Broken(u32, Break),
-}
-
-/// What files of different moments would contradict: a backup that was copied over a log, or a copy
-/// of a log that was written meanwhile.
-#[derive(Debug, Clone, Copy)]
-struct Doubts {
-    /// The end of a log that was shut down. Nothing follows it.
-    shut_down_at: Option<MetaState>,
-    /// The directory is a copy, or may be one.
-    is_copy: bool,
-}
-
-impl Doubts {
-    /// The segment from which on nothing counts, the one to name, and why.
-    fn first(
-        self,
-        wal: &dyn Directory,
-        inventory: &Inventory,
-        tail: &[TailSegment],
-    ) -> Result<Option<(u32, u32, Break)>> {
-        if let Some(end) = self.shut_down_at {
-            let later = |index: &&u32| **index > end.last_segment_index;
-            for &index in inventory.hot.iter().filter(later) {
-                let Some(segment) = TailSegment::open(wal, index)? else { continue };
-                if events_above(&*segment.disk, end.last_event_id)? > 0 {
-                    return Ok(Some((index, index, Break::BeyondShutdown)));
-                }
-            }
-            for &index in inventory.cold.iter().filter(later) {
-                let header = cold_header(wal, index)?;
-                if header.is_some_and(|header| header.first_event_id > end.last_event_id) {
-                    return Ok(Some((index, index, Break::BeyondShutdown)));
-                }
-            }
-        }
-        if self.is_copy {
-            let last = oldest(tail, inventory);
-            for &index in inventory.hot.range(..last) {
-                let Some(mut segment) = TailSegment::open(wal, index)? else { continue };
-                if closed(segment.header, index).is_some() || segment.is_renamed() {
-                    continue;
-                }
-                segment.end = scan_segment(&*segment.disk, Rule::Memory, 0)?;
-                if segment.end.event_count < segment.layout.capacity() {
-                    return Ok(Some((index.saturating_add(1), index, Break::Unclosed)));
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// A log of which there is no memory that counts has none of later generations either. Where there
-/// is, its identity is of an older state than that.
-fn find_newer(
-    storage: &dyn Storage,
-    wal: &dyn Directory,
-    origin: &OriginSurvey,
-    active_parent: &Path,
-    log: &mut Walk,
-) -> Result<()> {
-    let Some(identity) = &origin.identity else { return Ok(()) };
-    for active in newer_generations(storage, identity, &wal.status()?, active_parent)? {
-        for index in Inventory::of(&*active)?.hot {
-            let Some(file) = active.open(&file_name::hot(index), Open::Read)? else { continue };
-            let events = events_above(&*file, log.last_event_id)?;
-            if events == 0 {
-                continue;
-            }
-            // What is refused already says so.
-            if !origin.row.then.is_refused() {
-                log.at = Break::BeyondShutdown;
-                log.place = Place { segment_index: Some(index), ..Place::default() };
-                log.events_beyond += u64::from(events);
-            }
-            log.notes.push(format!("newer events are in {}", active.path().display()));
-            log.active_beyond.push(ActiveBeyond { index, file, events });
-        }
-        log.later_active.push(active);
-    }
-    Ok(())
 }
 
 /// Finds the log's last segments, and follows it through them.
@@ -294,6 +215,9 @@ fn find_end(
     let before = oldest(&tail, &inventory).checked_sub(1);
     walk.next_index = before.and_then(|b| inventory.indexes().range(..=b).last()?.checked_add(1));
     walk.follow(tail, active.map(|active| active.files.clone()).unwrap_or_default())?;
+    if walk.lacks_next(meta) {
+        walk.place = Place { segment_index: walk.next_index, ..Place::default() };
+    }
     if let Some((index, at)) = cut_by {
         (walk.at, walk.closed_beyond) = (at, true);
         walk.place.segment_index = Some(index);

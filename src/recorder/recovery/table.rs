@@ -7,7 +7,7 @@ use std::fmt::Debug;
 
 use crate::directory::{is_same_run, Ground};
 use crate::error::{Cause, Error, Result};
-use crate::segment::HeaderState;
+use crate::segment::{ColdFound, HeaderState, HotFound, PairFound};
 
 /// A row: what must have been found for it to hold, and what is done then.
 #[derive(Debug)]
@@ -155,33 +155,6 @@ pub static ORIGIN: [Row<OriginFound, Origin>; 10] = [
         Origin::RefuseAsNew,
     ),
 ];
-
-/// Whether the cold file of a segment that has its hot file too is whole by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColdFound {
-    Good,
-    Bad,
-}
-
-/// What the hot file holds beside a cold one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HotFound {
-    /// No event.
-    Nothing,
-    /// Events, and none that a good cold file lacks. Also beside a bad cold file.
-    Within,
-    /// Events that the cold file lacks.
-    More,
-    /// The same, and by its header it is another segment.
-    Another,
-}
-
-/// Both files of a segment.
-#[derive(Debug, Clone, Copy)]
-pub struct PairFound {
-    pub cold: ColdFound,
-    pub hot: HotFound,
-}
 
 /// Which of the two files stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use crate::directory::Ground;
+use crate::segment::{ColdFound, HotFound, PairFound};
 
 use super::table::*;
 
@@ -86,6 +87,7 @@ fn both_files_of_a_segment_hit_exactly_one_row() {
     for (found, _) in exactly_one(&PAIR, all) {
         let stays = decide(&PAIR, &found).unwrap().then;
         assert!(stays == Pair::Hot || found.hot != HotFound::More, "no event is lost: {found:?}");
+        assert_eq!(stays != Pair::Hot, found.cold_counts(), "readers agree: {found:?}");
     }
 }
 

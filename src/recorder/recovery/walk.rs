@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::directory::Inventory;
 use crate::error::{Place, Result};
-use crate::format::{file_name, Layout, LogEnd, Rule, SegmentHeader};
-use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::format::{file_name, Layout, LogEnd, MetaState, Rule, SegmentHeader};
+use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::segment::{
-    begins_among, closed, first_slot, for_each_block, read_header, scan_segment, HeaderState,
+    begins_among, closed, compare_files, events_above, first_slot, for_each_block, read_header,
+    scan_segment, HeaderState,
 };
 use crate::storage::{Directory, File, Open};
 
@@ -290,7 +291,8 @@ impl Walk {
             segment.active_beyond = end.events_beyond;
             // Where no older segment is left, the first event tells what is older.
             let floor = floor.max(end.first_event_id.saturating_sub(1));
-            let (same, differing) = compare(&*segment.disk, &**active, disk.event_count, floor)?;
+            let (same, differing) =
+                compare_files(&*segment.disk, &**active, disk.event_count, floor)?;
             segment.differing = differing;
             let size = active.size()?;
             let layout = Layout::of_file(size);
@@ -342,6 +344,15 @@ impl Walk {
         Ok(())
     }
 
+    /// Whether what is there is whole, and the segment that comes next is missing: its events were
+    /// durable. One that has room may have been meant, unless `meta` knows of a later one.
+    pub fn lacks_next(&self, meta: Option<MetaState>) -> bool {
+        let later = |last: &TailSegment| meta.is_some_and(|m| m.last_segment_index > last.index);
+        let is_past = self.tail.last().is_none_or(|last| last.is_full() || later(last));
+        let is_below_durable = self.last_event_id < self.durable_event_id;
+        self.at == Break::Slot && !self.ended && is_past && is_below_durable
+    }
+
     fn breaks(&mut self, at: Break, index: u32, offset: Option<u64>) {
         self.ended = true;
         self.at = at;
@@ -368,33 +379,4 @@ impl Walk {
 
 fn place(index: u32, offset: Option<u64>) -> Place {
     Place { segment_index: Some(index), offset, event_ids: None }
-}
-
-/// How many slots of a file hold an id above `event_id`.
-pub fn events_above(file: &dyn File, event_id: u64) -> Result<u32> {
-    let end = scan_segment(file, Rule::Memory, event_id)?;
-    Ok(end.event_count + end.events_beyond)
-}
-
-/// Whether the active file has the first `count` events of the disk file; and how many slots of the
-/// disk file with ids above `floor` differ from it. Lower ids are left from the file's former use.
-fn compare(disk: &dyn File, active: &dyn File, count: u32, floor: u64) -> Result<(bool, u32)> {
-    let (mut same, mut differing) = (true, 0);
-    let mut memory = vec![0; BLOCK_SIZE];
-    for_each_block(disk, 0, |block, bytes| {
-        let read = active.read_at(&mut memory, Layout::block_offset(block))?;
-        memory[read..].fill(0);
-        let proven = (count as usize).saturating_sub(block as usize * EVENTS_PER_BLOCK);
-        let pairs = bytes.chunks_exact(EVENT_SIZE).zip(memory.chunks_exact(EVENT_SIZE));
-        let header = BLOCK_HEADER_SIZE / EVENT_SIZE;
-        for (slot, (ours, theirs)) in pairs.skip(header).enumerate() {
-            if ours != theirs {
-                same &= slot >= proven;
-                let id = ours.first_chunk().map_or(0, |id| u64::from_le_bytes(*id));
-                differing += u32::from(id > floor);
-            }
-        }
-        Ok(true)
-    })?;
-    Ok((same, differing))
 }

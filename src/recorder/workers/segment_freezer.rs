@@ -5,11 +5,10 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::directory::move_aside;
 use crate::error::{Cause, Error, Result};
 use crate::format::{cold_frame, file_name, Layout, SegmentHeader, BLOCK_SIZE};
 use crate::segment::{as_io, closed, read_header, Cursor, FileStream, Site, Step as Walk};
-use crate::storage::{create, Directory, File, Open};
+use crate::storage::{create_temporary, move_aside, Directory, File, Open};
 
 use super::worker::Worker;
 use crate::recorder::log::Log;
@@ -121,8 +120,7 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     let (hot, _, size) = open_hot(wal, index)?;
     let cold_name = file_name::cold(index);
     let temporary = file_name::temporary(&cold_name);
-    wal.remove(&temporary)?;
-    let file = create(wal, &temporary)?;
+    let file = create_temporary(wal, &temporary)?;
     let stream = FileStream::new(Arc::clone(&file));
     let mut out = SyncedWriter { file: Arc::clone(&file), stream, synced: 0 };
     cold_frame::compress(&mut PausingReader::new(log, hot), size, &mut out)

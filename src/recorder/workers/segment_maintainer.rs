@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::directory::{move_aside, Inventory};
+use crate::directory::Inventory;
 use crate::error::{Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
-use crate::storage::{FileStatus, Open};
+use crate::storage::{move_aside, FileStatus, Open};
 
 use super::disk_use::DiskUse;
 use super::ends::{is_damaged, last_event_id};

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::{create, rename_if_there, write_zeros};
+use crate::storage::{create_temporary, rename_if_there, write_zeros};
 use crate::storage::{Directory, File, FileStatus, Mapping};
 
 use super::watched::{check_directory, Watched};
@@ -223,8 +223,7 @@ impl SegmentPreparer {
     /// A new disk file. `None` when the log is shut down meanwhile.
     fn make_disk(&self, name: &str) -> Result<Option<Arc<dyn File>>> {
         let wal = &*self.log.wal;
-        wal.remove(name)?;
-        let file = create(wal, name)?;
+        let file = create_temporary(wal, name)?;
         let written = self.pre_write(&*file);
         if !matches!(written, Ok(true)) {
             let _ = wal.remove(name);
@@ -342,8 +341,7 @@ pub fn create_active(
     let name = file_name::hot(index);
     let temporary = file_name::temporary(&name);
     loop {
-        directory.remove(&temporary)?;
-        let file = create(directory, &temporary)?;
+        let file = create_temporary(directory, &temporary)?;
         let made = file.allocate(size).and_then(|()| file.map(size, true));
         let mapping = made.map_err(|error| {
             let _ = directory.remove(&temporary);
