@@ -3,6 +3,7 @@
 use crate::error::{Cause, Error, Place, Result};
 use crate::format::MAX_EVENT_ID;
 
+use super::in_memory::MissingEvents;
 use super::reader::{look_again, Reader};
 
 /// How often the oldest event behind a gap is looked for: retention may have deleted it meanwhile.
@@ -25,6 +26,11 @@ impl Reader {
                 Err(_) if self.salvages => true,
                 unchanged => unchanged?,
             };
+            if unchanged && segment.cursor.is_live() {
+                if let Some(missing) = self.files.missing_from_memory(segment, self.floor)? {
+                    return self.leave_memory(missing, looks);
+                }
+            }
             if !unchanged || !segment.cursor.is_live() {
                 // The next call finds it again, and passes over what was read of it.
                 self.segment = None;
@@ -52,6 +58,34 @@ impl Reader {
             self.from = durable_id + 1;
         }
         Err(Error::new(Cause::Corrupt, message).at(place))
+    }
+
+    /// Reports events that the memory of a segment should have, unless it has them by now. A
+    /// salvaging reader goes on where they are, or behind them.
+    fn leave_memory(&mut self, missing: MissingEvents, looks: &mut u32) -> Result<()> {
+        if self.look_again(looks) {
+            return Ok(());
+        }
+        let damage = match &missing {
+            MissingEvents::OnDisk(damage) | MissingEvents::Nowhere(damage) => damage,
+        };
+        let Some(segment) = self.segment.as_ref().filter(|_| self.salvages) else {
+            return Err(damage.to_error());
+        };
+        match &missing {
+            MissingEvents::OnDisk(_) => {
+                self.segment = self.files.salvage_on_disk(segment, self.floor)?;
+            }
+            MissingEvents::Nowhere(_) => {
+                self.next_index = segment.index.checked_add(1);
+                (self.floor, self.segment) = (segment.cursor.last_event_id(), None);
+            }
+        }
+        if !self.is_news(damage) {
+            return Ok(());
+        }
+        self.reported = Some(damage.order());
+        Err(damage.to_error())
     }
 
     pub(super) fn look_again(&self, looks: &mut u32) -> bool {

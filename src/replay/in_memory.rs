@@ -4,11 +4,19 @@ use std::collections::BTreeMap;
 
 use crate::directory::{find_active, load_identity, ActiveDirectory, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
-use crate::format::file_name;
-use crate::segment::{gone_from_disk, Memory};
+use crate::format::{file_name, Layout, Rule, MAX_EVENT_ID};
+use crate::segment::{gone_from_disk, scan_segment, Cursor, Damage, DamageKind, Memory};
 use crate::storage::Open;
 
-use super::log_files::LogFiles;
+use super::log_files::{LogFiles, Segment};
+
+/// Events that the memory of a segment should have.
+pub(super) enum MissingEvents {
+    /// They are in its file on disk.
+    OnDisk(Damage),
+    /// They are lost.
+    Nowhere(Damage),
+}
 
 impl LogFiles {
     /// Segments whose file somebody has removed, and whose events are in memory. Where that cannot
@@ -32,6 +40,51 @@ impl LogFiles {
     /// Whether the segment is in memory, and its file on disk is gone.
     pub fn is_only_in_memory(&self, index: u32) -> Result<bool> {
         Ok(self.only_in_memory(&Inventory::of(&*self.wal)?).contains(&index))
+    }
+
+    /// What is wrong, when the memory of a segment ends before events that the log has: its file on
+    /// disk holds them, or they are in the memory of the next segment. Somebody has put another
+    /// file in the place of that memory.
+    pub(super) fn missing_from_memory(
+        &self,
+        segment: &Segment,
+        floor: u64,
+    ) -> Result<Option<MissingEvents>> {
+        let (index, cursor) = (segment.index, &segment.cursor);
+        let (end, offset) = (cursor.last_event_id(), Layout::event_offset(cursor.slots_read()));
+        let damage = |last, what: &str| {
+            Damage::at(&self.site(index), DamageKind::Active, offset, (end + 1, last), what)
+        };
+        if let Some(disk) = &segment.found.disk {
+            let mut id = [0; 8];
+            let is_whole = disk.read_at(&mut id, offset)? == id.len();
+            // Cheap, because it is asked at every end. What is not sealed is old.
+            if is_whole && (end + 1..=MAX_EVENT_ID).contains(&u64::from_le_bytes(id)) {
+                let rule = Rule::Disk { durable_id: self.durable_id_from(index)? };
+                let last = scan_segment(&**disk, rule, floor)?.last_event_id;
+                let what = "the active directory lacks events that the file on disk has";
+                return Ok((last > end).then(|| MissingEvents::OnDisk(damage(last, what))));
+            }
+        }
+        let Some(identity) = &segment.found.identity else { return Ok(None) };
+        Ok(self.missing_before_next(index, cursor, identity)?.map(MissingEvents::Nowhere))
+    }
+
+    /// What is wrong, when the memory of the next segment has events, and that of this one ends
+    /// before them. If the log is being written, both are asked again.
+    pub(super) fn missing_before_next(
+        &self,
+        index: u32,
+        memory: &Cursor,
+        identity: &Identity,
+    ) -> Result<Option<Damage>> {
+        let Some(next) = index.checked_add(1) else { return Ok(None) };
+        let first = self.active_segment(identity, next)?.map_or(0, |memory| memory.first_slot());
+        let missing = (memory.last_event_id() + 1, first.saturating_sub(1));
+        let what = "the active directory lacks events before those of the next segment";
+        let offset = Layout::event_offset(memory.slots_read());
+        let damage = Damage::at(&self.site(index), DamageKind::Active, offset, missing, what);
+        Ok((missing.0 <= missing.1).then_some(damage))
     }
 
     /// The segment in the active directory, if there is one that counts. Who may not enter that

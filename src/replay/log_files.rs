@@ -25,17 +25,17 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 pub struct Segment {
     pub index: u32,
     pub cursor: Cursor,
-    found: FoundAs,
+    pub(super) found: FoundAs,
 }
 
 /// What was there when the segment was found. As long as it is still so, it is read from where it
 /// was found.
 #[derive(Default)]
-struct FoundAs {
+pub(super) struct FoundAs {
     header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
-    identity: Option<Identity>,
+    pub(super) identity: Option<Identity>,
     /// The disk file, held, of a segment that is read in the active directory: it goes on there.
-    disk: Option<Arc<dyn File>>,
+    pub(super) disk: Option<Arc<dyn File>>,
 }
 
 /// One look for a segment.
@@ -131,6 +131,18 @@ impl LogFiles {
             return self.open_segment(segment.index, floor);
         }
         self.settled(segment.index, || self.find_in(segment.index, Arc::clone(disk), floor))
+    }
+
+    /// The disk file of a segment that was read from memory, for a salvaging reader.
+    pub(super) fn salvage_on_disk(
+        &self,
+        segment: &Segment,
+        floor: u64,
+    ) -> Result<Option<Box<Segment>>> {
+        let Some(disk) = &segment.found.disk else { return Ok(None) };
+        let read = read_header(&**disk);
+        let cursor = self.salvage_hot(segment.index, Arc::clone(disk), read, floor)?;
+        Ok(Some(Box::new(Segment { index: segment.index, cursor, found: FoundAs::default() })))
     }
 
     fn settled(

@@ -44,7 +44,7 @@ pub struct Reader {
     given: usize,
     pub(super) salvages: bool,
     /// The last damage that was reported. Damage to events below `sought` is not reported.
-    reported: Option<(u32, u64, DamageKind)>,
+    pub(super) reported: Option<(u32, u64, DamageKind)>,
     sought: u64,
 }
 
@@ -262,7 +262,7 @@ impl Reader {
         }
     }
 
-    fn is_news(&self, damage: &Damage) -> bool {
+    pub(super) fn is_news(&self, damage: &Damage) -> bool {
         let last = damage.event_ids.1;
         Some(damage.order()) > self.reported && (last == 0 || last >= self.sought)
     }

@@ -249,6 +249,17 @@ impl SegmentReport {
         self.moved = end == Step::Moved;
         self.ends = end == Step::End;
         self.last_event_id = self.last_event_id.max(memory.last_event_id());
+        let missing = match self.ends {
+            true => files.missing_before_next(index, &memory, &identity)?,
+            false => None,
+        };
+        if let Some(missing) = missing {
+            // A writer has come to the next segment since we looked.
+            self.moved = memory.step(0, &mut in_memory)? != Step::End;
+            if !self.moved {
+                self.add(missing);
+            }
+        }
         Ok(())
     }
 

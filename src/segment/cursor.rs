@@ -171,6 +171,12 @@ impl Cursor {
         self.findings.take()
     }
 
+    /// How many slots of an active segment were read.
+    pub fn slots_read(&self) -> u32 {
+        debug_assert!(self.is_live());
+        self.seen.events as u32
+    }
+
     pub fn seen(&self) -> Seen {
         let bytes = match &self.blocks.source {
             Source::File(_) | Source::Memory(_) => self.seen.bytes,

@@ -32,9 +32,14 @@ pub fn random() -> Result<u128> {
 /// The process that holds the `flock` on this inode, if the kernel names it to us.
 pub fn lock_owner(dev: u64, ino: u64) -> Option<u32> {
     const MAX_SIZE: usize = 1024 * 1024;
+    // The kernel lists a page at a time, and skips a lock when others before it are given back
+    // meanwhile.
+    const TRIES: u32 = 5;
     let mut bytes = vec![0; MAX_SIZE];
-    let read = read_special("/proc/locks", &mut bytes).ok()?;
-    owner_in(&String::from_utf8_lossy(&bytes[..read]), dev, ino)
+    (0..TRIES).find_map(|_| {
+        let read = read_special("/proc/locks", &mut bytes).ok()?;
+        owner_in(&String::from_utf8_lossy(&bytes[..read]), dev, ino)
+    })
 }
 
 /// Processors that the administrator has set apart from what the scheduler places by itself: those

@@ -62,7 +62,7 @@ pub fn stand_through_kills(arguments: &Arguments) {
     let (manager, mut writer) = open(log, config(memory));
     let is_only_the_logs = || {
         let active = common::paths(memory).remove(0);
-        let sizes = common::paths(&active).into_iter().map(|path| fs::metadata(path).unwrap());
+        let sizes = common::paths(&active).into_iter().filter_map(|path| fs::metadata(path).ok());
         let files: u64 = sizes.map(|status| status.blocks() * 512).sum();
         files == common::memory_in_use(memory)
     };
