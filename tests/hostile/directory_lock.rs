@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use flashstrike_wal::config::Config;
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::log_sink::LogSink;
 use flashstrike_wal::recorder::Manager;
+use flashstrike_wal::storage::{Links, PosixStorage, Storage};
 use rustix::fs::{flock, FlockOperation};
 
 /// Locks a file or directory as a stranger does.
@@ -180,4 +182,32 @@ fn f3_a_generation_whose_writer_lives_is_not_cleaned_up() {
     assert_eq!(recover(&place, 1000).0, "process-crash");
     assert!(!dead.exists() && living.exists());
     unlock(&writer);
+}
+
+/// The kernel may skip a lock in its list while others are taken and given back.
+#[test]
+fn f1_the_owner_is_named_while_others_lock_and_unlock() {
+    const FILES: usize = 300;
+    let place = Place::new();
+    let (manager, writer) = open(&place.log(), place.small());
+    let storage = PosixStorage::for_reading();
+    let directory = storage.open_directory(&place.log(), Links::Follow).unwrap().unwrap();
+    let files: Vec<File> =
+        (0..FILES).map(|n| File::create(place.base().join(format!("other{n}"))).unwrap()).collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for files in files.chunks(FILES / 2) {
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    files.iter().for_each(|file| file.lock().unwrap());
+                    files.iter().for_each(|file| file.unlock().unwrap());
+                }
+            });
+        }
+        let unnamed = (0..1_000).filter(|_| directory.lock_owner().is_none()).count();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(unnamed, 0);
+    });
+    manager.shutdown(writer).unwrap();
 }
