@@ -67,7 +67,7 @@ pub fn find_origin(
             None
         }
         Identity::Unreadable => {
-            notes.push("wal_identity is not readable".into());
+            notes.push("wal_identity is damaged".into());
             found.identity = IdentityFound::Damaged;
             None
         }
