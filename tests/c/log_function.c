@@ -167,7 +167,7 @@ static void check_file_size_limit(void)
     CHECK_ERROR_NAMES("File too large");
     CHECK_STATUS(fs_wal_shutdown(wal), FS_WAL_ERR_POISONED);
     limit_file_size(RLIM_INFINITY);
-    CHECK(strstr(seen.all, "1 the log has failed and takes no more events: "));
+    CHECK(strstr(seen.all, "1 limited: the log has failed and takes no more events: "));
 
     CHECK_OK(fs_wal_open("limited", &config, &wal)); /* every appended event is still there */
     fs_wal_meta_state meta;
