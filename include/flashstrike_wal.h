@@ -523,7 +523,7 @@ typedef struct fs_wal_recovery_report_t {
     uint64_t events_accepted;
     /// Events beyond the end of the log that recovery kept aside, in `*.corrupt` files: the sum of
     /// what it counted file by file. A cold segment counts by its header, so a damaged file may
-    /// hold fewer; an event that was on disk and in memory may count twice.
+    /// hold fewer; an event that is in several of the files counts in each.
     uint64_t events_kept_aside;
     /// Filesystem of the log's directory: its magic number, as in `statfs(2)`.
     uint64_t wal_filesystem;

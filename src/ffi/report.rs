@@ -39,7 +39,7 @@ pub struct WalRecoveryReport {
     pub events_accepted: u64,
     /// Events beyond the end of the log that recovery kept aside, in `*.corrupt` files: the sum of
     /// what it counted file by file. A cold segment counts by its header, so a damaged file may
-    /// hold fewer; an event that was on disk and in memory may count twice.
+    /// hold fewer; an event that is in several of the files counts in each.
     pub events_kept_aside: u64,
     /// Filesystem of the log's directory: its magic number, as in `statfs(2)`.
     pub wal_filesystem: u64,
