@@ -49,6 +49,11 @@ static void print_newest(const fs_wal_verify_report_t *report)
         printf("not shut down: the newest events are in %s, on disk up to %" PRIu64 "\n",
                report->active_path, report->on_disk_event_id);
         return;
+    case FS_WAL_NEWEST_NOT_KNOWN:
+        printf("not known where the newest events are: wal_identity is missing or damaged\n");
+        printf("if it was not shut down, events after %" PRIu64 " may be missing\n",
+               report->last_event_id);
+        return;
     case FS_WAL_NEWEST_DENIED:
         what = "are in memory that this user may not read";
         break;
@@ -106,6 +111,7 @@ int main(int argc, char **argv)
         printf("all is well\n");
         return 0;
     }
+    printf("the first: %s\n", fs_wal_last_error());
     const char *const what = status == FS_WAL_ERR_CORRUPT ? "damages" : "cannot be read";
     printf("%s: %" PRIu64 "\n", what, report.damage_count);
     for (size_t i = 0; i < report.damage_count && i < FS_WAL_VERIFY_MAX_DAMAGES; i++)

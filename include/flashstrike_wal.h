@@ -165,7 +165,8 @@ typedef int32_t fs_wal_status;
 /// An argument is NULL, misaligned or out of range. The error text names it.
 #define FS_WAL_ERR_INVALID_ARGUMENT 1
 
-/// The directory does not exist.
+/// There is no such directory, or no log in it. From `fs_wal_open`, which makes the directory: its
+/// parent does not exist, or the path is a link that leads nowhere.
 #define FS_WAL_ERR_NOT_FOUND 2
 
 /// Another owner has the log open for writing; the error text gives its process id. From a reader:
@@ -315,7 +316,8 @@ typedef struct fs_request_event {
  * decided and noticed, unsuitable filesystems and memory, the failure that poisons the log, a full
  * disk and its end, compression that fails, segments that retention deletes, shutdown. The threads
  * in fs_wal_open and fs_wal_shutdown call it, and threads of the library in between; append,
- * append_batch, claim and commit never do. There is one call at a time for each log. A slow
+ * append_batch, claim and commit never do. There is one call at a time for each log. Every message
+ * begins with the log's directory, as it was given to fs_wal_open, or with a path in it. A slow
  * function delays the disk work of the log, and of the logs that share its threads. It must not
  * throw, and must not call into any log except with fs_wal_meta, fs_wal_durable and fs_wal_metrics.
  * @{
@@ -519,7 +521,9 @@ typedef struct fs_wal_recovery_report_t {
     uint64_t events_carried_over;
     /// Events above `durable_event_id` that recovery found, proved and made durable.
     uint64_t events_accepted;
-    /// Events beyond the end of the log that recovery kept aside, in `*.corrupt` files.
+    /// Events beyond the end of the log that recovery kept aside, in `*.corrupt` files: the sum of
+    /// what it counted file by file. A cold segment counts by its header, so a damaged file may
+    /// hold fewer; an event that is in several of the files counts in each.
     uint64_t events_kept_aside;
     /// Filesystem of the log's directory: its magic number, as in `statfs(2)`.
     uint64_t wal_filesystem;
@@ -531,7 +535,7 @@ typedef struct fs_wal_recovery_report_t {
     char notes[256];
     /// Path of the active directory.
     char active_path[256];
-    /// Name of the filesystem of the log's directory, such as "ext4"; "unknown" when the library
+    /// Name of the filesystem of the log's directory, such as "xfs"; "unknown" when the library
     /// does not know its name.
     char wal_filesystem_name[16];
     /// Name of the active directory's filesystem.

@@ -1,6 +1,7 @@
 //! Where a log sends its messages: to a function of the caller, or nowhere.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How much a message matters.
@@ -24,6 +25,23 @@ impl LogSink {
     /// A sink that passes every message to `function`.
     pub fn new(function: impl FnMut(Level, &str) + Send + 'static) -> Self {
         LogSink(Some(Arc::new(Mutex::new(function))))
+    }
+
+    /// The same sink for the messages of one log of many: each begins with the log's directory, or
+    /// with a path in it.
+    pub fn of(self, directory: &Path) -> Self {
+        if self.0.is_none() {
+            return self;
+        }
+        let name = directory.display().to_string();
+        LogSink::new(move |level, message| {
+            let rest = message.strip_prefix(&name);
+            if rest.is_some_and(|rest| rest.starts_with([':', '/'])) {
+                self.send(level, message);
+            } else {
+                self.send(level, &format!("{name}: {message}"));
+            }
+        })
     }
 
     /// Sends a message of [`Level::Error`].
@@ -52,5 +70,23 @@ impl LogSink {
 impl fmt::Debug for LogSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "LogSink(a function)" } else { "LogSink(none)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_names_its_log_once() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let telling = Arc::clone(&seen);
+        let sink = LogSink::new(move |_, message| telling.lock().unwrap().push(message.to_owned()));
+        let sink = sink.of(Path::new("a/b"));
+        let told = ["open", "a/b: open", "a/b/c: gone", "a/bc: gone", "a/b"];
+        told.iter().for_each(|message| sink.info(message));
+        let named = ["a/b: open", "a/b: open", "a/b/c: gone", "a/b: a/bc: gone", "a/b: a/b"];
+        assert_eq!(*seen.lock().unwrap(), named);
+        assert!(LogSink::default().of(Path::new("a")).0.is_none());
     }
 }

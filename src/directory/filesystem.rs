@@ -25,7 +25,7 @@ use Kind::{Copying, Disk, Layer, Memory, Remote, Unjournaled};
 
 /// Filesystems by the magic number of `statfs(2)`. One that is not here is taken for a disk's.
 const KNOWN: [(u64, &str, Kind); 34] = [
-    (0xEF53, "ext4", Disk),
+    (0xEF53, "ext2/ext3/ext4", Disk),
     (0x5846_5342, "xfs", Disk),
     (0x3153_464A, "jfs", Disk),
     (0x5265_4973, "reiserfs", Disk),
@@ -144,13 +144,13 @@ mod tests {
             let known = KNOWN.iter().find(|known| known.1 == name).expect(name);
             objection(known.2).is_some()
         };
-        for name in ["ext4", "xfs", "tmpfs", "ramfs", "overlay"] {
+        for name in ["ext2/ext3/ext4", "xfs", "tmpfs", "ramfs", "overlay"] {
             assert!(!refused(name), "{name} is allowed");
         }
         for name in ["btrfs", "zfs", "nfs", "cifs", "9p", "fuse", "vfat", "exfat"] {
             assert!(refused(name), "{name} is refused");
         }
-        assert_eq!(filesystem_name(0xEF53), "ext4");
+        assert_eq!(filesystem_name(0xEF53), "ext2/ext3/ext4");
         assert_eq!(filesystem_name(0x1234_5678), "unknown");
         assert!(KNOWN.iter().all(|known| known.1.len() < 16), "a name fits into the report");
     }

@@ -37,7 +37,9 @@ pub struct WalRecoveryReport {
     pub events_carried_over: u64,
     /// Events above `durable_event_id` that recovery found, proved and made durable.
     pub events_accepted: u64,
-    /// Events beyond the end of the log that recovery kept aside, in `*.corrupt` files.
+    /// Events beyond the end of the log that recovery kept aside, in `*.corrupt` files: the sum of
+    /// what it counted file by file. A cold segment counts by its header, so a damaged file may
+    /// hold fewer; an event that is in several of the files counts in each.
     pub events_kept_aside: u64,
     /// Filesystem of the log's directory: its magic number, as in `statfs(2)`.
     pub wal_filesystem: u64,
@@ -49,7 +51,7 @@ pub struct WalRecoveryReport {
     pub notes: [c_char; 256],
     /// Path of the active directory.
     pub active_path: [c_char; 256],
-    /// Name of the filesystem of the log's directory, such as "ext4"; "unknown" when the library
+    /// Name of the filesystem of the log's directory, such as "xfs"; "unknown" when the library
     /// does not know its name.
     pub wal_filesystem_name: [c_char; 16],
     /// Name of the active directory's filesystem.

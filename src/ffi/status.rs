@@ -11,7 +11,8 @@ pub type Status = i32;
 pub const FS_WAL_OK: Status = 0;
 /// An argument is NULL, misaligned or out of range. The error text names it.
 pub const FS_WAL_ERR_INVALID_ARGUMENT: Status = 1;
-/// The directory does not exist.
+/// There is no such directory, or no log in it. From `fs_wal_open`, which makes the directory: its
+/// parent does not exist, or the path is a link that leads nowhere.
 pub const FS_WAL_ERR_NOT_FOUND: Status = 2;
 /// Another owner has the log open for writing; the error text gives its process id. From a reader:
 /// a program that is not this library has locked a segment.

@@ -73,6 +73,7 @@ impl Manager {
         config: Config,
     ) -> Result<(Manager, Writer, Crew)> {
         let begin = Instant::now();
+        let config = Config { log: config.log.clone().of(directory), ..config };
         let (config, placements) = check_config(config)?;
         let wal = open_wal(&*storage, directory, config.allow_any_filesystem)?;
         let mut ownership = Ownership::take(&wal)?;

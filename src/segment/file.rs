@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::{Layout, LogEnd, MetaState, Rule, SegmentHeader, SegmentScan};
+use crate::format::{BlockHeader, Layout, LogEnd, MetaState, Rule, SegmentHeader, SegmentScan};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::{Directory, File, Open};
 
@@ -104,8 +104,9 @@ fn highest_stamp(file: &dyn File) -> Result<u64> {
     Ok(stamp)
 }
 
-/// Whether the active file has the first `count` events of the disk file; and how many slots of the
-/// disk file with ids above `floor` differ from it. Lower ids are left from the file's former use.
+/// Whether the active file has the first `count` events of the disk file, and behind them those
+/// that its block headers seal; and how many slots of the disk file with ids above `floor` differ
+/// from it. Lower ids are left from the file's former use.
 pub fn compare_files(
     disk: &dyn File,
     active: &dyn File,
@@ -127,9 +128,24 @@ pub fn compare_files(
                 differing += u32::from(id > floor);
             }
         }
+        same &= !is_sealed_over_others(block, bytes, &memory, proven);
         Ok(true)
     })?;
     Ok((same, differing))
+}
+
+/// Whether a block on disk was sealed over other events with the ids that it has in memory: there
+/// they have been changed since. Those that are `proven` were compared one by one.
+fn is_sealed_over_others(block: u32, disk: &[u8], memory: &[u8], proven: usize) -> bool {
+    let header = disk.first_chunk().and_then(BlockHeader::decode);
+    let Some(header) = header.filter(|header| header.block_index == block) else { return false };
+    let count = usize::from(header.event_count);
+    let id = |slot: usize| {
+        let at = BLOCK_HEADER_SIZE + slot * EVENT_SIZE;
+        memory[at..].first_chunk().map_or(0, |id| u64::from_le_bytes(*id))
+    };
+    let names_them = id(0) == header.first_event_id && id(count - 1) == header.last_event_id;
+    count > proven && names_them && !header.covers(memory)
 }
 
 /// Takes a reader's shared lock on a file. `false` when the writer has it, or when the name does

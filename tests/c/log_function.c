@@ -46,7 +46,7 @@ static void check_log_function(void)
     fs_wal *wal, *second;
     CHECK_OK(fs_wal_open("reported", &config, &wal));
     CHECK(strstr(seen.all, "3 reported: opening\n") && strstr(seen.all, "3 reported: open\n"));
-    CHECK(strstr(seen.all, "recovered as new-log: generation 1, last event 0"));
+    CHECK(strstr(seen.all, "3 reported: recovered as new-log: generation 1, last event 0,"));
     CHECK(seen.foreign == 0 && seen.count[FS_WAL_LOG_ERROR] == 0);
 
     struct messages refused;
@@ -59,8 +59,8 @@ static void check_log_function(void)
         CHECK_OK(fs_wal_append(wal, &event));
     }
     CHECK_OK(fs_wal_shutdown(wal));
-    CHECK(strstr(seen.all, "retention has deleted the hot segment 2\n"));
-    CHECK(strstr(seen.all, "shut down: everything up to event 12289 is durable\n"));
+    CHECK(strstr(seen.all, "3 reported: retention has deleted the hot segment 2\n"));
+    CHECK(strstr(seen.all, "3 reported: shut down: everything up to event 12289 is durable\n"));
     CHECK(seen.foreign >= 3); /* the library's own threads report retention */
 }
 
@@ -167,7 +167,7 @@ static void check_file_size_limit(void)
     CHECK_ERROR_NAMES("File too large");
     CHECK_STATUS(fs_wal_shutdown(wal), FS_WAL_ERR_POISONED);
     limit_file_size(RLIM_INFINITY);
-    CHECK(strstr(seen.all, "1 the log has failed and takes no more events: "));
+    CHECK(strstr(seen.all, "1 limited: the log has failed and takes no more events: "));
 
     CHECK_OK(fs_wal_open("limited", &config, &wal)); /* every appended event is still there */
     fs_wal_meta_state meta;

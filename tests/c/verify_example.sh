@@ -10,6 +10,10 @@ printf x | dd of=log/FS.00000000.wal bs=1 seek=200 conv=notrunc status=none
 "$verify" log > report || code=$?
 [ "$code" -eq 1 ]
 grep -q "FS.00000000.wal: block, segment 0, offset 64 (64 in the file), events 1 to 256" report
+grep -q "^the first: log/FS.00000000.wal" report
+"$record" unknown >/dev/null
+rm unknown/wal_identity
+"$verify" unknown | grep -q "not known where the newest events are: wal_identity is missing"
 code=0
 "$verify" nowhere 2>/dev/null || code=$?
 [ "$code" -eq 2 ]

@@ -197,11 +197,13 @@ void a_log_function_lives_as_long_as_the_log() {
         owner.append(make_event(7));
         CHECK(!was_reported(FS_WAL_LOG_INFO, "shut down"));
     }
-    CHECK(was_reported(FS_WAL_LOG_INFO, "shut down: everything up to event 7 is durable"));
+    CHECK(was_reported(FS_WAL_LOG_INFO,
+                       "reporting: shut down: everything up to event 7 is durable"));
     Log replaced("reporting", small_segments(), log_function);
     replaced.append(make_event(8));
     replaced = Log("quiet");  // closes the log before, which still calls its function
-    CHECK(was_reported(FS_WAL_LOG_INFO, "shut down: everything up to event 8 is durable"));
+    CHECK(was_reported(FS_WAL_LOG_INFO,
+                       "reporting: shut down: everything up to event 8 is durable"));
 }
 
 void a_retention_floor_keeps_segments_until_cleared() {

@@ -274,7 +274,8 @@ def test_a_log_reports_what_happens_to_it(tmp_path):
             Wal(tmp_path, **SMALL)
         report = wal.recovery_report()
     assert (flashstrike.LOG_INFO, f"{tmp_path}: open") in messages
-    assert (flashstrike.LOG_INFO, "shut down: everything up to event 10 is durable") in messages
-    recovered = f"recovered as {report.decision.decode()}: generation 1, "
+    shut_down = f"{tmp_path}: shut down: everything up to event 10 is durable"
+    assert (flashstrike.LOG_INFO, shut_down) in messages
+    recovered = f"{tmp_path}: recovered as {report.decision.decode()}: generation 1, "
     assert any(text.startswith(recovered) for _, text in messages), messages
     assert report.active_filesystem_name == b"tmpfs"

@@ -54,12 +54,13 @@ fn opening_and_shutting_down_are_reported_with_the_decision() {
     let directory = place.log().display().to_string();
     let (manager, mut writer) = open(&place.log(), config(&place, &messages));
     messages.once(Level::Info, &format!("{directory}: opening"));
-    messages.once(Level::Info, "recovered as new-log: generation 1, last event 0,");
+    messages.once(Level::Info, &format!("{directory}: recovered as new-log: generation 1,"));
     assert!(messages.with(Level::Info, "").contains(&format!("{directory}: open")), "{messages:?}");
     assert_eq!(messages.with(Level::Warn, "missing"), [""; 0], "a new log reports missing files");
     append(&mut writer, 1..=100);
     manager.shutdown(writer).unwrap();
-    messages.once(Level::Info, "shut down: everything up to event 100 is durable");
+    let shut_down = format!("{directory}: shut down: everything up to event 100 is durable");
+    messages.once(Level::Info, &shut_down);
     assert_eq!(messages.with(Level::Error, ""), [""; 0]);
     assert_eq!(messages.threads().len(), 1, "only the opening thread reports");
 

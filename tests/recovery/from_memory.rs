@@ -147,3 +147,18 @@ fn g6_a_contradiction_says_where_the_log_then_ends() {
     assert_eq!((report.last_event_id, report.events_kept_aside), (last, aside), "{message}");
     manager.shutdown(writer).unwrap();
 }
+
+/// An event that was changed in memory and on disk in the same way, after it was sealed: nothing
+/// seals it anew.
+#[test]
+fn g6_damage_that_memory_and_disk_share_is_refused() {
+    for n in [3, 200, 255, 256, 700] {
+        let place = Place::new();
+        crash(&place, 1_000, 1_500);
+        for path in [active_directory(&place).join("FS.00000000.wal"), hot(&place, 0)] {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.write_all_at(&[0xff], offset(n) + 17).unwrap();
+        }
+        assert_refused(&place, &["active-contradicts", "segment 0"]);
+    }
+}

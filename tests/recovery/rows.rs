@@ -96,8 +96,8 @@ fn row_meta_missing_corrupt_or_stale() {
     let stale: Damage = |_, _| {};
     let rows = [
         (missing, "wal_meta.dat is missing"),
-        (corrupt, "wal_meta.dat is not readable"),
-        (foreign, "wal_meta.dat is not readable"),
+        (corrupt, "wal_meta.dat is damaged"),
+        (foreign, "wal_meta.dat is damaged"),
         (stale, ""),
     ];
     for (damage, note) in rows {
@@ -122,9 +122,7 @@ fn row_meta_missing_corrupt_or_stale() {
 
 #[test]
 fn row_identity_missing_or_unreadable() {
-    for (damage, note) in
-        [(false, "wal_identity is missing"), (true, "wal_identity is not readable")]
-    {
+    for (damage, note) in [(false, "wal_identity is missing"), (true, "wal_identity is damaged")] {
         let place = Place::new();
         crash(&place, 50, 100);
         let old_active = active_directory(&place);

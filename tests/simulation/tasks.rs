@@ -72,7 +72,7 @@ fn run(failure: Failure, fail: fn(&Machine, Failure, Config) -> Ended) -> Ended 
 fn sink(reports: &Arc<Mutex<Vec<String>>>) -> LogSink {
     let reports = Arc::clone(reports);
     LogSink::new(move |level, message| {
-        if level == Level::Error && !message.starts_with("shut down") {
+        if level == Level::Error && !message.contains(": shut down: ") {
             reports.lock().unwrap().push(message.to_owned());
             assert!(!message.contains("planted"), "planted again");
         }

@@ -118,7 +118,7 @@ fn identify(
             (IdentityFound::Missing, None)
         }
         Identity::Unreadable => {
-            notes.push("wal_identity is not readable".into());
+            notes.push("wal_identity is damaged".into());
             (IdentityFound::Damaged, None)
         }
         Identity::Known(record) => (IdentityFound::Whole, Some(record)),

@@ -118,7 +118,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
         // A new log has none yet.
         None if !has_segments && origin.identity.is_none() => {}
         None => notes.push("wal_meta.dat is missing".into()),
-        Some(None) => notes.push("wal_meta.dat is not readable".into()),
+        Some(None) => notes.push("wal_meta.dat is damaged".into()),
         Some(Some(_)) => {}
     }
     let meta = meta.flatten();
