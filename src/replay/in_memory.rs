@@ -1,6 +1,7 @@
 //! What readers find of a log in its active directory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::directory::{find_active, load_identity, ActiveDirectory, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
@@ -28,7 +29,11 @@ impl LogFiles {
             let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(vec![]) };
             let mut files = BTreeMap::new();
             for index in Inventory::of(&*directory)?.hot.difference(&inventory.indexes()) {
-                if let Some(file) = directory.open(&file_name::hot(*index), Open::Read)? {
+                let Some(file) = directory.open(&file_name::hot(*index), Open::Read)? else {
+                    continue;
+                };
+                // What is listed can be opened.
+                if Memory::open(Arc::clone(&file), *index)?.is_some() {
                     files.insert(*index, file);
                 }
             }

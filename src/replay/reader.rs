@@ -148,9 +148,9 @@ impl Reader {
     fn hold(&mut self) {
         let mut looks = 0;
         while self.segment.is_none() {
-            let before = (self.next_index, self.reported);
+            let before = (self.next_index, self.from, self.reported);
             if self.enter(&mut looks).is_err() {
-                (self.next_index, self.reported) = before;
+                (self.next_index, self.from, self.reported) = before;
                 break;
             }
         }

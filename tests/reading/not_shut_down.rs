@@ -299,3 +299,21 @@ fn f4_events_that_memory_lacks_before_a_later_segment_are_reported() {
     assert_eq!(read_to_end(&mut salvaging), (1325..=1400).collect::<Vec<_>>());
     assert_ne!(verify(&log.path()).unwrap().damage_count, 0);
 }
+
+/// All that is left of a log is memory that was cut: a salvaging reader ends.
+#[test]
+fn f4_cut_memory_of_a_segment_whose_file_is_gone_is_read_as_nothing() {
+    let log = Log::new();
+    let (_, active) = log.crashed();
+    log.write_meta(400);
+    let bytes = Image::open(0, 1..=400).bytes();
+    fs::write(active.join("FS.00000000.wal"), &bytes).unwrap();
+    assert_eq!(read(&log.path()), ids(400), "as it was");
+    fs::write(active.join("FS.00000000.wal"), &bytes[..bytes.len() - 100]).unwrap();
+    let (found, error) = read_on(&mut log.reader());
+    assert_eq!((found, failure(&error, Cause::Corrupt).place.event_ids), (vec![], Some((1, 400))));
+    let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
+    let (found, error) = read_on(&mut salvaging);
+    assert_eq!((found, failure(&error, Cause::Corrupt).place.event_ids), (vec![], Some((1, 400))));
+    assert_eq!(read_to_end(&mut salvaging), [], "reported once");
+}
