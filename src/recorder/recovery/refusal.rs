@@ -110,7 +110,9 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
                                        was shut down with: an older state was copied over a \
                                        newer one"
             .to_owned(),
-        (Break::ActiveLost, _) => format!("its file is not in {active}"),
+        (Break::ActiveLost, _) => {
+            format!("it is not whole on disk, and its file is not in {active}")
+        }
         (Break::ActiveContradicts, _) => format!("the files in {active} contradict it"),
     };
     let path = wal.path().display();
