@@ -34,6 +34,7 @@ impl LogSink {
             return self;
         }
         let name = directory.display().to_string();
+        let name = name.trim_end_matches('/').to_owned();
         LogSink::new(move |level, message| {
             let rest = message.strip_prefix(&name);
             if rest.is_some_and(|rest| rest.starts_with([':', '/'])) {
@@ -79,14 +80,16 @@ mod tests {
 
     #[test]
     fn every_message_names_its_log_once() {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let telling = Arc::clone(&seen);
-        let sink = LogSink::new(move |_, message| telling.lock().unwrap().push(message.to_owned()));
-        let sink = sink.of(Path::new("a/b"));
-        let told = ["open", "a/b: open", "a/b/c: gone", "a/bc: gone", "a/b"];
-        told.iter().for_each(|message| sink.info(message));
-        let named = ["a/b: open", "a/b: open", "a/b/c: gone", "a/b: a/bc: gone", "a/b: a/b"];
-        assert_eq!(*seen.lock().unwrap(), named);
+        for directory in ["a/b", "a/b/"] {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let telling = Arc::clone(&seen);
+            let sink = LogSink::new(move |_, told| telling.lock().unwrap().push(told.to_owned()));
+            let sink = sink.of(Path::new(directory));
+            let told = ["open", "a/b: open", "a/b/c: gone", "a/bc: gone", "a/b"];
+            told.iter().for_each(|message| sink.info(message));
+            let named = ["a/b: open", "a/b: open", "a/b/c: gone", "a/b: a/bc: gone", "a/b: a/b"];
+            assert_eq!(*seen.lock().unwrap(), named);
+        }
         assert!(LogSink::default().of(Path::new("a")).0.is_none());
     }
 }

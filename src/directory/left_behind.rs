@@ -30,12 +30,15 @@ pub fn witness(
             continue;
         }
         let named = Path::new(&record.active_path);
-        let is_copy = named.file_name() != directory.path().file_name()
-            || matches!(
-                leads_to(storage, &record.active_path, &directory.status()?)?,
-                LeadsTo::Elsewhere
-            );
-        if is_copy {
+        if named.file_name() != directory.path().file_name() {
+            continue;
+        }
+        if let LeadsTo::Elsewhere = leads_to(storage, &record.active_path, &directory.status()?)? {
+            notes.push(format!(
+                "{} says that it is at {}: not taken for this log's",
+                directory.path().display(),
+                record.active_path
+            ));
             continue;
         }
         // Where it is, however its log spelled that.
@@ -133,7 +136,8 @@ pub fn newer_generations(
             let (directory, Identity::Known(record)) = found? else { continue };
             let is_newer = record.id == identity.id && record.generation > identity.generation;
             // The parents may be the same one, by two paths.
-            let is_known = || newer.iter().any(|known| is_same(&**known, &*directory));
+            let is_known =
+                || newer.iter().any(|known| is_same(&**known, &*directory) == Some(true));
             if is_newer && !is_known() {
                 newer.push(directory);
             }
@@ -142,16 +146,16 @@ pub fn newer_generations(
     Ok(newer)
 }
 
-/// Whether two paths led to one directory.
-fn is_same(one: &dyn Directory, other: &dyn Directory) -> bool {
+/// Whether two paths led to one directory; `None` = one cannot be looked at.
+fn is_same(one: &dyn Directory, other: &dyn Directory) -> Option<bool> {
     let inode = |of: &dyn Directory| of.status().ok().map(|status| (status.dev, status.ino));
-    inode(one).is_some_and(|one| Some(one) == inode(other))
+    Some(inode(one)? == inode(other)?)
 }
 
 /// Removes what opens of the log left beside these active directories, as far as that is possible:
 /// older generations, and an open that was killed before it became the generation after `closed`.
-/// `except` stays, by whatever path it is reached, and what cannot be read. Leftovers cost memory
-/// and nothing else.
+/// `except` stays, by whatever path it is reached. What cannot be read stays, too. Leftovers cost
+/// memory and nothing else.
 pub fn remove_leftovers(
     storage: &dyn Storage,
     beside: [&Path; 2],
@@ -171,7 +175,8 @@ pub fn remove_leftovers(
                 Identity::Missing => Inventory::of(&*directory).is_ok_and(|files| files.is_empty()),
                 Identity::Unreadable => false,
             };
-            if is_left && !except.is_some_and(|except| is_same(except, &*directory)) {
+            let may_go = |except| is_same(except, &*directory) == Some(false);
+            if is_left && except.is_none_or(may_go) {
                 remove_abandoned(storage, &*directory);
             }
         }

@@ -17,6 +17,10 @@ pub fn check_refusal(survey: &Survey, wal: &dyn Directory, accept_loss: bool) ->
     }
 }
 
+/// What to do about an older `wal_identity` that hides newer memory.
+const REMOVE_IDENTITY: &str =
+    "Remove that wal_identity, with active_dir where the memory is: it has a newer one";
+
 fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     let label = survey.origin.row.label;
     let active = survey.active_path().display();
@@ -51,10 +55,7 @@ fn refuse_origin(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
             ),
             "Restore that",
         ),
-        _ if later.is_some() => (
-            later.unwrap_or_default(),
-            "Remove that wal_identity, with active_dir where the memory is: it has a newer one",
-        ),
+        _ if later.is_some() => (later.unwrap_or_default(), REMOVE_IDENTITY),
         _ => (
             format!(
                 "the log was not shut down, and its active directory {active}, which may have \
@@ -125,9 +126,13 @@ fn refuse_ending(survey: &Survey, wal: &dyn Directory) -> Result<Error> {
     for index in survey.log.cut.indexes() {
         aside += u64::from(events_in_cut(wal, survey, index)?);
     }
+    let way_out = match survey.needs_later_memory() {
+        true => REMOVE_IDENTITY,
+        false => "Restore the files from a copy",
+    };
     let cost = format!(
-        "Restore the files from a copy, or open with FS_WAL_FLAG_ACCEPT_LOSS: the log then ends at \
-         event {last}, and what is found behind it ({aside} events) is kept aside in *.corrupt"
+        "{way_out}, or open with FS_WAL_FLAG_ACCEPT_LOSS: the log then ends at event {last}, and \
+         what is found behind it ({aside} events) is kept aside in *.corrupt"
     );
     let message = format!("{path}: {}: {which}: {what}. {cost}", survey.ending.label);
     Ok(Error::new(Cause::Corrupt, message).at(place))

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::{create_temporary, rename_if_there, write_zeros};
+use crate::storage::{clear_temporary, create_temporary, rename_if_there, write_zeros};
 use crate::storage::{Directory, File, FileStatus, Mapping};
 
 use super::watched::{check_directory, Watched};
@@ -134,8 +134,8 @@ impl SegmentPreparer {
                 Ok(true) => return Ok(Some(active)),
                 // Of another size, with another name, or removed by somebody.
                 Ok(false) => {
-                    directory.remove(&active.name)?;
                     self.mapped -= 1;
+                    clear_temporary(&*directory, &active.name)?;
                 }
                 Err(error) => {
                     self.reusable.push(Arc::new(active));
@@ -268,7 +268,7 @@ impl SegmentPreparer {
                 self.log.counters().segments_recycled.add(1);
                 return Ok(Some(spare.file));
             }
-            wal.remove(&spare.name)?;
+            clear_temporary(wal, &spare.name)?;
         }
         Ok(None)
     }
