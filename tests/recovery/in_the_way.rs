@@ -60,6 +60,9 @@ fn a_directory_with_a_temporary_name_does_not_stop_an_open_log() {
     common::eventually("it is frozen", || place.log().join(cold(8)).exists());
     manager.shutdown(writer).unwrap();
     assert_holds(&place.log(), 12 * SEGMENT);
-    let kept = place.log().join("wal_meta.dat.tmp.corrupt/notes.txt");
-    assert_eq!(fs::read(kept).unwrap(), b"mine");
+    let names = (4..9).flat_map(|index| [temporary(&hot(index)), temporary(&cold(index))]);
+    for name in names.chain(["wal_meta.dat.tmp".to_owned()]) {
+        let kept = place.log().join(format!("{name}.corrupt/notes.txt"));
+        assert_eq!(fs::read(&kept).unwrap(), b"mine", "{}", kept.display());
+    }
 }

@@ -41,6 +41,11 @@ impl Machine {
         self.state().faults.push(fault);
     }
 
+    /// How many planned faults are still to come.
+    pub fn planned(&self) -> usize {
+        self.state().faults.len()
+    }
+
     /// Cancels all faults and crashes that were planned. Returns whether there were any.
     pub fn forgive(&self) -> bool {
         let mut state = self.state();
