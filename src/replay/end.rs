@@ -26,7 +26,7 @@ impl Reader {
                 Err(_) if self.salvages => true,
                 unchanged => unchanged?,
             };
-            if unchanged && segment.cursor.is_live() {
+            if unchanged && !segment.cursor.is_closed() {
                 if let Some(missing) = self.files.missing_from_memory(segment, self.floor)? {
                     return self.leave_memory(missing, looks);
                 }
@@ -64,6 +64,8 @@ impl Reader {
     /// salvaging reader goes on where they are, or behind them.
     fn leave_memory(&mut self, missing: MissingEvents, looks: &mut u32) -> Result<()> {
         if self.look_again(looks) {
+            // On disk the end was found once and for all.
+            self.segment = self.segment.take().filter(|segment| segment.cursor.is_live());
             return Ok(());
         }
         let damage = match &missing {

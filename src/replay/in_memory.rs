@@ -7,7 +7,7 @@ use crate::directory::{find_active, load_identity, ActiveDirectory, Identity, In
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, Rule, MAX_EVENT_ID};
 use crate::segment::{gone_from_disk, scan_segment, Cursor, Damage, DamageKind, Memory};
-use crate::storage::Open;
+use crate::storage::{File, Open};
 
 use super::log_files::{LogFiles, Segment};
 
@@ -47,9 +47,9 @@ impl LogFiles {
         Ok(self.only_in_memory(&Inventory::of(&*self.wal)?).contains(&index))
     }
 
-    /// What is wrong, when the memory of a segment ends before events that the log has: its file on
-    /// disk holds them, or they are in the memory of the next segment. Somebody has put another
-    /// file in the place of that memory.
+    /// What is wrong, when an open segment ends before events that the log has: its file on disk
+    /// holds them, or they are before those in the memory of the next segment. Somebody has put
+    /// another file in the place of its memory, or removed it.
     pub(super) fn missing_from_memory(
         &self,
         segment: &Segment,
@@ -75,19 +75,19 @@ impl LogFiles {
         Ok(self.missing_before_next(index, cursor, identity)?.map(MissingEvents::Nowhere))
     }
 
-    /// What is wrong, when the memory of the next segment has events, and that of this one ends
-    /// before them. If the log is being written, both are asked again.
+    /// What is wrong, when the memory of the next segment has events, and this one ends before
+    /// them. If the log is being written, both are asked again.
     pub(super) fn missing_before_next(
         &self,
         index: u32,
-        memory: &Cursor,
+        walk: &Cursor,
         identity: &Identity,
     ) -> Result<Option<Damage>> {
         let Some(next) = index.checked_add(1) else { return Ok(None) };
         let first = self.active_segment(identity, next)?.map_or(0, |memory| memory.first_slot());
-        let missing = (memory.last_event_id() + 1, first.saturating_sub(1));
+        let missing = (walk.last_event_id() + 1, first.saturating_sub(1));
         let what = "the active directory lacks events before those of the next segment";
-        let offset = Layout::event_offset(memory.slots_read());
+        let offset = Layout::event_offset(walk.slots_read());
         let damage = Damage::at(&self.site(index), DamageKind::Active, offset, missing, what);
         Ok((missing.0 <= missing.1).then_some(damage))
     }
@@ -106,6 +106,18 @@ impl LogFiles {
             Ok(Some(file)) => Memory::open(file, index),
             other => other.map(|_| None),
         }
+    }
+
+    /// The same, of a segment whose file on disk is this one. Memory that is smaller was cut.
+    pub(super) fn memory_beside(
+        &self,
+        disk: &dyn File,
+        identity: &Identity,
+        index: u32,
+    ) -> Result<Option<Memory>> {
+        let Some(memory) = self.active_segment(identity, index)? else { return Ok(None) };
+        let is_whole = memory.layout().blocks >= Layout::of_file(disk.size()?).blocks;
+        Ok(is_whole.then_some(memory))
     }
 
     /// Whether another user is kept out of the active directory. To the log's own user that is an

@@ -235,7 +235,7 @@ impl LogFiles {
     ) -> Result<Found> {
         let index = site.index;
         let identity = load_identity(&*self.wal)?;
-        if let Some(memory) = self.active_segment(&identity, index)? {
+        if let Some(memory) = self.memory_beside(&*file, &identity, index)? {
             let found = FoundAs { header: None, identity: Some(identity), disk: Some(file) };
             return Ok(here(index, Cursor::memory(site, memory, floor), found));
         }
@@ -269,7 +269,7 @@ impl LogFiles {
         let mut identity = None;
         if !header.is_some_and(|header| header.is_closed()) {
             let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
-            if let Some(memory) = self.active_segment(&now, index).ok().flatten() {
+            if let Some(memory) = self.memory_beside(&*file, &now, index).ok().flatten() {
                 let found = FoundAs { header: None, identity: Some(now), disk: Some(file) };
                 return Ok(here(index, Cursor::memory(self.site(index), memory, floor), found));
             }

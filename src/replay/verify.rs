@@ -226,8 +226,15 @@ impl Verifier {
     /// Reports the segments that are missing before one that counts. Retention takes the oldest
     /// first: if the one before the gap is gone by now, so are those in the gap, and rightly.
     fn check_gap(&mut self, index: u32, found: &SegmentReport) -> Result<()> {
-        let Some(before) = self.last_index.filter(|_| found.counts()) else { return Ok(()) };
+        let Some(mut before) = self.last_index.filter(|_| found.counts()) else { return Ok(()) };
         debug_assert!(before < index, "segments are verified in order");
+        // When they were looked at, the log ended before them, and it has gone on since.
+        for between in self.looked_at.range(before + 1..index).copied().collect::<Vec<_>>() {
+            if let Some(found) = self.confirmed(between) {
+                before = if found.counts() { between } else { before };
+                self.take(between, found);
+            }
+        }
         let expired = || Ok(self.files.indexes()?.first() > Some(&before));
         if index - before == 1 || expired()? {
             return Ok(());
@@ -413,3 +420,6 @@ impl Verifier {
         found.damages.into_iter().for_each(|damage| self.report.add(damage));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,9 +132,9 @@ impl SegmentReport {
         if self.open && known.ended {
             return Ok(());
         }
-        let mut walk = files.salvage_hot(index, file, read, known.floor)?;
+        let mut walk = files.salvage_hot(index, Arc::clone(&file), read, known.floor)?;
         if self.open {
-            self.check_open(files, index, &mut walk, known)?;
+            self.check_open(files, index, &*file, &mut walk, known)?;
         } else {
             while self.step(&mut walk, &mut Vec::new())? == Step::Block {}
             self.note_on_disk(&walk);
@@ -196,13 +196,14 @@ impl SegmentReport {
         &mut self,
         files: &LogFiles,
         index: u32,
+        file: &dyn File,
         disk: &mut Cursor,
         known: Known,
     ) -> Result<()> {
         let identity = load_identity(&*files.wal)?;
         let mut memory = None;
         if known.in_memory {
-            memory = self.open_memory(files, index, &identity, known)?;
+            memory = self.open_memory(files, index, file, &identity, known)?;
         }
         let memory_is_unreadable = self.unreadable;
         let (mut on_disk, mut in_memory) = (Vec::new(), Vec::new());
@@ -276,10 +277,11 @@ impl SegmentReport {
         &mut self,
         files: &LogFiles,
         index: u32,
+        disk: &dyn File,
         identity: &Identity,
         known: Known,
     ) -> Result<Option<Cursor>> {
-        let error = match files.active_segment(identity, index) {
+        let error = match files.memory_beside(disk, identity, index) {
             Ok(found) => {
                 let walk = |memory| Cursor::memory(files.site(index), memory, known.floor);
                 return Ok(found.map(walk));

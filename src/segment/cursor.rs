@@ -171,9 +171,9 @@ impl Cursor {
         self.findings.take()
     }
 
-    /// How many slots of an active segment were read.
+    /// How many slots of an open segment were read.
     pub fn slots_read(&self) -> u32 {
-        debug_assert!(self.is_live());
+        debug_assert!(!self.is_closed());
         self.seen.events as u32
     }
 

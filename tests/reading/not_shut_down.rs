@@ -317,3 +317,32 @@ fn f4_cut_memory_of_a_segment_whose_file_is_gone_is_read_as_nothing() {
     assert_eq!((found, failure(&error, Cause::Corrupt).place.event_ids), (vec![], Some((1, 400))));
     assert_eq!(read_to_end(&mut salvaging), [], "reported once");
 }
+
+/// The same when nothing is left of that memory, or it was cut at a block's end.
+#[test]
+fn f4_memory_that_is_gone_or_cut_before_a_later_segment_is_reported() {
+    for is_cut in [false, true] {
+        let log = Log::of(&[Image::closed(0, 1..=300)]);
+        let (_, active) = log.crashed();
+        log.write(&Image::open(1, 301..=400));
+        log.write(&Image::open(2, []));
+        fs::write(active.join("FS.00000002.wal"), Image::open(2, 1325..=1400).bytes()).unwrap();
+        if is_cut {
+            let cut = Image { blocks: 2, ..Image::open(1, 301..=812) };
+            fs::write(active.join("FS.00000001.wal"), cut.bytes()).unwrap();
+        }
+
+        let (found, error) = read_on(&mut log.reader());
+        assert_eq!(found, ids(400));
+        let place = &failure(&error, Cause::Corrupt).place;
+        assert_eq!((place.segment_index, place.event_ids), (Some(1), Some((401, 1324))), "{error}");
+
+        let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
+        let (found, error) = read_on(&mut salvaging);
+        assert_eq!(found, ids(400));
+        assert_eq!(failure(&error, Cause::Corrupt).place.event_ids, Some((401, 1324)));
+        assert_eq!(read_to_end(&mut salvaging), (1325..=1400).collect::<Vec<_>>());
+        assert_eq!(read_to_end(&mut salvaging), [], "reported once");
+        assert_ne!(verify(&log.path()).unwrap().damage_count, 0);
+    }
+}

@@ -1,0 +1,63 @@
+use std::fs;
+
+use super::*;
+use crate::format::{
+    BlockHeader, Layout, SegmentHeader, BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE,
+};
+
+/// A segment of one block, with events of these ids, in its file.
+fn write(directory: &Path, index: u32, ids: std::ops::RangeInclusive<u64>, is_closed: bool) {
+    let mut events = Vec::new();
+    for id in ids.clone() {
+        events.extend(id.to_le_bytes());
+        events.resize(events.len().next_multiple_of(EVENT_SIZE), 0);
+    }
+    let mut bytes = vec![0; Layout { blocks: 1 }.file_size() as usize];
+    let mut header = SegmentHeader::open(index, 1);
+    if !events.is_empty() {
+        let seal = BlockHeader::seal(0, &events, 0, 0);
+        let at = Layout::block_offset(0) as usize;
+        bytes[at..][..BLOCK_HEADER_SIZE].copy_from_slice(&seal.encode());
+        bytes[at + BLOCK_HEADER_SIZE..][..events.len()].copy_from_slice(&events);
+        header.last_chained_checksum = seal.chained_checksum;
+    }
+    if is_closed {
+        (header.block_count, header.event_count) = (1, (events.len() / EVENT_SIZE) as u32);
+        (header.first_event_id, header.last_event_id) = (*ids.start(), *ids.end());
+        header.closed_ts_ns = 2;
+    } else {
+        header.last_chained_checksum = 0;
+    }
+    bytes[..64].copy_from_slice(&header.encode());
+    fs::write(directory.join(file_name::hot(index)), bytes).unwrap();
+}
+
+/// Between two looks a writer fills and closes the segment that was its last one, and two more.
+#[test]
+fn segments_that_were_unused_when_they_were_looked_at_are_not_missing() {
+    const FULL: u64 = EVENTS_PER_BLOCK as u64;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    write(path, 0, 1..=100, false);
+    write(path, 1, 1..=0, false);
+    write(path, 2, 1..=0, false);
+    let storage = Arc::new(PosixStorage::for_reading());
+    let mut verifier = Verifier {
+        files: LogFiles::open(storage, path, How::Salvage).unwrap(),
+        report: VerifyReport::default(),
+        looked_at: BTreeSet::new(),
+        last_index: None,
+        known: Known::default(),
+        unreadable_end: false,
+    };
+    verifier.look_at(0).unwrap();
+    verifier.look_at(1).unwrap();
+    for index in 0..3 {
+        let before = u64::from(index) * FULL;
+        write(path, index, before + 1..=before + FULL, true);
+    }
+    verifier.look_at(2).unwrap();
+    let report = verifier.report;
+    assert_eq!((report.damage_count, report.last_event_id), (0, 3 * FULL), "{report:?}");
+    assert_eq!(report.events, 100 + 2 * FULL);
+}
