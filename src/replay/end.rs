@@ -26,12 +26,11 @@ impl Reader {
                 Err(_) if self.salvages => true,
                 unchanged => unchanged?,
             };
-            if unchanged && !segment.cursor.is_closed() {
-                if let Some(missing) = self.files.missing_from_memory(segment, self.floor)? {
-                    return self.leave_memory(missing, looks);
-                }
+            let is_open = !segment.cursor.is_closed();
+            if unchanged && is_open && self.files.seems_to_go_on(segment) && self.goes_on(looks)? {
+                return Ok(());
             }
-            if !unchanged || !segment.cursor.is_live() {
+            if !unchanged || !self.segment.as_ref().is_some_and(|found| found.cursor.is_live()) {
                 // The next call finds it again, and passes over what was read of it.
                 self.segment = None;
             }
@@ -60,31 +59,38 @@ impl Reader {
         Err(Error::new(Cause::Corrupt, message).at(place))
     }
 
-    /// Reports events that the memory of a segment should have, unless it has them by now. A
-    /// salvaging reader goes on where they are, or behind them.
-    fn leave_memory(&mut self, missing: MissingEvents, looks: &mut u32) -> Result<()> {
-        if self.look_again(looks) {
-            // On disk the end was found once and for all.
-            self.segment = self.segment.take().filter(|segment| segment.cursor.is_live());
-            return Ok(());
+    /// Whether there is more to read behind the end of an open segment, which looks like it. Fails
+    /// with the events that its memory should have; a salvaging reader then goes on where they are,
+    /// or behind them.
+    fn goes_on(&mut self, looks: &mut u32) -> Result<bool> {
+        let Some(segment) = &mut self.segment else { return Ok(false) };
+        // Written since the end was met.
+        if segment.cursor.memory_goes_on()? {
+            return Ok(true);
         }
-        let damage = match &missing {
-            MissingEvents::OnDisk(damage) | MissingEvents::Nowhere(damage) => damage,
+        // If it was opened again meanwhile, what follows is not in this memory. On disk, events
+        // arrive late.
+        let is_settled = segment.found.disk.is_some() && self.files.is_unchanged(segment)?;
+        if !is_settled && look_again(&self.files, looks) {
+            self.segment = None;
+            return Ok(true);
+        }
+        let missing = match self.files.missing_from_memory(segment, self.floor) {
+            Err(_) if self.salvages => None,
+            missing => missing?,
         };
-        let Some(segment) = self.segment.as_ref().filter(|_| self.salvages) else {
+        let Some(MissingEvents { damage, on_disk }) = missing else { return Ok(false) };
+        if !self.salvages {
             return Err(damage.to_error());
-        };
-        match &missing {
-            MissingEvents::OnDisk(_) => {
-                self.segment = self.files.salvage_on_disk(segment, self.floor)?;
-            }
-            MissingEvents::Nowhere(_) => {
-                self.next_index = segment.index.checked_add(1);
-                (self.floor, self.segment) = (segment.cursor.last_event_id(), None);
-            }
         }
-        if !self.is_news(damage) {
-            return Ok(());
+        if on_disk {
+            self.segment = self.files.salvage_on_disk(segment, self.floor)?;
+        } else {
+            self.next_index = segment.index.checked_add(1);
+            (self.floor, self.segment) = (segment.cursor.last_event_id(), None);
+        }
+        if !self.is_news(&damage) {
+            return Ok(true);
         }
         self.reported = Some(damage.order());
         Err(damage.to_error())

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use crate::directory::{find_active, load_identity, ActiveDirectory, Identity, Inventory};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, Rule, MAX_EVENT_ID};
-use crate::segment::{gone_from_disk, scan_segment, Cursor, Damage, DamageKind, Memory};
+use crate::segment::{gone_from_disk, scan_segment, Damage, DamageKind, Memory};
 use crate::storage::{File, Open};
 
 use super::log_files::{LogFiles, Segment};
 
 /// Events that the memory of a segment should have.
-pub(super) enum MissingEvents {
-    /// They are in its file on disk.
-    OnDisk(Damage),
-    /// They are lost.
-    Nowhere(Damage),
+pub(super) struct MissingEvents {
+    pub damage: Damage,
+    /// They are in its file on disk; else nowhere.
+    pub on_disk: bool,
 }
 
 impl LogFiles {
@@ -47,49 +46,68 @@ impl LogFiles {
         Ok(self.only_in_memory(&Inventory::of(&*self.wal)?).contains(&index))
     }
 
+    /// Whether it looks as if the log had events behind the end of an open segment, in its file on
+    /// disk or in the memory of the next one. Cheap, because it is asked at every end. What cannot
+    /// be read says nothing.
+    pub(super) fn seems_to_go_on(&self, segment: &Segment) -> bool {
+        let (end, slots) = (segment.cursor.last_event_id(), segment.cursor.slots_read());
+        let is_next = |id: [u8; 8]| (end + 1..=MAX_EVENT_ID).contains(&u64::from_le_bytes(id));
+        let mut id = [0; 8];
+        let on_disk = segment.found.disk.as_ref().is_some_and(|disk| {
+            let read = disk.read_at(&mut id, Layout::event_offset(slots));
+            read.is_ok_and(|read| read == id.len()) && is_next(id)
+        });
+        on_disk || self.first_of_next(segment.index, &segment.found.identity) > end
+    }
+
     /// What is wrong, when an open segment ends before events that the log has: its file on disk
     /// holds them, or they are before those in the memory of the next segment. Somebody has put
-    /// another file in the place of its memory, or removed it.
+    /// another file in the place of its memory, or removed it. For a segment that is not being
+    /// written.
     pub(super) fn missing_from_memory(
         &self,
         segment: &Segment,
         floor: u64,
     ) -> Result<Option<MissingEvents>> {
-        let (index, cursor) = (segment.index, &segment.cursor);
-        let (end, offset) = (cursor.last_event_id(), Layout::event_offset(cursor.slots_read()));
-        let damage = |last, what: &str| {
-            Damage::at(&self.site(index), DamageKind::Active, offset, (end + 1, last), what)
-        };
-        if let Some(disk) = &segment.found.disk {
-            let mut id = [0; 8];
-            let is_whole = disk.read_at(&mut id, offset)? == id.len();
-            // Cheap, because it is asked at every end. What is not sealed is old.
-            if is_whole && (end + 1..=MAX_EVENT_ID).contains(&u64::from_le_bytes(id)) {
-                let rule = Rule::Disk { durable_id: self.durable_id_from(index)? };
-                let last = scan_segment(&**disk, rule, floor)?.last_event_id;
+        let (index, end) = (segment.index, segment.cursor.last_event_id());
+        let slots = segment.cursor.slots_read();
+        if let Some(disk) = segment.found.disk.as_ref().filter(|_| segment.cursor.is_live()) {
+            let rule = Rule::Disk { durable_id: self.durable_id_from(index)? };
+            let last = scan_segment(&**disk, rule, floor)?.last_event_id;
+            if last > end {
                 let what = "the active directory lacks events that the file on disk has";
-                return Ok((last > end).then(|| MissingEvents::OnDisk(damage(last, what))));
+                let damage = self.lacks(index, slots, (end + 1, last), what);
+                return Ok(Some(MissingEvents { damage, on_disk: true }));
             }
         }
-        let Some(identity) = &segment.found.identity else { return Ok(None) };
-        Ok(self.missing_before_next(index, cursor, identity)?.map(MissingEvents::Nowhere))
+        let damage = self.missing_before_next(index, slots, end, &segment.found.identity);
+        Ok(damage.map(|damage| MissingEvents { damage, on_disk: false }))
     }
 
-    /// What is wrong, when the memory of the next segment has events, and this one ends before
-    /// them. If the log is being written, both are asked again.
+    /// The same, as far as the memory of the next segment shows it.
     pub(super) fn missing_before_next(
         &self,
         index: u32,
-        walk: &Cursor,
-        identity: &Identity,
-    ) -> Result<Option<Damage>> {
-        let Some(next) = index.checked_add(1) else { return Ok(None) };
-        let first = self.active_segment(identity, next)?.map_or(0, |memory| memory.first_slot());
-        let missing = (walk.last_event_id() + 1, first.saturating_sub(1));
+        slots: u32,
+        end: u64,
+        identity: &Option<Identity>,
+    ) -> Option<Damage> {
+        let first = self.first_of_next(index, identity);
         let what = "the active directory lacks events before those of the next segment";
-        let offset = Layout::event_offset(walk.slots_read());
-        let damage = Damage::at(&self.site(index), DamageKind::Active, offset, missing, what);
-        Ok((missing.0 <= missing.1).then_some(damage))
+        (first > end + 1).then(|| self.lacks(index, slots, (end + 1, first - 1), what))
+    }
+
+    fn lacks(&self, index: u32, slots: u32, ids: (u64, u64), what: &str) -> Damage {
+        let offset = Layout::event_offset(slots);
+        Damage::at(&self.site(index), DamageKind::Active, offset, ids, what)
+    }
+
+    /// The first event in the memory of the segment behind this one; 0 = none, or it cannot be
+    /// read.
+    fn first_of_next(&self, index: u32, identity: &Option<Identity>) -> u64 {
+        let (Some(next), Some(identity)) = (index.checked_add(1), identity) else { return 0 };
+        let memory = self.active_segment(identity, next).ok().flatten();
+        memory.map_or(0, |memory| memory.first_slot())
     }
 
     /// The segment in the active directory, if there is one that counts. Who may not enter that

@@ -30,7 +30,7 @@ pub struct Segment {
 
 /// What was there when the segment was found. As long as it is still so, it is read from where it
 /// was found.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct FoundAs {
     header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
     pub(super) identity: Option<Identity>,
@@ -142,7 +142,8 @@ impl LogFiles {
         let Some(disk) = &segment.found.disk else { return Ok(None) };
         let read = read_header(&**disk);
         let cursor = self.salvage_hot(segment.index, Arc::clone(disk), read, floor)?;
-        Ok(Some(Box::new(Segment { index: segment.index, cursor, found: FoundAs::default() })))
+        let found = FoundAs { header: None, ..segment.found.clone() };
+        Ok(Some(Box::new(Segment { index: segment.index, cursor, found })))
     }
 
     fn settled(

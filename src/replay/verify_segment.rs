@@ -248,16 +248,14 @@ impl SegmentReport {
             }
         };
         self.moved = end == Step::Moved;
-        self.ends = end == Step::End;
+        self.ends = end == Step::End && !disk.is_full();
         self.last_event_id = self.last_event_id.max(memory.last_event_id());
-        let missing = match self.ends {
-            true => files.missing_before_next(index, &memory, &identity)?,
-            false => None,
-        };
-        if let Some(missing) = missing {
-            // A writer has come to the next segment since we looked.
-            self.moved = memory.step(0, &mut in_memory)? != Step::End;
-            if !self.moved {
+        if self.ends {
+            let (slots, last) = (memory.slots_read(), self.last_event_id.max(disk.last_event_id()));
+            if let Some(missing) = files.missing_before_next(index, slots, last, &Some(identity)) {
+                // Unless a writer has come to the next segment since we looked.
+                self.moved = memory.memory_goes_on()?;
+                self.ends = false;
                 self.add(missing);
             }
         }

@@ -80,6 +80,17 @@ impl Cursor {
         Ok(if committed.is_empty() { Step::End } else { Step::Block })
     }
 
+    /// Whether there is more in memory behind what was read, or the memory is another segment's.
+    pub fn memory_goes_on(&mut self) -> Result<bool> {
+        let (begin, floor) = (self.seen.events as u32, self.last_event_id);
+        let Source::Memory(memory) = &mut self.blocks.source else { return Ok(false) };
+        if begin == memory.layout().capacity() {
+            return Ok(true);
+        }
+        let next = memory.events(begin..begin + 1, floor)?;
+        Ok(next.is_none_or(|event| !event.is_empty()))
+    }
+
     /// Looks at the current block.
     pub(super) fn open_block(
         &mut self,

@@ -3,6 +3,7 @@
 mod active_readers;
 mod cpp_segments;
 mod frames;
+mod memory_lacks;
 mod not_shut_down;
 mod pairs;
 mod replay;

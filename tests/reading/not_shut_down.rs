@@ -5,11 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::segments::{failure, read_on, read_to_end, Image, Log};
+use common::segments::{read_to_end, Image, Log};
 use common::{append, child, eventually, open, paths, Place};
 use flashstrike_wal::config::{Config, SyncMode};
 use flashstrike_wal::error::Cause;
-use flashstrike_wal::format::Layout;
 use flashstrike_wal::replay::{verify, Newest, Reader, ReaderOptions};
 use rustix::process::Uid;
 
@@ -241,108 +240,4 @@ fn f21_what_is_durable_is_reckoned_by_meta_and_stamps() {
     assert_eq!(report.on_disk_event_id, 100, "right after a sync: {report:?}");
     eventually("meta says it too", || verify(&place.log()).unwrap().durable_event_id == 100);
     manager.shutdown(writer).unwrap();
-}
-
-/// Zeros for the events from this slot on.
-fn clear_from(memory: &Path, slot: u32) {
-    let mut bytes = fs::read(memory).unwrap();
-    bytes[Layout::event_offset(slot) as usize..].fill(0);
-    fs::write(memory, bytes).unwrap();
-}
-
-/// Somebody has put an older copy of a memory file in its place, before a crash.
-#[test]
-fn f4_events_that_memory_lacks_and_the_disk_has_are_reported_and_salvaged() {
-    let log = Log::of(&[Image::closed(0, 1..=300)]);
-    let (_, active) = log.crashed();
-    // Durable, though nothing says so yet but their seals.
-    log.write(&Image::open(1, 301..=400));
-    fs::copy(log.hot(1), active.join("FS.00000001.wal")).unwrap();
-    assert_eq!(read(&log.path()), ids(400), "as it was");
-    clear_from(&active.join("FS.00000001.wal"), 60);
-
-    let (found, error) = read_on(&mut log.reader());
-    assert_eq!(found, ids(360));
-    let place = &failure(&error, Cause::Corrupt).place;
-    assert_eq!((place.segment_index, place.event_ids), (Some(1), Some((361, 400))), "{error}");
-    assert!(error.to_string().contains("the active directory lacks events"), "{error}");
-
-    let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
-    let (found, error) = read_on(&mut salvaging);
-    assert_eq!(found, ids(360));
-    assert_eq!(failure(&error, Cause::Corrupt).place.event_ids, Some((361, 400)));
-    assert_eq!(read_to_end(&mut salvaging), (361..=400).collect::<Vec<_>>());
-    assert_eq!(read_to_end(&mut salvaging), [], "reported once");
-    assert_eq!(verify(&log.path()).unwrap().damage_count, 1);
-}
-
-/// The same when the events were not on disk yet, and the log went on in the next segment.
-#[test]
-fn f4_events_that_memory_lacks_before_a_later_segment_are_reported() {
-    let log = Log::of(&[Image::closed(0, 1..=300)]);
-    let (_, active) = log.crashed();
-    for (index, ids) in [(1, 301..=1324), (2, 1325..=1400)] {
-        log.write(&Image::open(index, []));
-        let name = format!("FS.{index:08}.wal");
-        fs::write(active.join(name), Image::open(index, ids).bytes()).unwrap();
-    }
-    assert_eq!(read(&log.path()), ids(1400), "as it was");
-    clear_from(&active.join("FS.00000001.wal"), 60);
-
-    let (found, error) = read_on(&mut log.reader());
-    assert_eq!(found, ids(360));
-    let place = &failure(&error, Cause::Corrupt).place;
-    assert_eq!((place.segment_index, place.event_ids), (Some(1), Some((361, 1324))), "{error}");
-
-    let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
-    assert_eq!(read_on(&mut salvaging).0, ids(360));
-    assert_eq!(read_to_end(&mut salvaging), (1325..=1400).collect::<Vec<_>>());
-    assert_ne!(verify(&log.path()).unwrap().damage_count, 0);
-}
-
-/// All that is left of a log is memory that was cut: a salvaging reader ends.
-#[test]
-fn f4_cut_memory_of_a_segment_whose_file_is_gone_is_read_as_nothing() {
-    let log = Log::new();
-    let (_, active) = log.crashed();
-    log.write_meta(400);
-    let bytes = Image::open(0, 1..=400).bytes();
-    fs::write(active.join("FS.00000000.wal"), &bytes).unwrap();
-    assert_eq!(read(&log.path()), ids(400), "as it was");
-    fs::write(active.join("FS.00000000.wal"), &bytes[..bytes.len() - 100]).unwrap();
-    let (found, error) = read_on(&mut log.reader());
-    assert_eq!((found, failure(&error, Cause::Corrupt).place.event_ids), (vec![], Some((1, 400))));
-    let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
-    let (found, error) = read_on(&mut salvaging);
-    assert_eq!((found, failure(&error, Cause::Corrupt).place.event_ids), (vec![], Some((1, 400))));
-    assert_eq!(read_to_end(&mut salvaging), [], "reported once");
-}
-
-/// The same when nothing is left of that memory, or it was cut at a block's end.
-#[test]
-fn f4_memory_that_is_gone_or_cut_before_a_later_segment_is_reported() {
-    for is_cut in [false, true] {
-        let log = Log::of(&[Image::closed(0, 1..=300)]);
-        let (_, active) = log.crashed();
-        log.write(&Image::open(1, 301..=400));
-        log.write(&Image::open(2, []));
-        fs::write(active.join("FS.00000002.wal"), Image::open(2, 1325..=1400).bytes()).unwrap();
-        if is_cut {
-            let cut = Image { blocks: 2, ..Image::open(1, 301..=812) };
-            fs::write(active.join("FS.00000001.wal"), cut.bytes()).unwrap();
-        }
-
-        let (found, error) = read_on(&mut log.reader());
-        assert_eq!(found, ids(400));
-        let place = &failure(&error, Cause::Corrupt).place;
-        assert_eq!((place.segment_index, place.event_ids), (Some(1), Some((401, 1324))), "{error}");
-
-        let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
-        let (found, error) = read_on(&mut salvaging);
-        assert_eq!(found, ids(400));
-        assert_eq!(failure(&error, Cause::Corrupt).place.event_ids, Some((401, 1324)));
-        assert_eq!(read_to_end(&mut salvaging), (1325..=1400).collect::<Vec<_>>());
-        assert_eq!(read_to_end(&mut salvaging), [], "reported once");
-        assert_ne!(verify(&log.path()).unwrap().damage_count, 0);
-    }
 }
