@@ -16,7 +16,9 @@ use super::log_files::LogFiles;
 
 impl LogFiles {
     /// The cold file of a segment, if that is the one which counts although there is a hot one:
-    /// that one is of an older state, or holds nothing. As recovery decides it.
+    /// that one is of an older state, or holds nothing. Decided by what is in both, as recovery
+    /// does. Only where their headers say the same, as while a segment is being frozen, the hot one
+    /// is taken without a look at the rest.
     pub(super) fn cold_instead(&self, index: u32, hot: &dyn File) -> Result<Option<Arc<dyn File>>> {
         let Some(cold) = self.wal.open(&file_name::cold(index), Open::Read)? else {
             return Ok(None);
@@ -25,11 +27,12 @@ impl LogFiles {
         let whole = closed(header, index).filter(|header| {
             hot.size().is_ok_and(|size| Layout::of_file(size).blocks >= header.block_count)
         });
-        // As freezing leaves them, or the cold one is of no use.
-        if whole.is_some()
-            && !matches!(cold_header(&*self.wal, index), Ok(Some(h)) if header != Some(h))
-        {
-            return Ok(None);
+        if whole.is_some() {
+            match cold_header(&*self.wal, index) {
+                Ok(Some(cold)) if header != Some(cold) => {}
+                // They say the same, or the cold one cannot be read.
+                _ => return Ok(None),
+            }
         }
         // What the writer is storing into is not old.
         if self.active_segment(&load_identity(&*self.wal)?, index)?.is_some() {

@@ -134,8 +134,9 @@ pub fn compare_files(
     Ok((same, differing))
 }
 
-/// Whether a block on disk was sealed over other events with the ids that it has in memory: there
-/// they have been changed since. Those that are `proven` were compared one by one.
+/// Whether the header of a block on disk seals the events that memory has, by the first and the
+/// last id, but with another content. Then memory was changed after that. A block whose events are
+/// all `proven` is passed over: they were compared one by one.
 fn is_sealed_over_others(block: u32, disk: &[u8], memory: &[u8], proven: usize) -> bool {
     let header = disk.first_chunk().and_then(BlockHeader::decode);
     let Some(header) = header.filter(|header| header.block_index == block) else { return false };

@@ -1,5 +1,5 @@
 //! Pairs: segments that have both a hot and a cold file. What is in the two decides which one
-//! counts, whatever their headers say, for whoever reads the log as for recovery.
+//! counts, whatever their headers say.
 
 use std::sync::Arc;
 

@@ -95,9 +95,9 @@ pub fn find_newer(
     Ok(())
 }
 
-/// Notes about segments before the tail that are shorter than what they must hold. Only sizes are
-/// looked at, and headers where a size is not that of whole blocks or of the segment before. Links
-/// have been noted already.
+/// Notes about segments before the tail that are shorter than what they must hold. Looks at their
+/// sizes; the header of a hot one is read only if its size is unusual: not of whole blocks, or not
+/// that of the segment before. Links have been noted already.
 pub fn doubt_sizes(wal: &dyn Directory, log: &Walk, links: &[String]) -> Result<Vec<String>> {
     let (mut notes, mut usual) = (Vec::new(), 0);
     for index in log.inventory.indexes().range(..oldest(&log.tail, &log.inventory)) {

@@ -344,8 +344,9 @@ impl Walk {
         Ok(())
     }
 
-    /// Whether what is there is whole, and the segment that comes next is missing: its events were
-    /// durable. One that has room may have been meant, unless `meta` knows of a later one.
+    /// Whether the log ends whole, below D, where a segment ends: then the next segment is missing.
+    /// A last segment with room does not show that. Its own end may be missing, unless `meta` knows
+    /// of a later segment.
     pub fn lacks_next(&self, meta: Option<MetaState>) -> bool {
         let later = |last: &TailSegment| meta.is_some_and(|m| m.last_segment_index > last.index);
         let is_past = self.tail.last().is_none_or(|last| last.is_full() || later(last));
