@@ -6,7 +6,7 @@ use crate::format::{
 };
 
 /// A segment of one block, with events of these ids, in its file.
-fn write(directory: &Path, index: u32, ids: std::ops::RangeInclusive<u64>, is_closed: bool) {
+fn write(directory: &Path, index: u32, ids: std::ops::Range<u64>, is_closed: bool) {
     let mut events = Vec::new();
     for id in ids.clone() {
         events.extend(id.to_le_bytes());
@@ -23,7 +23,7 @@ fn write(directory: &Path, index: u32, ids: std::ops::RangeInclusive<u64>, is_cl
     }
     if is_closed {
         (header.block_count, header.event_count) = (1, (events.len() / EVENT_SIZE) as u32);
-        (header.first_event_id, header.last_event_id) = (*ids.start(), *ids.end());
+        (header.first_event_id, header.last_event_id) = (ids.start, ids.end - 1);
         header.closed_ts_ns = 2;
     } else {
         header.last_chained_checksum = 0;
@@ -38,9 +38,9 @@ fn segments_that_were_unused_when_they_were_looked_at_are_not_missing() {
     const FULL: u64 = EVENTS_PER_BLOCK as u64;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    write(path, 0, 1..=100, false);
-    write(path, 1, 1..=0, false);
-    write(path, 2, 1..=0, false);
+    write(path, 0, 1..101, false);
+    write(path, 1, 1..1, false);
+    write(path, 2, 1..1, false);
     let storage = Arc::new(PosixStorage::for_reading());
     let mut verifier = Verifier {
         files: LogFiles::open(storage, path, How::Salvage).unwrap(),
@@ -54,7 +54,7 @@ fn segments_that_were_unused_when_they_were_looked_at_are_not_missing() {
     verifier.look_at(1).unwrap();
     for index in 0..3 {
         let before = u64::from(index) * FULL;
-        write(path, index, before + 1..=before + FULL, true);
+        write(path, index, before + 1..before + FULL + 1, true);
     }
     verifier.look_at(2).unwrap();
     let report = verifier.report;
