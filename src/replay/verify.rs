@@ -198,7 +198,10 @@ impl Verifier {
             if !self.looked_at.insert(index) {
                 continue;
             }
-            if let Some(found) = self.confirmed(index) {
+            if let Some(mut found) = self.confirmed(index) {
+                if found.damage_count > 0 && self.has_gone_on() {
+                    found = self.confirmed(index).unwrap_or_default();
+                }
                 self.check_gap(index, &found)?;
                 self.take(index, found);
             } else if self.stays_only_in_memory(index)? {
@@ -209,6 +212,16 @@ impl Verifier {
             }
         }
         Ok(())
+    }
+
+    /// Whether the last segment has more events than when it was looked at: a log that was shut down
+    /// goes on in it. They count as seen then.
+    fn has_gone_on(&mut self) -> bool {
+        let before = self.last_index.and_then(|last| self.confirmed_after(last, 0));
+        let last = before.filter(|found| found.damage_count == 0).map_or(0, |b| b.last_event_id);
+        let has = last > self.known.floor;
+        self.known.floor = self.known.floor.max(last);
+        has
     }
 
     /// Whether a segment's file is gone and its events are in memory, and that stays so: while
@@ -371,13 +384,19 @@ impl Verifier {
     /// Verifies a segment until two looks at it agree on what is wrong. `None` when retention has
     /// removed it meanwhile.
     fn confirmed(&self, index: u32) -> Option<SegmentReport> {
-        let mut found = verify_segment(&self.files, index, self.known)?;
+        self.confirmed_after(index, self.known.floor)
+    }
+
+    /// The same, where the segment's events must be above `floor`.
+    fn confirmed_after(&self, index: u32, floor: u64) -> Option<SegmentReport> {
+        let known = Known { floor, ..self.known };
+        let mut found = verify_segment(&self.files, index, known)?;
         for _ in 1..LOOKS {
             if found.damage_count == 0 && !found.moved {
                 break;
             }
             self.files.pause();
-            let again = verify_segment(&self.files, index, self.known)?;
+            let again = verify_segment(&self.files, index, known)?;
             let confirmed = !again.moved && again.agrees_with(&found);
             found = again;
             if confirmed {

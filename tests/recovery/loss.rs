@@ -93,6 +93,9 @@ fn row_missing_segment_far_below_d_ends_the_log_before_it() {
     let config = Config { max_segments: Keep::AtMost(1), ..place.small() };
     let (manager, mut writer) = open(&place.log(), config);
     append(&mut writer, 1..=SEGMENT * 5 + 9);
+    common::eventually("all but the last are frozen", || {
+        place.log().join(cold(4)).exists() && !place.log().join(hot(4)).exists()
+    });
     manager.shutdown(writer).unwrap();
     let before = contents(&place.log());
     fs::remove_file(place.log().join(cold(2))).unwrap();

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::format::{
-    BlockHeader, Layout, SegmentHeader, BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE,
+    BlockHeader, Layout, MetaState, SegmentHeader, BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE,
 };
 
 /// A segment of one block, with events of these ids, in its file.
@@ -32,6 +32,18 @@ fn write(directory: &Path, index: u32, ids: std::ops::Range<u64>, is_closed: boo
     fs::write(directory.join(file_name::hot(index)), bytes).unwrap();
 }
 
+fn verifier(path: &Path) -> Verifier {
+    let storage = Arc::new(PosixStorage::for_reading());
+    Verifier {
+        files: LogFiles::open(storage, path, How::Salvage).unwrap(),
+        report: VerifyReport::default(),
+        looked_at: BTreeSet::new(),
+        last_index: None,
+        known: Known::default(),
+        unreadable_end: false,
+    }
+}
+
 /// Between two looks a writer fills and closes the segment that was its last one, and two more.
 #[test]
 fn segments_that_were_unused_when_they_were_looked_at_are_not_missing() {
@@ -41,15 +53,7 @@ fn segments_that_were_unused_when_they_were_looked_at_are_not_missing() {
     write(path, 0, 1..101, false);
     write(path, 1, 1..1, false);
     write(path, 2, 1..1, false);
-    let storage = Arc::new(PosixStorage::for_reading());
-    let mut verifier = Verifier {
-        files: LogFiles::open(storage, path, How::Salvage).unwrap(),
-        report: VerifyReport::default(),
-        looked_at: BTreeSet::new(),
-        last_index: None,
-        known: Known::default(),
-        unreadable_end: false,
-    };
+    let mut verifier = verifier(path);
     verifier.look_at(0).unwrap();
     verifier.look_at(1).unwrap();
     for index in 0..3 {
@@ -60,4 +64,22 @@ fn segments_that_were_unused_when_they_were_looked_at_are_not_missing() {
     let report = verifier.report;
     assert_eq!((report.damage_count, report.last_event_id), (0, 3 * FULL), "{report:?}");
     assert_eq!(report.events, 100 + 2 * FULL);
+}
+
+/// Between two looks a log that was shut down is opened again, and fills its last segment.
+#[test]
+fn a_log_that_goes_on_in_its_last_segment_lacks_nothing() {
+    const FULL: u64 = EVENTS_PER_BLOCK as u64;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    write(path, 0, 1..101, true);
+    let mut verifier = verifier(path);
+    verifier.look_at(0).unwrap();
+    write(path, 0, 1..FULL + 1, true);
+    write(path, 1, 1..1, false);
+    let meta = MetaState { last_segment_index: 0, last_offset: 0, last_event_id: FULL };
+    fs::write(path.join(file_name::META), meta.encode()).unwrap();
+    verifier.look_at(1).unwrap();
+    assert_eq!(verifier.report.damage_count, 0, "{:?}", verifier.report);
+    assert_eq!(verifier.known.floor, FULL);
 }
