@@ -5,19 +5,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::directory::{
-    find_active, is_open_for_writing, load_identity, load_meta, ActiveDirectory, Ground, Identity,
-};
+use crate::directory::{load_identity, load_meta, Ground, Identity};
 use crate::error::{Error, Result};
-use crate::format::{file_name, IdentityRecord, MAX_EVENT_ID};
+use crate::format::{file_name, MAX_EVENT_ID};
 use crate::segment::{Damage, DamageKind, MAX_DAMAGES};
-use crate::storage::{read_small, PosixStorage, Storage};
+use crate::storage::{PosixStorage, Storage};
 
 use super::log_files::{How, LogFiles};
 use super::verify_segment::{verify_segment, Known, SegmentReport};
 
 /// How often a segment that looks damaged is checked: its writer may be at work on it.
-const LOOKS: u32 = 5;
+pub(super) const LOOKS: u32 = 5;
 /// How often the directory is listed while its newest events are not found: a fast writer goes on,
 /// and an id that was never appended is never found.
 const LISTINGS: u32 = 20;
@@ -102,7 +100,7 @@ impl VerifyReport {
         })
     }
 
-    fn add(&mut self, damage: Damage) {
+    pub(super) fn add(&mut self, damage: Damage) {
         self.damage_count += 1;
         if self.damages.len() < MAX_DAMAGES {
             self.damages.push(damage);
@@ -125,13 +123,13 @@ fn verify_with(storage: Arc<dyn Storage>, directory: &Path) -> Result<VerifyRepo
     Ok(verifier.report)
 }
 
-struct Verifier {
-    files: LogFiles,
-    report: VerifyReport,
+pub(super) struct Verifier {
+    pub(super) files: LogFiles,
+    pub(super) report: VerifyReport,
     looked_at: BTreeSet<u32>,
     /// The last segment with events.
     last_index: Option<u32>,
-    known: Known,
+    pub(super) known: Known,
     /// A file that cannot be read may hold what comes after the last event found.
     unreadable_end: bool,
 }
@@ -214,8 +212,8 @@ impl Verifier {
         Ok(())
     }
 
-    /// Whether the last segment has more events than when it was looked at: a log that was shut down
-    /// goes on in it. They count as seen then.
+    /// Whether the last segment has more events than when it was looked at: a log that was shut
+    /// down goes on in it. They count as seen then.
     fn has_gone_on(&mut self) -> bool {
         let before = self.last_index.and_then(|last| self.confirmed_after(last, 0));
         let last = before.filter(|found| found.damage_count == 0).map_or(0, |b| b.last_event_id);
@@ -282,103 +280,6 @@ impl Verifier {
         // What cannot be read is reported with its segment.
         let stamped = self.files.durable_id_from(0).unwrap_or(0).min(MAX_EVENT_ID);
         self.report.durable_event_id = self.report.durable_event_id.max(stamped);
-    }
-
-    fn check_meta(&mut self) {
-        /// The C++ recorder's record, which counts as missing.
-        const FOREIGN_SIZE: usize = 16;
-        let read = load_meta(&*self.files.wal).and_then(|meta| {
-            let bytes = read_small(&*self.files.wal, file_name::META, 64)?.unwrap_or_default();
-            Ok((meta, bytes.len()))
-        });
-        match read {
-            Ok((None, _) | (Some(None), FOREIGN_SIZE)) => {}
-            Ok((Some(None), _)) => self.add_file(DamageKind::Meta, file_name::META, None),
-            Ok((Some(Some(state)), size)) => {
-                self.report.bytes += size as u64;
-                self.report.durable_event_id = state.last_event_id.min(MAX_EVENT_ID);
-            }
-            Err(error) => self.add_file(DamageKind::Unreadable, file_name::META, Some(error)),
-        }
-    }
-
-    fn check_identity(&mut self) {
-        match load_identity(&*self.files.wal) {
-            Ok(Identity::Missing) => {}
-            Ok(Identity::Unreadable) => {
-                self.add_file(DamageKind::Identity, file_name::IDENTITY, None);
-            }
-            Ok(Identity::Known(record)) => {
-                self.report.bytes += record.encode().len() as u64;
-                self.check_newest(record);
-            }
-            Err(error) => self.add_file(DamageKind::Unreadable, file_name::IDENTITY, Some(error)),
-        }
-    }
-
-    /// Where the newest events are, and whether the active directory that should have them is
-    /// there.
-    fn check_newest(&mut self, mut record: IdentityRecord) {
-        for _ in 0..LOOKS {
-            let found = self.find_newest(&record);
-            let report = &mut self.report;
-            report.active_path.clear();
-            if !record.clean {
-                report.active_path.push_str(&record.active_path);
-            }
-            let damage = match found {
-                Ok(newest) => {
-                    report.newest = newest;
-                    self.known.in_memory = newest == Newest::InMemory;
-                    return;
-                }
-                Err(damage) => damage,
-            };
-            // Was the log shut down meanwhile?
-            match load_identity(&*self.files.wal) {
-                Ok(Identity::Known(now)) if now != record => record = now,
-                _ => {
-                    report.newest = Newest::NotHere;
-                    return report.add(damage);
-                }
-            }
-        }
-    }
-
-    fn find_newest(&mut self, record: &IdentityRecord) -> std::result::Result<Newest, Damage> {
-        let (storage, wal) = (&*self.files.storage, &*self.files.wal);
-        let damage = |what, error| {
-            let path = Path::new(&record.active_path);
-            Damage { error, ..Damage::of_file(DamageKind::Active, path, what) }
-        };
-        let failed = |error| damage("the active directory cannot be read", Some(error));
-        let ground = wal.status().map(|here| Ground::of(record, &here)).map_err(failed)?;
-        self.report.is_copy = ground == Ground::Other;
-        if record.clean {
-            return Ok(Newest::OnDisk);
-        }
-        match find_active(storage, wal, record) {
-            Ok(Some(ActiveDirectory::Ours(_))) => Ok(Newest::InMemory),
-            // Its writer lives: the directory is where we do not see it, in another container.
-            Ok(Some(ActiveDirectory::Gone)) if is_open_for_writing(wal).unwrap_or(false) => {
-                Ok(Newest::NotHere)
-            }
-            Ok(Some(ActiveDirectory::Gone | ActiveDirectory::Unattributable)) => {
-                Err(damage("the active directory of a log that was not shut down is gone", None))
-            }
-            Ok(Some(ActiveDirectory::Foreign)) => Ok(Newest::NotHere),
-            Ok(None) if ground != Ground::Same => Ok(Newest::Elsewhere),
-            Ok(None) => Ok(Newest::NotHere),
-            // Another user's memory is not ours to read.
-            Err(error) if self.files.is_denied(&error).unwrap_or(false) => Ok(Newest::Denied),
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    fn add_file(&mut self, kind: DamageKind, name: &str, error: Option<Error>) {
-        let what = if error.is_some() { "cannot be read" } else { "the record is not valid" };
-        let damage = Damage::of_file(kind, &self.files.wal.path_of(name), what);
-        self.report.add(Damage { error, ..damage });
     }
 
     /// Verifies a segment until two looks at it agree on what is wrong. `None` when retention has
