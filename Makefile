@@ -79,6 +79,7 @@ test-python: build
 torture:
 	tools/require.sh $(RUST_TOOLS) python3
 	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test faults
+	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test hostile f12_
 	tools/durability_table.py
 
 fuzz:

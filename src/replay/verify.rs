@@ -274,11 +274,15 @@ impl Verifier {
         Ok(())
     }
 
-    /// D as recovery reckons it: by meta, and by the stamps of block headers.
+    /// D as recovery reckons it: by meta, and by the stamps of block headers from the newest closed
+    /// segment on. To read those of all segments costs a fifth of the time that the rest takes.
     fn check_durable(&mut self) {
         self.check_meta();
         // What cannot be read is reported with its segment.
-        let stamped = self.files.durable_id_from(0).unwrap_or(0).min(MAX_EVENT_ID);
+        let indexes = self.files.indexes().unwrap_or_default();
+        let is_closed = |index: &&u32| self.files.is_closed(**index).unwrap_or(false);
+        let newest_closed = indexes.iter().rev().find(is_closed).copied().unwrap_or(0);
+        let stamped = self.files.durable_id_from(newest_closed).unwrap_or(0).min(MAX_EVENT_ID);
         self.report.durable_event_id = self.report.durable_event_id.max(stamped);
     }
 
