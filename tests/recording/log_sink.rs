@@ -150,31 +150,6 @@ fn a_failure_is_reported_once_with_its_cause() {
     assert_eq!(messages.with(Level::Info, "is durable"), [""; 0]);
 }
 
-/// An action that is retried again and again is reported when it starts to fail and when it works
-/// again.
-#[test]
-fn failing_compression_is_reported_when_it_starts_and_ends() {
-    let (place, messages) = (Place::new(), Messages::default());
-    let config = Config { max_segments: Keep::AtMost(1), ..config(&place, &messages) };
-    let (manager, mut writer) = open(&place.log(), config);
-    // Directories in the place of the first cold files.
-    let in_the_way: Vec<_> =
-        (0..3).map(|n| place.log().join(format!("FS.0000000{n}.wal.lz4.tmp"))).collect();
-    for path in &in_the_way {
-        fs::create_dir(path).unwrap();
-    }
-    append(&mut writer, 1..=3 * SEGMENT + 1);
-    eventually("all of them fail", || manager.log().metrics().compression_failures >= 3);
-    for path in &in_the_way {
-        fs::remove_dir(path).unwrap();
-    }
-    eventually("all of them are cold", || manager.log().metrics().cold_segments == 3);
-    let why = messages.once(Level::Warn, "compressing it is tried again");
-    assert!(why.contains("FS.00000000.wal.lz4.tmp"), "{why}");
-    messages.once(Level::Info, "segments can be compressed again");
-    manager.shutdown(writer).unwrap();
-}
-
 /// Calls of one log's function never overlap, whichever threads make them.
 #[test]
 fn calls_are_made_one_at_a_time() {

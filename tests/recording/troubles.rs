@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::crash::{self, SEGMENT};
@@ -12,6 +12,7 @@ use common::{assert_holds, event, eventually, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::format::cold_frame;
+use flashstrike_wal::log_sink::{Level, LogSink};
 use flashstrike_wal::recorder::{Crew, Manager, Role, Writer};
 use flashstrike_wal::storage::simulated::{Call, Fault, Machine, DISK, MEMORY};
 use flashstrike_wal::storage::{create, Directory, Links, Open, Storage};
@@ -27,6 +28,11 @@ struct Stepped {
 impl Stepped {
     /// Three full segments are closed, and nothing has expired yet.
     fn with_three(cold: Keep) -> Stepped {
+        Self::telling(cold, LogSink::default())
+    }
+
+    /// The same, with a log function.
+    fn telling(cold: Keep, log: LogSink) -> Stepped {
         let machine = Machine::new(1);
         let config = Config {
             num_blocks: 16,
@@ -34,6 +40,7 @@ impl Stepped {
             max_segments: Keep::AtMost(3),
             max_compressed_segments: cold,
             active_parent: MEMORY.into(),
+            log,
             ..Config::default()
         };
         let storage = Arc::new(machine.process());
@@ -117,6 +124,46 @@ fn f4_a_hot_file_that_cannot_be_removed_yet_is_removed_later() {
         log.manager.log().poison().check().unwrap();
         log.manager.shutdown_by_hand(log.writer, log.crew).unwrap();
     }
+}
+
+/// An action that is retried again and again is reported when it starts to fail and when it works
+/// again.
+#[test]
+fn failing_compression_is_reported_when_it_starts_and_ends() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    let sink = LogSink::new(move |level, message| {
+        telling.lock().unwrap().push((level, message.to_owned()));
+    });
+    let mut log = Stepped::telling(Keep::All, sink);
+    for id in 3 * SEGMENT + 1..=5 * SEGMENT + 1 {
+        log.append(id);
+    }
+    for _ in 0..3 {
+        log.machine.plan(Fault { call: Call::Create, nth: 1, errno: libc::EACCES });
+    }
+    let failures = |log: &Stepped| log.manager.log().metrics().compression_failures;
+    eventually("all three of them fail", || {
+        log.step(&[Role::Freezer]);
+        failures(&log) == 3
+    });
+    assert_eq!(log.machine.planned(), 0);
+    eventually("all three of them are cold", || {
+        log.step(&[Role::Maintainer, Role::Freezer]);
+        log.manager.log().metrics().cold_segments == 3
+    });
+    let about = |words: &str| {
+        let told = told.lock().unwrap();
+        let found = told.iter().filter(|(_, message)| message.contains(words));
+        found.cloned().collect::<Vec<_>>()
+    };
+    let [(Level::Warn, why)] = &about("compressing it is tried again")[..] else {
+        panic!("once: {:?}", told.lock().unwrap());
+    };
+    assert!(why.contains("FS.00000000.wal.lz4.tmp"), "{why}");
+    let ended = about("segments can be compressed again");
+    assert!(matches!(ended[..], [(Level::Info, _)]), "{ended:?}");
+    log.manager.shutdown_by_hand(log.writer, log.crew).unwrap();
 }
 
 /// Whoever removes the cold file meanwhile leaves the hot one as the only one.
