@@ -75,7 +75,7 @@ pub trait Storage: Debug + Send + Sync {
     /// Opens a directory. `None` when there is no such name.
     fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>>;
     /// Makes a directory, with mode 0750 narrowed by umask, if it does not exist. A missing parent
-    /// is [`Cause::NotFound`]: the path may be mistyped.
+    /// is [`Cause::NotFound`](crate::error::Cause::NotFound): the path may be mistyped.
     fn ensure_directory(&self, path: &Path) -> Result<()>;
     /// Makes one new directory with this mode: an error if the name is taken.
     fn create_directory(&self, path: &Path, mode: u32) -> Result<()>;
