@@ -48,8 +48,8 @@ impl Manager {
         directory: &Path,
         config: Config,
     ) -> Result<(Manager, Writer)> {
-        let (sink, path) = (config.log.clone(), directory.display());
-        sink.info(&format!("{path}: opening"));
+        let sink = config.log.clone().of(directory);
+        sink.info("opening");
         let by_hand = Self::open_by_hand(storage, directory, config);
         let opened = by_hand.and_then(|(mut manager, writer, crew)| match crew.start() {
             Ok(threads) => {
@@ -59,8 +59,8 @@ impl Manager {
             Err(error) => Err(manager.give_up(writer, error)),
         });
         match &opened {
-            Ok(_) => sink.info(&format!("{path}: open")),
-            Err(error) => sink.error(&format!("{path}: not opened: {error}")),
+            Ok(_) => sink.info("open"),
+            Err(error) => sink.error(&format!("not opened: {error}")),
         }
         opened
     }

@@ -57,7 +57,7 @@ impl LogFiles {
             let read = disk.read_at(&mut id, Layout::event_offset(slots));
             read.is_ok_and(|read| read == id.len()) && is_next(id)
         });
-        on_disk || self.first_of_next(segment.index, &segment.found.identity) > end
+        on_disk || self.first_of_next(segment.index, segment.found.identity.as_ref()) > end
     }
 
     /// What is wrong, when an open segment ends before events that the log has: its file on disk
@@ -80,7 +80,7 @@ impl LogFiles {
                 return Ok(Some(MissingEvents { damage, on_disk: true }));
             }
         }
-        let damage = self.missing_before_next(index, slots, end, &segment.found.identity);
+        let damage = self.missing_before_next(index, slots, end, segment.found.identity.as_ref());
         Ok(damage.map(|damage| MissingEvents { damage, on_disk: false }))
     }
 
@@ -90,7 +90,7 @@ impl LogFiles {
         index: u32,
         slots: u32,
         end: u64,
-        identity: &Option<Identity>,
+        identity: Option<&Identity>,
     ) -> Option<Damage> {
         let first = self.first_of_next(index, identity);
         let what = "the active directory lacks events before those of the next segment";
@@ -104,7 +104,7 @@ impl LogFiles {
 
     /// The first event in the memory of the segment behind this one; 0 = none, or it cannot be
     /// read.
-    fn first_of_next(&self, index: u32, identity: &Option<Identity>) -> u64 {
+    fn first_of_next(&self, index: u32, identity: Option<&Identity>) -> u64 {
         let (Some(next), Some(identity)) = (index.checked_add(1), identity) else { return 0 };
         let memory = self.active_segment(identity, next).ok().flatten();
         memory.map_or(0, |memory| memory.first_slot())

@@ -252,7 +252,7 @@ impl SegmentReport {
         self.last_event_id = self.last_event_id.max(memory.last_event_id());
         if self.ends {
             let (slots, last) = (memory.slots_read(), self.last_event_id.max(disk.last_event_id()));
-            if let Some(missing) = files.missing_before_next(index, slots, last, &Some(identity)) {
+            if let Some(missing) = files.missing_before_next(index, slots, last, Some(&identity)) {
                 // Unless a writer has come to the next segment since we looked.
                 self.moved = memory.memory_goes_on()?;
                 self.ends = false;

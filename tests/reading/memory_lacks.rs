@@ -16,10 +16,6 @@ use flashstrike_wal::replay::DamageKind;
 use flashstrike_wal::replay::{verify, Reader, ReaderOptions};
 use flashstrike_wal::storage::File;
 
-fn read(log: &Path) -> Vec<u64> {
-    read_to_end(&mut Reader::open(log, ReaderOptions { verify: true }).unwrap())
-}
-
 fn ids(last: u64) -> Vec<u64> {
     (1..=last).collect()
 }
@@ -31,6 +27,24 @@ fn clear_from(memory: &Path, slot: u32) {
     fs::write(memory, bytes).unwrap();
 }
 
+/// The events that a salvaging reader gives, and the ranges that it reports, in order.
+fn salvage(log: &Log) -> Vec<std::result::Result<(u64, u64), (u64, u64)>> {
+    let mut reader = Reader::open_salvaging(&log.path()).unwrap();
+    let mut found = Vec::new();
+    loop {
+        let (ids, error) = read_on(&mut reader);
+        assert!(ids.windows(2).all(|pair| pair[1] == pair[0] + 1), "no gaps: {ids:?}");
+        found.extend(ids.first().map(|first| Ok((*first, first + ids.len() as u64 - 1))));
+        if matches!(error, Error::End) {
+            break;
+        }
+        found.push(Err(failure(&error, Cause::Corrupt).place.event_ids.unwrap()));
+        assert!(found.len() < 20, "it does not end: {found:?}");
+    }
+    assert!(matches!(reader.next(), Err(Error::End)), "reported once");
+    found
+}
+
 /// Somebody has put an older copy of a memory file in its place, before a crash.
 #[test]
 fn f4_events_that_memory_lacks_and_the_disk_has_are_reported_and_salvaged() {
@@ -39,7 +53,7 @@ fn f4_events_that_memory_lacks_and_the_disk_has_are_reported_and_salvaged() {
     // Durable, though nothing says so yet but their seals.
     log.write(&Image::open(1, 301..=400));
     fs::copy(log.hot(1), active.join("FS.00000001.wal")).unwrap();
-    assert_eq!(read(&log.path()), ids(400), "as it was");
+    assert_eq!(read_to_end(&mut log.reader()), ids(400), "as it was");
     clear_from(&active.join("FS.00000001.wal"), 60);
 
     let (found, error) = read_on(&mut log.reader());
@@ -48,12 +62,7 @@ fn f4_events_that_memory_lacks_and_the_disk_has_are_reported_and_salvaged() {
     assert_eq!((place.segment_index, place.event_ids), (Some(1), Some((361, 400))), "{error}");
     assert!(error.to_string().contains("the active directory lacks events"), "{error}");
 
-    let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
-    let (found, error) = read_on(&mut salvaging);
-    assert_eq!(found, ids(360));
-    assert_eq!(failure(&error, Cause::Corrupt).place.event_ids, Some((361, 400)));
-    assert_eq!(read_to_end(&mut salvaging), (361..=400).collect::<Vec<_>>());
-    assert_eq!(read_to_end(&mut salvaging), [0; 0], "reported once");
+    assert_eq!(salvage(&log), [Ok((1, 360)), Err((361, 400)), Ok((361, 400))]);
     assert_eq!(verify(&log.path()).unwrap().damage_count, 1);
 }
 
@@ -67,7 +76,7 @@ fn f4_events_that_memory_lacks_before_a_later_segment_are_reported() {
         let name = format!("FS.{index:08}.wal");
         fs::write(active.join(name), Image::open(index, ids).bytes()).unwrap();
     }
-    assert_eq!(read(&log.path()), ids(1400), "as it was");
+    assert_eq!(read_to_end(&mut log.reader()), ids(1400), "as it was");
     clear_from(&active.join("FS.00000001.wal"), 60);
 
     let (found, error) = read_on(&mut log.reader());
@@ -75,9 +84,7 @@ fn f4_events_that_memory_lacks_before_a_later_segment_are_reported() {
     let place = &failure(&error, Cause::Corrupt).place;
     assert_eq!((place.segment_index, place.event_ids), (Some(1), Some((361, 1324))), "{error}");
 
-    let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
-    assert_eq!(read_on(&mut salvaging).0, ids(360));
-    assert_eq!(read_to_end(&mut salvaging), (1325..=1400).collect::<Vec<_>>());
+    assert_eq!(salvage(&log), [Ok((1, 360)), Err((361, 1324)), Ok((1325, 1400))]);
     assert_ne!(verify(&log.path()).unwrap().damage_count, 0);
 }
 
@@ -89,14 +96,11 @@ fn f4_cut_memory_of_a_segment_whose_file_is_gone_is_read_as_nothing() {
     log.write_meta(400);
     let bytes = Image::open(0, 1..=400).bytes();
     fs::write(active.join("FS.00000000.wal"), &bytes).unwrap();
-    assert_eq!(read(&log.path()), ids(400), "as it was");
+    assert_eq!(read_to_end(&mut log.reader()), ids(400), "as it was");
     fs::write(active.join("FS.00000000.wal"), &bytes[..bytes.len() - 100]).unwrap();
     let (found, error) = read_on(&mut log.reader());
     assert_eq!((found, failure(&error, Cause::Corrupt).place.event_ids), (vec![], Some((1, 400))));
-    let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
-    let (found, error) = read_on(&mut salvaging);
-    assert_eq!((found, failure(&error, Cause::Corrupt).place.event_ids), (vec![], Some((1, 400))));
-    assert_eq!(read_to_end(&mut salvaging), [0; 0], "reported once");
+    assert_eq!(salvage(&log), [Err((1, 400))]);
 }
 
 /// The same when nothing is left of that memory, or it was cut at a block's end.
@@ -118,31 +122,9 @@ fn f4_memory_that_is_gone_or_cut_before_a_later_segment_is_reported() {
         let place = &failure(&error, Cause::Corrupt).place;
         assert_eq!((place.segment_index, place.event_ids), (Some(1), Some((401, 1324))), "{error}");
 
-        let mut salvaging = Reader::open_salvaging(&log.path()).unwrap();
-        let (found, error) = read_on(&mut salvaging);
-        assert_eq!(found, ids(400));
-        assert_eq!(failure(&error, Cause::Corrupt).place.event_ids, Some((401, 1324)));
-        assert_eq!(read_to_end(&mut salvaging), (1325..=1400).collect::<Vec<_>>());
-        assert_eq!(read_to_end(&mut salvaging), [0; 0], "reported once");
+        assert_eq!(salvage(&log), [Ok((1, 400)), Err((401, 1324)), Ok((1325, 1400))]);
         assert_ne!(verify(&log.path()).unwrap().damage_count, 0);
     }
-}
-
-/// The events that a salvaging reader gives, and the ranges that it reports, in order.
-fn salvage(log: &Log) -> Vec<std::result::Result<(u64, u64), (u64, u64)>> {
-    let mut reader = Reader::open_salvaging(&log.path()).unwrap();
-    let mut found = Vec::new();
-    loop {
-        let (ids, error) = read_on(&mut reader);
-        found.extend(ids.first().map(|first| Ok((*first, first + ids.len() as u64 - 1))));
-        if matches!(error, Error::End) {
-            break;
-        }
-        found.push(Err(failure(&error, Cause::Corrupt).place.event_ids.unwrap()));
-        assert!(found.len() < 20, "it does not end: {found:?}");
-    }
-    assert!(matches!(reader.next(), Err(Error::End)), "reported once");
-    found
 }
 
 /// Segments 1 and 2 are in memory, that of segment 1 ends with event 360 of 1324, and segment 2

@@ -48,7 +48,7 @@ pub fn find_origin(
     notes: &mut Vec<String>,
 ) -> Result<OriginSurvey> {
     let here = wal.status()?;
-    let (state, identity) = identify(storage, wal, has_segments, active_parent, notes)?;
+    let (state, identity) = identify(storage, wal, &here, has_segments, active_parent, notes)?;
     let mut found = OriginFound {
         identity: state,
         has_segments,
@@ -104,11 +104,11 @@ pub fn find_origin(
 fn identify(
     storage: &dyn Storage,
     wal: &dyn Directory,
+    here: &DirectoryStatus,
     has_segments: bool,
     active_parent: &Path,
     notes: &mut Vec<String>,
 ) -> Result<(IdentityFound, Option<IdentityRecord>)> {
-    let here = wal.status()?;
     let (state, identity) = match load_identity(wal)? {
         Identity::Missing => {
             // A new log has none yet.
@@ -125,9 +125,9 @@ fn identify(
     };
     // Somebody may have removed it under a log that then crashed: its newest events are in memory,
     // in a directory that says whose it is.
-    let is_of_here = |record: &IdentityRecord| Ground::of(record, &here) != Ground::Other;
+    let is_of_here = |record: &IdentityRecord| Ground::of(record, here) != Ground::Other;
     if has_segments && !identity.as_ref().is_some_and(is_of_here) {
-        if let Some(record) = witness(storage, &here, active_parent, notes)? {
+        if let Some(record) = witness(storage, here, active_parent, notes)? {
             notes.push(format!("wal_identity is taken from {}", record.active_path));
             return Ok((IdentityFound::Whole, Some(record)));
         }
@@ -137,7 +137,7 @@ fn identify(
         return Ok((state, Some(record)));
     }
     let named = record.active_path.clone();
-    let record = relocated(storage, record, &here, active_parent);
+    let record = relocated(storage, record, here, active_parent);
     if record.active_path != named {
         notes.push(format!("the active directory is at {} now", record.active_path));
     }

@@ -5,6 +5,9 @@ use crate::format::{
     BlockHeader, Layout, MetaState, SegmentHeader, BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE,
 };
 
+/// Events of a segment that is full.
+const FULL: u64 = EVENTS_PER_BLOCK as u64;
+
 /// A segment of one block, with events of these ids, in its file.
 fn write(directory: &Path, index: u32, ids: std::ops::Range<u64>, is_closed: bool) {
     let mut events = Vec::new();
@@ -14,19 +17,17 @@ fn write(directory: &Path, index: u32, ids: std::ops::Range<u64>, is_closed: boo
     }
     let mut bytes = vec![0; Layout { blocks: 1 }.file_size() as usize];
     let mut header = SegmentHeader::open(index, 1);
-    if !events.is_empty() {
-        let seal = BlockHeader::seal(0, &events, 0, 0);
+    let seal = (!events.is_empty()).then(|| BlockHeader::seal(0, &events, 0, 0));
+    if let Some(seal) = &seal {
         let at = Layout::block_offset(0) as usize;
         bytes[at..][..BLOCK_HEADER_SIZE].copy_from_slice(&seal.encode());
         bytes[at + BLOCK_HEADER_SIZE..][..events.len()].copy_from_slice(&events);
-        header.last_chained_checksum = seal.chained_checksum;
     }
     if is_closed {
+        header.last_chained_checksum = seal.map_or(0, |seal| seal.chained_checksum);
         (header.block_count, header.event_count) = (1, (events.len() / EVENT_SIZE) as u32);
         (header.first_event_id, header.last_event_id) = (ids.start, ids.end - 1);
         header.closed_ts_ns = 2;
-    } else {
-        header.last_chained_checksum = 0;
     }
     bytes[..64].copy_from_slice(&header.encode());
     fs::write(directory.join(file_name::hot(index)), bytes).unwrap();
@@ -47,7 +48,6 @@ fn verifier(path: &Path) -> Verifier {
 /// Between two looks a writer fills and closes the segment that was its last one, and two more.
 #[test]
 fn segments_that_were_unused_when_they_were_looked_at_are_not_missing() {
-    const FULL: u64 = EVENTS_PER_BLOCK as u64;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write(path, 0, 1..101, false);
@@ -69,7 +69,6 @@ fn segments_that_were_unused_when_they_were_looked_at_are_not_missing() {
 /// Between two looks a log that was shut down is opened again, and fills its last segment.
 #[test]
 fn a_log_that_goes_on_in_its_last_segment_lacks_nothing() {
-    const FULL: u64 = EVENTS_PER_BLOCK as u64;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write(path, 0, 1..101, true);
