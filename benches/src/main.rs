@@ -31,7 +31,8 @@ const USAGE: &str = "\
 FLASHSTRIKE_WAL_LIB=libflashstrike_wal.so  the library, of a release build
 BENCH_DIR=directory                        where files are written: on the disk to be measured
 BENCH_OUT=directory                        where bench.json and the pictures go
-QUICK=1                                    a minute and a half, to see that it works";
+QUICK=1                                    a minute and a half, to see that it works
+ONLY=P4                                    only the aims whose names begin so";
 
 fn main() -> ExitCode {
     let set = |name: &str| {
@@ -101,7 +102,8 @@ fn all(directory: &Path, out: &Path) {
         ("P6 open", aims::open::run),
         ("P8 footprint", aims::footprint::run),
     ];
-    for (name, run) in steps {
+    let only = env::var("ONLY").unwrap_or_default();
+    for (name, run) in steps.into_iter().filter(|(name, _)| name.starts_with(&only)) {
         eprintln!("{:>4} s  {name}", begin.elapsed().as_secs());
         run(&mut bench);
     }

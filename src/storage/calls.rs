@@ -2,6 +2,8 @@
 
 use rustix::io::{Errno, Result};
 
+use super::pages::PAGE;
+
 /// Repeats a call that a signal interrupted.
 pub fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
@@ -41,6 +43,27 @@ pub fn write_all(
         match retry(|| pwrite(&bytes[written..], at))? {
             0 => return Err(Errno::IO),
             n => written += n,
+        }
+    }
+    Ok(())
+}
+
+/// Writes everything, as [`write_all`], in calls that begin at whole pages.
+pub fn write_pages(
+    pages: &[u8],
+    offset: u64,
+    mut pwrite: impl FnMut(&[u8], u64) -> Result<usize>,
+) -> Result<()> {
+    let mut written = 0;
+    while written < pages.len() {
+        let n = match retry(|| pwrite(&pages[written..], offset + written as u64)) {
+            // It was not refused before, so something else is wrong.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) if written > 0 => return Err(Errno::IO),
+            n => n?,
+        };
+        match n / PAGE * PAGE {
+            0 => return Err(Errno::IO),
+            whole => written += whole,
         }
     }
     Ok(())

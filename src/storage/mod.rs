@@ -6,6 +6,7 @@ mod calls;
 pub mod descriptors;
 mod mapping;
 mod names;
+mod pages;
 mod posix;
 mod posix_file;
 pub mod simulated;
@@ -16,9 +17,9 @@ mod traits;
 pub use mapping::Mapping;
 pub use names::{clear_temporary, create, create_temporary, free_name, move_aside};
 pub use names::{put_in_place, rename_if_there, replace_small};
+pub use pages::{Pages, PAGE};
 pub use posix::PosixStorage;
 pub(crate) use special::processors_set_apart;
-pub(crate) use traits::FOLIO;
 pub use traits::{read_small, write_zeros};
 pub use traits::{
     Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Open, Storage,

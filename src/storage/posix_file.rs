@@ -1,17 +1,21 @@
 //! A file of the real file system.
 
 use std::io::IoSlice;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
-    fallocate, fdatasync, flock, fstat, ftruncate, FallocateFlags, FileType, FlockOperation,
+    fallocate, fcntl_setfl, fdatasync, flock, fstat, ftruncate, FallocateFlags, FileType,
+    FlockOperation, OFlags,
 };
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
-use super::calls::{read_full, retry, write_all};
+use super::calls::{read_full, retry, write_all, write_pages};
 use super::descriptors::Descriptor;
 use super::mapping::Mapping;
+use super::pages::{Pages, PAGE};
 use super::special;
 use super::traits::{write_zeros, File};
 use crate::error::{Cause, Error, Result};
@@ -27,6 +31,8 @@ pub struct PosixFile {
     path: PathBuf,
     /// Device and inode, as it was opened.
     inode: (u64, u64),
+    /// Whether writes go past the page cache (`O_DIRECT`).
+    direct: AtomicBool,
 }
 
 impl PosixFile {
@@ -36,7 +42,8 @@ impl PosixFile {
         let stat = fstat(&fd).map_err(|errno| failed("stat", &path, errno))?;
         let errno = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
-                return Ok(PosixFile { fd, path, inode: (stat.st_dev, stat.st_ino) })
+                let inode = (stat.st_dev, stat.st_ino);
+                return Ok(PosixFile { fd, path, inode, direct: AtomicBool::new(false) });
             }
             FileType::Directory => Errno::ISDIR,
             _ => Errno::NXIO,
@@ -97,6 +104,21 @@ impl PosixFile {
         Ok(text.lines().next().and_then(|line| line.trim().parse().ok()))
     }
 
+    /// Sets how the next reads and writes are done.
+    fn past_the_cache(&self, direct: bool) -> rustix::io::Result<()> {
+        if self.direct.load(Ordering::Relaxed) != direct {
+            let flags = if direct { OFlags::DIRECT } else { OFlags::empty() };
+            fcntl_setfl(&self.fd, flags)?;
+            self.direct.store(direct, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Before a read or write of any bytes.
+    fn through_the_cache(&self) -> Result<()> {
+        self.past_the_cache(false).map_err(|errno| self.fail("fcntl", errno))
+    }
+
     fn try_flock(&self, operation: FlockOperation) -> Result<bool> {
         self.check_own()?;
         match retry(|| flock(&self.fd, operation)) {
@@ -133,28 +155,35 @@ impl File for PosixFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        self.through_the_cache()?;
         read_full(buffer, offset, |buffer, at| pread(&self.fd, buffer, at))
             .map_err(|errno| self.fail("read", errno))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.check_own()?;
+        self.through_the_cache()?;
         write_all(bytes, offset, |bytes, at| pwrite(&self.fd, bytes, at))
             .map_err(|errno| self.fail("write", errno))
     }
 
-    fn write_at_and_start_writeback(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        // The flag starts write-back, and drops pages that the write itself has brought into the
-        // cache. A segment's pages are there already, since all of it was written, and stay.
+    fn write_durably(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<bool> {
+        debug_assert!(bytes.start % PAGE == 0 && bytes.end % PAGE == 0);
+        debug_assert!(offset % PAGE as u64 == 0);
         self.check_own()?;
-        let writeback = ReadWriteFlags::from_bits_retain(libc::RWF_DONTCACHE as u32);
-        let written = write_all(bytes, offset, |bytes, at| {
-            pwritev2(&self.fd, &[IoSlice::new(bytes)], at, writeback)
+        let written = self.past_the_cache(true).and_then(|()| {
+            let write = |pages: &[u8], at| {
+                pwritev2(&self.fd, &[IoSlice::new(pages)], at, ReadWriteFlags::DSYNC)
+            };
+            write_pages(&pages[bytes], offset, write)
         });
         match written {
-            // Linux before 6.14, a filesystem without it, or a sandbox that forbids the call.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => self.write_at(bytes, offset),
-            written => written.map_err(|errno| self.fail("write", errno)),
+            Ok(()) => Ok(true),
+            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
+                self.past_the_cache(false).map_err(|errno| self.fail("fcntl", errno))?;
+                Ok(false)
+            }
+            Err(errno) => Err(self.fail("write", errno)),
         }
     }
 

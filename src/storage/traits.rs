@@ -1,10 +1,12 @@
 //! The traits, and what can be done on any storage.
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::mapping::Mapping;
+use super::pages::Pages;
 use crate::error::Result;
 
 /// How to open a file.
@@ -145,10 +147,12 @@ pub trait File: Debug + Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()>;
-    /// The same, and starts the write-back of the folio (64 KiB) around it without waiting. This is
-    /// only a hint: nothing is durable before [`File::sync`].
-    fn write_at_and_start_writeback(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.write_at(bytes, offset)
+    /// Writes whole pages past the page cache. Once this has returned `true` they are on stable
+    /// storage, as if [`File::sync`] had been called for them. `false`: this filesystem cannot do
+    /// that, and nothing was written. The file stays as long as it was, so the last page must end
+    /// within it. Nobody else uses this handle meanwhile.
+    fn write_durably(&self, _pages: &Pages, _bytes: Range<usize>, _offset: u64) -> Result<bool> {
+        Ok(false)
     }
     /// Allocates space for `size` bytes and makes the file at least that long.
     fn allocate(&self, size: u64) -> Result<()>;
@@ -182,7 +186,7 @@ pub fn read_small(directory: &dyn Directory, name: &str, limit: usize) -> Result
 /// Bytes of a folio: when a file was written in such chunks, the kernel caches and writes it in
 /// them. With single pages the persister writes a fifth slower. Larger folios are not faster, and a
 /// kernel before 6.6 may write a whole one for one event.
-pub(crate) const FOLIO: u64 = 64 * 1024;
+const FOLIO: u64 = 64 * 1024;
 
 /// Fills a part of a file with zeros, folio by folio.
 pub fn write_zeros(file: &dyn File, from: u64, to: u64) -> Result<()> {

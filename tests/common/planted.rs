@@ -2,6 +2,7 @@
 //! something only if it finds the events that such a bug loses.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,10 +11,10 @@ use std::time::Duration;
 use flashstrike_wal::directory::load_meta;
 use flashstrike_wal::error::Result;
 use flashstrike_wal::format::file_name::{self, FileName};
+use flashstrike_wal::format::SEGMENT_HEADER_SIZE;
 use flashstrike_wal::format::{MetaState, SegmentHeader};
-use flashstrike_wal::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
 use flashstrike_wal::storage::{
-    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
+    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open, Pages,
     PosixStorage, Storage,
 };
 
@@ -321,10 +322,8 @@ fn reopened(bytes: &[u8]) -> Vec<u8> {
 
 /// Whether this writes events, not a header or zeros.
 fn holds_events(bytes: &[u8], offset: u64) -> bool {
-    let begins_slot = offset
-        .checked_sub(SEGMENT_HEADER_SIZE as u64)
-        .is_some_and(|at| at % BLOCK_SIZE as u64 >= BLOCK_HEADER_SIZE as u64);
-    begins_slot && bytes.iter().any(|byte| *byte != 0)
+    let is_header = offset == 0 && bytes.len() <= SEGMENT_HEADER_SIZE;
+    !is_header && bytes.iter().any(|byte| *byte != 0)
 }
 
 impl File for PlantedFile {
@@ -366,6 +365,23 @@ impl File for PlantedFile {
             return self.inner.write_at(&reopened(bytes), 0);
         }
         self.inner.write_at(bytes, offset)
+    }
+
+    fn write_durably(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<bool> {
+        self.settle()?;
+        if self.is_skipped(&pages[bytes.clone()], offset) {
+            return Ok(true);
+        }
+        if matches!(self.state.bug, Some(Bug::SyncThatLies | Bug::WatermarkBeforeSync)) {
+            self.inner.write_at(&pages[bytes], offset)?;
+            return self.sync().map(|()| true);
+        }
+        std::thread::sleep(self.state.sync_time);
+        let written = self.inner.write_durably(pages, bytes.clone(), offset);
+        if written.is_err() && self.state.bug == Some(Bug::SyncTriedAgain) {
+            return self.inner.write_durably(pages, bytes, offset);
+        }
+        written
     }
 
     fn allocate(&self, size: u64) -> Result<()> {

@@ -77,6 +77,14 @@ impl Notices {
         }
     }
 
+    /// The filesystem takes no writes past the page cache.
+    pub fn buffered_writes(&self) {
+        self.sink.warn(
+            "the filesystem takes no direct writes: events are written through the page cache, \
+             and are durable later",
+        );
+    }
+
     /// Whether every mapped file could be locked.
     pub fn is_memory_locked(&self) -> bool {
         !self.memory_unlocked.load(Ordering::Relaxed)

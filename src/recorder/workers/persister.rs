@@ -88,7 +88,7 @@ impl Persister {
     pub fn new(log: Arc<Log>, current: Option<(Segment, u32)>) -> Result<Self> {
         let seal = |(segment, n)| Sealer::new(Arc::clone(&log), segment, n);
         let current = current.map(seal).transpose()?;
-        let (staging, last_sync) = (Staging::default(), Instant::now());
+        let (staging, last_sync) = (Staging::new()?, Instant::now());
         let (sleep, lag) = (SHORTEST_SLEEP, Lag::default());
         Ok(Persister { log, current, staging, finished: None, sleep, last_sync, lag })
     }
@@ -101,9 +101,12 @@ impl Persister {
         };
         let upto = sealer.appended(appended);
         debug_assert!(sealer.persisted() <= upto, "what is durable was appended");
-        let full = upto == sealer.segment().layout.capacity();
+        let capacity = sealer.segment().layout.capacity();
+        if upto == sealer.persisted() && upto < capacity {
+            return Ok(false);
+        }
         if upto > sealer.persisted() {
-            if !(stopping || full || is_due(&self.log, self.last_sync)) {
+            if !(stopping || upto == capacity || is_due(&self.log, self.last_sync)) {
                 return Ok(false);
             }
             let is_first = sealer.persisted() == 0;
@@ -115,10 +118,8 @@ impl Persister {
             self.last_sync = Instant::now();
             self.log.signals.coordinator.raise();
             sealer.look_ahead();
-        } else if !full {
-            return Ok(false);
         }
-        if full {
+        if sealer.persisted() == capacity {
             self.leave()?;
         }
         Ok(true)

@@ -1,5 +1,9 @@
-//! Seals one segment behind the writer and writes it to its disk file: events, then their block
-//! headers, then the sync. Nothing is durable before that sync has succeeded.
+//! Seals one segment behind the writer and writes it to its disk file: events and block headers in
+//! one write of whole pages, past the page cache. Nothing is durable before that has succeeded.
+//!
+//! Events and the headers that seal them reach the disk in any order, whole sectors at a time. That
+//! is enough: a header without its events has a checksum that they do not have, and its stamp names
+//! only what was durable before (docs/format.md, "Where the log ends").
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -7,32 +11,29 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::format::{BlockHeader, Layout, MetaState};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
-use crate::storage::FOLIO;
+use crate::storage::{Pages, PAGE};
 
 use super::watched::Watched;
 use crate::recorder::log::{pack, Log};
 use crate::recorder::segment::{Finished, Segment};
 
-/// Blocks written with one call: 256 KiB. With fewer the kernel copies at half the speed, with more
-/// it copies no faster (docs/experiments/durable.md).
-const BLOCKS_PER_WRITE: u32 = 16;
+/// Blocks made durable with one write: 1 MiB.
+const BLOCKS_PER_WRITE: u32 = 64;
 const PER_BLOCK: u32 = EVENTS_PER_BLOCK as u32;
-/// Backlog, in events, above which write-back starts while we are still sealing: half of one call.
-/// It nearly doubles the sustained rate (docs/experiments/durable.md).
-const WRITEBACK_BACKLOG: u32 = BLOCKS_PER_WRITE * PER_BLOCK / 2;
 
-/// Buffers between memory and disk. Kept from segment to segment: allocating and freeing memory
-/// would interrupt the appending thread.
+/// What goes to the disk, as it will stand there. Kept from segment to segment: allocating and
+/// freeing memory would interrupt the appending thread.
 #[derive(Debug)]
 pub struct Staging {
-    /// Blocks as they are on disk, but with zeros for headers, which are written after the events.
-    blocks: Vec<u8>,
-    headers: Vec<BlockHeader>,
+    pages: Pages,
+    /// Whether the filesystem takes writes past the page cache.
+    direct: bool,
 }
 
-impl Default for Staging {
-    fn default() -> Self {
-        Staging { blocks: vec![0; BLOCKS_PER_WRITE as usize * BLOCK_SIZE], headers: Vec::new() }
+impl Staging {
+    pub fn new() -> Result<Self> {
+        let most = PAGE + BLOCKS_PER_WRITE as usize * BLOCK_SIZE + PAGE;
+        Ok(Staging { pages: Pages::new(most)?, direct: true })
     }
 }
 
@@ -45,6 +46,8 @@ pub struct Sealer {
     persisted: u32,
     /// Chained checksum of the last full block that was sealed.
     chained: u64,
+    /// What the first page of the next write begins with, before the header of its first block.
+    page_head: Vec<u8>,
 }
 
 impl Sealer {
@@ -57,7 +60,10 @@ impl Sealer {
             None => 0,
         };
         let watched = Watched::new(&log, &segment)?;
-        Ok(Sealer { log, segment, watched, persisted, chained })
+        let at = Layout::block_offset(full_blocks);
+        let mut page_head = vec![0; at as usize % PAGE];
+        segment.disk.read_at(&mut page_head, at / PAGE as u64 * PAGE as u64)?;
+        Ok(Sealer { log, segment, watched, persisted, chained, page_head })
     }
 
     pub fn segment(&self) -> &Segment {
@@ -83,97 +89,98 @@ impl Sealer {
         self.segment.active.mapping.look_ahead(offset as usize);
     }
 
-    /// Makes the first `upto` events durable and moves the watermark.
+    /// Makes events durable and moves the watermark: the first `upto`, or as many as one write
+    /// takes.
     pub fn persist(&mut self, upto: u32, staging: &mut Staging) -> Result<()> {
         let log = Arc::clone(&self.log);
         debug_assert!(self.persisted < upto);
         debug_assert!(upto <= self.appended(log.appended()), "only what was appended is sealed");
+        let upto = upto.min((self.persisted / PER_BLOCK + BLOCKS_PER_WRITE) * PER_BLOCK);
         self.watched.check_disk()?;
-        let last_event_id = log.counters().persist.of(|| self.write(upto, staging))?;
-        log.counters().sync.of(|| self.segment.disk.sync())?;
+        let last_event_id = log.counters().persist.of(|| Ok(self.seal(upto, staging)))?;
+        log.counters().sync.of(|| self.write(upto, staging))?;
         debug_assert_eq!(last_event_id, self.segment.event_id(upto - 1));
-        // The sync of a file without a name succeeds, too.
+        // The write to a file without a name succeeds, too.
         self.watched.check()?;
         let position = pack(self.segment.index, Layout::end_offset(upto));
         log.durability.move_watermark(position, last_event_id)?;
         log.counters().durable_events.add(u64::from(upto - self.persisted));
+        self.keep_page_head(upto, staging);
         self.persisted = upto;
         Ok(())
     }
 
-    /// Writes events `persisted..upto`, in groups of as many blocks as one call takes: the events
-    /// of a group, then its headers. Returns the last id.
-    fn write(&mut self, upto: u32, staging: &mut Staging) -> Result<u64> {
-        let durable_event_id = self.log.durable().last_event_id;
-        let behind = upto - self.persisted >= WRITEBACK_BACKLOG;
-        let (mut from, mut last_event_id) = (self.persisted, 0);
-        while from < upto {
-            let to = upto.min((from / PER_BLOCK + BLOCKS_PER_WRITE) * PER_BLOCK);
-            self.write_events(from, to, durable_event_id, staging)?;
-            last_event_id = self.write_headers(&staging.headers, behind)?;
-            let headers = staging.headers.len() * BLOCK_HEADER_SIZE;
-            let events = (to - from) as usize * EVENT_SIZE;
-            self.log.counters().bytes_written.add((events + headers) as u64);
-            from = to;
-        }
-        debug_assert!(durable_event_id < last_event_id);
-        Ok(last_event_id)
+    /// The first block that the next write has, and where in the file that write begins.
+    fn next_write(&self) -> (u32, u64) {
+        let block = self.persisted / PER_BLOCK;
+        let begin = Layout::block_offset(block) - self.page_head.len() as u64;
+        debug_assert!(begin % PAGE as u64 == 0);
+        (block, begin)
     }
 
-    /// Writes the events `from..to`, of no more blocks than one call takes, and makes the headers.
-    /// `from` begins a block, or is the first event that is not on disk.
-    fn write_events(
-        &mut self,
-        from: u32,
-        to: u32,
-        durable_event_id: u64,
-        staging: &mut Staging,
-    ) -> Result<()> {
-        let first_block = from / PER_BLOCK;
-        debug_assert!(from < to && to.div_ceil(PER_BLOCK) - first_block <= BLOCKS_PER_WRITE);
-        debug_assert!(from % PER_BLOCK == 0 || from == self.persisted);
-        staging.headers.clear();
-        for block in first_block..to.div_ceil(PER_BLOCK) {
-            let count = (to - block * PER_BLOCK).min(PER_BLOCK) as usize;
-            let at = (block - first_block) as usize * BLOCK_SIZE + BLOCK_HEADER_SIZE;
-            let events = &mut staging.blocks[at..at + count * EVENT_SIZE];
+    /// Puts the blocks with the events `persisted..upto` into the staging, their headers too, which
+    /// also go into the segment in memory. Returns the last id.
+    fn seal(&mut self, upto: u32, staging: &mut Staging) -> u64 {
+        let durable_event_id = self.log.durable().last_event_id;
+        let (first_block, begin) = self.next_write();
+        staging.pages[..self.page_head.len()].copy_from_slice(&self.page_head);
+        let mut last_event_id = 0;
+        for block in first_block..upto.div_ceil(PER_BLOCK) {
+            let count = (upto - block * PER_BLOCK).min(PER_BLOCK) as usize;
+            let at = (Layout::block_offset(block) - begin) as usize;
+            let bytes = &mut staging.pages[at..at + BLOCK_HEADER_SIZE + count * EVENT_SIZE];
+            let (header_bytes, events) = bytes.split_at_mut(BLOCK_HEADER_SIZE);
             self.segment.load_events(block, count, events);
             let header = BlockHeader::seal(block, events, self.chained, durable_event_id);
             debug_assert!(header.first_event_id <= header.last_event_id);
+            debug_assert!(last_event_id < header.first_event_id, "ids rise from block to block");
             debug_assert!(durable_event_id < header.last_event_id, "every block has a new event");
-            debug_assert!(count == EVENTS_PER_BLOCK || block == to / PER_BLOCK, "only the last");
+            debug_assert!(count == EVENTS_PER_BLOCK || block == upto / PER_BLOCK, "only the last");
+            header_bytes.copy_from_slice(&header.encode());
+            self.segment.active.mapping.store(Layout::block_offset(block) as usize, header_bytes);
             if count == EVENTS_PER_BLOCK {
                 self.chained = header.chained_checksum;
             }
-            staging.headers.push(header);
-        }
-        // Not the header before the first event: on disk it may seal earlier events of its block.
-        let first = Layout::block_offset(first_block);
-        let (begin, end) = (Layout::event_offset(from), u64::from(Layout::end_offset(to)));
-        let bytes = &staging.blocks[(begin - first) as usize..(end - first) as usize];
-        debug_assert!(begin % EVENT_SIZE as u64 == 0 && bytes.len() % EVENT_SIZE == 0);
-        self.segment.disk.write_at(bytes, begin)
-    }
-
-    /// Writes headers whose events are written. Returns the last id in them. If the persister is
-    /// `behind`, the last header in each folio starts the write-back of that folio.
-    fn write_headers(&self, headers: &[BlockHeader], behind: bool) -> Result<u64> {
-        let Segment { active, disk, .. } = &self.segment;
-        let mut last_event_id = 0;
-        for header in headers {
-            let at = Layout::block_offset(header.block_index);
-            let bytes = header.encode();
-            debug_assert!(BlockHeader::decode(&bytes).is_some_and(|read| read.encode() == bytes));
-            debug_assert!(last_event_id < header.first_event_id, "ids rise from block to block");
-            active.mapping.store(at as usize, &bytes);
-            if behind && at / FOLIO != (at + BLOCK_SIZE as u64) / FOLIO {
-                disk.write_at_and_start_writeback(&bytes, at)?;
-            } else {
-                disk.write_at(&bytes, at)?;
-            }
             last_event_id = header.last_event_id;
         }
-        Ok(last_event_id)
+        debug_assert!(durable_event_id < last_event_id);
+        last_event_id
+    }
+
+    /// Writes what was staged and makes it durable.
+    fn write(&self, upto: u32, staging: &mut Staging) -> Result<()> {
+        let disk = &self.segment.disk;
+        let (_, begin) = self.next_write();
+        let len = (u64::from(Layout::end_offset(upto)) - begin) as usize;
+        // A page that the file ends in would make the file longer: its part goes through the cache.
+        let whole_pages = (self.segment.layout.file_size() - begin) as usize / PAGE * PAGE;
+        let direct = len.next_multiple_of(PAGE).min(whole_pages);
+        staging.pages[len..len.next_multiple_of(PAGE)].fill(0);
+        let mut written = 0;
+        if staging.direct && direct > 0 {
+            staging.direct = disk.write_durably(&staging.pages, 0..direct, begin)?;
+            if staging.direct {
+                written = direct.min(len);
+            } else {
+                self.log.notices.buffered_writes();
+            }
+        }
+        self.log.counters().bytes_written.add(len as u64);
+        if written < len {
+            // Not what stands before the first block: it is written.
+            let from = written.max(self.page_head.len());
+            disk.write_at(&staging.pages[from..len], begin + from as u64)?;
+            disk.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps of what was staged what the next write begins with.
+    fn keep_page_head(&mut self, upto: u32, staging: &Staging) {
+        let (_, begin) = self.next_write();
+        let at = (Layout::block_offset(upto / PER_BLOCK) - begin) as usize;
+        self.page_head.clear();
+        self.page_head.extend_from_slice(&staging.pages[at / PAGE * PAGE..at]);
     }
 
     /// What the maintainer closes, and the segment, whose memory can be reused.

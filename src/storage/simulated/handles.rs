@@ -1,5 +1,6 @@
 //! The storage traits, on the simulated state.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +9,7 @@ use super::inode::{Inode, SECTOR_SIZE};
 use super::state::{failed, Lockable, State};
 use crate::error::{Cause, Error, Result};
 use crate::storage::{Directory, DirectoryLock, DirectoryStatus, File, FileStatus};
-use crate::storage::{Links, Mapping, Open, Storage};
+use crate::storage::{Links, Mapping, Open, Pages, Storage, PAGE};
 
 /// As `statfs(2)` calls them.
 const EXT4: u64 = 0xEF53;
@@ -324,6 +325,18 @@ impl File for FileHandle {
         Ok(())
     }
 
+    /// Two steps, so that a crash can come between them: the disk has the pages, or some sectors of
+    /// them, and then it says so.
+    fn write_durably(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<bool> {
+        assert!(bytes.start % PAGE == 0 && bytes.end % PAGE == 0 && offset % PAGE as u64 == 0);
+        let size = self.size()?;
+        assert!(offset + bytes.len() as u64 <= size, "the file would grow");
+        let range = offset as usize..offset as usize + bytes.len();
+        self.write_at(&pages[bytes], offset)?;
+        self.sync_range(Some(range))?;
+        Ok(true)
+    }
+
     fn allocate(&self, size: u64) -> Result<()> {
         let mut state = self.enter(Call::Allocate)?;
         state
@@ -334,20 +347,7 @@ impl File for FileHandle {
     }
 
     fn sync(&self) -> Result<()> {
-        let entered = self.enter(Call::Sync);
-        let fails = entered.as_ref().err().cloned();
-        drop(entered);
-        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = &mut *state;
-        let process_lives = state.process == self.process;
-        if let (true, Some(Inode::Disk(file))) = (process_lives, state.inodes.get_mut(&self.inode))
-        {
-            match fails {
-                None => file.sync(),
-                Some(_) => file.fail_sync(&mut state.random),
-            }
-        }
-        fails.map_or(Ok(()), Err)
+        self.sync_range(None)
     }
 
     fn try_lock_exclusive(&self) -> Result<bool> {
@@ -374,6 +374,25 @@ impl File for FileHandle {
 }
 
 impl FileHandle {
+    /// Syncs what was written to a part of the file; `None` = to all of it.
+    fn sync_range(&self, range: Option<Range<usize>>) -> Result<()> {
+        let entered = self.enter(Call::Sync);
+        let fails = entered.as_ref().err().cloned();
+        drop(entered);
+        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        let process_lives = state.process == self.process;
+        if let (true, Some(Inode::Disk(file))) = (process_lives, state.inodes.get_mut(&self.inode))
+        {
+            match (fails.is_some(), range) {
+                (false, None) => file.sync(),
+                (false, Some(range)) => file.sync_range(range),
+                (true, _) => file.fail_sync(&mut state.random),
+            }
+        }
+        fails.map_or(Ok(()), Err)
+    }
+
     /// A write that fails may have written a part: whole sectors, within the size of the file.
     fn write_a_part(&self, bytes: &[u8], offset: usize) {
         let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);

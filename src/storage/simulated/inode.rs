@@ -109,6 +109,21 @@ impl DiskFile {
         }
     }
 
+    /// Brings what was written to these bytes to the device. Other writes stay pending.
+    pub fn sync_range(&mut self, range: Range<usize>) {
+        let inside = |offset: &usize, len| range.start <= *offset && *offset + len <= range.end;
+        self.pending.retain(|(offset, bytes)| bytes.is_empty() || !inside(offset, bytes.len()));
+        put(&mut self.stable, &self.now[range.clone()], range.start);
+        // What is left of earlier writes to them is what they are now.
+        for (offset, bytes) in &mut self.pending {
+            let shared = (*offset).max(range.start)..(*offset + bytes.len()).min(range.end);
+            if !shared.is_empty() {
+                bytes[shared.start - *offset..shared.end - *offset]
+                    .copy_from_slice(&self.now[shared]);
+            }
+        }
+    }
+
     /// A sync that fails: a part is on the device now, and the rest never will be, although reads
     /// still see it. The next sync does not write it again.
     pub fn fail_sync(&mut self, random: &mut Random) {
