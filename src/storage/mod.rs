@@ -12,6 +12,7 @@ mod posix_file;
 pub mod simulated;
 mod special;
 mod standard;
+mod status;
 mod traits;
 
 pub use mapping::Mapping;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use rustix::fs::{
-    flock, fstat, fstatfs, fsync, mkdir, openat, renameat, statat, unlinkat, AtFlags, Dir,
-    DirEntry, FileType, FlockOperation, Mode, OFlags, CWD,
+    flock, fstatfs, fsync, mkdir, openat, renameat, unlinkat, AtFlags, Dir, DirEntry, FileType,
+    FlockOperation, Mode, OFlags, CWD,
 };
 use rustix::io::Errno;
 
@@ -15,6 +15,7 @@ use super::descriptors::Descriptor;
 use super::posix_file::{failed, PosixFile};
 use super::special;
 use super::standard::open_above_standard;
+use super::status::Status;
 use super::traits::{Directory, DirectoryLock, DirectoryStatus, File, FileStatus};
 use super::traits::{Links, Open, Storage};
 use crate::error::{Cause, Error, Result};
@@ -169,8 +170,8 @@ impl PosixDirectory {
 
     /// Whether the name is still that of an open file.
     fn leads_to(&self, name: &str, file: &PosixFile) -> Result<bool> {
-        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok((stat.st_dev, stat.st_ino) == file.inode()?),
+        match Status::of_name(&self.fd, name) {
+            Ok(status) => Ok(status.file().inode == file.inode()?),
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
         }
@@ -226,14 +227,14 @@ impl Directory for PosixDirectory {
     }
 
     fn status(&self) -> Result<DirectoryStatus> {
-        let stat = fstat(&self.fd).map_err(|errno| failed("stat", &self.path, errno))?;
+        let status = Status::of(&self.fd).map_err(|errno| failed("stat", &self.path, errno))?;
         let statfs = fstatfs(&self.fd).map_err(|errno| failed("statfs", &self.path, errno))?;
         Ok(DirectoryStatus {
-            dev: stat.st_dev,
-            ino: stat.st_ino,
-            uid: stat.st_uid,
-            mode: stat.st_mode & 0o7777,
-            links: stat.st_nlink as u64,
+            dev: status.dev(),
+            ino: status.ino(),
+            uid: status.uid(),
+            mode: status.permissions(),
+            links: status.file().links,
             filesystem: statfs.f_type as u64,
             // A filesystem without a size, such as ramfs, counts no blocks.
             available: match statfs.f_blocks {
@@ -249,12 +250,8 @@ impl Directory for PosixDirectory {
 
     fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
         debug_assert!(is_component(name));
-        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(FileStatus {
-                inode: (stat.st_dev, stat.st_ino),
-                links: stat.st_nlink,
-                size: stat.st_size as u64,
-            })),
+        match Status::of_name(&self.fd, name) {
+            Ok(status) => Ok(Some(status.file())),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
         }
@@ -262,8 +259,8 @@ impl Directory for PosixDirectory {
 
     fn owner_of(&self, name: &str) -> Result<Option<u32>> {
         debug_assert!(is_component(name));
-        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(stat.st_uid)),
+        match Status::of_name(&self.fd, name) {
+            Ok(status) => Ok(Some(status.uid())),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
         }
@@ -297,8 +294,8 @@ impl Directory for PosixDirectory {
     }
 
     fn lock_owner(&self) -> Option<u32> {
-        let stat = fstat(&self.fd).ok()?;
-        special::lock_owner(stat.st_dev, stat.st_ino)
+        let status = Status::of(&self.fd).ok()?;
+        special::lock_owner(status.dev(), status.ino())
     }
 
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
-    fallocate, fcntl_setfl, fdatasync, flock, fstat, ftruncate, FallocateFlags, FileType,
-    FlockOperation, OFlags,
+    fallocate, fcntl_setfl, fdatasync, flock, ftruncate, FallocateFlags, FileType, FlockOperation,
+    OFlags,
 };
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
@@ -17,7 +17,8 @@ use super::descriptors::Descriptor;
 use super::mapping::Mapping;
 use super::pages::{Pages, PAGE};
 use super::special;
-use super::traits::{write_zeros, File};
+use super::status::Status;
+use super::traits::{write_zeros, File, FileStatus};
 use crate::error::{Cause, Error, Result};
 
 /// What failed, and where.
@@ -39,10 +40,10 @@ impl PosixFile {
     /// A file that was just opened. Refuses anything else that has one of our names: a pipe, a
     /// device, a directory.
     pub fn new(fd: Descriptor, path: PathBuf) -> Result<Self> {
-        let stat = fstat(&fd).map_err(|errno| failed("stat", &path, errno))?;
-        let errno = match FileType::from_raw_mode(stat.st_mode) {
+        let status = Status::of(&fd).map_err(|errno| failed("stat", &path, errno))?;
+        let errno = match status.file_type() {
             FileType::RegularFile => {
-                let inode = (stat.st_dev, stat.st_ino);
+                let inode = status.file().inode;
                 return Ok(PosixFile { fd, path, inode, direct: AtomicBool::new(false) });
             }
             FileType::Directory => Errno::ISDIR,
@@ -54,6 +55,11 @@ impl PosixFile {
 
     fn fail(&self, operation: &str, errno: Errno) -> Error {
         failed(operation, &self.name_now(), errno)
+    }
+
+    fn status(&self) -> Result<FileStatus> {
+        let status = Status::of(&self.fd).map_err(|errno| self.fail("stat", errno))?;
+        Ok(status.file())
     }
 
     /// Its path: files are made under temporary names.
@@ -140,18 +146,15 @@ impl Drop for PosixFile {
 
 impl File for PosixFile {
     fn size(&self) -> Result<u64> {
-        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
-        Ok(stat.st_size as u64)
+        Ok(self.status()?.size)
     }
 
     fn links(&self) -> Result<u64> {
-        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
-        Ok(stat.st_nlink as u64)
+        Ok(self.status()?.links)
     }
 
     fn inode(&self) -> Result<(u64, u64)> {
-        let stat = fstat(&self.fd).map_err(|errno| self.fail("stat", errno))?;
-        Ok((stat.st_dev, stat.st_ino))
+        Ok(self.status()?.inode)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::latency::RATE;
-use crate::abi::{Config, Event, Log, FLAG_SPIN};
+use crate::abi::{Config, Event, Log, FLAG_SPIN, KEEP_NONE};
 use crate::bench::Bench;
 use crate::clock;
 use crate::contestants::{settle, Library};
@@ -32,20 +32,19 @@ type Measure = fn(&mut Log, &mut u64, &Bench) -> Latencies;
 /// from the others.
 struct Subject {
     name: &'static str,
-    flags: u32,
+    config: Config,
     measure: Measure,
     rounds: Vec<Latencies>,
 }
 
 impl Subject {
-    fn new(name: &'static str, flags: u32, measure: Measure) -> Self {
-        Subject { name, flags, measure, rounds: Vec::new() }
+    fn new(name: &'static str, config: Config, measure: Measure) -> Self {
+        Subject { name, config, measure, rounds: Vec::new() }
     }
 
     fn take_turn(&mut self, bench: &Bench) {
-        let config = Config { flags: self.flags, ..Config::default() };
         let directory = bench.directory.join("p4").join(self.name);
-        let mut log = Library::open(&directory, &config).log;
+        let mut log = Library::open(&directory, &self.config).log;
         let mut next_id = log.last_id() + 1;
         self.rounds.push((self.measure)(&mut log, &mut next_id, bench));
         settle(&log, 32);
@@ -54,13 +53,19 @@ impl Subject {
 
 pub fn run(bench: &mut Bench) {
     let _ = bench.fresh("p4");
-    let loaded = [Subject::new("flashstrike-wal", 0, under_load)];
+    let default = Config::default();
+    let spinning = Config { flags: FLAG_SPIN, ..default };
+    let deleting = Config { max_compressed_segments: KEEP_NONE, ..default };
+    let loaded = [
+        Subject::new("flashstrike-wal", default, under_load),
+        Subject::new("without compression", deleting, under_load),
+    ];
     let loaded = compare(bench, Duration::ZERO, loaded);
     add(bench, "Time to durable, a million events a second", &loaded);
     let single = [
-        Subject::new("sleeping persister, polled", 0, after_spell_polled),
-        Subject::new("sleeping persister, wait_durable", 0, after_spell_waited),
-        Subject::new("spinning persister, polled", FLAG_SPIN, after_spell_polled),
+        Subject::new("sleeping persister, polled", default, after_spell_polled),
+        Subject::new("sleeping persister, wait_durable", default, after_spell_waited),
+        Subject::new("spinning persister, polled", spinning, after_spell_polled),
     ];
     let single = compare(bench, SPELL, single);
     add(bench, "Time to durable, one event after an idle spell", &single);
