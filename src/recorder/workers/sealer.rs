@@ -152,27 +152,19 @@ impl Sealer {
         let disk = &self.segment.disk;
         let (_, begin) = self.next_write();
         let len = (u64::from(Layout::end_offset(upto)) - begin) as usize;
-        // A page that the file ends in would make the file longer: its part goes through the cache.
-        let whole_pages = (self.segment.layout.file_size() - begin) as usize / PAGE * PAGE;
-        let direct = len.next_multiple_of(PAGE).min(whole_pages);
-        staging.pages[len..len.next_multiple_of(PAGE)].fill(0);
-        let mut written = 0;
-        if staging.direct && direct > 0 {
-            staging.direct = disk.write_durably(&staging.pages, 0..direct, begin)?;
-            if staging.direct {
-                written = direct.min(len);
-            } else {
-                self.log.notices.buffered_writes();
-            }
-        }
         self.log.counters().bytes_written.add(len as u64);
-        if written < len {
-            // Not what stands before the first block: it is written.
-            let from = written.max(self.page_head.len());
-            disk.write_at(&staging.pages[from..len], begin + from as u64)?;
-            disk.sync()?;
+        let whole_pages = len.next_multiple_of(PAGE);
+        // A direct write of the page that the file ends in would make the file longer.
+        if staging.direct && begin + whole_pages as u64 <= self.segment.layout.file_size() {
+            staging.pages[len..whole_pages].fill(0);
+            staging.direct = disk.write_durably(&staging.pages, 0..whole_pages, begin)?;
+            if staging.direct {
+                return Ok(());
+            }
+            self.log.notices.buffered_writes();
         }
-        Ok(())
+        disk.write_at(&staging.pages[..len], begin)?;
+        disk.sync()
     }
 
     /// Keeps of what was staged what the next write begins with.
