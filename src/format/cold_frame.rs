@@ -6,25 +6,83 @@
 use std::io::{self, Read, Write};
 
 use lz4::liblz4::BlockChecksum;
-use lz4::{BlockMode, BlockSize, ContentChecksum, Decoder, EncoderBuilder};
+use lz4::{BlockMode, BlockSize, ContentChecksum, Decoder, Encoder, EncoderBuilder};
+use xxhash_rust::xxh64::Xxh64;
 
-const CHUNK_SIZE: usize = 256 * 1024;
+const CHUNK_SIZE: usize = 64 * 1024;
+
+/// The digest of a frame's content: its length, and the XXH64 of all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest(u64, u64);
+
+/// Makes a frame of what is written to it.
+pub struct Compressor<W: Write> {
+    encoder: Encoder<W>,
+    size: u64,
+    written: u64,
+    hash: Xxh64,
+}
+
+impl<W: Write> Compressor<W> {
+    /// A frame that will have exactly `size` bytes of content.
+    pub fn new(size: u64, to: W) -> io::Result<Self> {
+        let encoder = EncoderBuilder::new()
+            .block_size(BlockSize::Max256KB)
+            .block_mode(BlockMode::Independent)
+            .block_checksum(BlockChecksum::BlockChecksumEnabled)
+            .content_size(size)
+            .checksum(ContentChecksum::ChecksumEnabled)
+            .build(to)?;
+        Ok(Compressor { encoder, size, written: 0, hash: Xxh64::new(0) })
+    }
+
+    /// Ends the frame. Returns the digest of what went in, and what the frame was written to.
+    pub fn finish(self) -> io::Result<(Digest, W)> {
+        let (written, size) = (self.written, self.size);
+        if written != size {
+            let message = format!("only {written} of {size} bytes to compress");
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        let (to, ended) = self.encoder.finish();
+        ended?;
+        Ok((Digest(written, self.hash.digest()), to))
+    }
+}
+
+impl<W: Write> Write for Compressor<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.encoder.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.written += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Compresses exactly `size` bytes of `from` into one frame.
 pub fn compress(from: &mut impl Read, size: u64, to: impl Write) -> io::Result<()> {
-    let mut encoder = EncoderBuilder::new()
-        .block_size(BlockSize::Max256KB)
-        .block_mode(BlockMode::Independent)
-        .block_checksum(BlockChecksum::BlockChecksumEnabled)
-        .content_size(size)
-        .checksum(ContentChecksum::ChecksumEnabled)
-        .build(to)?;
-    let copied = io::copy(&mut from.take(size), &mut encoder)?;
-    if copied != size {
-        let message = format!("only {copied} of {size} bytes to compress");
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+    let mut compressor = Compressor::new(size, to)?;
+    io::copy(&mut from.take(size), &mut compressor)?;
+    compressor.finish().map(|_| ())
+}
+
+/// The digest of what a frame holds. A frame that is damaged or cut short is an error.
+pub fn digest_of(frame: impl Read) -> io::Result<Digest> {
+    let mut content = decompress(frame)?;
+    let (mut length, mut hash) = (0, Xxh64::new(0));
+    let mut buffer = vec![0; CHUNK_SIZE];
+    loop {
+        match content.read(&mut buffer)? {
+            0 => return Ok(Digest(length, hash.digest())),
+            read => {
+                length += read as u64;
+                hash.update(&buffer[..read]);
+            }
+        }
     }
-    encoder.finish().1
 }
 
 /// The content of a frame, as a stream. It ends in an error if the frame is cut short, even if only
@@ -52,39 +110,6 @@ impl<R: Read> Read for Content<R> {
     }
 }
 
-/// Whether a frame holds exactly `content`. A frame that is damaged or cut short is an error.
-pub fn holds(frame: impl Read, content: &mut impl Read) -> io::Result<bool> {
-    same_content(&mut decompress(frame)?, content)
-}
-
-/// Whether two streams have the same content.
-fn same_content(left: &mut impl Read, right: &mut impl Read) -> io::Result<bool> {
-    let (mut a, mut b) = (vec![0; CHUNK_SIZE], vec![0; CHUNK_SIZE]);
-    loop {
-        let (read_a, read_b) = (read_full(left, &mut a)?, read_full(right, &mut b)?);
-        if a[..read_a] != b[..read_b] {
-            return Ok(false);
-        }
-        if read_a < CHUNK_SIZE {
-            return Ok(true);
-        }
-    }
-}
-
-/// Reads until `buffer` is full or the stream ends; returns the bytes read.
-pub fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut read = 0;
-    while read < buffer.len() {
-        match from.read(&mut buffer[read..]) {
-            Ok(0) => break,
-            Ok(n) => read += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(read)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,31 +117,45 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out_and_a_changed_byte_is_noticed() {
         let content: Vec<u8> = (0..600_000_u32).map(|n| (n / 7) as u8).collect();
-        let mut frame = Vec::new();
-        compress(&mut &content[..], content.len() as u64, &mut frame).unwrap();
+        let mut compressor = Compressor::new(content.len() as u64, Vec::new()).unwrap();
+        compressor.write_all(&content[..100_000]).unwrap();
+        compressor.write_all(&content[100_000..]).unwrap();
+        let (digest, mut frame) = compressor.finish().unwrap();
         assert!(frame.len() < content.len() / 2);
-        let mut back = decompress(&frame[..]).unwrap();
-        assert!(same_content(&mut back, &mut &content[..]).unwrap());
-        drop(back);
-        assert!(!same_content(&mut &content[1..], &mut &content[..]).unwrap());
-        assert!(!same_content(&mut &content[..599_999], &mut &content[..]).unwrap());
+        let mut back = Vec::new();
+        decompress(&frame[..]).unwrap().read_to_end(&mut back).unwrap();
+        assert!(back == content);
+        assert_eq!(digest_of(&frame[..]).unwrap(), digest);
 
-        for cut in [frame.len() - 1, frame.len() - 4, frame.len() - 8, frame.len() / 2] {
-            let mut stream = decompress(&frame[..cut]).unwrap();
-            let error = io::copy(&mut stream, &mut io::sink()).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "cut to {cut}");
+        for cut in (1..9).chain([frame.len() / 2]) {
+            let error = digest_of(&frame[..frame.len() - cut]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{cut} bytes are missing");
         }
         let middle = frame.len() / 2;
         frame[middle] ^= 1;
-        let same = holds(&frame[..], &mut &content[..]);
-        assert!(!matches!(same, Ok(true)), "{same:?}");
-        frame[middle] ^= 1;
-        assert!(holds(&frame[..], &mut &content[..]).unwrap());
-        for cut in 1..9 {
-            let same = holds(&frame[..frame.len() - cut], &mut &content[..]);
-            assert!(!matches!(same, Ok(true)), "{cut} bytes of the frame's end are missing");
-        }
+        digest_of(&frame[..]).unwrap_err();
         let mut short = Vec::new();
         assert!(compress(&mut &content[..10], 11, &mut short).is_err());
+    }
+
+    /// A whole frame, with good checksums, of anything else.
+    #[test]
+    fn another_content_has_another_digest() {
+        let digest = |content: &[u8]| {
+            let mut frame = Vec::new();
+            compress(&mut &content[..], content.len() as u64, &mut frame).unwrap();
+            digest_of(&frame[..]).unwrap()
+        };
+        let content: Vec<u8> = (0..100_000_u32).map(|n| (n / 7) as u8).collect();
+        let own = digest(&content);
+        assert_eq!(digest(&content), own);
+        assert_ne!(digest(&content[1..]), own);
+        assert_ne!(digest(&content[..99_999]), own);
+        assert_ne!(digest(&[&content[..], &[0]].concat()), own);
+        for at in [0, 16_447, 99_999] {
+            let mut changed = content.clone();
+            changed[at] ^= 1;
+            assert_ne!(digest(&changed), own);
+        }
     }
 }

@@ -23,6 +23,8 @@ pub enum Source {
 /// The block that a walk stands at.
 pub struct Blocks {
     pub source: Source,
+    /// Blocks read at a time from a file.
+    pub per_read: u32,
     /// `loaded` bytes from block `start` on.
     buffer: Vec<u8>,
     start: u32,
@@ -34,7 +36,7 @@ pub struct Blocks {
 impl Blocks {
     /// The blocks of a source, none of them loaded.
     pub fn new(source: Source) -> Self {
-        Blocks { source, buffer: Vec::new(), start: 0, loaded: 0, at: 0 }
+        Blocks { source, per_read: BLOCKS_PER_READ, buffer: Vec::new(), start: 0, loaded: 0, at: 0 }
     }
 
     /// Makes `block` the current one. Returns its bytes in the source: fewer than a block's at the
@@ -48,7 +50,7 @@ impl Blocks {
         }
         (self.start, self.loaded, self.at) = (block, 0, 0);
         let blocks = match &self.source {
-            Source::File(_) => BLOCKS_PER_READ.min(ahead_to - block) as usize,
+            Source::File(_) => self.per_read.min(ahead_to - block) as usize,
             Source::Frame(_) | Source::Memory(_) => 1,
         };
         self.buffer.resize(self.buffer.len().max(blocks * BLOCK_SIZE), 0);

@@ -193,6 +193,17 @@ impl Cursor {
         events_of(block, header.map_or(0, |header| usize::from(header.event_count)))
     }
 
+    /// All bytes of that block, as they lie in the file.
+    pub fn block_bytes(&self) -> &[u8] {
+        self.blocks.bytes()
+    }
+
+    /// Lets it read this many blocks at a time.
+    pub fn reading(mut self, blocks: u32) -> Self {
+        self.blocks.per_read = blocks;
+        self
+    }
+
     /// Reads the next block and adds its events from the id `from` on. A block that ends below
     /// `from` is passed over by what its header says. Only a strict walk fails, or one through an
     /// active segment.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
-    fallocate, fcntl_setfl, fdatasync, flock, ftruncate, FallocateFlags, FileType, FlockOperation,
+    fadvise, fallocate, fcntl_setfl, fdatasync, flock, ftruncate, Advice, FallocateFlags, FileType, FlockOperation,
     OFlags,
 };
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
@@ -125,6 +125,31 @@ impl PosixFile {
         self.past_the_cache(false).map_err(|errno| self.fail("fcntl", errno))
     }
 
+    /// Writes whole pages past the page cache. `false`: this filesystem cannot do that.
+    fn write_direct(
+        &self,
+        pages: &Pages,
+        bytes: Range<usize>,
+        offset: u64,
+        flags: ReadWriteFlags,
+    ) -> Result<bool> {
+        debug_assert!(bytes.start % PAGE == 0 && bytes.end % PAGE == 0);
+        debug_assert!(offset % PAGE as u64 == 0);
+        self.check_own()?;
+        let written = self.past_the_cache(true).and_then(|()| {
+            let write = |pages: &[u8], at| pwritev2(&self.fd, &[IoSlice::new(pages)], at, flags);
+            write_pages(&pages[bytes], offset, write)
+        });
+        match written {
+            Ok(()) => Ok(true),
+            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
+                self.past_the_cache(false).map_err(|errno| self.fail("fcntl", errno))?;
+                Ok(false)
+            }
+            Err(errno) => Err(self.fail("write", errno)),
+        }
+    }
+
     fn try_flock(&self, operation: FlockOperation) -> Result<bool> {
         self.check_own()?;
         match retry(|| flock(&self.fd, operation)) {
@@ -171,23 +196,18 @@ impl File for PosixFile {
     }
 
     fn write_durably(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<bool> {
-        debug_assert!(bytes.start % PAGE == 0 && bytes.end % PAGE == 0);
-        debug_assert!(offset % PAGE as u64 == 0);
-        self.check_own()?;
-        let written = self.past_the_cache(true).and_then(|()| {
-            let write = |pages: &[u8], at| {
-                pwritev2(&self.fd, &[IoSlice::new(pages)], at, ReadWriteFlags::DSYNC)
-            };
-            write_pages(&pages[bytes], offset, write)
-        });
-        match written {
-            Ok(()) => Ok(true),
-            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
-                self.past_the_cache(false).map_err(|errno| self.fail("fcntl", errno))?;
-                Ok(false)
-            }
-            Err(errno) => Err(self.fail("write", errno)),
+        self.write_direct(pages, bytes, offset, ReadWriteFlags::DSYNC)
+    }
+
+    fn write_pages(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<()> {
+        match self.write_direct(pages, bytes.clone(), offset, ReadWriteFlags::empty())? {
+            true => Ok(()),
+            false => self.write_at(&pages[bytes], offset),
         }
+    }
+
+    fn read_without_ahead(&self) {
+        let _ = fadvise(&self.fd, 0, None, Advice::Random);
     }
 
     fn allocate(&self, size: u64) -> Result<()> {

@@ -154,6 +154,14 @@ pub trait File: Debug + Send + Sync {
     fn write_durably(&self, _pages: &Pages, _bytes: Range<usize>, _offset: u64) -> Result<bool> {
         Ok(false)
     }
+    /// Writes whole pages past the page cache where the filesystem can: what is then left for
+    /// [`File::sync`] is little. They are as durable as if [`File::write_at`] had written them.
+    fn write_pages(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<()> {
+        self.write_at(&pages[bytes], offset)
+    }
+    /// Reads of this handle ask the disk for what they read, and for nothing ahead of it: a read
+    /// ahead of megabytes would stand before others' writes.
+    fn read_without_ahead(&self) {}
     /// Allocates space for `size` bytes and makes the file at least that long.
     fn allocate(&self, size: u64) -> Result<()>;
     /// Cuts the file to nothing: its memory comes back although readers have it open. Only for a

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
-use crate::format::{cold_frame, file_name, Layout, SegmentHeader, BLOCK_SIZE};
-use crate::segment::{as_io, closed, read_header, Cursor, FileStream, Site, Step as Walk};
-use crate::storage::{create_temporary, move_aside, Directory, File, Open};
+use crate::format::cold_frame::{digest_of, Compressor, Digest};
+use crate::format::{file_name, Layout, SegmentHeader, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
+use crate::segment::{as_io, closed, Cursor, FileStream, Site, Step as Walk};
+use crate::storage::{create_temporary, move_aside, Directory, File, Open, Pages};
 
 use super::worker::Worker;
 use crate::recorder::log::Log;
 use crate::recorder::segment::{Frozen, Outcome};
 use crate::recorder::threads::Step;
 
-/// Bytes of a cold file between two syncs. A thread of low priority waits for the processor after
-/// each; with more of them it hardly gets on when the machine is busy.
-const COLD_BYTES_PER_SYNC: u64 = 512 * 1024;
+/// Blocks of a hot file that are read at a time, 64 KiB.
+const BLOCKS_PER_READ: u32 = 4;
+/// Bytes of a cold file that are written and read back at a time.
+const PIECE: usize = 64 * 1024;
 /// Bytes of a hot file between two pauses: LZ4 compresses them in about half a millisecond.
 const HOT_BYTES_PER_PAUSE: u64 = 256 * 1024;
 /// Just long enough to give the processor to others. Yielding instead costs a thread of low
@@ -94,37 +96,16 @@ fn freeze_one(log: &Log, index: u32) -> Outcome {
     }
 }
 
-/// Reads all of a closed hot segment, and checks its checksums, its chain and its ids: what a cold
-/// file replaces must be known to be whole, or damage would be kept for good.
-fn verify(log: &Log, index: u32) -> Result<()> {
-    let wal = &*log.wal;
-    let (file, header, _) = open_hot(wal, index)?;
-    let site = Site { index, name: wal.path_of(&file_name::hot(index)).display().to_string() };
-    let mut cursor = Cursor::hot(site, file, header, 0, true)?;
-    let (mut events, mut bytes) = (Vec::new(), 0);
-    while cursor.step(0, &mut events)? == Walk::Block {
-        events.clear();
-        bytes += BLOCK_SIZE as u64;
-        if bytes % HOT_BYTES_PER_PAUSE < BLOCK_SIZE as u64 {
-            pause(log)?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes the cold file of a closed hot segment and compares it with that. Returns the bytes before
-/// and after.
+/// Makes the cold file of a closed hot segment and proves that it holds the same. Returns the bytes
+/// before and after.
 fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     let wal = &*log.wal;
-    verify(log, index)?;
-    let (hot, _, size) = open_hot(wal, index)?;
+    let hot = Hot::open(wal, index)?;
+    let size = hot.size;
     let cold_name = file_name::cold(index);
     let temporary = file_name::temporary(&cold_name);
     let file = create_temporary(wal, &temporary)?;
-    let stream = FileStream::new(Arc::clone(&file));
-    let mut out = SyncedWriter { file: Arc::clone(&file), stream, synced: 0 };
-    cold_frame::compress(&mut PausingReader::new(log, hot), size, &mut out)
-        .map_err(|error| at(wal, &temporary, &error))?;
+    let (digest, packed) = compress(log, hot, ColdWriter::new(Arc::clone(&file))?, &temporary)?;
     file.sync()?;
     if wal.status_of(&cold_name)?.is_some() {
         let aside = move_aside(wal, &cold_name)?;
@@ -132,7 +113,7 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
     }
     wal.rename(&temporary, &cold_name)?;
     log.sync_names()?;
-    let same = is_frozen(log, index);
+    let same = is_frozen(log, index, digest);
     if !matches!(same, Ok(true)) {
         // Left there it would be taken for somebody else's at the next try.
         wal.remove(&cold_name)?;
@@ -140,53 +121,109 @@ fn freeze(log: &Log, index: u32) -> Result<(u64, u64)> {
         let message = format!("{cold_name}: reads back different from what was compressed");
         return Err(Error::new(Cause::Io, message));
     }
-    debug_assert!(out.stream.offset() > 0, "even an empty frame has a header");
-    Ok((size, out.stream.offset()))
+    debug_assert!(packed > 0, "even an empty frame has a header");
+    Ok((size, packed))
 }
 
-/// Whether the cold file of a hot segment has exactly its content.
-fn is_frozen(log: &Log, index: u32) -> Result<bool> {
+/// Compresses a hot segment, of which each block is checked before it goes in: its checksum, its
+/// chain and its ids. What a cold file replaces must be known to be whole, or damage would be kept
+/// for good. Returns the digest of what went in, and the size of the frame.
+fn compress(log: &Log, mut hot: Hot, to: ColdWriter, name: &str) -> Result<(Digest, u64)> {
+    let failed = |error: io::Error| at(&*log.wal, name, &error);
+    let mut frame = Compressor::new(hot.size, to).map_err(failed)?;
+    frame.write_all(&hot.header).map_err(failed)?;
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while hot.cursor.step(0, &mut events)? == Walk::Block {
+        events.clear();
+        frame.write_all(hot.cursor.block_bytes()).map_err(failed)?;
+        bytes += BLOCK_SIZE as u64;
+        if bytes % HOT_BYTES_PER_PAUSE < BLOCK_SIZE as u64 {
+            pause(log)?;
+        }
+    }
+    let (digest, to) = frame.finish().map_err(failed)?;
+    Ok((digest, to.finish()?))
+}
+
+/// Whether the cold file of a segment, read back, has exactly this content.
+fn is_frozen(log: &Log, index: u32, digest: Digest) -> Result<bool> {
     let wal = &*log.wal;
-    let (hot, _, size) = open_hot(wal, index)?;
-    let Some(cold) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(false) };
-    let mut hot = Read::take(PausingReader::new(log, hot), size);
-    match cold_frame::holds(FileStream::new(cold), &mut hot) {
-        Ok(same) => Ok(same),
+    let name = file_name::cold(index);
+    let Some(cold) = wal.open(&name, Open::Read)? else { return Ok(false) };
+    cold.read_without_ahead();
+    let reader = PausingReader { log, stream: FileStream::new(cold), paused: 0 };
+    match digest_of(io::BufReader::with_capacity(PIECE, reader)) {
+        Ok(back) => Ok(back == digest),
         // An error that is not the system's is the decoder's: the file is not a whole frame.
-        Err(error) if error.raw_os_error().is_none() => Ok(false),
-        Err(error) => Err(at(wal, &file_name::cold(index), &error)),
+        Err(error) if is_decoders(&error) => Ok(false),
+        Err(error) => Err(at(wal, &name, &error)),
     }
 }
 
-/// Opens a closed hot segment. Returns also its header, and how many bytes of it are in use.
-fn open_hot(wal: &dyn Directory, index: u32) -> Result<(Arc<dyn File>, SegmentHeader, u64)> {
-    let name = file_name::hot(index);
-    let failed =
-        |cause, what: &str| Error::new(cause, format!("{}: {what}", wal.path_of(&name).display()));
-    let file = wal.open(&name, Open::Read)?;
-    let file = file.ok_or_else(|| failed(Cause::NotFound, "the file is gone"))?;
-    let header = closed(read_header(&*file)?, index).ok_or_else(|| {
-        failed(Cause::Corrupt, "the header is not that of a closed segment of this index")
-    })?;
-    Ok((file, header, Layout { blocks: header.block_count }.file_size()))
+/// A closed hot segment that is about to be read.
+struct Hot {
+    /// The bytes of the file's header.
+    header: [u8; SEGMENT_HEADER_SIZE],
+    /// How many bytes of the file are in use.
+    size: u64,
+    /// Stands before the first block.
+    cursor: Cursor,
 }
 
-/// Writes a cold file and syncs it every 512 KiB, so that the persister never waits for all of it.
-struct SyncedWriter {
+impl Hot {
+    fn open(wal: &dyn Directory, index: u32) -> Result<Self> {
+        let name = file_name::hot(index);
+        let path = wal.path_of(&name).display().to_string();
+        let failed = |cause, what: &str| Error::new(cause, format!("{path}: {what}"));
+        let file = wal.open(&name, Open::Read)?;
+        let file = file.ok_or_else(|| failed(Cause::NotFound, "the file is gone"))?;
+        file.read_without_ahead();
+        let mut bytes = [0; SEGMENT_HEADER_SIZE];
+        let read = file.read_at(&mut bytes, 0)?;
+        let header = SegmentHeader::decode(&bytes).filter(|_| read == bytes.len());
+        let header = closed(header, index).ok_or_else(|| {
+            failed(Cause::Corrupt, "the header is not that of a closed segment of this index")
+        })?;
+        let cursor = Cursor::hot(Site { index, name: path }, file, header, 0, true)?;
+        let size = Layout { blocks: header.block_count }.file_size();
+        Ok(Hot { header: bytes, size, cursor: cursor.reading(BLOCKS_PER_READ) })
+    }
+}
+
+/// Writes a cold file piece by piece past the page cache, so that no sync has much to write and the
+/// persister never waits long.
+struct ColdWriter {
     file: Arc<dyn File>,
-    stream: FileStream,
-    synced: u64,
+    piece: Pages,
+    filled: usize,
+    /// Where in the file the piece begins.
+    offset: u64,
 }
 
-impl Write for SyncedWriter {
+impl ColdWriter {
+    fn new(file: Arc<dyn File>) -> Result<Self> {
+        Ok(ColdWriter { file, piece: Pages::new(PIECE)?, filled: 0, offset: 0 })
+    }
+
+    /// Writes what is left. Returns the size of the file.
+    fn finish(self) -> Result<u64> {
+        self.file.write_at(&self.piece[..self.filled], self.offset)?;
+        Ok(self.offset + self.filled as u64)
+    }
+}
+
+impl Write for ColdWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.stream.write(bytes)?;
-        debug_assert!(self.synced <= self.stream.offset());
-        if self.stream.offset() - self.synced >= COLD_BYTES_PER_SYNC {
-            self.file.sync().map_err(|error| as_io(&error))?;
-            self.synced = self.stream.offset();
+        let taken = bytes.len().min(PIECE - self.filled);
+        self.piece[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
+        self.filled += taken;
+        if self.filled == PIECE {
+            let written = self.file.write_pages(&self.piece, 0..PIECE, self.offset);
+            written.map_err(|error| as_io(&error))?;
+            self.offset += PIECE as u64;
+            self.filled = 0;
         }
-        Ok(written)
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -194,9 +231,7 @@ impl Write for SyncedWriter {
     }
 }
 
-/// Reads a hot file with pauses: otherwise a persister that the disk has just woken waits up to
-/// 3 ms for the scheduler to stop us. No pauses while more segments wait: the disk would fill up.
-/// At a shutdown the reading fails, and so does the compression.
+/// Reads a cold file with pauses. At a shutdown the reading fails.
 struct PausingReader<'a> {
     log: &'a Log,
     stream: FileStream,
@@ -204,15 +239,9 @@ struct PausingReader<'a> {
     paused: u64,
 }
 
-impl<'a> PausingReader<'a> {
-    fn new(log: &'a Log, file: Arc<dyn File>) -> Self {
-        PausingReader { log, stream: FileStream::new(file), paused: 0 }
-    }
-}
-
 impl Read for PausingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stream.offset() - self.paused >= HOT_BYTES_PER_PAUSE {
+        if self.stream.offset() - self.paused >= PIECE as u64 {
             pause(self.log).map_err(|error| as_io(&error))?;
             self.paused = self.stream.offset();
         }
@@ -220,6 +249,9 @@ impl Read for PausingReader<'_> {
     }
 }
 
+/// Otherwise a persister that the disk has just woken waits up to 3 ms for the scheduler to stop
+/// us. No pauses while more segments wait: the disk would fill up. At a shutdown it fails, and so
+/// does the compression.
 fn pause(log: &Log) -> Result<()> {
     if log.signals.freezer.is_stopping() {
         return Err(Error::new(Cause::Io, "left to the next open: the log is being shut down"));
@@ -228,6 +260,10 @@ fn pause(log: &Log) -> Result<()> {
         std::thread::sleep(PAUSE);
     }
     Ok(())
+}
+
+fn is_decoders(error: &io::Error) -> bool {
+    error.raw_os_error().is_none()
 }
 
 fn at(wal: &dyn Directory, name: &str, error: &io::Error) -> Error {
