@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{Layout, BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
-use crate::storage::File;
+use crate::storage::{File, Pages, PAGE};
 
 use super::file::first_slot;
 use super::frame::FrameContent;
@@ -16,6 +16,8 @@ const BLOCKS_PER_READ: u32 = 16;
 /// Where blocks come from: a hot, a cold, or an active segment.
 pub enum Source {
     File(Arc<dyn File>),
+    /// A file that is read past the page cache, and how much at a time.
+    Direct(Arc<dyn File>, Pages),
     Frame(Box<FrameContent>),
     Memory(Memory),
 }
@@ -23,8 +25,6 @@ pub enum Source {
 /// The block that a walk stands at.
 pub struct Blocks {
     pub source: Source,
-    /// Blocks read at a time from a file.
-    pub per_read: u32,
     /// `loaded` bytes from block `start` on.
     buffer: Vec<u8>,
     start: u32,
@@ -36,7 +36,7 @@ pub struct Blocks {
 impl Blocks {
     /// The blocks of a source, none of them loaded.
     pub fn new(source: Source) -> Self {
-        Blocks { source, per_read: BLOCKS_PER_READ, buffer: Vec::new(), start: 0, loaded: 0, at: 0 }
+        Blocks { source, buffer: Vec::new(), start: 0, loaded: 0, at: 0 }
     }
 
     /// Makes `block` the current one. Returns its bytes in the source: fewer than a block's at the
@@ -50,7 +50,11 @@ impl Blocks {
         }
         (self.start, self.loaded, self.at) = (block, 0, 0);
         let blocks = match &self.source {
-            Source::File(_) => self.per_read.min(ahead_to - block) as usize,
+            Source::File(_) => BLOCKS_PER_READ.min(ahead_to - block) as usize,
+            Source::Direct(_, pages) => {
+                let room = (pages.len() - 2 * PAGE) / BLOCK_SIZE;
+                room.min((ahead_to - block) as usize)
+            }
             Source::Frame(_) | Source::Memory(_) => 1,
         };
         self.buffer.resize(self.buffer.len().max(blocks * BLOCK_SIZE), 0);
@@ -60,6 +64,18 @@ impl Blocks {
                 // A bad sector further on must not hide the block that comes next.
                 file.read_at(&mut self.buffer[..blocks * BLOCK_SIZE], offset)
                     .or_else(|_| file.read_at(&mut self.buffer[..BLOCK_SIZE], offset))
+            }
+            Source::Direct(file, pages) => {
+                let mut read = |blocks: usize| {
+                    let begin = offset as usize / PAGE * PAGE;
+                    let before = offset as usize - begin;
+                    let len = (before + blocks * BLOCK_SIZE).next_multiple_of(PAGE);
+                    let read = file.read_pages(pages, len, begin as u64)?;
+                    let read = read.saturating_sub(before).min(blocks * BLOCK_SIZE);
+                    self.buffer[..read].copy_from_slice(&pages[before..before + read]);
+                    Ok(read)
+                };
+                read(blocks).or_else(|_: Error| read(1))
             }
             Source::Frame(content) => Ok(content.read_at(&mut self.buffer[..BLOCK_SIZE], offset)),
             // Its events are read one by one, while they are written.
@@ -79,7 +95,7 @@ impl Blocks {
     /// What stands as an id in the first slot; 0 = no events, and so it is for a cold segment.
     pub fn first_slot(&self) -> Result<u64> {
         match &self.source {
-            Source::File(file) => first_slot(&**file),
+            Source::File(file) | Source::Direct(file, _) => first_slot(&**file),
             Source::Frame(_) => Ok(0),
             Source::Memory(memory) => Ok(memory.first_slot()),
         }
@@ -88,7 +104,7 @@ impl Blocks {
     /// Where in the file the bytes at `offset` of the segment are.
     pub fn file_offset(&self, offset: u64) -> u64 {
         match &self.source {
-            Source::File(_) | Source::Memory(_) => offset,
+            Source::File(_) | Source::Direct(..) | Source::Memory(_) => offset,
             Source::Frame(content) => content.file_offset_of(offset),
         }
     }

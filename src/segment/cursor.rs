@@ -179,7 +179,7 @@ impl Cursor {
 
     pub fn seen(&self) -> Seen {
         let bytes = match &self.blocks.source {
-            Source::File(_) | Source::Memory(_) => self.seen.bytes,
+            Source::File(_) | Source::Direct(..) | Source::Memory(_) => self.seen.bytes,
             Source::Frame(content) => content.file_size(),
         };
         Seen { bytes, ..self.seen }
@@ -196,12 +196,6 @@ impl Cursor {
     /// All bytes of that block, as they lie in the file.
     pub fn block_bytes(&self) -> &[u8] {
         self.blocks.bytes()
-    }
-
-    /// Lets it read this many blocks at a time.
-    pub fn reading(mut self, blocks: u32) -> Self {
-        self.blocks.per_read = blocks;
-        self
     }
 
     /// Reads the next block and adds its events from the id `from` on. A block that ends below

@@ -68,6 +68,7 @@ pub fn read_block_header(file: &dyn File, block: u32) -> Result<Option<BlockHead
 /// What the disk cannot read is an error: it says nothing about the file.
 pub fn cold_header(wal: &dyn Directory, index: u32) -> Result<Option<SegmentHeader>> {
     let Some(file) = wal.open(&file_name::cold(index), Open::Read)? else { return Ok(None) };
+    file.read_nothing_ahead();
     FrameContent::open(file)?.segment_header()
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::format::{Layout, SegmentHeader};
-use crate::storage::File;
+use crate::format::{Layout, SegmentHeader, BLOCK_SIZE};
+use crate::storage::{File, Pages, PAGE};
 
 use super::blocks::Source;
 use super::cursor::{Authority, Cursor};
@@ -23,9 +23,31 @@ impl Cursor {
         floor: u64,
         verify: bool,
     ) -> Result<Self> {
+        Self::hot_from(site, Source::File(Arc::clone(&file)), &*file, header, floor, verify)
+    }
+
+    /// The same past the page cache, verifying, some blocks at a time.
+    pub fn hot_direct(
+        site: Site,
+        file: Arc<dyn File>,
+        header: SegmentHeader,
+        blocks_at_a_time: usize,
+    ) -> Result<Self> {
+        let pages = Pages::new(blocks_at_a_time * BLOCK_SIZE + 2 * PAGE)?;
+        Self::hot_from(site, Source::Direct(Arc::clone(&file), pages), &*file, header, 0, true)
+    }
+
+    fn hot_from(
+        site: Site,
+        source: Source,
+        file: &dyn File,
+        header: SegmentHeader,
+        floor: u64,
+        verify: bool,
+    ) -> Result<Self> {
         let capacity = Layout::of_file(file.size()?).capacity();
         let has_room = header.event_count < capacity;
-        let walk = Self::new(site, Source::File(file), Authority::Header, floor);
+        let walk = Self::new(site, source, Authority::Header, floor);
         Cursor { has_room, ..walk }.strict(header, verify)
     }
 

@@ -206,7 +206,23 @@ impl File for PosixFile {
         }
     }
 
-    fn read_without_ahead(&self) {
+    fn read_pages(&self, pages: &mut Pages, len: usize, offset: u64) -> Result<usize> {
+        debug_assert!(len % PAGE == 0 && offset % PAGE as u64 == 0);
+        let read = self.past_the_cache(true).and_then(|()| {
+            read_full(&mut pages[..len], offset, |buffer, at| match buffer.as_ptr() as usize % PAGE {
+                0 => pread(&self.fd, buffer, at),
+                // Behind the end of the file.
+                _ => Ok(0),
+            })
+        });
+        match read {
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => self.read_at(&mut pages[..len], offset),
+            read => read.map_err(|errno| self.fail("read", errno)),
+        }
+    }
+
+    fn read_nothing_ahead(&self) {
+        // Advice: where it is not taken, nothing is wrong.
         let _ = fadvise(&self.fd, 0, None, Advice::Random);
     }
 

@@ -159,9 +159,15 @@ pub trait File: Debug + Send + Sync {
     fn write_pages(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<()> {
         self.write_at(&pages[bytes], offset)
     }
-    /// Reads of this handle ask the disk for what they read, and for nothing ahead of it: a read
-    /// ahead of megabytes would stand before others' writes.
-    fn read_without_ahead(&self) {}
+    /// Reads the first `len` bytes of `pages`, whole pages, at a whole page of the file: past the
+    /// page cache where the filesystem can, and nothing ahead. Returns the bytes read: fewer only
+    /// at the end of the file.
+    fn read_pages(&self, pages: &mut Pages, len: usize, offset: u64) -> Result<usize> {
+        self.read_at(&mut pages[..len], offset)
+    }
+    /// Reads of this handle ask the disk for no more than they read. A read ahead of megabytes would
+    /// stand before the writes of others.
+    fn read_nothing_ahead(&self) {}
     /// Allocates space for `size` bytes and makes the file at least that long.
     fn allocate(&self, size: u64) -> Result<()>;
     /// Cuts the file to nothing: its memory comes back although readers have it open. Only for a

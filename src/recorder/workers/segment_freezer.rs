@@ -2,13 +2,14 @@
 //! synced, renamed, read back and compared with it.
 
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
 use crate::format::cold_frame::{digest_of, Compressor, Digest};
 use crate::format::{file_name, Layout, SegmentHeader, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
-use crate::segment::{as_io, closed, Cursor, FileStream, Site, Step as Walk};
+use crate::segment::{as_io, closed, Cursor, Site, Step as Walk};
 use crate::storage::{create_temporary, move_aside, Directory, File, Open, Pages};
 
 use super::worker::Worker;
@@ -17,7 +18,7 @@ use crate::recorder::segment::{Frozen, Outcome};
 use crate::recorder::threads::Step;
 
 /// Blocks of a hot file that are read at a time, 64 KiB.
-const BLOCKS_PER_READ: u32 = 4;
+const BLOCKS_PER_READ: usize = 4;
 /// Bytes of a cold file that are written and read back at a time.
 const PIECE: usize = 64 * 1024;
 /// Bytes of a hot file between two pauses: LZ4 compresses them in about half a millisecond.
@@ -150,9 +151,7 @@ fn is_frozen(log: &Log, index: u32, digest: Digest) -> Result<bool> {
     let wal = &*log.wal;
     let name = file_name::cold(index);
     let Some(cold) = wal.open(&name, Open::Read)? else { return Ok(false) };
-    cold.read_without_ahead();
-    let reader = PausingReader { log, stream: FileStream::new(cold), paused: 0 };
-    match digest_of(io::BufReader::with_capacity(PIECE, reader)) {
+    match digest_of(ColdReader::new(log, cold)?) {
         Ok(back) => Ok(back == digest),
         // An error that is not the system's is the decoder's: the file is not a whole frame.
         Err(error) if is_decoders(&error) => Ok(false),
@@ -177,16 +176,16 @@ impl Hot {
         let failed = |cause, what: &str| Error::new(cause, format!("{path}: {what}"));
         let file = wal.open(&name, Open::Read)?;
         let file = file.ok_or_else(|| failed(Cause::NotFound, "the file is gone"))?;
-        file.read_without_ahead();
         let mut bytes = [0; SEGMENT_HEADER_SIZE];
         let read = file.read_at(&mut bytes, 0)?;
         let header = SegmentHeader::decode(&bytes).filter(|_| read == bytes.len());
         let header = closed(header, index).ok_or_else(|| {
             failed(Cause::Corrupt, "the header is not that of a closed segment of this index")
         })?;
-        let cursor = Cursor::hot(Site { index, name: path }, file, header, 0, true)?;
+        let site = Site { index, name: path };
+        let cursor = Cursor::hot_direct(site, file, header, BLOCKS_PER_READ)?;
         let size = Layout { blocks: header.block_count }.file_size();
-        Ok(Hot { header: bytes, size, cursor: cursor.reading(BLOCKS_PER_READ) })
+        Ok(Hot { header: bytes, size, cursor })
     }
 }
 
@@ -231,21 +230,41 @@ impl Write for ColdWriter {
     }
 }
 
-/// Reads a cold file with pauses. At a shutdown the reading fails.
-struct PausingReader<'a> {
+/// Reads a cold file piece by piece, with pauses. At a shutdown it fails.
+struct ColdReader<'a> {
     log: &'a Log,
-    stream: FileStream,
-    /// Bytes read at the last pause.
-    paused: u64,
+    file: Arc<dyn File>,
+    piece: Pages,
+    /// What of the piece was not given out yet.
+    left: Range<usize>,
+    /// Where in the file the next piece begins.
+    offset: u64,
 }
 
-impl Read for PausingReader<'_> {
+impl<'a> ColdReader<'a> {
+    fn new(log: &'a Log, file: Arc<dyn File>) -> Result<Self> {
+        Ok(ColdReader { log, file, piece: Pages::new(PIECE)?, left: 0..0, offset: 0 })
+    }
+
+    fn next_piece(&mut self) -> Result<()> {
+        pause(self.log)?;
+        let read = self.file.read_pages(&mut self.piece, PIECE, self.offset)?;
+        self.offset += read as u64;
+        self.left = 0..read;
+        Ok(())
+    }
+}
+
+impl Read for ColdReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stream.offset() - self.paused >= PIECE as u64 {
-            pause(self.log).map_err(|error| as_io(&error))?;
-            self.paused = self.stream.offset();
+        let is_at_end = self.offset % PIECE as u64 != 0;
+        if self.left.is_empty() && !is_at_end {
+            self.next_piece().map_err(|error| as_io(&error))?;
         }
-        self.stream.read(buffer)
+        let read = self.left.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&self.piece[self.left.start..][..read]);
+        self.left.start += read;
+        Ok(read)
     }
 }
 
@@ -255,9 +274,6 @@ impl Read for PausingReader<'_> {
 fn pause(log: &Log) -> Result<()> {
     if log.signals.freezer.is_stopping() {
         return Err(Error::new(Cause::Io, "left to the next open: the log is being shut down"));
-    }
-    if log.queues.to_freeze.is_empty() {
-        std::thread::sleep(PAUSE);
     }
     Ok(())
 }
