@@ -102,7 +102,7 @@ pub struct Frozen {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its cold file exists and was compared with it.
+    /// Its cold file exists and was proved to hold the same.
     Done,
     /// It is as it was, and the freezer may try again.
     Failed,

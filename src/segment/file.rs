@@ -1,7 +1,7 @@
 //! Segment files, read with `pread`: a bad sector is then an error that can be reported, and not a
 //! signal.
 
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -161,50 +161,11 @@ pub fn hold(directory: &dyn Directory, name: &str, file: &dyn File) -> Result<bo
     }
 }
 
-/// A file read or written from its beginning on.
-#[derive(Debug)]
-pub struct FileStream {
-    file: Arc<dyn File>,
-    offset: u64,
-}
-
-impl FileStream {
-    /// A stream at the beginning of `file`.
-    pub fn new(file: Arc<dyn File>) -> Self {
-        FileStream { file, offset: 0 }
-    }
-
-    /// Bytes read or written so far.
-    pub fn offset(&self) -> u64 {
-        self.offset
-    }
-}
-
 /// A storage error as one of the standard library: with its number, so that a full disk is still
 /// known as one; without a number, wrapped, so that it is not taken for the decoder's.
 pub fn as_io(error: &Error) -> io::Error {
     match error.errno() {
         0 => io::Error::other(error.clone()),
         errno => io::Error::from_raw_os_error(errno),
-    }
-}
-
-impl Read for FileStream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.offset).map_err(|e| as_io(&e))?;
-        self.offset += read as u64;
-        Ok(read)
-    }
-}
-
-impl io::Write for FileStream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_at(bytes, self.offset).map_err(|e| as_io(&e))?;
-        self.offset += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

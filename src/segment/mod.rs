@@ -36,7 +36,7 @@ pub use cursor::{Cursor, Seen, Step};
 pub use damage::{Damage, DamageKind, Site, MAX_DAMAGES};
 pub use file::{
     as_io, begins_among, compare_files, durable_id, events_above, first_slot, for_each_block, hold,
-    scan_segment, FileStream,
+    scan_segment,
 };
 pub use frame::FrameContent;
 pub use gone::gone_from_disk;

@@ -114,7 +114,9 @@ impl Cursor {
         if !self.findings.any() && !self.agrees_with(&header) {
             self.doubt_header("the header does not say what its blocks do");
             let limit = match &self.blocks.source {
-                Source::File(file) | Source::Direct(file, _) => file.size().map_or(0, |size| Layout::of_file(size).blocks),
+                Source::File(file) | Source::Direct(file, _) => {
+                    file.size().map_or(0, |size| Layout::of_file(size).blocks)
+                }
                 Source::Frame(_) | Source::Memory(_) => MAX_BLOCKS,
             };
             // Part of a block behind the last whole one has been read already.

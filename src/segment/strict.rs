@@ -33,7 +33,7 @@ impl Cursor {
         header: SegmentHeader,
         blocks_at_a_time: usize,
     ) -> Result<Self> {
-        let pages = Pages::new(blocks_at_a_time * BLOCK_SIZE + 2 * PAGE)?;
+        let pages = Pages::new(blocks_at_a_time * BLOCK_SIZE + 2 * PAGE);
         Self::hot_from(site, Source::Direct(Arc::clone(&file), pages), &*file, header, 0, true)
     }
 

@@ -69,6 +69,24 @@ pub fn write_pages(
     Ok(())
 }
 
+/// Reads until the pages are full or the file ends, as [`read_full`], in calls that begin at whole
+/// pages. What ends within a page is read again from the page's beginning, to see the end.
+pub fn read_pages(
+    pages: &mut [u8],
+    offset: u64,
+    mut pread: impl FnMut(&mut [u8], u64) -> Result<usize>,
+) -> Result<usize> {
+    let mut read = 0;
+    while read < pages.len() {
+        let n = retry(|| pread(&mut pages[read..], offset + read as u64))?;
+        match n / PAGE * PAGE {
+            0 => return Ok(read + n),
+            whole => read += whole,
+        }
+    }
+    Ok(read)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +124,21 @@ mod tests {
             });
             assert_eq!((read.unwrap(), &buffer[..200]), (200, &content[..]));
         }
+    }
+
+    #[test]
+    fn a_direct_read_ends_with_the_file_and_never_begins_within_a_page() {
+        let file: Vec<u8> = (0..2 * PAGE + 700).map(|n| (n / 7) as u8).collect();
+        let mut pages = vec![0; 4 * PAGE];
+        let read = read_pages(&mut pages, 0, |buffer, at| {
+            assert!(at % PAGE as u64 == 0, "the kernel refuses that");
+            let left = &file[at as usize..];
+            // Half a page more than one.
+            let n = (PAGE + PAGE / 2).min(left.len());
+            buffer[..n].copy_from_slice(&left[..n]);
+            Ok(n)
+        });
+        assert_eq!((read.unwrap(), &pages[..file.len()]), (file.len(), &file[..]));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
-    fadvise, fallocate, fcntl_setfl, fdatasync, flock, ftruncate, Advice, FallocateFlags, FileType, FlockOperation,
-    OFlags,
+    fadvise, fallocate, fcntl_setfl, fdatasync, flock, ftruncate, Advice, FallocateFlags, FileType,
+    FlockOperation, OFlags,
 };
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
-use super::calls::{read_full, retry, write_all, write_pages};
+use super::calls::{read_full, read_pages, retry, write_all, write_pages};
 use super::descriptors::Descriptor;
 use super::mapping::Mapping;
 use super::pages::{Pages, PAGE};
@@ -209,15 +209,16 @@ impl File for PosixFile {
     fn read_pages(&self, pages: &mut Pages, len: usize, offset: u64) -> Result<usize> {
         debug_assert!(len % PAGE == 0 && offset % PAGE as u64 == 0);
         let read = self.past_the_cache(true).and_then(|()| {
-            read_full(&mut pages[..len], offset, |buffer, at| match buffer.as_ptr() as usize % PAGE {
-                0 => pread(&self.fd, buffer, at),
-                // Behind the end of the file.
-                _ => Ok(0),
-            })
+            read_pages(&mut pages[..len], offset, |buffer, at| pread(&self.fd, buffer, at))
         });
         match read {
             Err(Errno::INVAL | Errno::OPNOTSUPP) => self.read_at(&mut pages[..len], offset),
-            read => read.map_err(|errno| self.fail("read", errno)),
+            Err(errno) => Err(self.fail("read", errno)),
+            // A bad sector cuts a read short, too.
+            Ok(read) if read < len && offset + (read as u64) < self.size()? => {
+                Err(self.fail("read", Errno::IO))
+            }
+            Ok(read) => Ok(read),
         }
     }
 

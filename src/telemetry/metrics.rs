@@ -165,7 +165,7 @@ pub struct MetricsSnapshot {
     pub close: TimingSnapshot,
     /// `wal_meta.dat` replaced.
     pub meta_flush: TimingSnapshot,
-    /// A hot segment compressed, synced, read back and compared.
+    /// A hot segment compressed, synced, read back and proved. Several at once count as the sum.
     pub compression: TimingSnapshot,
     /// Prepared segments, filled by the preparer, emptied by the writer.
     pub prepared_segments: RingSnapshot,
@@ -173,9 +173,9 @@ pub struct MetricsSnapshot {
     pub segments_to_persist: RingSnapshot,
     /// Full segments, filled by the persister, emptied by the maintainer.
     pub segments_to_close: RingSnapshot,
-    /// Expired hot segments, filled by the maintainer, emptied by the freezer.
+    /// Expired hot segments, filled by the maintainer, emptied by the freezers.
     pub segments_to_freeze: RingSnapshot,
-    /// Frozen segments whose hot file may go, filled by the freezer, emptied by the maintainer.
+    /// Frozen segments whose hot file may go, filled by the freezers, emptied by the maintainer.
     pub segments_to_free: RingSnapshot,
     /// 1 when the log has failed and takes no more events.
     pub poisoned: u64,

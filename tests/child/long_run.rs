@@ -58,7 +58,8 @@ pub fn ten_hours(_: &Arguments) {
     eprintln!("resident: {settled} KB after a fifth, {largest} KB at most later");
     assert!(largest <= settled + MAY_GROW_KB, "{resident:?}");
     let (few, many) = (files[..fifth].iter().max().unwrap(), files[fifth..].iter().max().unwrap());
-    assert!(*many <= few + HOT as usize, "open files: {files:?}");
+    // A freezer has two open while it compresses, and there are up to four.
+    assert!(*many <= few + HOT as usize + 8, "open files: {files:?}");
 
     // A shutdown would leave what compression has not come to.
     let caught_up = || manager.log().metrics().hot_segments <= HOT;

@@ -2,6 +2,7 @@
 //! something only if it finds the events that such a bug loses.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,12 +11,13 @@ use std::time::Duration;
 
 use flashstrike_wal::directory::load_meta;
 use flashstrike_wal::error::Result;
+use flashstrike_wal::format::cold_frame;
 use flashstrike_wal::format::file_name::{self, FileName};
 use flashstrike_wal::format::SEGMENT_HEADER_SIZE;
 use flashstrike_wal::format::{MetaState, SegmentHeader};
 use flashstrike_wal::storage::{
-    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open, Pages,
-    PosixStorage, Storage,
+    create, Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
+    Pages, PosixStorage, Storage,
 };
 
 /// The kind of bug.
@@ -42,6 +44,8 @@ pub enum Bug {
     LockOnNameOnly,
     /// A file's name is believed to lead to it for good.
     NamesNotLookedAt,
+    /// A cold file holds, in a frame without a fault, something else than was written to it.
+    ColdFileOfOthers,
 }
 
 impl Bug {
@@ -53,7 +57,7 @@ impl Bug {
         Bug::WatermarkBeforeSync,
     ];
 
-    const EVERY: [Bug; 10] = [
+    const EVERY: [Bug; 11] = [
         Bug::SyncThatLies,
         Bug::SkippedBlock,
         Bug::RecoveryThatTrustsMeta,
@@ -64,6 +68,7 @@ impl Bug {
         Bug::HeaderReopenedEarly,
         Bug::LockOnNameOnly,
         Bug::NamesNotLookedAt,
+        Bug::ColdFileOfOthers,
     ];
 
     /// The planted bug, as an argument of the child program.
@@ -92,6 +97,7 @@ impl Bug {
             Bug::HeaderReopenedEarly => "a header opened again before the identity",
             Bug::LockOnNameOnly => "a lock on `wal_lock` only",
             Bug::NamesNotLookedAt => "a persister that does not look at names",
+            Bug::ColdFileOfOthers => "a cold file that holds something else",
         }
     }
 }
@@ -221,6 +227,9 @@ impl Directory for PlantedDirectory {
         if self.state.bug == Some(Bug::NothingKeptAside) && to.contains(".corrupt") {
             return self.inner.remove(from).map(drop);
         }
+        if self.state.bug == Some(Bug::ColdFileOfOthers) && to.ends_with(".wal.lz4") {
+            exchange(&*self.inner, from)?;
+        }
         self.inner.rename(from, to)
     }
 
@@ -268,6 +277,23 @@ impl Directory for PlantedDirectory {
         }
         Ok(lock)
     }
+}
+
+/// Replaces a cold file by another one: a whole frame, in which one bit of one event is another.
+fn exchange(directory: &dyn Directory, name: &str) -> Result<()> {
+    let file = directory.open(name, Open::Read)?.expect("it was just made");
+    let mut frame = vec![0; file.size()? as usize];
+    file.read_at(&mut frame, 0)?;
+    let mut content = Vec::new();
+    let unpacked = cold_frame::decompress(&frame[..]).unwrap().read_to_end(&mut content);
+    let size = unpacked.unwrap();
+    content[size - 1] ^= 1;
+    frame.clear();
+    cold_frame::compress(&mut &content[..], size as u64, &mut frame).unwrap();
+    directory.remove(name)?;
+    let other = create(directory, name)?;
+    other.write_at(&frame, 0)?;
+    other.sync()
 }
 
 /// The index of a hot segment, finished or being prepared.

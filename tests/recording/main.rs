@@ -1,6 +1,7 @@
 //! Appending, durability, retention, and what a log reports.
 
 mod clean_up;
+mod compression;
 mod guarantees;
 mod lifecycle;
 mod log_sink;
@@ -8,5 +9,6 @@ mod long_run;
 mod metrics;
 mod persist_order;
 mod retention;
+mod stepped;
 mod threads;
 mod troubles;

@@ -2,7 +2,6 @@
 //! names of segments uncertain ends the log. On a simulated disk, the workers stepped by hand.
 
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,99 +10,11 @@ use common::crash::{self, SEGMENT};
 use common::{assert_holds, event, eventually, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Cause;
-use flashstrike_wal::format::cold_frame;
 use flashstrike_wal::log_sink::{Level, LogSink};
-use flashstrike_wal::recorder::{Crew, Manager, Role, Writer};
-use flashstrike_wal::storage::simulated::{Call, Fault, Machine, DISK, MEMORY};
-use flashstrike_wal::storage::{create, Directory, Links, Open, Storage};
+use flashstrike_wal::recorder::Role;
+use flashstrike_wal::storage::simulated::{Call, Fault};
 
-/// A log whose workers are stepped by hand.
-struct Stepped {
-    machine: Machine,
-    manager: Manager,
-    writer: Writer,
-    crew: Crew,
-}
-
-impl Stepped {
-    /// Three full segments are closed, and nothing has expired yet.
-    fn with_three(cold: Keep) -> Stepped {
-        Self::telling(cold, LogSink::default())
-    }
-
-    /// The same, with a log function.
-    fn telling(cold: Keep, log: LogSink) -> Stepped {
-        let machine = Machine::new(1);
-        let config = Config {
-            num_blocks: 16,
-            prepared_segments: 2,
-            max_segments: Keep::AtMost(3),
-            max_compressed_segments: cold,
-            active_parent: MEMORY.into(),
-            log,
-            ..Config::default()
-        };
-        let storage = Arc::new(machine.process());
-        let opened = Manager::open_by_hand(storage, &Path::new(DISK).join("log"), config);
-        let (manager, writer, crew) = opened.unwrap();
-        let mut stepped = Stepped { machine, manager, writer, crew };
-        for id in 1..=3 * SEGMENT {
-            stepped.append(id);
-        }
-        stepped
-    }
-
-    /// The same, and the first one has expired.
-    fn with_one_to_freeze() -> Stepped {
-        let mut stepped = Self::with_three(Keep::All);
-        stepped.append(3 * SEGMENT + 1);
-        stepped
-    }
-
-    fn append(&mut self, id: u64) {
-        self.writer.append(&event(id)).unwrap();
-        if id % 1024 <= 1 {
-            self.step(&[Role::Persister, Role::Preparer, Role::Maintainer]);
-        }
-    }
-
-    /// Steps these workers until none has anything to do.
-    fn step(&mut self, roles: &[Role]) {
-        for _ in 0..20 {
-            for &role in roles {
-                let _ = self.crew.step(role);
-            }
-        }
-    }
-
-    fn fail_next(&self, call: Call) {
-        self.machine.plan(Fault { call, nth: 1, errno: libc::EIO });
-    }
-
-    fn directory(&self) -> Arc<dyn Directory> {
-        let directory = Path::new(DISK).join("log");
-        self.machine.process().open_directory(&directory, Links::Follow).unwrap().unwrap()
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.directory().status_of(name).unwrap().is_some()
-    }
-
-    fn put(&self, name: &str, bytes: &[u8]) {
-        create(&*self.directory(), name).unwrap().write_at(bytes, 0).unwrap();
-    }
-
-    /// Compresses a segment, as `lz4 --rm` does.
-    fn compress_by_hand(&self, name: &str) {
-        let file = self.directory().open(name, Open::Read).unwrap().unwrap();
-        let mut bytes = vec![0; file.size().unwrap() as usize];
-        file.read_at(&mut bytes, 0).unwrap();
-        let mut frame = Vec::new();
-        cold_frame::compress(&mut &bytes[..], bytes.len() as u64, &mut frame).unwrap();
-        self.put(&format!("{name}.lz4"), &frame);
-        self.directory().remove(name).unwrap();
-    }
-}
+use super::stepped::Stepped;
 
 /// The hot file of a segment that is compressed stays where it cannot be removed or locked: the
 /// log goes on, and it is removed later.
@@ -111,7 +22,7 @@ impl Stepped {
 fn f4_a_hot_file_that_cannot_be_removed_yet_is_removed_later() {
     for call in [Call::Lock, Call::Rename, Call::Stat] {
         let mut log = Stepped::with_one_to_freeze();
-        log.step(&[Role::Freezer]);
+        log.step(&[Role::Freezer(0)]);
         assert!(log.has("FS.00000000.wal.lz4") && log.has("FS.00000000.wal"), "{call:?}");
         log.fail_next(call);
         log.step(&[Role::Maintainer]);
@@ -144,12 +55,12 @@ fn failing_compression_is_reported_when_it_starts_and_ends() {
     }
     let failures = |log: &Stepped| log.manager.log().metrics().compression_failures;
     eventually("all three of them fail", || {
-        log.step(&[Role::Freezer]);
+        log.step(&[Role::Freezer(0)]);
         failures(&log) == 3
     });
     assert_eq!(log.machine.planned(), 0);
     eventually("all three of them are cold", || {
-        log.step(&[Role::Maintainer, Role::Freezer]);
+        log.step(&[Role::Maintainer, Role::Freezer(0)]);
         log.manager.log().metrics().cold_segments == 3
     });
     let about = |words: &str| {
@@ -170,7 +81,7 @@ fn failing_compression_is_reported_when_it_starts_and_ends() {
 #[test]
 fn f4_a_hot_file_stays_when_its_cold_one_is_gone_again() {
     let mut log = Stepped::with_one_to_freeze();
-    log.step(&[Role::Freezer]);
+    log.step(&[Role::Freezer(0)]);
     log.fail_next(Call::Rename);
     log.step(&[Role::Maintainer]);
     log.directory().remove("FS.00000000.wal.lz4").unwrap();
@@ -189,7 +100,7 @@ fn g5_a_failed_sync_of_the_names_ends_the_log_in_the_freezer_too() {
     let mut log = Stepped::with_one_to_freeze();
     log.put("FS.00000000.wal.lz4", b"another's");
     log.fail_next(Call::SyncNames);
-    log.step(&[Role::Freezer]);
+    log.step(&[Role::Freezer(0)]);
     let error = log.manager.log().poison().check().unwrap_err();
     assert_eq!(error.cause(), Some(Cause::Poisoned), "{error}");
 }
@@ -200,7 +111,7 @@ fn g5_a_failed_sync_of_the_names_ends_the_log_in_the_freezer_too() {
 fn f7_a_segment_that_is_compressed_by_hand_is_not_called_lost() {
     let mut log = Stepped::with_one_to_freeze();
     log.compress_by_hand("FS.00000000.wal");
-    log.step(&[Role::Freezer, Role::Maintainer]);
+    log.step(&[Role::Freezer(0), Role::Maintainer]);
     let metrics = log.manager.log().metrics();
     assert_eq!((metrics.missing_segments, metrics.cold_segments), (0, 1));
     assert!(log.has("FS.00000000.wal.lz4"));
@@ -234,7 +145,7 @@ fn f4_what_cannot_be_renamed_is_made_again_or_renamed_later() {
             for id in 3 * SEGMENT + 1..=7 * SEGMENT {
                 log.append(id);
             }
-            log.step(&[Role::Coordinator, Role::Freezer, Role::Maintainer, Role::Preparer]);
+            log.step(&[Role::Coordinator, Role::Freezer(0), Role::Maintainer, Role::Preparer]);
             assert!(log.machine.planned() < planned, "renaming {first} was not made");
             log.machine.forgive();
             log.manager.log().poison().check().unwrap();

@@ -113,7 +113,7 @@ fn fail_by_hand(machine: &Machine, failure: Failure, config: Config) -> Ended {
     let (manager, mut writer, mut crew) =
         Manager::open_by_hand(Arc::new(machine.process()), &directory, config).unwrap();
     (0..MANY_STEPS).for_each(|_| step_all(&mut crew).unwrap());
-    assert!(crew.is_asleep(Role::Freezer) && crew.is_asleep(Role::Persister));
+    assert!(crew.is_asleep(Role::Freezer(0)) && crew.is_asleep(Role::Persister));
     provoke(machine, failure, &mut writer);
     let failing = (0..MANY_STEPS).find_map(|_| step_all(&mut crew).err());
     let expected = match failure {

@@ -25,3 +25,4 @@ pub use parking::ParkState;
 #[cfg(all(test, loom))]
 pub use parking::Parking;
 pub use shared::Log;
+pub(in crate::recorder) use signals::MOST_FREEZERS;

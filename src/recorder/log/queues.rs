@@ -11,7 +11,7 @@ use super::signals::Signals;
 
 /// Full segments that may wait to be closed. When there are more, the persister waits.
 const CLOSE_CAPACITY: usize = 64;
-/// Expired segments that may wait for the freezer; the rest wait in the maintainer's lists.
+/// Expired segments that may wait for the freezers; the rest wait in the maintainer's lists.
 const FREEZE_CAPACITY: usize = 16;
 
 #[derive(Debug)]
@@ -22,9 +22,9 @@ pub struct Queues {
     pub to_persist: Ring<Segment>,
     /// Full segments, persister to maintainer.
     pub to_close: Ring<Finished>,
-    /// Expired hot segments, maintainer to freezer.
+    /// Expired hot segments, maintainer to the freezers.
     pub to_freeze: Ring<u32>,
-    /// What became of those, freezer to maintainer.
+    /// What became of those, the freezers to maintainer, in any order.
     pub to_free: Ring<Frozen>,
     /// Persisted mapped files, persister to preparer.
     pub active_to_reuse: Ring<Arc<ActiveFile>>,
@@ -40,7 +40,7 @@ impl Queues {
             prepared: Ring::new(prepared, None),
             to_persist: Ring::new(active_set + 1, None),
             to_close: Ring::new(CLOSE_CAPACITY, Some(&signals.maintainer)),
-            to_freeze: Ring::new(FREEZE_CAPACITY, Some(&signals.freezer)),
+            to_freeze: Ring::new(FREEZE_CAPACITY, &signals.freezers),
             to_free: Ring::new(FREEZE_CAPACITY, Some(&signals.maintainer)),
             active_to_reuse: Ring::new(active_set + 1, Some(&signals.preparer)),
             spare_files: Ring::new(prepared, Some(&signals.preparer)),

@@ -1,4 +1,4 @@
-//! A bounded queue between two threads that counts when it was full and when it was empty.
+//! A bounded queue between threads that counts when it was full and when it was empty.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ pub struct Ring<T> {
     full: Counter,
     empty: Counter,
     /// Raised by every push.
-    emptied_by: Option<Arc<Signal>>,
+    emptied_by: Vec<Arc<Signal>>,
 }
 
 impl<T> Ring<T> {
-    /// A ring with room for `capacity` entries, and the signal of the worker that empties it.
-    pub fn new(capacity: usize, emptied_by: Option<&Arc<Signal>>) -> Self {
+    /// A ring with room for `capacity` entries, and the signals of the workers that empty it.
+    pub fn new<'a>(capacity: usize, emptied_by: impl IntoIterator<Item = &'a Arc<Signal>>) -> Self {
         Ring {
             queue: ArrayQueue::new(capacity),
             full: Counter::default(),
             empty: Counter::default(),
-            emptied_by: emptied_by.cloned(),
+            emptied_by: emptied_by.into_iter().cloned().collect(),
         }
     }
 
@@ -32,9 +32,7 @@ impl<T> Ring<T> {
     /// empties the ring either way.
     pub fn push(&self, entry: T) -> Result<(), T> {
         let pushed = self.queue.push(entry).inspect_err(|_| self.full.add(1));
-        if let Some(signal) = &self.emptied_by {
-            signal.raise();
-        }
+        self.emptied_by.iter().for_each(|signal| signal.raise());
         pushed
     }
 

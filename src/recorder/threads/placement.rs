@@ -49,6 +49,12 @@ impl Placement {
         Placement { cpus: if cpus == 0 { automatic } else { Some(cpu_set(cpus)) }, nice }
     }
 
+    /// How many processors it has.
+    pub fn processors(self) -> usize {
+        let inherited = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.cpus.map_or_else(inherited, |cpus| cpus.count() as usize)
+    }
+
     /// The same with the lowest priority there is: compression gives way to everything else.
     pub fn last(self) -> Self {
         Placement { nice: 19, ..self }

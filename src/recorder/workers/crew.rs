@@ -14,9 +14,13 @@ use super::segment_maintainer::SegmentMaintainer;
 use super::segment_preparer::SegmentPreparer;
 use super::watcher::Watcher;
 use super::worker::task;
-use crate::recorder::log::Log;
+use crate::recorder::log::{Log, MOST_FREEZERS};
 use crate::recorder::threads::{join, Lane, LaneKey, Membership, Placement, Placements};
 use crate::recorder::threads::{Running, Signal, Step, Task};
+
+/// The names of the freezers and their threads.
+const FREEZERS: [&str; MOST_FREEZERS] =
+    ["wal-freezer", "wal-freezer-2", "wal-freezer-3", "wal-freezer-4"];
 
 /// Which worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +31,8 @@ pub enum Role {
     Preparer,
     /// Closes, expires, recycles.
     Maintainer,
-    /// Compresses.
-    Freezer,
+    /// Compresses: one of several, numbered from 0.
+    Freezer(u8),
     /// Persists the watermark's MetaState.
     Coordinator,
     /// Wakes the persister of an idle log.
@@ -37,12 +41,15 @@ pub enum Role {
 
 impl Role {
     /// All of them, in the order they are stopped in: what one hands on, a later one still takes.
-    /// The maintainer waits a while for the freezer, which then leaves what it is at.
-    pub const ALL: [Role; 6] = [
+    /// The maintainer waits a while for the freezers, which then leave what they are at.
+    pub const ALL: [Role; 5 + MOST_FREEZERS] = [
         Role::Persister,
         Role::Preparer,
         Role::Maintainer,
-        Role::Freezer,
+        Role::Freezer(0),
+        Role::Freezer(1),
+        Role::Freezer(2),
+        Role::Freezer(3),
         Role::Coordinator,
         Role::Watcher,
     ];
@@ -66,18 +73,23 @@ impl Crew {
         preparer: SegmentPreparer,
         maintainer: SegmentMaintainer,
     ) -> Self {
-        let freezer = SegmentFreezer::new(Arc::clone(log));
         let coordinator = MetaCoordinator::new(Arc::clone(log));
         let watcher = Watcher { log: Arc::clone(log) };
         let signals = &log.signals;
-        let tasks = vec![
+        let freezers = (0..).zip(&signals.freezers).map(|(n, signal)| {
+            let freezer = SegmentFreezer::new(Arc::clone(log), Arc::clone(signal));
+            (Role::Freezer(n), task(FREEZERS[usize::from(n)], log, signal, freezer))
+        });
+        let mut tasks = vec![
             (Role::Persister, task("wal-persister", log, &signals.persister, persister)),
             (Role::Preparer, task("wal-preparer", log, &signals.preparer, preparer)),
             (Role::Maintainer, task("wal-maintainer", log, &signals.maintainer, maintainer)),
-            (Role::Freezer, task("wal-freezer", log, &signals.freezer, freezer)),
+        ];
+        tasks.extend(freezers);
+        tasks.extend([
             (Role::Coordinator, task("wal-meta", log, &signals.coordinator, coordinator)),
             (Role::Watcher, task("wal-watcher", log, &signals.watcher, watcher)),
-        ];
+        ]);
         debug_assert!(tasks.iter().map(|(role, _)| *role).eq(Role::ALL));
         Crew { log: Arc::clone(log), placements, tasks, begin: Instant::now() }
     }
@@ -118,11 +130,13 @@ impl Crew {
     }
 
     /// Puts every worker on a thread: the persister on one of its own, the others on shared lanes.
+    /// Of the freezers there are as many as processors that they may use.
     pub fn start(self) -> Result<Threads> {
         let Crew { log, placements, tasks, .. } = self;
         debug_assert_eq!(tasks.len(), Role::ALL.len(), "a worker has ended before it was started");
         let devices = [log.wal.status()?.dev, log.active.status()?.dev];
         let shared = |name| LaneKey { name, devices, placement: placements.workers };
+        let processors = placements.workers.processors();
         let mut threads = Threads::default();
         let started = tasks.into_iter().try_for_each(|(role, task)| {
             let task = task.into_task();
@@ -135,10 +149,13 @@ impl Crew {
                 Role::Preparer => shared("wal-preparer"),
                 // Nobody waits for these.
                 Role::Maintainer | Role::Coordinator => shared("wal-maintainer"),
+                // One more than there are processors would help nobody.
+                Role::Freezer(n) if usize::from(n) >= processors => return Ok(()),
                 // Takes long, so it gives way to everything else.
-                Role::Freezer => {
-                    LaneKey { placement: placements.workers.last(), ..shared("wal-freezer") }
-                }
+                Role::Freezer(n) => LaneKey {
+                    placement: placements.workers.last(),
+                    ..shared(FREEZERS[usize::from(n)])
+                },
                 // Touches no disk.
                 Role::Watcher => LaneKey { devices: [0; 2], ..shared("wal-watcher") },
             };

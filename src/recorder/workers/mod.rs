@@ -4,6 +4,7 @@
 //! common, `watched` says whether files are still what their names say, `crew` is all workers
 //! together. They hand on through the log's queues only: no worker knows another.
 
+mod cold_file;
 mod crew;
 mod disk_use;
 mod ends;

@@ -33,7 +33,7 @@ pub struct Staging {
 impl Staging {
     pub fn new() -> Result<Self> {
         let most = PAGE + BLOCKS_PER_WRITE as usize * BLOCK_SIZE + PAGE;
-        Ok(Staging { pages: Pages::new(most)?, direct: true })
+        Ok(Staging { pages: Pages::new(most), direct: true })
     }
 }
 

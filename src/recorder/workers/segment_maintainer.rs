@@ -1,4 +1,4 @@
-//! Worker: closes full segments, hands expired ones to the freezer, and deletes or reuses what
+//! Worker: closes full segments, hands expired ones to the freezers, and deletes or reuses what
 //! retention gives up.
 
 use std::collections::BTreeSet;
@@ -67,7 +67,7 @@ impl Worker for SegmentMaintainer {
             return Ok(Step::Done);
         }
         if let Some(since) = self.stopping_since {
-            // The freezer raises the signal; if it takes too long, it is left to stop by itself.
+            // A freezer raises the signal; if it takes too long, it is left to stop by itself.
             return Ok(Step::RestFor(LONGEST_ENDING.saturating_sub(since.elapsed())));
         }
         // All other work raises the signal: a full segment, one that counts as hot now, one that is
@@ -184,7 +184,7 @@ impl SegmentMaintainer {
         Ok(busy)
     }
 
-    /// Records what the freezer has done, and removes the hot files that have a cold one now.
+    /// Records what the freezers have done, and removes the hot files that have a cold one now.
     fn free_frozen(&mut self) -> Result<bool> {
         let mut busy = false;
         while let Some(Frozen { index, outcome }) = self.log.queues.to_free.pop() {
@@ -348,10 +348,13 @@ impl SegmentMaintainer {
         }
     }
 
-    /// Hands a segment to the freezer, unless its ring is full.
+    /// Hands a segment to the freezers, unless their ring is full, or somebody has taken its file
+    /// away since this was planned.
     fn start_freezing(&mut self, index: u32) -> bool {
-        debug_assert!(self.kept.hot.contains(&index) && !self.kept.freezing.contains(&index));
-        self.log.queues.to_freeze.push(index).is_ok() && self.kept.freezing.insert(index)
+        debug_assert!(!self.kept.freezing.contains(&index));
+        self.kept.hot.contains(&index)
+            && self.log.queues.to_freeze.push(index).is_ok()
+            && self.kept.freezing.insert(index)
     }
 
     /// Removes a hot file that is not needed any more, or renames it if it can be reused.
