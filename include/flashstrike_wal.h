@@ -156,8 +156,7 @@ const char *fs_wal_version(void);
  * @{
  */
 
-/// What a call returns: `FS_WAL_OK`, `FS_WAL_END` or one of `FS_WAL_ERR_`.
-typedef int32_t fs_wal_status;
+typedef struct fs_wal_status fs_wal_status;
 
 /// Success. The only value that is 0.
 #define FS_WAL_OK 0
@@ -1034,9 +1033,10 @@ typedef struct fs_wal_metrics_t {
     struct fs_wal_timing rotation;
     /// Appends that had to wait for a prepared segment.
     struct fs_wal_timing append_wait;
-    /// Sealing and writing one batch of events, without the sync.
+    /// Sealing one batch of events, in memory.
     struct fs_wal_timing persist;
-    /// `fdatasync` of one batch.
+    /// Writing one batch and making it durable: a write that is durable when it returns, or, where
+    /// the filesystem has none and at the end of a segment, a write and `fdatasync`.
     struct fs_wal_timing sync;
     /// Header of a full segment written and synced.
     struct fs_wal_timing close;

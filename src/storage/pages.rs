@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// Bytes of a page. Disks take direct writes that begin and end at multiples of their own blocks,
 /// of 512 or 4,096 bytes.
-pub const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 /// Zeroed memory that begins at a page.
 #[derive(Debug)]
