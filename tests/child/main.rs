@@ -46,6 +46,7 @@ const ROLES: &[Role] = &[
     ("hold", "LOG MEMORY EVENTS HELD", locks::hold),
     ("live-in-chroot", "LOG MEMORY", filesystems::chroot),
     ("live-on-ext2", "LOG MEMORY", filesystems::ext2),
+    ("live-without-direct-writes", "LOG MEMORY", filesystems::no_direct_writes),
     ("live-on-overlay", "LOG MEMORY", filesystems::overlay),
     ("live-on-ramfs", "LOG MEMORY", filesystems::ramfs),
     ("locked-by-any-path", "LOG OWNER", locks::locked_by_any_path),
