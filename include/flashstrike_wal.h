@@ -156,7 +156,8 @@ const char *fs_wal_version(void);
  * @{
  */
 
-typedef struct fs_wal_status fs_wal_status;
+/// What a call returns: `FS_WAL_OK`, `FS_WAL_END` or one of `FS_WAL_ERR_`.
+typedef int32_t fs_wal_status;
 
 /// Success. The only value that is 0.
 #define FS_WAL_OK 0

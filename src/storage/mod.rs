@@ -12,7 +12,7 @@ mod posix_file;
 pub mod simulated;
 mod special;
 mod standard;
-mod status;
+mod stat;
 mod traits;
 
 pub use mapping::Mapping;

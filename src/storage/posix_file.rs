@@ -17,7 +17,7 @@ use super::descriptors::Descriptor;
 use super::mapping::Mapping;
 use super::pages::{Pages, PAGE};
 use super::special;
-use super::status::Status;
+use super::stat::Stat;
 use super::traits::{write_zeros, File, FileStatus};
 use crate::error::{Cause, Error, Result};
 
@@ -40,7 +40,7 @@ impl PosixFile {
     /// A file that was just opened. Refuses anything else that has one of our names: a pipe, a
     /// device, a directory.
     pub fn new(fd: Descriptor, path: PathBuf) -> Result<Self> {
-        let status = Status::of(&fd).map_err(|errno| failed("stat", &path, errno))?;
+        let status = Stat::of(&fd).map_err(|errno| failed("stat", &path, errno))?;
         let errno = match status.file_type() {
             FileType::RegularFile => {
                 let inode = status.file().inode;
@@ -58,7 +58,7 @@ impl PosixFile {
     }
 
     fn status(&self) -> Result<FileStatus> {
-        let status = Status::of(&self.fd).map_err(|errno| self.fail("stat", errno))?;
+        let status = Stat::of(&self.fd).map_err(|errno| self.fail("stat", errno))?;
         Ok(status.file())
     }
 
