@@ -170,6 +170,20 @@ impl File for PosixFile {
             .map_err(|errno| self.fail("write", errno))
     }
 
+    fn write_and_begin(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.check_own()?;
+        self.through_the_cache()?;
+        let flag = ReadWriteFlags::from_bits_retain(libc::RWF_DONTCACHE as u32);
+        let written = write_all(bytes, offset, |bytes, at| {
+            pwritev2(&self.fd, &[IoSlice::new(bytes)], at, flag)
+        });
+        match written {
+            // Linux before 6.14, a filesystem without it, or a sandbox that forbids the call.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => self.write_at(bytes, offset),
+            written => written.map_err(|errno| self.fail("write", errno)),
+        }
+    }
+
     fn write_durably(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<bool> {
         debug_assert!(bytes.start % PAGE == 0 && bytes.end % PAGE == 0);
         debug_assert!(offset % PAGE as u64 == 0);

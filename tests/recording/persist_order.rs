@@ -1,5 +1,6 @@
 //! How a segment is made durable, as seen in the persister's system calls: every write carries the
-//! events together with the headers that seal them, and is durable when it returns.
+//! events together with the headers that seal them. A few blocks are durable when their write
+//! returns; a backlog is written in parts, and synced.
 
 use std::fs;
 
@@ -7,8 +8,6 @@ use common::{child, has_strace, Place};
 use flashstrike_wal::format::{BlockHeader, Layout, SegmentHeader};
 use flashstrike_wal::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 
-/// Batches that are made durable one after the other. The last one fills the segment.
-const BATCHES: [u64; 6] = [1, 300, 1_100, 5_300, 5_301, 64 * EVENTS_PER_BLOCK as u64];
 const PAGE: u64 = 4096;
 
 #[derive(Debug, PartialEq)]
@@ -18,13 +17,15 @@ enum Call {
     Sync,
 }
 
-/// The persister's calls on the log's first segment, from that file's final name on.
-fn calls(place: &Place) -> Vec<Call> {
+/// The persister's calls on the log's first segment, which the last of these batches fills, from that
+/// file's final name on.
+fn calls(place: &Place, batches: &[u64]) -> Vec<Call> {
     let trace = place.base().join("trace").display().to_string();
     let calls = "trace=pwrite64,pwritev2,fdatasync";
     let wrapper = ["strace", "-f", "-qq", "-y", "-xx", "-s", "1048576", "-o", &trace, "-e", calls];
     let (log, memory) = (place.log(), place.memory().display());
-    let batches = BATCHES.map(|last| last.to_string()).join(",");
+    let batches: Vec<String> = batches.iter().map(u64::to_string).collect();
+    let batches = batches.join(",");
     child::play_under(&wrapper, "sync-batches", &[&log.display(), &memory, &batches]);
     let trace = fs::read_to_string(&trace).unwrap();
     let hex = |name: &str| name.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
@@ -79,38 +80,70 @@ fn sealed(file: &[u8]) -> u64 {
     events
 }
 
+/// What a disk file held each time that all of it was durable, and how many writes made it so.
+struct Durable {
+    events: Vec<u64>,
+    writes: Vec<usize>,
+    syncs: usize,
+    file: Vec<u8>,
+}
+
+/// Makes these batches durable one after the other, and follows the calls.
+fn follow(place: &Place, batches: &[u64]) -> Durable {
+    let layout = Layout { blocks: (batches[batches.len() - 1] / EVENTS_PER_BLOCK as u64) as u32 };
+    let file = vec![0; layout.file_size() as usize];
+    let mut seen = Durable { events: Vec::new(), writes: Vec::new(), syncs: 0, file };
+    let mut writes = 0;
+    for call in calls(place, batches) {
+        let durable = match call {
+            Call::Write(at, bytes, at_once) => {
+                seen.file[at as usize..][..bytes.len()].copy_from_slice(&bytes);
+                writes += 1;
+                let whole = at % PAGE == 0 && bytes.len() as u64 % PAGE == 0;
+                assert!(whole || !at_once, "direct writes are of whole pages");
+                assert!(!at_once || writes == 1, "writes before it are not durable");
+                at_once
+            }
+            Call::Sync => {
+                assert!(writes > 0, "a sync of what is durable");
+                seen.syncs += 1;
+                true
+            }
+        };
+        if durable {
+            seen.events.push(sealed(&seen.file));
+            seen.writes.push(writes);
+            writes = 0;
+        }
+    }
+    assert_eq!(writes, 0, "the last writes are not durable");
+    let header = SegmentHeader::decode(seen.file[..64].try_into().unwrap()).unwrap();
+    assert!(!header.is_closed(), "the first page has the segment header that stood there");
+    let on_disk = fs::metadata(place.log().join("FS.00000000.wal")).unwrap().len();
+    assert_eq!(on_disk, layout.file_size(), "the file is as long as it was");
+    seen
+}
+
 #[test]
 fn g3_events_and_the_headers_that_seal_them_go_down_in_one_durable_write() {
     if !has_strace() {
         return;
     }
-    let place = Place::new();
-    let layout = Layout { blocks: 64 };
-    let mut file = vec![0; layout.file_size() as usize];
-    let (mut after, mut durable, mut synced) = (Vec::new(), true, 0);
-    for call in calls(&place) {
-        match call {
-            Call::Write(at, bytes, at_once) => {
-                assert!(durable, "a write before the one before it is durable");
-                file[at as usize..][..bytes.len()].copy_from_slice(&bytes);
-                after.push(sealed(&file));
-                durable = at_once;
-                if at_once {
-                    assert!(at % PAGE == 0 && bytes.len() as u64 % PAGE == 0, "whole pages");
-                }
-            }
-            Call::Sync => {
-                assert!(!durable, "a sync of what is durable");
-                durable = true;
-                synced += 1;
-            }
-        }
+    let batches = [1, 300, 1_100, 5_300, 5_301, 64 * EVENTS_PER_BLOCK as u64];
+    let seen = follow(&Place::new(), &batches);
+    assert_eq!(seen.events, batches);
+    assert!(seen.writes.iter().all(|writes| *writes == 1), "{:?}", seen.writes);
+    assert_eq!(seen.syncs, 1, "only the write that ends in the middle of a page needs a sync");
+}
+
+#[test]
+fn g3_a_backlog_is_written_in_parts_and_synced() {
+    if !has_strace() {
+        return;
     }
-    assert!(durable);
-    assert_eq!(after, BATCHES, "one write a batch");
-    assert_eq!(synced, 1, "only the write that ends in the middle of a page needs a sync");
-    let header = SegmentHeader::decode(file[..64].try_into().unwrap()).unwrap();
-    assert!(!header.is_closed(), "the first page has the segment header that stood there");
-    let on_disk = fs::metadata(place.log().join("FS.00000000.wal")).unwrap().len();
-    assert_eq!(on_disk, layout.file_size(), "the file is as long as it was");
+    let batches = [10, 100 * EVENTS_PER_BLOCK as u64];
+    let seen = follow(&Place::new(), &batches);
+    assert_eq!(seen.events, batches);
+    assert_eq!((seen.writes[0], seen.syncs), (1, 1));
+    assert!(seen.writes[1] > 1, "{:?}", seen.writes);
 }
