@@ -1,12 +1,15 @@
-//! A filesystem in a file, for one test, whose power can be cut. Use it in a separate mount
+//! A filesystem, for one test, on a disk whose power can be cut. Use it in a separate mount
 //! namespace, so that the mounts go away with the process however it ends.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use rustix::mount::{mount, mount_bind, unmount, MountFlags, UnmountFlags};
+use rustix::mount::{mount_bind, unmount, UnmountFlags};
+
+use super::{child, served_disk};
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -25,7 +28,15 @@ impl Kind {
         }
     }
 
-    /// The smallest size that `mkfs` accepts without complaint. The file is sparse.
+    /// Blocks of 4 KiB, as larger filesystems have.
+    fn block_size(self) -> &'static str {
+        match self {
+            Kind::Ext4 => "4096",
+            Kind::Xfs => "size=4096",
+        }
+    }
+
+    /// The smallest size that `mkfs` accepts without complaint.
     fn size(self) -> u64 {
         match self {
             Kind::Ext4 => 64 << 20,
@@ -46,11 +57,20 @@ pub fn can_make(kind: Kind) -> bool {
     if !found {
         crate::skipped(format_args!("{program} is not installed"));
     }
-    found && super::may_mount()
+    found && super::may_mount() && has_fuse()
+}
+
+/// Whether a process can serve files here.
+fn has_fuse() -> bool {
+    let opened = File::options().read(true).write(true).open(served_disk::FUSE);
+    if let Err(error) = &opened {
+        crate::skipped(format_args!("{}: {error}", served_disk::FUSE));
+    }
+    opened.is_ok()
 }
 
 /// What still reaches the disk when the power is cut.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// Nothing more.
     Hard = 2,
@@ -58,12 +78,16 @@ pub enum Cut {
     AfterJournal = 1,
 }
 
-/// A filesystem in a file, mounted.
+/// A filesystem on a disk that a separate process serves, mounted.
 pub struct Disk {
     kind: Kind,
-    /// The file with the filesystem. Nobody holds it open while it is not mounted: then the kernel
-    /// drops its cached pages, which would otherwise survive the power cut.
-    device: PathBuf,
+    /// The process is separate so that the kernel, while it waits for the disk, can never wait for
+    /// a process that is waiting for the kernel.
+    server: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    /// The disk, as a file.
+    image: PathBuf,
     mount_point: PathBuf,
     /// The boot id that the kernel reports.
     boot_id: PathBuf,
@@ -71,19 +95,27 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes a filesystem in the directory `base`.
+    /// Makes a disk, and a filesystem on it, in the directory `base`.
     pub fn make(kind: Kind, base: &Path) -> Self {
         let image = base.join("image");
-        File::create(&image).unwrap().set_len(kind.size()).unwrap();
-        let made = run(&[&format!("mkfs.{}", kind.name()), "-q", &image.display().to_string()]);
-        assert_eq!(made, "");
-        let device = run(&["losetup", "--find", "--show", &image.display().to_string()]);
-        let device = PathBuf::from(device.trim());
+        File::create(&image).unwrap();
+        let mut server =
+            child::command(&child::program(), &[], "serve-disk", &[&image.display(), &kind.size()])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+        let orders = server.stdin.take();
+        let answers = BufReader::new(server.stdout.take().unwrap());
         let (mount_point, boot_id) = (base.join("disk"), base.join("boot_id"));
-        fs::create_dir(&mount_point).unwrap();
-        fs::copy(BOOT_ID, &boot_id).unwrap();
-        mount_bind(&boot_id, BOOT_ID).unwrap();
-        let disk = Disk { kind, device, mount_point, boot_id, boots: 0 };
+        let mut disk =
+            Disk { kind, server, orders, answers, image, mount_point, boot_id, boots: 0 };
+        assert_eq!(disk.answer(), served_disk::READY);
+        let (blocks, image) = (["-b", kind.block_size()], disk.image.display().to_string());
+        run(&[&format!("mkfs.{}", kind.name()), "-q", blocks[0], blocks[1], &image]);
+        fs::create_dir(&disk.mount_point).unwrap();
+        fs::copy(BOOT_ID, &disk.boot_id).unwrap();
+        mount_bind(&disk.boot_id, BOOT_ID).unwrap();
         disk.mount();
         disk
     }
@@ -93,20 +125,27 @@ impl Disk {
         &self.mount_point
     }
 
+    /// Through a new loop device, which goes away when it is unmounted.
     fn mount(&self) {
-        let flags = MountFlags::empty();
-        mount(&self.device, &self.mount_point, self.kind.name(), flags, None).unwrap();
+        let (image, at) =
+            (self.image.display().to_string(), self.mount_point.display().to_string());
+        run(&["mount", "-t", self.kind.name(), "-o", "loop", &image, &at]);
     }
 
-    /// Cuts the power: what has not reached the disk is lost.
-    pub fn cut(&self, how: Cut) {
-        // Both filesystems use the same number: _IOR('X', 125, u32).
-        const SHUTDOWN: libc::c_ulong = 0x8004_587D;
+    /// Cuts the power: what was not flushed is lost or not, as the seed decides. Returns how many
+    /// bytes that were.
+    pub fn cut(&mut self, how: Cut, seed: u64) -> u64 {
+        // Opened before, since afterwards it cannot be read from the disk.
         let root = File::open(&self.mount_point).unwrap();
-        let how = how as u32;
-        // SAFETY: the call reads a u32 through the pointer, which points to a live local.
-        let result = unsafe { libc::ioctl(root.as_raw_fd(), SHUTDOWN, &raw const how) };
-        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+        if how == Cut::AfterJournal {
+            shut_down(&root, how);
+        }
+        let unflushed = self.order(&seed.to_string()).parse().unwrap();
+        if how == Cut::Hard {
+            // Or the filesystem would write to the dead disk again and again.
+            shut_down(&root, how);
+        }
+        unflushed
     }
 
     /// Restarts the machine. No file of the filesystem may be open.
@@ -115,7 +154,19 @@ impl Disk {
         self.boots += 1;
         let boot_id = format!("22222222-0000-4000-8000-{:012}\n", self.boots);
         fs::write(&self.boot_id, boot_id).unwrap();
+        self.order(served_disk::POWER_ON);
         self.mount();
+    }
+
+    fn order(&mut self, order: &str) -> String {
+        writeln!(self.orders.as_ref().unwrap(), "{order}").unwrap();
+        self.answer()
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
     }
 }
 
@@ -123,8 +174,20 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = unmount(&self.mount_point, UnmountFlags::DETACH);
         let _ = unmount(BOOT_ID, UnmountFlags::DETACH);
-        let _ = Command::new("losetup").arg("--detach").arg(&self.device).status();
+        let _ = unmount(&self.image, UnmountFlags::DETACH);
+        drop(self.orders.take());
+        let _ = self.server.wait();
     }
+}
+
+/// Makes a filesystem stop: from now on it writes nothing.
+fn shut_down(root: &File, how: Cut) {
+    // Both filesystems use the same number: _IOR('X', 125, u32).
+    const SHUTDOWN: libc::c_ulong = 0x8004_587D;
+    let how = how as u32;
+    // SAFETY: the call reads a u32 through the pointer, which points to a live local.
+    let result = unsafe { libc::ioctl(root.as_raw_fd(), SHUTDOWN, &raw const how) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Writes these pages of a file to the disk, and no others.
