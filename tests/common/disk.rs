@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use rustix::mount::{mount_bind, unmount, UnmountFlags};
+use rustix::mount::{mount, mount_bind, unmount, MountFlags, UnmountFlags};
 
 use super::{child, served_disk};
 
@@ -81,13 +81,15 @@ pub enum Cut {
 /// A filesystem on a disk that a separate process serves, mounted.
 pub struct Disk {
     kind: Kind,
-    /// The process is separate so that the kernel, while it waits for the disk, can never wait for
-    /// a process that is waiting for the kernel.
     server: Child,
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     /// The disk, as a file.
     image: PathBuf,
+    /// The disk, as a block device. It goes away when nobody has it open, however this process
+    /// ends.
+    device: PathBuf,
+    held: Option<File>,
     mount_point: PathBuf,
     /// The boot id that the kernel reports.
     boot_id: PathBuf,
@@ -99,20 +101,26 @@ impl Disk {
     pub fn make(kind: Kind, base: &Path) -> Self {
         let image = base.join("image");
         File::create(&image).unwrap();
-        let mut server =
-            child::command(&child::program(), &[], "serve-disk", &[&image.display(), &kind.size()])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
+        let (program, arguments) = (child::program(), [&image.display() as _, &kind.size() as _]);
+        let mut command = child::command(&program, &[], "serve-disk", &arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut server = command.spawn().unwrap();
         let orders = server.stdin.take();
         let answers = BufReader::new(server.stdout.take().unwrap());
-        let (mount_point, boot_id) = (base.join("disk"), base.join("boot_id"));
-        let mut disk =
-            Disk { kind, server, orders, answers, image, mount_point, boot_id, boots: 0 };
+        let mut disk = Disk {
+            kind,
+            server,
+            orders,
+            answers,
+            image,
+            device: PathBuf::new(),
+            held: None,
+            mount_point: base.join("disk"),
+            boot_id: base.join("boot_id"),
+            boots: 0,
+        };
         assert_eq!(disk.answer(), served_disk::READY);
-        let (blocks, image) = (["-b", kind.block_size()], disk.image.display().to_string());
-        run(&[&format!("mkfs.{}", kind.name()), "-q", blocks[0], blocks[1], &image]);
+        disk.attach();
         fs::create_dir(&disk.mount_point).unwrap();
         fs::copy(BOOT_ID, &disk.boot_id).unwrap();
         mount_bind(&disk.boot_id, BOOT_ID).unwrap();
@@ -120,16 +128,27 @@ impl Disk {
         disk
     }
 
+    /// Makes the block device, and a filesystem on it.
+    fn attach(&mut self) {
+        let image = self.image.display().to_string();
+        let device = run(&["losetup", "--find", "--show", &image]);
+        let device = device.trim();
+        self.device = device.into();
+        self.held = Some(File::open(device).unwrap());
+        // Takes effect when it is closed.
+        run(&["losetup", "--detach", device]);
+        let program = format!("mkfs.{}", self.kind.name());
+        run(&[&program, "-q", "-b", self.kind.block_size(), device]);
+    }
+
     /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.mount_point
     }
 
-    /// Through a new loop device, which goes away when it is unmounted.
     fn mount(&self) {
-        let (image, at) =
-            (self.image.display().to_string(), self.mount_point.display().to_string());
-        run(&["mount", "-t", self.kind.name(), "-o", "loop", &image, &at]);
+        let flags = MountFlags::empty();
+        mount(&self.device, &self.mount_point, self.kind.name(), flags, None).unwrap();
     }
 
     /// Cuts the power: what was not flushed is lost or not, as the seed decides. Returns how many
@@ -151,11 +170,17 @@ impl Disk {
     /// Restarts the machine. No file of the filesystem may be open.
     pub fn restart(&mut self) {
         unmount(&self.mount_point, UnmountFlags::empty()).unwrap();
+        self.drop_cache();
         self.boots += 1;
         let boot_id = format!("22222222-0000-4000-8000-{:012}\n", self.boots);
         fs::write(&self.boot_id, boot_id).unwrap();
         self.order(served_disk::POWER_ON);
         self.mount();
+    }
+
+    /// Drops what the kernel has cached of the block device.
+    fn drop_cache(&self) {
+        run(&["blockdev", "--flushbufs", &self.device.display().to_string()]);
     }
 
     fn order(&mut self, order: &str) -> String {
@@ -174,6 +199,7 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = unmount(&self.mount_point, UnmountFlags::DETACH);
         let _ = unmount(BOOT_ID, UnmountFlags::DETACH);
+        drop(self.held.take());
         let _ = unmount(&self.image, UnmountFlags::DETACH);
         drop(self.orders.take());
         let _ = self.server.wait();

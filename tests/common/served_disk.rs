@@ -16,6 +16,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
+use rustix::thread::{unshare_unsafe, UnshareFlags};
 
 use super::cached_disk::{CachedDisk, SECTOR};
 use super::flow::Random;
@@ -49,6 +50,10 @@ pub fn serve(path: &Path, size: usize) {
     let options = CString::new(options).unwrap();
     let (source, flags) = ("power-cut", MountFlags::empty());
     rustix::mount::mount(source, path, "fuse", flags, options.as_c_str()).unwrap();
+    // The last process of a mount namespace unmounts what is mounted there, and this one cannot wait
+    // for the disk.
+    // SAFETY: descriptors stay shared between threads, and there are no other threads yet.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
     let disk = CachedDisk::new(size);
     let machine = Machine { disk, has_power: true, flush_time: Duration::ZERO, is_flushing: false };
     let machine = Arc::new(Mutex::new(machine));
