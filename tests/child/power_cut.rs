@@ -349,8 +349,7 @@ fn config(seed: u64, active_parent: &Path) -> Config {
     }
 }
 
-/// Whether nothing is written past the page cache. Then the kernel, and not the disk alone, may lose
-/// it.
+/// Whether nothing is written past the page cache: then the kernel, too, can lose what was written.
 fn is_cached(seed: u64) -> bool {
     seed % 4 == 0
 }

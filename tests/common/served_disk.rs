@@ -50,8 +50,8 @@ pub fn serve(path: &Path, size: usize) {
     let options = CString::new(options).unwrap();
     let (source, flags) = ("power-cut", MountFlags::empty());
     rustix::mount::mount(source, path, "fuse", flags, options.as_c_str()).unwrap();
-    // The last process of a mount namespace unmounts what is mounted there, and this one cannot wait
-    // for the disk.
+    // The last process of a mount namespace unmounts what is mounted there. This one would wait for
+    // its own disk.
     // SAFETY: descriptors stay shared between threads, and there are no other threads yet.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
     let disk = CachedDisk::new(size);

@@ -1,8 +1,8 @@
 //! G3, G4: the power is cut while a process records, hundreds of times, on ext4 and on xfs, on a
-//! disk with a cache. What the kernel has not written is lost, what the disk has not flushed is lost
-//! in part, and the memory with the active segments is lost. Afterwards every event up to the
-//! watermark is there, whole, once and in order; no event is there that was never appended; and
-//! events that were once cut never come back.
+//! disk with a cache. Lost is what the kernel has not written, any part of what the disk has not
+//! flushed, and the memory with the active segments. Afterwards every event up to the watermark is
+//! there, whole, once and in order; no event is there that was never appended; and events that were
+//! once cut never come back.
 
 use common::cached_disk::{CachedDisk, SECTOR};
 use common::child;
