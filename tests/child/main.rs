@@ -62,6 +62,7 @@ const ROLES: &[Role] = &[
     ("recover-small", "LOG MEMORY ACCEPT_LOSS", recovery::recover_small),
     ("refused-without-boot-id", "LOG MEMORY", reading::refused_without_boot_id),
     ("refused-as-unreadable", "LOG MEMORY FILE", recovery::refused_as_unreadable),
+    ("serve-disk", "PATH SIZE", power_cut::serve_disk),
     ("stand", "LOG AT LAST", reading::stand),
     ("stand-through-kills", "LOG MEMORY", reading::stand_through_kills),
     ("stay-small", "LOG MEMORY LAST", reading::stay_small),

@@ -3,6 +3,8 @@
 
 #![allow(clippy::new_without_default, reason = "a new one makes directories")]
 
+pub mod bugs;
+pub mod cached_disk;
 pub mod child;
 pub mod crash;
 pub mod disk;
@@ -15,6 +17,7 @@ pub mod read_only;
 pub mod recovery;
 pub mod seed;
 pub mod segments;
+pub mod served_disk;
 pub mod spinning;
 pub mod tampered;
 pub mod victim;
