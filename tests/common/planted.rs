@@ -17,10 +17,13 @@ use flashstrike_wal::format::SEGMENT_HEADER_SIZE;
 use flashstrike_wal::format::{MetaState, SegmentHeader};
 use flashstrike_wal::storage::{
     Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open, Pages,
-    PosixStorage, Storage, PAGE,
+    PosixStorage, Storage,
 };
 
 pub use super::bugs::Bug;
+
+/// Bytes of a page of a file.
+const PAGE: usize = 4096;
 
 /// Which write of events is skipped, counted from 1.
 const SKIPPED_WRITE: u64 = 7;
