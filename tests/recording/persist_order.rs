@@ -129,7 +129,7 @@ fn g3_events_and_the_headers_that_seal_them_go_down_in_one_durable_write() {
     if !has_strace() {
         return;
     }
-    let batches = [1, 300, 1_100, 5_300, 5_301, 64 * EVENTS_PER_BLOCK as u64];
+    let batches = [1, 300, 1_100, 2_900, 2_901, 16 * EVENTS_PER_BLOCK as u64];
     let seen = follow(&Place::new(), &batches);
     assert_eq!(seen.events, batches);
     assert!(seen.writes.iter().all(|writes| *writes == 1), "{:?}", seen.writes);

@@ -18,10 +18,9 @@ use super::watched::Watched;
 use crate::recorder::log::{pack, Log};
 use crate::recorder::segment::{Finished, Segment};
 
-/// Blocks that one direct write takes: 1 MiB. More of them are a backlog.
-const BLOCKS_AT_ONCE: u32 = 64;
-/// Blocks of a backlog written with one call: 256 KiB.
-const BLOCKS_PER_WRITE: u32 = 16;
+/// Blocks written with one call: 128 KiB. More of them are a backlog. Fewer than the smallest
+/// segment has, so that tests with small segments see backlogs, too.
+const BLOCKS_PER_WRITE: u32 = 8;
 const PER_BLOCK: u32 = EVENTS_PER_BLOCK as u32;
 
 /// What goes to the disk, as it will stand there. Kept from segment to segment: allocating and
@@ -35,7 +34,7 @@ pub struct Staging {
 
 impl Staging {
     pub fn new() -> Result<Self> {
-        let most = PAGE + BLOCKS_AT_ONCE as usize * BLOCK_SIZE + PAGE;
+        let most = PAGE + BLOCKS_PER_WRITE as usize * BLOCK_SIZE + PAGE;
         Ok(Staging { pages: Pages::new(most)?, direct: true })
     }
 }
@@ -101,7 +100,7 @@ impl Sealer {
         debug_assert!(upto <= self.appended(log.appended()), "only what was appended is sealed");
         self.watched.check_disk()?;
         let last_event_id = match upto - self.persisted {
-            few if few <= BLOCKS_AT_ONCE * PER_BLOCK => self.write_at_once(upto, staging)?,
+            few if few <= BLOCKS_PER_WRITE * PER_BLOCK => self.write_at_once(upto, staging)?,
             _ => self.write_backlog(upto, staging)?,
         };
         debug_assert!(self.written == upto);
