@@ -128,7 +128,8 @@ impl PosixFile {
     fn try_flock(&self, operation: FlockOperation) -> Result<bool> {
         self.check_own()?;
         match retry(|| flock(&self.fd, operation)) {
-            Ok(()) => Ok(true),
+            // As after a sync: another file's bytes may have become durable.
+            Ok(()) => self.check_own().map(|()| true),
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(self.fail("lock", errno)),
         }

@@ -197,7 +197,7 @@ impl Sealer {
         if staging.direct && begin + whole_pages as u64 <= self.segment.layout.file_size() {
             staging.pages[len..whole_pages].fill(0);
             staging.direct = disk.write_durably(&staging.pages, 0..whole_pages, begin)?;
-            if staging.direct && begin + whole_pages as u64 <= self.segment.layout.file_size() {
+            if staging.direct {
                 return Ok(());
             }
             self.log.notices.buffered_writes();
