@@ -1034,15 +1034,16 @@ typedef struct fs_wal_metrics_t {
     struct fs_wal_timing rotation;
     /// Appends that had to wait for a prepared segment.
     struct fs_wal_timing append_wait;
-    /// Sealing and writing one batch of events, without the sync.
+    /// Sealing one batch of events, in memory.
     struct fs_wal_timing persist;
-    /// `fdatasync` of one batch.
+    /// Writing one batch and making it durable: a write that is durable when it returns, or, where
+    /// the filesystem has none and at the end of a segment, a write and `fdatasync`.
     struct fs_wal_timing sync;
     /// Header of a full segment written and synced.
     struct fs_wal_timing close;
     /// `wal_meta.dat` replaced.
     struct fs_wal_timing meta_flush;
-    /// A hot segment compressed, synced, read back and compared.
+    /// A hot segment compressed, synced, read back and proved. Several at once count as the sum.
     struct fs_wal_timing compression;
     /// Prepared segments, filled by the preparer, emptied by the writer.
     struct fs_wal_ring prepared_segments;
@@ -1050,9 +1051,9 @@ typedef struct fs_wal_metrics_t {
     struct fs_wal_ring segments_to_persist;
     /// Full segments, filled by the persister, emptied by the maintainer.
     struct fs_wal_ring segments_to_close;
-    /// Expired hot segments, filled by the maintainer, emptied by the freezer.
+    /// Expired hot segments, filled by the maintainer, emptied by the freezers.
     struct fs_wal_ring segments_to_freeze;
-    /// Frozen segments whose hot file may go, filled by the freezer, emptied by the maintainer.
+    /// Frozen segments whose hot file may go, filled by the freezers, emptied by the maintainer.
     struct fs_wal_ring segments_to_free;
     /// 1 when the log has failed and takes no more events.
     uint64_t poisoned;

@@ -155,4 +155,26 @@ mod tests {
         });
         assert_eq!(full, Err(Errno::NOSPC));
     }
+
+    /// A direct write that falls short is continued at a page, or not at all.
+    #[test]
+    fn short_writes_of_pages_go_on_at_whole_pages() {
+        let pages = vec![7; 3 * PAGE];
+        let mut begun = Vec::new();
+        let written = write_pages(&pages, 0, |bytes, at| {
+            begun.push(at as usize);
+            Ok((PAGE + 512).min(bytes.len()))
+        });
+        assert_eq!((written, begun), (Ok(()), vec![0, PAGE, 2 * PAGE]));
+        assert_eq!(write_pages(&pages, 0, |_, _| Ok(512)), Err(Errno::IO));
+
+        let refused_at = |page: usize| {
+            write_pages(&pages, 0, |_, at| match at as usize / PAGE {
+                at if at == page => Err(Errno::INVAL),
+                _ => Ok(PAGE),
+            })
+        };
+        assert_eq!(refused_at(0), Err(Errno::INVAL), "nothing was written");
+        assert_eq!(refused_at(1), Err(Errno::IO), "it cannot be tried otherwise any more");
+    }
 }

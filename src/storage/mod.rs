@@ -12,13 +12,14 @@ mod posix_file;
 pub mod simulated;
 mod special;
 mod standard;
-mod status;
+mod stat;
 mod traits;
 
 pub use mapping::Mapping;
 pub use names::{clear_temporary, create, create_temporary, free_name, move_aside};
 pub use names::{put_in_place, rename_if_there, replace_small};
-pub use pages::{Pages, PAGE};
+pub use pages::Pages;
+pub(crate) use pages::PAGE;
 pub use posix::PosixStorage;
 pub(crate) use special::processors_set_apart;
 pub use traits::{read_small, write_zeros};

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 /// Bytes of a page. Disks take direct writes that begin and end at multiples of their own blocks,
 /// of 512 or 4,096 bytes.
-pub const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 /// Zeroed memory that begins at a page. It is taken from the heap: to unmap memory would interrupt
 /// the appending thread.

@@ -15,7 +15,7 @@ use super::descriptors::Descriptor;
 use super::posix_file::{failed, PosixFile};
 use super::special;
 use super::standard::open_above_standard;
-use super::status::Status;
+use super::stat::Stat;
 use super::traits::{Directory, DirectoryLock, DirectoryStatus, File, FileStatus};
 use super::traits::{Links, Open, Storage};
 use crate::error::{Cause, Error, Result};
@@ -170,7 +170,7 @@ impl PosixDirectory {
 
     /// Whether the name is still that of an open file.
     fn leads_to(&self, name: &str, file: &PosixFile) -> Result<bool> {
-        match Status::of_name(&self.fd, name) {
+        match Stat::of_name(&self.fd, name) {
             Ok(status) => Ok(status.file().inode == file.inode()?),
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
@@ -227,7 +227,7 @@ impl Directory for PosixDirectory {
     }
 
     fn status(&self) -> Result<DirectoryStatus> {
-        let status = Status::of(&self.fd).map_err(|errno| failed("stat", &self.path, errno))?;
+        let status = Stat::of(&self.fd).map_err(|errno| failed("stat", &self.path, errno))?;
         let statfs = fstatfs(&self.fd).map_err(|errno| failed("statfs", &self.path, errno))?;
         Ok(DirectoryStatus {
             dev: status.dev(),
@@ -250,7 +250,7 @@ impl Directory for PosixDirectory {
 
     fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
         debug_assert!(is_component(name));
-        match Status::of_name(&self.fd, name) {
+        match Stat::of_name(&self.fd, name) {
             Ok(status) => Ok(Some(status.file())),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
@@ -259,7 +259,7 @@ impl Directory for PosixDirectory {
 
     fn owner_of(&self, name: &str) -> Result<Option<u32>> {
         debug_assert!(is_component(name));
-        match Status::of_name(&self.fd, name) {
+        match Stat::of_name(&self.fd, name) {
             Ok(status) => Ok(Some(status.uid())),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed("stat", &self.path_of(name), errno)),
@@ -294,7 +294,7 @@ impl Directory for PosixDirectory {
     }
 
     fn lock_owner(&self) -> Option<u32> {
-        let status = Status::of(&self.fd).ok()?;
+        let status = Stat::of(&self.fd).ok()?;
         special::lock_owner(status.dev(), status.ino())
     }
 

@@ -17,7 +17,7 @@ use super::descriptors::Descriptor;
 use super::mapping::Mapping;
 use super::pages::{Pages, PAGE};
 use super::special;
-use super::status::Status;
+use super::stat::Stat;
 use super::traits::{write_zeros, File, FileStatus};
 use crate::error::{Cause, Error, Result};
 
@@ -40,7 +40,7 @@ impl PosixFile {
     /// A file that was just opened. Refuses anything else that has one of our names: a pipe, a
     /// device, a directory.
     pub fn new(fd: Descriptor, path: PathBuf) -> Result<Self> {
-        let status = Status::of(&fd).map_err(|errno| failed("stat", &path, errno))?;
+        let status = Stat::of(&fd).map_err(|errno| failed("stat", &path, errno))?;
         let errno = match status.file_type() {
             FileType::RegularFile => {
                 let inode = status.file().inode;
@@ -58,7 +58,7 @@ impl PosixFile {
     }
 
     fn status(&self) -> Result<FileStatus> {
-        let status = Status::of(&self.fd).map_err(|errno| self.fail("stat", errno))?;
+        let status = Stat::of(&self.fd).map_err(|errno| self.fail("stat", errno))?;
         Ok(status.file())
     }
 
@@ -141,7 +141,8 @@ impl PosixFile {
             write_pages(&pages[bytes], offset, write)
         });
         match written {
-            Ok(()) => Ok(true),
+            // As after a sync: another file's bytes may have become durable.
+            Ok(()) => self.check_own().map(|()| true),
             Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
                 self.past_the_cache(false).map_err(|errno| self.fail("fcntl", errno))?;
                 Ok(false)
@@ -193,6 +194,20 @@ impl File for PosixFile {
         self.through_the_cache()?;
         write_all(bytes, offset, |bytes, at| pwrite(&self.fd, bytes, at))
             .map_err(|errno| self.fail("write", errno))
+    }
+
+    fn write_and_begin(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        self.check_own()?;
+        self.through_the_cache()?;
+        let flag = ReadWriteFlags::from_bits_retain(libc::RWF_DONTCACHE as u32);
+        let written = write_all(bytes, offset, |bytes, at| {
+            pwritev2(&self.fd, &[IoSlice::new(bytes)], at, flag)
+        });
+        match written {
+            // Linux before 6.14, a filesystem without it, or a sandbox that forbids the call.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => self.write_at(bytes, offset),
+            written => written.map_err(|errno| self.fail("write", errno)),
+        }
     }
 
     fn write_durably(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<bool> {

@@ -157,9 +157,10 @@ pub struct MetricsSnapshot {
     pub rotation: TimingSnapshot,
     /// Appends that had to wait for a prepared segment.
     pub append_wait: TimingSnapshot,
-    /// Sealing and writing one batch of events, without the sync.
+    /// Sealing one batch of events, in memory.
     pub persist: TimingSnapshot,
-    /// `fdatasync` of one batch.
+    /// Writing one batch and making it durable: a write that is durable when it returns, or, where
+    /// the filesystem has none and at the end of a segment, a write and `fdatasync`.
     pub sync: TimingSnapshot,
     /// Header of a full segment written and synced.
     pub close: TimingSnapshot,

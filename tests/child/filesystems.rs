@@ -1,7 +1,10 @@
 //! A log on a filesystem that was mounted for it.
 
+use std::sync::{Arc, Mutex};
+
 use common::{append, assert_holds, open, text};
 use flashstrike_wal::config::Config;
+use flashstrike_wal::log_sink::{Level, LogSink};
 
 use crate::arguments::Arguments;
 
@@ -48,4 +51,31 @@ pub fn ramfs(arguments: &Arguments) {
 pub fn ext2(arguments: &Arguments) {
     let (wal, ..) = live(arguments);
     assert_eq!(wal, "ext2/ext3/ext4", "the three share a number");
+}
+
+/// The WAL directory is on a filesystem that takes no direct writes.
+pub fn no_direct_writes(arguments: &Arguments) {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&said);
+    let config = Config {
+        num_blocks: 16,
+        active_parent: arguments.path("MEMORY").to_owned(),
+        allow_any_filesystem: true,
+        log: LogSink::new(move |level, message| {
+            heard.lock().unwrap().push((level, message.to_owned()));
+        }),
+        ..Config::default()
+    };
+    let (manager, mut writer) = open(arguments.path("LOG"), config);
+    for last in 1..=100 {
+        append(&mut writer, (last - 1) * 100 + 1..=last * 100);
+        manager.log().sync().unwrap();
+    }
+    assert_eq!(manager.log().durable().last_event_id, 10_000);
+    manager.shutdown(writer).unwrap();
+    assert_holds(arguments.path("LOG"), 10_000);
+    let said = said.lock().unwrap();
+    let about = said.iter().filter(|(_, message)| message.contains("direct writes"));
+    let levels: Vec<Level> = about.map(|(level, _)| *level).collect();
+    assert!(matches!(levels[..], [Level::Warn]), "said once: {said:?}");
 }

@@ -13,9 +13,10 @@ use common::disk::{write_back, Cut, Disk, Kind};
 use common::flow::{call, Lives, Random, Shared};
 use common::ledger::{record, times, Row};
 use common::planted::{Bug, Planted};
-use common::{child, decision, open, paths, seed, Place};
+use common::{child, decision, open, paths, seed, served_disk, Place};
 use flashstrike_wal::config::{Config, Keep, SyncMode};
-use flashstrike_wal::format::file_name::hot;
+use flashstrike_wal::format::file_name::{self, hot, FileName};
+use flashstrike_wal::format::Layout;
 use flashstrike_wal::recorder::Manager;
 use flashstrike_wal::storage::PosixStorage;
 
@@ -34,6 +35,11 @@ const FAST_IDS: u64 = 20_000;
 
 const KINDS: [(&str, Kind); 2] = [("ext4", Kind::Ext4), ("xfs", Kind::Xfs)];
 
+/// The disk under the harness.
+pub fn serve_disk(arguments: &Arguments) {
+    served_disk::serve(arguments.path("PATH"), arguments.number("SIZE"));
+}
+
 /// The harness, in a separate mount namespace.
 pub fn cut_power(arguments: &Arguments) {
     cut_often(arguments.one_of("FILESYSTEM", &KINDS));
@@ -48,7 +54,7 @@ fn cut_often(kind: Kind) {
         harness.cycle().unwrap();
         return;
     }
-    for bug in Bug::ALL {
+    for bug in Bug::ON_A_DISK {
         harness.begin_log(Some(bug));
         let caught = (1..=CUTS_TO_CATCH).find_map(|n| Some((n, harness.cycle().err()?)));
         let (n, how) = caught.unwrap_or_else(|| panic!("{} was not caught", bug.name()));
@@ -89,7 +95,7 @@ fn cut_often(kind: Kind) {
         lost: 0,
         invented: 0,
         undetected: 0,
-        planted: &Bug::ALL.map(Bug::name),
+        planted: &Bug::ON_A_DISK.map(Bug::name),
     });
 }
 
@@ -106,6 +112,8 @@ struct Seen {
     tails_cut: u64,
     /// Cuts before the log was open.
     while_recovering: u64,
+    /// Cuts at which the disk had writes that were not flushed.
+    unflushed: u64,
 }
 
 impl Seen {
@@ -117,6 +125,7 @@ impl Seen {
             (self.beyond_watermark > cuts / 20, "few cuts in the middle of a sync"),
             (self.tails_cut > cuts / 90, "few tails were cut"),
             (self.while_recovering > cuts / 20, "few cuts in the middle of recovery"),
+            (self.unflushed > cuts / 4, "few cuts before a flush"),
         ];
         enough.into_iter().find(|(enough, _)| !enough).map(|(_, lack)| lack)
     }
@@ -180,11 +189,9 @@ impl Harness {
         self.keeps_all &= config.max_compressed_segments == Keep::All;
         let mut child = self.spawn();
         let ended_by_itself = self.let_it_write(&mut child);
-        // Read before the cut: it is a promise.
-        let watermark = self.shared.durable().load(Acquire);
         self.shared.failing().store(1, Release);
         let how = if self.random.one_in(8) { Cut::AfterJournal } else { Cut::Hard };
-        self.disk.cut(how);
+        self.seen.unflushed += u64::from(self.disk.cut(how, self.seed) > 0);
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
         self.disk.restart();
@@ -194,7 +201,7 @@ impl Harness {
         if ended_by_itself || !output.stderr.is_empty() {
             return Err(format!("the process: {}", String::from_utf8_lossy(&output.stderr)));
         }
-        self.judge(watermark)
+        self.judge()
     }
 
     /// The process under which the power is cut.
@@ -222,7 +229,7 @@ impl Harness {
             }
             std::thread::sleep(Duration::from_micros(self.random.below(40_000)));
         }
-        if !self.random.one_in(3) {
+        if self.random.one_in(if is_cached(self.seed) { 1 } else { 4 }) {
             // It is stopped meanwhile, so that what it has written stays unsynced.
             let pid = rustix::process::Pid::from_child(child);
             rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
@@ -261,7 +268,7 @@ impl Harness {
     }
 
     /// The log must end between the watermark and the last id passed to any call.
-    fn judge(&mut self, watermark: u64) -> Result<(), String> {
+    fn judge(&mut self) -> Result<(), String> {
         let (mut lowest, mut highest) = (self.end, self.end);
         if self.shared.opened().load(Acquire) == 1 {
             let recovered = self.shared.recovered().load(Acquire);
@@ -269,13 +276,14 @@ impl Harness {
                 return Err(format!("{} were there, {recovered} recovered", self.end));
             }
             self.lives.begin(self.life, recovered);
-            lowest = lowest.max(watermark);
+            lowest = lowest.max(self.shared.durable().load(Acquire));
             highest = highest.max(self.shared.attempted().load(Acquire));
             self.seen.tails_cut += u64::from(self.shared.kept_aside().load(Acquire) > 0);
         } else {
             self.seen.while_recovering += 1;
         }
         let acknowledged = self.shared.acknowledged().load(Acquire).max(self.end);
+        self.check_sizes()?;
         let found = self.lives.check(&self.log, self.keeps_all)?;
         if found < lowest || found > highest {
             return Err(format!("the log ends at {found}, possible is {lowest} to {highest}"));
@@ -284,6 +292,22 @@ impl Harness {
         self.seen.undone += acknowledged.saturating_sub(found);
         self.seen.beyond_watermark += u64::from(found > lowest);
         self.end = found;
+        Ok(())
+    }
+
+    /// A segment's file keeps its size, whatever is written into it.
+    fn check_sizes(&self) -> Result<(), String> {
+        if !self.log.exists() {
+            return Ok(());
+        }
+        for path in paths(&self.log) {
+            let name = path.file_name().unwrap().to_string_lossy();
+            let size = path.metadata().unwrap().len();
+            let is_hot = matches!(file_name::parse(&name), Some(FileName::Hot(_)));
+            if is_hot && !Layout::of_file(size).is_exact(size) {
+                return Err(format!("{name} has {size} bytes"));
+            }
+        }
         Ok(())
     }
 
@@ -325,6 +349,11 @@ fn config(seed: u64, active_parent: &Path) -> Config {
     }
 }
 
+/// Whether nothing is written past the page cache: then the kernel, too, can lose what was written.
+fn is_cached(seed: u64) -> bool {
+    seed % 4 == 0
+}
+
 /// Appends until killed.
 pub fn append_until_cut(arguments: &Arguments) {
     common::end_with_parent();
@@ -333,8 +362,12 @@ pub fn append_until_cut(arguments: &Arguments) {
     let (bug, shared) = (arguments.bug("BUG"), Shared::open(arguments.path("SHARED")));
     let mut random = Random(seed * 31 + 7);
     let sync_time = Duration::from_micros(random.below(4).min(1) * random.below(6_000));
-    let storage = Arc::new(PosixStorage::for_writing());
-    let storage = Arc::new(Planted::slow(storage, bug, sync_time, log));
+    let storage = if is_cached(seed) {
+        let posix = Arc::new(PosixStorage::for_writing());
+        Arc::new(Planted::slow(posix, bug, sync_time, log).through_the_cache())
+    } else {
+        Planted::posix(bug, log)
+    };
     let opened = Manager::open_with(storage, log, config(seed, active));
     let (manager, mut writer) = opened.unwrap_or_else(|error| park_if_failing(&shared, &error));
     let label = decision(&manager);

@@ -9,10 +9,13 @@ use crate::arguments::Arguments;
 pub fn sync_batches(arguments: &Arguments) {
     let active_parent = arguments.path("MEMORY").to_owned();
     let sync_mode = SyncMode::Rotation;
-    let config = Config { num_blocks: 64, sync_mode, active_parent, ..Config::default() };
+    let batches = arguments.numbers("BATCHES");
+    // The last batch fills the segment.
+    let num_blocks = (batches[batches.len() - 1] / 256) as u32;
+    let config = Config { num_blocks, sync_mode, active_parent, ..Config::default() };
     let (manager, mut writer) = open(arguments.path("LOG"), config);
     let mut next = 1;
-    for last in arguments.numbers("BATCHES") {
+    for last in batches {
         append(&mut writer, next..=last);
         manager.log().sync().unwrap();
         next = last + 1;

@@ -3,9 +3,12 @@
 
 #![allow(clippy::new_without_default, reason = "a new one makes directories")]
 
+pub mod bugs;
+pub mod cached_disk;
 pub mod child;
 pub mod crash;
 pub mod disk;
+mod exchange;
 pub mod flow;
 pub mod fuzzing;
 pub mod inject;
@@ -15,6 +18,7 @@ pub mod read_only;
 pub mod recovery;
 pub mod seed;
 pub mod segments;
+pub mod served_disk;
 pub mod spinning;
 pub mod tampered;
 pub mod victim;

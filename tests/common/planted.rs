@@ -1,106 +1,30 @@
-//! Bugs to plant under a recorder, on any storage. A harness that looks for lost events proves
-//! something only if it finds the events that such a bug loses.
+//! A storage with a bug, to be put under a recorder.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::{DirEntryExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flashstrike_wal::directory::load_meta;
-use flashstrike_wal::error::Result;
-use flashstrike_wal::format::cold_frame;
+use flashstrike_wal::error::{Error, Result};
 use flashstrike_wal::format::file_name::{self, FileName};
 use flashstrike_wal::format::SEGMENT_HEADER_SIZE;
 use flashstrike_wal::format::{MetaState, SegmentHeader};
 use flashstrike_wal::storage::{
-    create, Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open,
-    Pages, PosixStorage, Storage,
+    Directory, DirectoryLock, DirectoryStatus, File, FileStatus, Links, Mapping, Open, Pages,
+    PosixStorage, Storage,
 };
 
-/// The kind of bug.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bug {
-    /// The sync of a segment file does nothing and returns success.
-    SyncThatLies,
-    /// One write of events to a segment file is skipped.
-    SkippedBlock,
-    /// Recovery believes that the log ends where `wal_meta.dat` says.
-    RecoveryThatTrustsMeta,
-    /// The sync of a segment file returns, and the watermark advances, before it is done. It is
-    /// done at the next use of the file.
-    WatermarkBeforeSync,
-    /// A sync that fails is tried again, and a later success counts.
-    SyncTriedAgain,
-    /// A failed read is taken for an empty file.
-    ReadErrorIsEmpty,
-    /// Recovery removes what it should keep aside.
-    NothingKeptAside,
-    /// The last segment's header is opened again before `wal_identity` is the new generation's.
-    HeaderReopenedEarly,
-    /// Only the file `wal_lock` is locked, and not the directory.
-    LockOnNameOnly,
-    /// A file's name is believed to lead to it for good.
-    NamesNotLookedAt,
-    /// A cold file holds, in a frame without a fault, something else than was written to it.
-    ColdFileOfOthers,
-}
+pub use super::bugs::Bug;
+use super::exchange::exchange;
 
-impl Bug {
-    /// The bugs that a power cut reveals.
-    pub const ALL: [Bug; 4] = [
-        Bug::SyncThatLies,
-        Bug::SkippedBlock,
-        Bug::RecoveryThatTrustsMeta,
-        Bug::WatermarkBeforeSync,
-    ];
-
-    const EVERY: [Bug; 11] = [
-        Bug::SyncThatLies,
-        Bug::SkippedBlock,
-        Bug::RecoveryThatTrustsMeta,
-        Bug::WatermarkBeforeSync,
-        Bug::SyncTriedAgain,
-        Bug::ReadErrorIsEmpty,
-        Bug::NothingKeptAside,
-        Bug::HeaderReopenedEarly,
-        Bug::LockOnNameOnly,
-        Bug::NamesNotLookedAt,
-        Bug::ColdFileOfOthers,
-    ];
-
-    /// The planted bug, as an argument of the child program.
-    pub fn argument(bug: Option<Bug>) -> &'static str {
-        bug.map_or("none", Bug::name)
-    }
-
-    /// Parses what [`Bug::argument`] has written; `None` = no such bug.
-    pub fn of_argument(word: &str) -> Option<Option<Bug>> {
-        match word {
-            "none" => Some(None),
-            _ => Some(Some(Bug::EVERY.into_iter().find(|bug| bug.name() == word)?)),
-        }
-    }
-
-    /// Its name in the durability table.
-    pub fn name(self) -> &'static str {
-        match self {
-            Bug::SyncThatLies => "a sync that lies",
-            Bug::SkippedBlock => "a persister that skips one block",
-            Bug::RecoveryThatTrustsMeta => "a recovery that trusts meta",
-            Bug::WatermarkBeforeSync => "a watermark moved before the sync",
-            Bug::SyncTriedAgain => "a failed sync tried again until it succeeds",
-            Bug::ReadErrorIsEmpty => "a read error taken for an empty file",
-            Bug::NothingKeptAside => "a recovery that keeps nothing aside",
-            Bug::HeaderReopenedEarly => "a header opened again before the identity",
-            Bug::LockOnNameOnly => "a lock on `wal_lock` only",
-            Bug::NamesNotLookedAt => "a persister that does not look at names",
-            Bug::ColdFileOfOthers => "a cold file that holds something else",
-        }
-    }
-}
+/// Bytes of a page of a file.
+const PAGE: usize = 4096;
 
 /// Which write of events is skipped, counted from 1.
 const SKIPPED_WRITE: u64 = 7;
@@ -118,6 +42,8 @@ struct State {
     bug: Option<Bug>,
     /// The shortest time a sync takes: for that long, a failure finds data written but not synced.
     sync_time: Duration,
+    /// Whether no direct writes are taken.
+    only_through_the_cache: bool,
     event_writes: AtomicU64,
     /// What names led to when they were first looked at.
     seen: Mutex<BTreeMap<String, Option<FileStatus>>>,
@@ -150,11 +76,19 @@ impl Planted {
         let state = State {
             bug,
             sync_time,
+            only_through_the_cache: false,
             event_writes: AtomicU64::new(0),
             seen: Mutex::default(),
             recovering_to: Mutex::new(None),
         };
         Planted { inner, wal: wal.to_owned(), state: Arc::new(state) }
+    }
+
+    /// The same, on a filesystem that takes no writes past the page cache.
+    pub fn through_the_cache(mut self) -> Self {
+        let state = Arc::get_mut(&mut self.state).expect("nothing was opened yet");
+        state.only_through_the_cache = true;
+        self
     }
 }
 
@@ -214,8 +148,9 @@ impl Directory for PlantedDirectory {
         let opened = self.inner.open(name, how)?;
         let Some(index) = segment_index(name) else { return Ok(opened) };
         Ok(opened.map(|inner| -> Arc<dyn File> {
+            let directory = self.path().to_owned();
             let state = Arc::clone(&self.state);
-            Arc::new(PlantedFile { inner, index, state, owes_sync: Mutex::new(false) })
+            Arc::new(PlantedFile { inner, directory, index, state, owes_sync: Mutex::new(false) })
         }))
     }
 
@@ -279,23 +214,6 @@ impl Directory for PlantedDirectory {
     }
 }
 
-/// Replaces a cold file by another one: a whole frame, in which one bit of one event is another.
-fn exchange(directory: &dyn Directory, name: &str) -> Result<()> {
-    let file = directory.open(name, Open::Read)?.expect("it was just made");
-    let mut frame = vec![0; file.size()? as usize];
-    file.read_at(&mut frame, 0)?;
-    let mut content = Vec::new();
-    let unpacked = cold_frame::decompress(&frame[..]).unwrap().read_to_end(&mut content);
-    let size = unpacked.unwrap();
-    content[size - 1] ^= 1;
-    frame.clear();
-    cold_frame::compress(&mut &content[..], size as u64, &mut frame).unwrap();
-    directory.remove(name)?;
-    let other = create(directory, name)?;
-    other.write_at(&frame, 0)?;
-    other.sync()
-}
-
 /// The index of a hot segment, finished or being prepared.
 fn segment_index(name: &str) -> Option<u32> {
     let name = name.strip_suffix(file_name::TEMPORARY_SUFFIX).unwrap_or(name);
@@ -308,6 +226,7 @@ fn segment_index(name: &str) -> Option<u32> {
 #[derive(Debug)]
 struct PlantedFile {
     inner: Arc<dyn File>,
+    directory: PathBuf,
     index: u32,
     state: Arc<State>,
     owes_sync: Mutex<bool>,
@@ -325,6 +244,34 @@ impl PlantedFile {
     fn sync_slowly(&self) -> Result<()> {
         std::thread::sleep(self.state.sync_time);
         self.inner.sync()
+    }
+
+    /// Writes whole pages past the page cache, and leaves them in the cache of the disk.
+    fn write_unsynced(&self, pages: &[u8], offset: u64) -> Result<()> {
+        let (_, inode) = self.inner.inode()?;
+        let write = || {
+            for name in fs::read_dir(&self.directory)? {
+                let name = name?;
+                if name.ino() == inode {
+                    let mut options = OpenOptions::new();
+                    let file =
+                        options.write(true).custom_flags(libc::O_DIRECT).open(name.path())?;
+                    return file.write_all_at(pages, offset);
+                }
+            }
+            Err(io::ErrorKind::NotFound.into())
+        };
+        write().map_err(|error| Error::io(self.directory.display(), &error))
+    }
+
+    /// Writes the pages that these bytes are in, and so beyond the end of the file.
+    fn write_whole_pages(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let before = offset as usize % PAGE;
+        let begin = offset - before as u64;
+        let mut pages = Pages::new(before + bytes.len());
+        self.inner.read_at(&mut pages[..before], begin)?;
+        pages[before..][..bytes.len()].copy_from_slice(bytes);
+        self.write_unsynced(&pages, begin)
     }
 
     /// Whether this write is the one to skip.
@@ -390,17 +337,37 @@ impl File for PlantedFile {
         if self.state.bug == Some(Bug::HeaderReopenedEarly) && offset == 0 {
             return self.inner.write_at(&reopened(bytes), 0);
         }
+        let end_of_page = (offset + bytes.len() as u64).next_multiple_of(PAGE as u64);
+        if self.state.bug == Some(Bug::FileThatGrows)
+            && holds_events(bytes, offset)
+            && end_of_page > self.size()?
+        {
+            return self.write_whole_pages(bytes, offset);
+        }
         self.inner.write_at(bytes, offset)
     }
 
     fn write_durably(&self, pages: &Pages, bytes: Range<usize>, offset: u64) -> Result<bool> {
         self.settle()?;
+        if self.state.only_through_the_cache {
+            return Ok(false);
+        }
         if self.is_skipped(&pages[bytes.clone()], offset) {
             return Ok(true);
         }
         if matches!(self.state.bug, Some(Bug::SyncThatLies | Bug::WatermarkBeforeSync)) {
             self.inner.write_at(&pages[bytes], offset)?;
             return self.sync().map(|()| true);
+        }
+        if self.state.bug == Some(Bug::DirectWriteNotSynced) {
+            return self.write_unsynced(&pages[bytes], offset).map(|()| true);
+        }
+        if self.state.bug == Some(Bug::HeaderBeforeEvents) {
+            // The first page has the header of the first block. The other pages stay in the cache.
+            let events = bytes.start + PAGE..bytes.end;
+            let written = self.inner.write_durably(pages, bytes.start..events.start, offset);
+            self.inner.write_at(&pages[events], offset + PAGE as u64)?;
+            return written;
         }
         std::thread::sleep(self.state.sync_time);
         let written = self.inner.write_durably(pages, bytes.clone(), offset);

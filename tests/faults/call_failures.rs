@@ -35,12 +35,16 @@ const ENOLCK: (&str, i32) = ("error=ENOLCK", libc::ENOLCK);
 const EINTR: (&str, i32) = ("error=EINTR", libc::EINTR);
 const EPERM: (&str, i32) = ("error=EPERM", libc::EPERM);
 const ENOSYS: (&str, i32) = ("error=ENOSYS", libc::ENOSYS);
+const EINVAL: (&str, i32) = ("error=EINVAL", libc::EINVAL);
+const EOPNOTSUPP: (&str, i32) = ("error=EOPNOTSUPP", libc::EOPNOTSUPP);
 
 const OPENAT: Call = ("openat", "open", &[EIO, EACCES, EMFILE, ENFILE, ENOSPC, EROFS, EINTR]);
 const PWRITE: Call = ("pwrite64", "write", &[EIO, ENOSPC, EDQUOT, EINTR]);
-/// Writes of a block header that also start writeback; where the kernel does not know the flag, the
-/// header is written like the others.
-const PWRITEV2: Call = ("pwritev2", "write", &[EIO, ENOSPC, EDQUOT, EINTR, EPERM, ENOSYS]);
+/// Direct writes. Where they are not known, events are written through the page cache.
+const PWRITEV2: Call =
+    ("pwritev2", "write", &[EIO, ENOSPC, EDQUOT, EINTR, EINVAL, EOPNOTSUPP, EPERM, ENOSYS]);
+/// Sets whether writes are direct.
+const FCNTL: Call = ("fcntl", "fcntl", &[EINVAL]);
 const PREAD: Call = ("pread64", "read", &[EIO, EINTR]);
 const FDATASYNC: Call = ("fdatasync", "fdatasync", &[EIO, ENOSPC, EDQUOT]);
 const FSYNC: Call = ("fsync", "fsync directory", &[EIO, ENOSPC, EINTR]);
@@ -51,7 +55,7 @@ const MMAP: Call = ("mmap", "", &[ENOMEM]);
 const MLOCK: Call = ("mlock", "lock", &[ENOMEM, EAGAIN]);
 const MADVISE: Call = ("madvise", "", &[ENOMEM, EAGAIN]);
 const FLOCK: Call = ("flock", "lock", &[ENOLCK, EINTR]);
-const FSTAT: Call = ("fstat", "stat", &[EIO]);
+const STATX: Call = ("statx", "stat", &[EIO]);
 const FSTATFS: Call = ("fstatfs", "statfs", &[EIO]);
 const MKDIR: Call = ("mkdir,mkdirat", "create directory", &[EIO, ENOSPC, EACCES]);
 const GETDENTS: Call = ("getdents64", "list", &[EIO]);
@@ -59,19 +63,22 @@ const GETDENTS: Call = ("getdents64", "list", &[EIO]);
 /// The calls of each thread.
 const OPENING: &[Call] = &[
     OPENAT, PWRITE, PREAD, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FALLOCATE, MMAP, MLOCK, MADVISE,
-    FLOCK, FSTAT, FSTATFS, MKDIR, GETDENTS,
+    FLOCK, STATX, FSTATFS, MKDIR, GETDENTS,
 ];
 const THREADS: [(Whose, &[Call]); 5] = [
-    (PERSISTER, &[PWRITE, PWRITEV2, FDATASYNC]),
+    (PERSISTER, &[PWRITE, PWRITEV2, FDATASYNC, STATX, FCNTL]),
     (
         Whose::Worker("wal-preparer"),
-        &[OPENAT, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FALLOCATE, FLOCK, FSTAT, FSTATFS],
+        &[OPENAT, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FALLOCATE, FLOCK, STATX, FSTATFS],
     ),
     (
         Whose::Worker("wal-maintainer"),
-        &[OPENAT, PREAD, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FLOCK, FSTAT],
+        &[OPENAT, PREAD, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FLOCK, STATX],
     ),
-    (Whose::Worker("wal-freezer"), &[OPENAT, PREAD, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT]),
+    (
+        Whose::Worker("wal-freezer"),
+        &[OPENAT, PREAD, PWRITE, PWRITEV2, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, FCNTL],
+    ),
     (Whose::ShuttingDown, &[OPENAT, PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, GETDENTS]),
 ];
 
@@ -185,7 +192,8 @@ fn expect_outcome(calls: &[String], errno: i32, code: i32) {
     let writes = call("pwrite") || call("fdatasync");
     let of_the_log =
         (writes && about("/log/FS.") && about(".wal>")) || (call("fsync") && about("/log>"));
-    let not_known = call("pwritev2") && [libc::EPERM, libc::ENOSYS].contains(&errno);
+    let not_known = call("pwritev2")
+        && [libc::EINVAL, libc::EOPNOTSUPP, libc::EPERM, libc::ENOSYS].contains(&errno);
     if errno == libc::EINTR || call("mlock") || not_known {
         assert_eq!(code, CLEAN, "this failure must be retried or ignored: {}", context());
     } else if of_the_log {
@@ -244,8 +252,8 @@ fn planted(failures: &mut Failures) -> &'static str {
     failures.bench.bug = Some(Bug::SyncTriedAgain);
     must_fail(Bug::SyncTriedAgain, || {
         let whose = PERSISTER;
-        let fault = Fault { whose, call: "fdatasync", what: "error=EIO", n: 1 };
-        failures.fail(fault, (libc::EIO, "fdatasync"), 5 * SEGMENT, lives);
+        let fault = Fault { whose, call: "pwritev2", what: "error=EIO", n: 1 };
+        failures.fail(fault, (libc::EIO, "write"), 5 * SEGMENT, lives);
     })
 }
 

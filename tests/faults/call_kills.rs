@@ -40,7 +40,7 @@ const THREADS: [(Whose, &[&str]); 6] = [
     ),
     (
         Whose::Worker("wal-freezer"),
-        &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat"],
+        &["openat", "pwrite64", "pwritev2", "fdatasync", "fsync", "renameat", "unlinkat"],
     ),
     (
         Whose::ShuttingDown,

@@ -65,3 +65,9 @@ fn g12_ext2_has_no_fallocate_and_works() {
                  mount -o loop $base/image $log";
     play_with("live-on-ext2", "mkfs.ext2", mount);
 }
+
+/// Events are then written through the page cache and synced, and it is said once.
+#[test]
+fn g12_a_filesystem_without_direct_writes_works_and_it_is_said() {
+    play_with("live-without-direct-writes", "unshare", "mount -t ramfs none $log");
+}

@@ -1,128 +1,149 @@
-//! The order in which a segment is made durable, as seen in the persister's system calls: events,
-//! then the headers of their blocks, then the sync. With much to sync, writeback starts before
-//! that.
+//! How a segment is made durable, as seen in the persister's system calls: every write carries the
+//! events together with the headers that seal them. A few blocks are durable when their write
+//! returns; a backlog is written in parts, and synced.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use common::{child, has_strace, Place};
-use flashstrike_wal::format::{BlockHeader, Layout};
-use flashstrike_wal::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
+use flashstrike_wal::format::{BlockHeader, Layout, SegmentHeader};
+use flashstrike_wal::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 
-/// Batches that are made durable one after the other.
-const BATCHES: [u64; 5] = [1, 300, 1_100, 5_300, 5_301];
-/// The kernel's unit of writeback.
-const FOLIO: u64 = 64 * 1024;
+const PAGE: u64 = 4096;
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Call {
-    /// Offset, the first bytes, their number, and whether the write also starts writeback.
-    Write(u64, Vec<u8>, u64, bool),
+    /// Offset, bytes, and whether they are durable when the call returns.
+    Write(u64, Vec<u8>, bool),
     Sync,
 }
 
-/// The calls on the log's first segment from its final name on.
-fn calls(place: &Place) -> Vec<Call> {
+/// The persister's calls on the log's first segment, which the last of these batches fills, from that
+/// file's final name on.
+fn calls(place: &Place, batches: &[u64]) -> Vec<Call> {
     let trace = place.base().join("trace").display().to_string();
     let calls = "trace=pwrite64,pwritev2,fdatasync";
-    let wrapper = ["strace", "-f", "-qq", "-y", "-xx", "-s", "64", "-o", &trace, "-e", calls];
+    let wrapper = ["strace", "-f", "-qq", "-y", "-xx", "-s", "1048576", "-o", &trace, "-e", calls];
     let (log, memory) = (place.log(), place.memory().display());
-    let batches = BATCHES.map(|last| last.to_string()).join(",");
+    let batches: Vec<String> = batches.iter().map(u64::to_string).collect();
+    let batches = batches.join(",");
     child::play_under(&wrapper, "sync-batches", &[&log.display(), &memory, &batches]);
     let trace = fs::read_to_string(&trace).unwrap();
     let hex = |name: &str| name.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
     let of_segment = format!("{}>", hex("/FS.00000000.wal"));
-    trace.lines().filter(|line| line.contains(&of_segment)).map(parse).collect()
+    let lines = trace.lines().filter(|line| line.contains(&of_segment));
+    // The maintainer closes the file later, with a segment header.
+    let is_header = |call: &Call| matches!(call, Call::Write(0, bytes, _) if bytes.len() == 64);
+    lines.map(parse).take_while(|call| !is_header(call)).collect()
 }
 
-/// A line like `123 pwrite64(5<\x2f...>, "\x01..."..., 64, 16512) = 64`, or
-/// `123 pwritev2(5<...>, [{iov_base="...", iov_len=64}], 1, 16512, RWF_DONTCACHE) = 64`.
+/// A line like `123 pwrite64(5<\x2f...>, "\x01...", 64, 16512) = 64`, or
+/// `123 pwritev2(5<...>, [{iov_base="...", iov_len=4096}], 1, 16384, RWF_DSYNC) = 4096`.
 fn parse(line: &str) -> Call {
     if line.contains(" fdatasync(") {
         return Call::Sync;
     }
     let quoted: Vec<&str> = line.split('"').collect();
     let bytes = quoted[1].split("\\x").skip(1);
-    let bytes = bytes.map(|hex| u8::from_str_radix(&hex[..2], 16).unwrap()).collect();
-    let begins = line.contains(" pwritev2(");
+    let bytes: Vec<u8> = bytes.map(|hex| u8::from_str_radix(&hex[..2], 16).unwrap()).collect();
     let numbers: Vec<u64> = quoted[2]
         .split([',', ' ', ')', '=', '}', ']'])
         .filter_map(|word| word.parse().ok())
         .collect();
-    let (len, offset) = if begins { (numbers[0], numbers[2]) } else { (numbers[0], numbers[1]) };
-    Call::Write(offset, bytes, len, begins)
+    assert_eq!(numbers[0], bytes.len() as u64, "strace shows all bytes");
+    let offset = if line.contains(" pwritev2(") { numbers[2] } else { numbers[1] };
+    Call::Write(offset, bytes, line.contains("RWF_DSYNC"))
 }
 
-/// For each block: the events written from its first one on, and the events that its header counts.
-#[derive(Default)]
-struct Blocks(BTreeMap<u32, (u64, u64)>);
+/// How many events the blocks of a file seal. Each must be covered by its header, and nothing may
+/// stand after the last one.
+fn sealed(file: &[u8]) -> u64 {
+    let mut events = 0;
+    let mut chained = 0;
+    for n in 0.. {
+        let at = Layout::block_offset(n) as usize;
+        let Some(block) = file.get(at..at + BLOCK_SIZE) else { return events };
+        let (header, slots) = block.split_at(BLOCK_HEADER_SIZE);
+        let Some(header) = BlockHeader::decode(header.try_into().unwrap()) else {
+            assert!(file[at..].iter().all(|byte| *byte == 0), "block {n}: no header");
+            return events;
+        };
+        let used = header.event_count as usize * EVENT_SIZE;
+        let again = BlockHeader::seal(n, &slots[..used], chained, header.durable_event_id);
+        assert_eq!(header.encode(), again.encode(), "block {n}");
+        assert!(
+            slots[used..].iter().all(|byte| *byte == 0),
+            "block {n}: events that nothing seals"
+        );
+        chained = header.chained_checksum;
+        events += u64::from(header.event_count);
+    }
+    events
+}
 
-impl Blocks {
-    /// The bytes `from` to `to` were written.
-    fn add_events(&mut self, from: u64, to: u64) {
-        let block_of = |at: u64| ((at - Layout::block_offset(0)) / BLOCK_SIZE as u64) as u32;
-        for block in block_of(from)..=block_of(to - 1) {
-            let first = Layout::block_offset(block) + BLOCK_HEADER_SIZE as u64;
-            let last = to.min(Layout::block_offset(block + 1));
-            let (events, _) = self.0.entry(block).or_default();
-            let begins_at = from.saturating_sub(first) / EVENT_SIZE as u64;
-            assert!(begins_at <= *events, "block {block}: {events} events, then from {begins_at}");
-            *events = last.saturating_sub(first) / EVENT_SIZE as u64;
+/// What a disk file held each time that all of it was durable, and how many writes made it so.
+struct Durable {
+    events: Vec<u64>,
+    writes: Vec<usize>,
+    syncs: usize,
+    file: Vec<u8>,
+}
+
+/// Makes these batches durable one after the other, and follows the calls.
+fn follow(place: &Place, batches: &[u64]) -> Durable {
+    let layout = Layout { blocks: (batches[batches.len() - 1] / EVENTS_PER_BLOCK as u64) as u32 };
+    let file = vec![0; layout.file_size() as usize];
+    let mut seen = Durable { events: Vec::new(), writes: Vec::new(), syncs: 0, file };
+    let mut writes = 0;
+    for call in calls(place, batches) {
+        let durable = match call {
+            Call::Write(at, bytes, at_once) => {
+                seen.file[at as usize..][..bytes.len()].copy_from_slice(&bytes);
+                writes += 1;
+                let whole = at % PAGE == 0 && bytes.len() as u64 % PAGE == 0;
+                assert!(whole || !at_once, "direct writes are of whole pages");
+                assert!(!at_once || writes == 1, "writes before it are not durable");
+                at_once
+            }
+            Call::Sync => {
+                assert!(writes > 0, "a sync of what is durable");
+                seen.syncs += 1;
+                true
+            }
+        };
+        if durable {
+            seen.events.push(sealed(&seen.file));
+            seen.writes.push(writes);
+            writes = 0;
         }
     }
-
-    fn add_header(&mut self, header: &BlockHeader) {
-        let (events, counted) = self.0.entry(header.block_index).or_default();
-        *counted = u64::from(header.event_count);
-        assert_eq!(*events, *counted, "block {}: wrong count in its header", header.block_index);
-    }
-
-    fn assert_sealed(&self) {
-        let open = self.0.iter().find(|(_, (events, counted))| events != counted);
-        assert_eq!(open, None, "synced before it is sealed");
-    }
+    assert_eq!(writes, 0, "the last writes are not durable");
+    let header = SegmentHeader::decode(seen.file[..64].try_into().unwrap()).unwrap();
+    assert!(!header.is_closed(), "the first page has the segment header that stood there");
+    let on_disk = fs::metadata(place.log().join("FS.00000000.wal")).unwrap().len();
+    assert_eq!(on_disk, layout.file_size(), "the file is as long as it was");
+    seen
 }
 
 #[test]
-fn g3_headers_follow_their_events_and_the_sync_follows_both() {
+fn g3_events_and_the_headers_that_seal_them_go_down_in_one_durable_write() {
     if !has_strace() {
         return;
     }
-    let place = Place::new();
-    let (mut blocks, mut syncs, mut begun) = (Blocks::default(), 0, vec![Vec::new()]);
-    for call in calls(&place) {
-        match call {
-            Call::Sync => {
-                blocks.assert_sealed();
-                begun.push(Vec::new());
-                syncs += 1;
-            }
-            Call::Write(at, bytes, 64, begins) if (at - 64) % BLOCK_SIZE as u64 == 0 => {
-                let header = BlockHeader::decode(&bytes.try_into().unwrap()).unwrap();
-                blocks.add_header(&header);
-                if begins {
-                    begun[syncs].push(at);
-                }
-            }
-            Call::Write(at, _, len, begins) => {
-                assert!(!begins, "writeback of {len} bytes at {at} before their header");
-                blocks.add_events(at, at + len);
-            }
-        }
+    let batches = [1, 300, 1_100, 2_900, 2_901, 16 * EVENTS_PER_BLOCK as u64];
+    let seen = follow(&Place::new(), &batches);
+    assert_eq!(seen.events, batches);
+    assert!(seen.writes.iter().all(|writes| *writes == 1), "{:?}", seen.writes);
+    assert_eq!(seen.syncs, 1, "only the write that ends in the middle of a page needs a sync");
+}
+
+#[test]
+fn g3_a_backlog_is_written_in_parts_and_synced() {
+    if !has_strace() {
+        return;
     }
-    let written: u64 = blocks.0.values().map(|(events, _)| events).sum();
-    assert_eq!((written, syncs), (BATCHES[4], BATCHES.len()));
-    // The last header in each folio: once it is written, the folio is complete.
-    let last_header_in = |folio: u64| {
-        let blocks = ((folio + 1) * FOLIO - 64 - 1) / BLOCK_SIZE as u64;
-        Layout::block_offset(blocks as u32)
-    };
-    let folio_of = |events: u64| Layout::event_offset(events as u32) / FOLIO;
-    let complete: Vec<u64> =
-        (folio_of(BATCHES[2])..folio_of(BATCHES[3])).map(last_header_in).collect();
-    assert_eq!(
-        begun,
-        [vec![], vec![], vec![], complete, vec![], vec![]],
-        "writeback starts early only with much to sync"
-    );
+    let batches = [10, 100 * EVENTS_PER_BLOCK as u64];
+    let seen = follow(&Place::new(), &batches);
+    assert_eq!(seen.events, batches);
+    assert_eq!((seen.writes[0], seen.syncs), (1, 1));
+    assert!(seen.writes[1] > 1, "{:?}", seen.writes);
 }

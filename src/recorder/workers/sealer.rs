@@ -1,5 +1,6 @@
-//! Seals one segment behind the writer and writes it to its disk file: events and block headers in
-//! one write of whole pages, past the page cache. Nothing is durable before that has succeeded.
+//! Seals one segment behind the writer and writes it to its disk file. A few blocks go there in one
+//! write of whole pages, past the page cache, that is durable when it returns. A backlog goes
+//! through the cache, so that the disk writes while we seal, and is then synced.
 //!
 //! Events and the headers that seal them reach the disk in any order, whole sectors at a time. That
 //! is enough: a header without its events has a checksum that they do not have, and its stamp names
@@ -17,8 +18,9 @@ use super::watched::Watched;
 use crate::recorder::log::{pack, Log};
 use crate::recorder::segment::{Finished, Segment};
 
-/// Blocks made durable with one write: 1 MiB.
-const BLOCKS_PER_WRITE: u32 = 64;
+/// Blocks written with one call: 128 KiB. More of them are a backlog. Fewer than the smallest
+/// segment has, so that tests with small segments see backlogs, too.
+const BLOCKS_PER_WRITE: u32 = 8;
 const PER_BLOCK: u32 = EVENTS_PER_BLOCK as u32;
 
 /// What goes to the disk, as it will stand there. Kept from segment to segment: allocating and
@@ -44,6 +46,8 @@ pub struct Sealer {
     segment: Segment,
     watched: Watched,
     persisted: u32,
+    /// Events that were given to the disk.
+    written: u32,
     /// Chained checksum of the last full block that was sealed.
     chained: u64,
     /// What the first page of the next write begins with, before the header of its first block.
@@ -63,7 +67,7 @@ impl Sealer {
         let at = Layout::block_offset(full_blocks);
         let mut page_head = vec![0; at as usize % PAGE];
         segment.disk.read_at(&mut page_head, at / PAGE as u64 * PAGE as u64)?;
-        Ok(Sealer { log, segment, watched, persisted, chained, page_head })
+        Ok(Sealer { log, segment, watched, persisted, written: persisted, chained, page_head })
     }
 
     pub fn segment(&self) -> &Segment {
@@ -89,36 +93,73 @@ impl Sealer {
         self.segment.active.mapping.look_ahead(offset as usize);
     }
 
-    /// Makes events durable and moves the watermark: the first `upto`, or as many as one write
-    /// takes.
+    /// Makes the first `upto` events durable and moves the watermark.
     pub fn persist(&mut self, upto: u32, staging: &mut Staging) -> Result<()> {
         let log = Arc::clone(&self.log);
-        debug_assert!(self.persisted < upto);
+        debug_assert!(self.persisted < upto && self.persisted == self.written);
         debug_assert!(upto <= self.appended(log.appended()), "only what was appended is sealed");
-        let upto = upto.min((self.persisted / PER_BLOCK + BLOCKS_PER_WRITE) * PER_BLOCK);
         self.watched.check_disk()?;
-        let last_event_id = log.counters().persist.of(|| Ok(self.seal(upto, staging)))?;
-        log.counters().sync.of(|| self.write(upto, staging))?;
+        let last_event_id = match upto.div_ceil(PER_BLOCK) - self.written / PER_BLOCK {
+            few if few <= BLOCKS_PER_WRITE => self.write_at_once(upto, staging)?,
+            _ => self.write_backlog(upto, staging)?,
+        };
+        debug_assert!(self.written == upto);
         debug_assert_eq!(last_event_id, self.segment.event_id(upto - 1));
         // The write to a file without a name succeeds, too.
         self.watched.check()?;
         let position = pack(self.segment.index, Layout::end_offset(upto));
         log.durability.move_watermark(position, last_event_id)?;
         log.counters().durable_events.add(u64::from(upto - self.persisted));
-        self.keep_page_head(upto, staging);
         self.persisted = upto;
         Ok(())
     }
 
+    /// Writes events and makes them durable, in one call where the filesystem can. Returns the last
+    /// id.
+    fn write_at_once(&mut self, upto: u32, staging: &mut Staging) -> Result<u64> {
+        let log = Arc::clone(&self.log);
+        let last_event_id = log.counters().persist.of(|| Ok(self.seal(upto, staging)))?;
+        log.counters().sync.of(|| self.write(upto, staging))?;
+        self.advance(upto, staging);
+        Ok(last_event_id)
+    }
+
+    /// Writes more events than one direct write takes, and makes them durable. The disk begins with
+    /// each part while the next one is sealed (docs/experiments/durable.md). Returns the last id.
+    fn write_backlog(&mut self, upto: u32, staging: &mut Staging) -> Result<u64> {
+        let log = Arc::clone(&self.log);
+        let mut last_event_id = 0;
+        while self.written < upto {
+            let to = upto.min((self.written / PER_BLOCK + BLOCKS_PER_WRITE) * PER_BLOCK);
+            last_event_id = log.counters().persist.of(|| {
+                let last_event_id = self.seal(to, staging);
+                let (begin, len) = self.staged(to);
+                // The next write begins with the rest of the last page.
+                let len = if to < upto { len / PAGE * PAGE } else { len };
+                self.segment.disk.write_and_begin(&staging.pages[..len], begin)?;
+                Ok(last_event_id)
+            })?;
+            self.advance(to, staging);
+        }
+        log.counters().sync.of(|| self.segment.disk.sync())?;
+        Ok(last_event_id)
+    }
+
     /// The first block that the next write has, and where in the file that write begins.
     fn next_write(&self) -> (u32, u64) {
-        let block = self.persisted / PER_BLOCK;
+        let block = self.written / PER_BLOCK;
         let begin = Layout::block_offset(block) - self.page_head.len() as u64;
         debug_assert!(begin % PAGE as u64 == 0);
         (block, begin)
     }
 
-    /// Puts the blocks with the events `persisted..upto` into the staging, their headers too, which
+    /// Where in the file the staged blocks with the events up to `upto` begin, and their bytes.
+    fn staged(&self, upto: u32) -> (u64, usize) {
+        let (_, begin) = self.next_write();
+        (begin, (u64::from(Layout::end_offset(upto)) - begin) as usize)
+    }
+
+    /// Puts the blocks with the events `written..upto` into the staging, their headers too, which
     /// also go into the segment in memory. Returns the last id.
     fn seal(&mut self, upto: u32, staging: &mut Staging) -> u64 {
         let durable_event_id = self.log.durable().last_event_id;
@@ -150,9 +191,7 @@ impl Sealer {
     /// Writes what was staged and makes it durable.
     fn write(&self, upto: u32, staging: &mut Staging) -> Result<()> {
         let disk = &self.segment.disk;
-        let (_, begin) = self.next_write();
-        let len = (u64::from(Layout::end_offset(upto)) - begin) as usize;
-        self.log.counters().bytes_written.add(len as u64);
+        let (begin, len) = self.staged(upto);
         let whole_pages = len.next_multiple_of(PAGE);
         // A direct write of the page that the file ends in would make the file longer.
         if staging.direct && begin + whole_pages as u64 <= self.segment.layout.file_size() {
@@ -167,12 +206,15 @@ impl Sealer {
         disk.sync()
     }
 
-    /// Keeps of what was staged what the next write begins with.
-    fn keep_page_head(&mut self, upto: u32, staging: &Staging) {
-        let (_, begin) = self.next_write();
+    /// The events up to `upto` are written. Keeps of what was staged what the next write begins
+    /// with.
+    fn advance(&mut self, upto: u32, staging: &Staging) {
+        let (begin, len) = self.staged(upto);
         let at = (Layout::block_offset(upto / PER_BLOCK) - begin) as usize;
         self.page_head.clear();
         self.page_head.extend_from_slice(&staging.pages[at / PAGE * PAGE..at]);
+        self.log.counters().bytes_written.add(len as u64);
+        self.written = upto;
     }
 
     /// What the maintainer closes, and the segment, whose memory can be reused.

@@ -18,17 +18,17 @@ const ASKED: StatxFlags = StatxFlags::TYPE
     .union(StatxFlags::INO)
     .union(StatxFlags::SIZE);
 
-pub struct Status(Statx);
+pub struct Stat(Statx);
 
-impl Status {
+impl Stat {
     /// Of an open file.
     pub fn of(fd: impl AsFd) -> Result<Self> {
-        statx(fd, "", AtFlags::EMPTY_PATH, ASKED).map(Status)
+        statx(fd, "", AtFlags::EMPTY_PATH, ASKED).map(Stat)
     }
 
     /// Of a name in an open directory; of a symbolic link itself, not of what it leads to.
     pub fn of_name(directory: impl AsFd, name: &str) -> Result<Self> {
-        statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, ASKED).map(Status)
+        statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, ASKED).map(Stat)
     }
 
     pub fn dev(&self) -> u64 {
