@@ -49,6 +49,14 @@ impl Processors {
         result
     }
 
+    /// Runs this on all processors. Threads that it starts stay there.
+    pub fn on_all<T>(&self, run: impl FnOnce() -> T) -> T {
+        pin(&(0..online()).collect::<Vec<_>>());
+        let result = run();
+        pin(&[self.append]);
+        result
+    }
+
     /// Pins this thread to the processor of the append thread.
     pub fn pin_append_thread(&self) {
         pin(&[self.append]);
