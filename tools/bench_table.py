@@ -47,7 +47,7 @@ TIGHT = "Throughput: a tight loop"
 CALLS = "What the append thread did, for a million events"
 SUSTAINED = "Sustained: what the log takes and makes durable"
 DURABLE = "Time to durable, a million events a second"
-DURABLE_MET = "The same, beside the disk met by an event at any moment"
+DURABLE_MET = "Time to durable, beside the disk met at any moment"
 SINGLE = "Time to durable, one event after an idle spell"
 AT_REST = "Footprint, of logs at rest"
 ALONE_AFTER_REST = "one write and sync after the same rest"
@@ -163,7 +163,8 @@ def figure(run, limit, key):
     row = run.rows[key]
     text = shown(row["median"], row["unit"])
     if row["ratio"]:
-        text += f" ({row['ratio']['median']:.2f} ×)"
+        ratio = row["ratio"]["median"]
+        text += f" ({f'{ratio:.2f}' if ratio < 10 else short(ratio)} ×)"
     return f"**{text}**" if limit and is_missed(row, limit) else text
 
 

@@ -80,7 +80,7 @@ fn under_load_in_turns(bench: &mut Bench) {
             row.at_most_times(1.3);
         }
     });
-    let title = "The same, beside the disk met by an event at any moment";
+    let title = "Time to durable, beside the disk met at any moment";
     add(bench, title, (DISK_MET, met), &of_library, |row, subject, _| {
         if subject == LIBRARY {
             row.at_most_times(1.2);
