@@ -154,8 +154,8 @@ pub trait File: Debug + Send + Sync {
     fn write_durably(&self, _pages: &Pages, _bytes: Range<usize>, _offset: u64) -> Result<bool> {
         Ok(false)
     }
-    /// Writes all of `bytes` at `offset`, and lets the disk begin with them without waiting. This is
-    /// only a hint: nothing is durable before [`File::sync`].
+    /// Writes all of `bytes` at `offset`, and lets the disk begin with them without waiting. This
+    /// is only a hint: nothing is durable before [`File::sync`].
     fn write_and_begin(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.write_at(bytes, offset)
     }

@@ -17,8 +17,8 @@ enum Call {
     Sync,
 }
 
-/// The persister's calls on the log's first segment, which the last of these batches fills, from that
-/// file's final name on.
+/// The persister's calls on the log's first segment, which the last of these batches fills, from
+/// that file's final name on.
 fn calls(place: &Place, batches: &[u64]) -> Vec<Call> {
     let trace = place.base().join("trace").display().to_string();
     let calls = "trace=pwrite64,pwritev2,fdatasync";
