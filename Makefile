@@ -9,8 +9,9 @@
 #              hour (QUICK=1: in a minute and a half; BENCH_DIR=directory on the disk to be
 #              measured; benches/README.md)
 # make header  generate include/flashstrike_wal.h anew
-# make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py)
 #              (a test compares the header with the generated one: tests/published/header.rs)
+# make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py), and
+#              whether the pages show the kept results (tools/bench_table.py)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -118,6 +119,8 @@ lint:
 	tools/line_lengths.py
 	tools/test_arrows.py
 	tools/arrows.py
+	tools/test_bench_table.py
+	tools/bench_table.py --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --manifest-path benches/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps

@@ -1,41 +1,98 @@
 #!/usr/bin/env python3
-"""Makes the performance section of README.md from the report of `make bench`.
+"""Makes the performance sections of README.md and docs/performance.md from runs of `make bench`.
 
-    bench_table.py            print the section of the last run
-    bench_table.py --write    keep the last run: copy its report and pictures to docs/bench, and
-                              write its section into README.md
-    bench_table.py --check    fail if the section in README.md is not that of the kept run
+    bench_table.py            print the sections as they would be with the last run
+    bench_table.py --write    keep the last run: copy its report and pictures to docs/bench/KIND,
+                              in place of the last one kept there, and write the sections
+    bench_table.py --check    fail if the sections are not those of the kept runs
+
+KIND is the kind of processor, `amd` or `intel`: a machine is one or the other, so the runs that
+the sections show side by side are kept by that name.
+
+A figure misses its aim if it is beyond the limit that the newest run has for it.
 """
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LAST = ROOT / "target" / "bench"
-KEPT = ROOT / "docs" / "bench"
-PAGE = ROOT / "README.md"
 BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+LAST, KEPT = Path("target/bench"), Path("docs/bench")
 REPORT = "bench.json"
+NOTHING = "–"  # where an older run lacks a row
+MAKERS = {"amd": "AMD", "intel": "Intel"}
 
 LIBRARY = "flashstrike-wal"
 # What survives of the appends that have returned: after SIGKILL, and after a power cut.
 SURVIVES = {
+    LIBRARY: ("yes", "up to the watermark"),
     "timer floor": ("", ""),
     "memory floor": ("", ""),
     "floor beside a busy disk": ("", ""),
-    LIBRARY: ("yes", "up to the watermark"),
     "block buffer": ("no", "no"),
     "mapped file + fdatasync": ("yes", "up to the last sync, in no order"),
     "write per event": ("yes", "no"),
     "raft-engine": ("yes", "no"),
     "okaywal": ("no", "no"),
 }
+PEERS = [name for name in SURVIVES if "floor" not in name and name != LIBRARY]
 PERCENTILES = ("p50", "p99", "p99.9", "p99.99")
+
 PACED = "Latency at a million a second"
+RESTED = "Latency at 10,000 a second after an idle spell"
 TIGHT = "Throughput: a tight loop"
 CALLS = "What the append thread did, for a million events"
+SUSTAINED = "Sustained: what the log takes and makes durable"
+DURABLE = "Time to durable, a million events a second"
+DURABLE_MET = "Time to durable, beside the disk met at any moment"
+SINGLE = "Time to durable, one event after an idle spell"
+AT_REST = "Footprint, of logs at rest"
+ALONE_AFTER_REST = "one write and sync after the same rest"
+
+
+def percentiles(table, subject, names):
+    return {name: (table, subject, name) for name in names}
+
+
+# The figures shown for each processor, in groups: what the group is, what it is compared with, and
+# table, subject and figure of each of its rows.
+GROUPS = (
+    ("append, a million events a second", "the same stores into memory",
+     percentiles(PACED, LIBRARY, PERCENTILES)),
+    ("append, 10,000 a second after a minute of rest", "the same stores into memory",
+     percentiles(RESTED, LIBRARY, PERCENTILES)),
+    ("append as fast as possible, 16 segments prepared, an event", "the same stores into memory",
+     {"one a call": (TIGHT, LIBRARY, "an event"),
+      "256 a call": (TIGHT, f"{LIBRARY}, 256 a call", "an event")}),
+    ("on the appending thread, ten million events", "",
+     {name: ("On the append thread", LIBRARY, name)
+      for name in ("system calls", "allocations", "page faults")}),
+    ("made durable, as many as possible", "the disk's own rate",
+     {"no compression": (SUSTAINED, LIBRARY, "durable"),
+      "with it": (SUSTAINED, f"{LIBRARY}, compressing", "durable")}),
+    ("durable and compressed, as many as possible", "",
+     {"engine pinned": (SUSTAINED, f"{LIBRARY}, compressing", "all of it compressed"),
+      "not pinned": (SUSTAINED, f"{LIBRARY}, compressing, engine not pinned",
+                     "all of it compressed")}),
+    ("from append to durable, a million events a second", "one write and sync by itself",
+     percentiles(DURABLE, LIBRARY, ("p50", "p99"))),
+    ("the same", "writes and syncs by themselves, met at any moment",
+     percentiles(DURABLE_MET, LIBRARY, ("p50", "p99"))),
+    ("one event after a rest, waited for until durable", ALONE_AFTER_REST,
+     percentiles(SINGLE, "sleeping persister, wait_durable", ("p50", "p99"))),
+    ("the same, polled for", ALONE_AFTER_REST,
+     percentiles(SINGLE, "sleeping persister, polled", ("p50", "p99"))),
+    ("the same, polled for, with `FS_WAL_FLAG_SPIN`", ALONE_AFTER_REST,
+     percentiles(SINGLE, "spinning persister, polled", ("p50", "p99"))),
+    ("open after SIGKILL", "10 small segments",
+     {"1,000 small segments": ("Open after SIGKILL", "1000 segments", "open")}),
+    ("a log at rest", "",
+     {"processor": (AT_REST, "one log", "processor"),
+      "memory beside the active set": (AT_REST, "one log", "other memory")}),
+)
 
 
 def short(value):
@@ -51,130 +108,216 @@ def shown(value, unit):
         for size, name in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
             if value >= size:
                 return f"{short(value / size)} {name}"
-    return f"{short(value)} {unit}".strip()
+    if unit == "events/s":
+        return f"{short(value / 1e6)} M/s"
+    return f"{short(value)} {unit.removesuffix(' of one')}".strip()
 
 
-def figures(report, table):
-    """The rows of one table, by subject and figure."""
-    return {(row["subject"], row["figure"]): row for row in report["rows"] if row["table"] == table}
+class Run:
+    """A run of the benchmark, and its rows by table, subject and figure."""
+
+    def __init__(self, report):
+        self.report, self.machine = report, report["machine"]
+        keys = ("table", "subject", "figure")
+        self.rows = {tuple(row[key] for key in keys): row for row in report["rows"]}
+        words = re.findall(r"[a-z0-9]+", self.machine["processor"].lower())
+        makers = [word for word in words if word in MAKERS]
+        self.kind = makers[0] if makers else "-".join(words)
+        self.title = MAKERS.get(self.kind, self.machine["processor"])
+
+    def conditions(self):
+        """When and where it was made."""
+        report, machine = self.report, self.machine
+        interrupts = machine["disk_interrupt_processor"]
+        disk = "" if interrupts is None else f", interrupts of the disk on {interrupts}"
+        return (
+            f"- {self.title}: {report['date']}, commit `{report['commit']}`; "
+            f"{machine['processor']}, {machine['processors']} processors, "
+            f"Linux {machine['kernel']}, {machine['filesystem']}; appends on processor "
+            f"{machine['append_processor']}{disk}; load {machine['load_before']:.1f} before the "
+            f"run; [the host took](docs/performance.md#memory-that-the-host-takes-back) "
+            f"{machine['taken']['percent']:.2g} % of the memory that was left alone for a second."
+        )
 
 
-def comparison(report):
-    """The table of appends: those of the library, of the floors and of its peers."""
-    tight, paced, calls = (figures(report, table) for table in (TIGHT, PACED, CALLS))
-    lines = [
-        "| | tight loop | its median block | p50 | p99 | p99.9 | p99.99 "
-        "| system calls, a million events | after SIGKILL | after a power cut |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---|---|",
+def newest(runs):
+    return max(runs, key=lambda run: run.report["date"])
+
+
+def aim(runs, key):
+    """The limit that the newest run with this row has for it; empty if there is none."""
+    having = [run for run in runs if key in run.rows]
+    target = newest(having).rows[key]["target"] if having else None
+    return target["text"] if target else ""
+
+
+def is_missed(row, limit):
+    sign, least_or_most, unit = re.match(r"([≤≥]) ([\d.]+) ?(.*)", limit).groups()
+    if unit.startswith("×"):
+        value = round(row["ratio"]["median"], 2)
+    else:
+        value = row["median"] / (1e6 if row["unit"] == "ns" else 1)
+    return value > float(least_or_most) if sign == "≤" else value < float(least_or_most)
+
+
+def figure(run, limit, key):
+    """What a run has measured, in bold if it is beyond the limit."""
+    if key not in run.rows:
+        return NOTHING
+    row = run.rows[key]
+    text = shown(row["median"], row["unit"])
+    if row["ratio"]:
+        ratio = row["ratio"]["median"]
+        text += f" ({f'{ratio:.2f}' if ratio < 10 else short(ratio)} ×)"
+    return f"**{text}**" if limit and is_missed(row, limit) else text
+
+
+def figures(runs, keys):
+    """A cell for each run, with these figures."""
+    for run in runs:
+        texts = [figure(run, aim(runs, key), key) for key in keys]
+        yield ", ".join(texts) if set(texts) != {NOTHING} else ""
+
+
+def table(head, alignment, rows):
+    lines = [head, alignment, *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def costs(runs):
+    """The table of the figures that one asks for first, with a column for each run."""
+    head = ["", "compared with", *(run.title for run in runs)]
+    rows = [
+        [f"{what}: {', '.join(keys)}", compared, *figures(runs, keys.values())]
+        for what, compared, keys in GROUPS
     ]
-    for subject, survives in SURVIVES.items():
-        tight_figures = ("an event", "in the median block of 256")
-        cells = [tight.get((subject, figure)) for figure in tight_figures]
-        cells += [paced.get((subject, figure)) for figure in PERCENTILES]
-        cells += [calls.get((subject, "system calls"))]
-        texts = [shown(row["median"], row["unit"]) if row else "" for row in cells]
-        name = f"**{subject}**" if subject == LIBRARY else subject
-        lines.append("| " + " | ".join((name, *texts, *survives)) + " |")
-    return lines
+    return table(head, ["---"] * len(head), rows)
 
 
-def aims(report):
-    """The table of all figures that have an aim."""
-    lines = ["| | figure | measured | aim | |", "|---|---|---:|---|---|"]
-    for row in report["rows"]:
+def aims(runs):
+    """The table of all figures that have an aim, with a column for each run. Figures of one subject
+    with the same aim share a line."""
+    head = ["", "figure", "aim", *(run.title for run in runs)]
+    lines = {}
+    for key, row in newest(runs).rows.items():
         if row["target"]:
-            measured = shown(row["median"], row["unit"])
-            if row["ratio"]:
-                measured += f" = {row['ratio']['median']:.2f} ×"
-            verdict = "met" if row["target"]["met"] else "**missed**"
-            figure = f"{row['table']}: {row['subject']}, {row['figure']}"
-            cells = (row["aim"], figure, measured, row["target"]["text"], verdict)
-            lines.append("| " + " | ".join(cells) + " |")
-    return lines
+            of_line = (row["aim"], *key[:2], row["target"]["text"])
+            lines.setdefault(of_line, []).append(key)
+    rows = []
+    for (name, title, subject, limit), keys in lines.items():
+        subjects = [] if subject == LIBRARY else [subject]
+        what = f"{title}: {', '.join(subjects + [key[2] for key in keys])}"
+        rows.append([name, what, limit, *figures(runs, keys)])
+    return table(head, ["---"] * len(head), rows)
 
 
-def worse(report):
-    """A text for every figure in which a peer is better than the library. Floors are not peers."""
-    peers = [name for name in SURVIVES if "floor" not in name and name != LIBRARY]
-    for table, names in ((TIGHT, ("an event",)), (PACED, PERCENTILES)):
-        found = figures(report, table)
-        for figure in names:
-            mine = found[LIBRARY, figure]["median"]
-            better = [peer for peer in peers if found[peer, figure]["median"] < mine]
-            if better:
-                what = "in the tight loop" if figure == "an event" else f"at {figure}"
-                times = [shown(found[peer, figure]["median"], "ns") for peer in better]
-                rest = ", ".join(f"{peer} {time}" for peer, time in zip(better, times))
-                yield f"{what} ({shown(mine, 'ns')}): {rest}"
+def comparison(run):
+    """The table of appends: those of the library, of the floors and of its peers."""
+    head = ["", *PERCENTILES, "tight loop", "system calls, a million events", "after SIGKILL",
+            "after a power cut"]
+    rows = []
+    for subject, survives in SURVIVES.items():
+        keys = [(PACED, subject, name) for name in PERCENTILES]
+        keys += [(TIGHT, subject, "an event"), (CALLS, subject, "system calls")]
+        found = [run.rows.get(key) for key in keys]
+        texts = [shown(row["median"], row["unit"]) if row else "" for row in found]
+        rows.append([f"**{subject}**" if subject == LIBRARY else subject, *texts, *survives])
+    return table(head, ["---", *["---:"] * 6, "---", "---"], rows)
 
 
-def conditions(report):
-    """When, where and how the figures were measured."""
-    machine, date, commit = report["machine"], report["date"], report["commit"]
-    taken, interrupts = machine["taken"], machine["disk_interrupt_processor"]
-    where = f"Appends ran on processor {machine['append_processor']}"
-    if interrupts is not None:
-        where += f"; processor {interrupts} handled the interrupts of the disk"
-    return (
-        f"`make bench` on {date}, commit `{commit}`: {machine['processor']}, "
-        f"{machine['processors']} processors, Linux {machine['kernel']}, {machine['filesystem']}; "
-        f"load {machine['load_before']:.1f} before the run. When memory was left alone for a "
-        f"second, the host took {taken['percent']:.2g} % of its pages, and the next store into one "
-        f"of them [took a median of {taken['wait_us']:.0f} µs]"
-        f"(docs/performance.md#memory-that-the-host-takes-back). {where}. The figures are medians "
-        "of rounds in which all contestants took turns, with 64-byte events. The percentiles are "
-        "at a million events a second, during rotation, sync and compression. Do not compare times "
-        "of different machines or runs; compare their ratios."
-    )
+def better(run):
+    """Says in which figures a peer is better than the library. Floors are not peers."""
+    slower = []
+    named = [(PACED, name, f"at {name}") for name in PERCENTILES]
+    for title, name, where in (*named, (TIGHT, "an event", "in the tight loop")):
+        medians = {peer: run.rows[title, peer, name]["median"] for peer in (LIBRARY, *PEERS)}
+        mine = medians.pop(LIBRARY)
+        faster = [f"{peer} {shown(median, 'ns')}" for peer, median in medians.items()
+                  if median < mine]
+        if faster:
+            slower.append(f"{where} ({shown(mine, 'ns')}): {', '.join(faster)}")
+    return f"A peer is faster {'; '.join(slower)}." if slower else "No peer is faster."
 
 
-def section(report):
-    slower = list(worse(report))
-    peers = "A peer is faster " + "; ".join(slower) + "." if slower else "No peer is faster."
-    missed = sum(1 for row in report["rows"] if row["target"] and not row["target"]["met"])
+def readme(runs):
+    """The section of README.md."""
+    run = newest(runs)
     return "\n".join([
-        conditions(report),
+        "An engine pins its thread to a processor, opens a log with no option set, and appends "
+        "64-byte events. Percentiles are taken while segments rotate, are synced and compressed. "
+        "In brackets: how many times what the row is compared with, in the same run and in turns. "
+        "**Bold** misses its aim ([why](docs/performance.md#aims-that-are-missed)). Compare the "
+        "multiples of different machines, not their times.",
         "",
-        *comparison(report),
+        *costs(runs),
         "",
-        f"{peers} A block buffer is as fast as the floor while its block fills, but up to 256 "
-        "events die with the process. The rows of the others include the cost of a sync only where "
-        "they sync.",
+        f"Beside other logs and what the machine allows, {run.title}:",
         "",
-        "![Latency by percentile](docs/bench/latency.svg)",
+        *comparison(run),
         "",
-        f"The aims; {missed} figures miss theirs "
-        "([known reasons](docs/performance.md#aims-that-are-missed), "
-        "[how it is measured](benches/README.md)):",
+        f"{better(run)} A block buffer is as fast as the floor while its block fills, but up to "
+        "256 events die with the process. The rows of the others include the cost of a sync only "
+        "where they sync.",
         "",
-        *aims(report),
+        f"![Latency by percentile](docs/bench/{run.kind}/latency.svg)",
+        "",
+        "The figures are medians of the rounds of `make bench` "
+        "([how it is measured](benches/README.md)):",
+        "",
+        *(run.conditions() for run in runs),
         "",
     ])
 
 
-def keep(report):
-    if report["quick"]:
+def performance(runs):
+    """The section of docs/performance.md."""
+    return "\n".join([*aims(runs), ""])
+
+
+PAGES = {"README.md": readme, "docs/performance.md": performance}
+
+
+def kept():
+    """The kept runs, by kind."""
+    paths = sorted((ROOT / KEPT).glob(f"*/{REPORT}"))
+    return {run.kind: run for run in (Run(json.loads(path.read_text())) for path in paths)}
+
+
+def keep(run):
+    if run.report["quick"]:
         sys.exit("a quick run must not be kept: run make bench without QUICK")
-    KEPT.mkdir(exist_ok=True)
-    for path in (LAST / REPORT, *LAST.glob("*.svg")):
-        shutil.copy(path, KEPT)
-    before, rest = PAGE.read_text().split(BEGIN)
-    PAGE.write_text(before + BEGIN + section(report) + END + rest.split(END)[1])
+    to = ROOT / KEPT / run.kind
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir(parents=True)
+    for path in (ROOT / LAST / REPORT, *(ROOT / LAST).glob("*.svg")):
+        shutil.copy(path, to)
 
 
-def check():
-    kept = section(json.loads((KEPT / REPORT).read_text()))
-    if PAGE.read_text().split(BEGIN)[1].split(END)[0] != kept:
-        sys.exit("README.md: the performance section is not that of the report in docs/bench")
+def parts(name):
+    """A page before its section, the section, and what follows."""
+    before, rest = (ROOT / name).read_text().split(BEGIN)
+    return before, *rest.split(END)
 
 
 def main():
+    runs = kept()
+    last = None
+    if "--check" not in sys.argv:
+        last = Run(json.loads((ROOT / LAST / REPORT).read_text()))
+        runs[last.kind] = last
+    runs = [runs[kind] for kind in sorted(runs)]
+    sections = {name: section(runs) for name, section in PAGES.items()}
     if "--check" in sys.argv:
-        return check()
-    report = json.loads((LAST / REPORT).read_text())
+        wrong = [name for name, section in sections.items() if parts(name)[1] != section]
+        if wrong:
+            sys.exit(f"{', '.join(wrong)}: the section is not that of the runs in docs/bench")
+        return
     if "--write" in sys.argv:
-        keep(report)
-    print(section(report))
+        keep(last)
+        for name, section in sections.items():
+            before, _, after = parts(name)
+            (ROOT / name).write_text(before + BEGIN + section + END + after)
+    print("\n".join(sections.values()))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ use rustix::io::Result;
 use super::traits::FileStatus;
 
 /// Everything but the times. Once somebody has asked for the times of a file, the kernel (6.13 and
-/// later) gives the next write to it a time of its own, with an entry in the journal: the persister,
-/// which looks at its file around each write, then waited 30 to 60 µs more for it
+/// later) gives the next write to it a time of its own, with an entry in the journal: the
+/// persister, which looks at its file around each write, then waited 30 to 60 µs more for it
 /// (docs/experiments/durable.md).
 const ASKED: StatxFlags = StatxFlags::TYPE
     .union(StatxFlags::MODE)

@@ -168,8 +168,8 @@ pub trait File: Debug + Send + Sync {
     /// Reads of this handle ask the disk for no more than they read. A read ahead of megabytes would
     /// stand before the writes of others.
     fn read_nothing_ahead(&self) {}
-    /// Writes all of `bytes` at `offset`, and lets the disk begin with them without waiting. This is
-    /// only a hint: nothing is durable before [`File::sync`].
+    /// Writes all of `bytes` at `offset`, and lets the disk begin with them without waiting. This
+    /// is only a hint: nothing is durable before [`File::sync`].
     fn write_and_begin(&self, bytes: &[u8], offset: u64) -> Result<()> {
         self.write_at(bytes, offset)
     }

@@ -111,7 +111,7 @@ pub fn run(bench: &mut Bench) {
     table
         .add("flashstrike-wal", "durable", unit, &values)
         .against(DISK, &of_disk)
-        .at_least_times(0.8);
+        .at_least_times(0.9);
     let values = of(&of_compressing, |turn| turn.events_per_second);
     table.add("flashstrike-wal, compressing", "durable", unit, &values).against(DISK, &of_disk);
     let values = of(&of_compressing, |turn| turn.with_rest);

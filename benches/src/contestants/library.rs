@@ -16,7 +16,7 @@ pub struct Library {
 
 impl Library {
     /// Opens a log as engines do: on the append thread, which is pinned, with nothing said about
-    /// where the library's threads run (P2b). The library keeps them off that processor.
+    /// where the library's threads run. The library keeps them off that processor.
     pub fn open(directory: &Path, config: &Config) -> Self {
         let max_segments = match config.max_segments {
             0 => 32,

@@ -83,6 +83,13 @@ impl Row {
         self
     }
 
+    /// Aim: the time itself, in ns, is at most this.
+    pub fn at_most_ms(&mut self, limit: f64) -> &mut Row {
+        let text = format!("≤ {limit} ms");
+        self.target = Some(Target { met: self.spread.median <= limit * 1e6, text });
+        self
+    }
+
     /// Aim: the figure itself is at most this.
     pub fn at_most(&mut self, limit: f64) -> &mut Row {
         let text = format!("≤ {limit} {}", self.unit).trim_end().to_owned();

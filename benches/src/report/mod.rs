@@ -6,5 +6,5 @@ mod document;
 pub mod pictures;
 mod text;
 
-pub use document::{Report, Spread};
+pub use document::{Report, Row, Spread};
 pub use text::print;

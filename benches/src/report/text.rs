@@ -119,17 +119,16 @@ fn print_targets(report: &Report) {
     println!("\nAims");
     for row in &report.rows {
         if let Some(target) = &row.target {
-            let is = match &row.ratio {
-                Some(ratio) => format!("{} ×", short(ratio.spread.median)),
-                None => format!("{} {}", number(row.spread.median), row.unit),
-            };
+            let mut is = shown(row, row.spread.median);
+            if row.unit != "ns" {
+                is = format!("{is} {}", row.unit).trim_end().to_owned();
+            }
+            if let Some(ratio) = &row.ratio {
+                is += &format!(", {} ×", short(ratio.spread.median));
+            }
             let verdict = if target.met { "met   " } else { "MISSED" };
             let Row { aim, subject, figure, .. } = row;
-            println!(
-                "  {verdict} {aim} {subject}, {figure}: {} (aim: {})",
-                is.trim_end(),
-                target.text
-            );
+            println!("  {verdict} {aim} {subject}, {figure}: {is} (aim: {})", target.text);
         }
     }
 }

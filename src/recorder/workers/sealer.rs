@@ -99,9 +99,11 @@ impl Sealer {
         debug_assert!(self.persisted < upto && self.persisted == self.written);
         debug_assert!(upto <= self.appended(log.appended()), "only what was appended is sealed");
         self.watched.check_disk()?;
-        let last_event_id = match upto.div_ceil(PER_BLOCK) - self.written / PER_BLOCK {
-            few if few <= BLOCKS_PER_WRITE => self.write_at_once(upto, staging)?,
-            _ => self.write_backlog(upto, staging)?,
+        let blocks = upto.div_ceil(PER_BLOCK) - self.persisted / PER_BLOCK;
+        let last_event_id = if blocks <= BLOCKS_PER_WRITE {
+            self.write_at_once(upto, staging)?
+        } else {
+            self.write_backlog(upto, staging)?
         };
         debug_assert!(self.written == upto);
         debug_assert_eq!(last_event_id, self.segment.event_id(upto - 1));
