@@ -165,8 +165,8 @@ pub trait File: Debug + Send + Sync {
     fn read_pages(&self, pages: &mut Pages, len: usize, offset: u64) -> Result<usize> {
         self.read_at(&mut pages[..len], offset)
     }
-    /// Reads of this handle ask the disk for no more than they read. A read ahead of megabytes would
-    /// stand before the writes of others.
+    /// Reads of this handle ask the disk for no more than they read. A read ahead of megabytes
+    /// would stand before the writes of others.
     fn read_nothing_ahead(&self) {}
     /// Writes all of `bytes` at `offset`, and lets the disk begin with them without waiting. This
     /// is only a hint: nothing is durable before [`File::sync`].

@@ -1,5 +1,5 @@
-//! Compressing: what replaces a hot file is proved to hold the same, whatever happens beside it, and
-//! several segments may be compressed at once.
+//! Compressing: what replaces a hot file is proved to hold the same, whatever happens beside it,
+//! and several segments may be compressed at once.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -77,8 +77,8 @@ fn f5_damage_anywhere_in_a_hot_file_is_found_while_it_is_compressed() {
 }
 
 /// The second and the third segment are cold, with their hot files gone, while the first is still
-/// hot. They are one too many, and retention deletes nothing: there would be a hole. Read and opened
-/// so, after a kill or a power cut, the log has everything.
+/// hot. They are one too many, and retention deletes nothing: there would be a hole. Read and
+/// opened so, after a kill or a power cut, the log has everything.
 #[test]
 fn segments_are_compressed_in_any_order() {
     for crash in [None, Some(Crash::Kill), Some(Crash::PowerCut { seed: 5 })] {

@@ -1,8 +1,8 @@
 //! P3: how many events a second the log can make durable without end, with recycled files. Events
 //! are appended in batches as fast as possible; the writer waits when no segment is ready.
 //! Compared with 4 MiB overwrites of a written file on the same disk, each with `fdatasync`. With
-//! compression, a second figure counts the time until everything due to be compressed has been: of an
-//! engine that is pinned, which leaves the library the other processors, and of one that is not,
+//! compression, a second figure counts the time until everything due to be compressed has been: of
+//! an engine that is pinned, which leaves the library the other processors, and of one that is not,
 //! where whatever processor is free may compress.
 
 use std::time::{Duration, Instant};
