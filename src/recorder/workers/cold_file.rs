@@ -8,12 +8,10 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Cause, Error, Result};
 use crate::recorder::threads::Signal;
 use crate::segment::as_io;
 use crate::storage::{File, Pages};
-
-use super::segment_freezer::check_stop;
 
 /// Bytes that are written or read at a time.
 const PIECE: usize = 64 * 1024;
@@ -99,4 +97,12 @@ impl Read for ColdReader<'_> {
         self.left.start += read;
         Ok(read)
     }
+}
+
+/// Fails at a shutdown, and so does the compression.
+pub fn check_stop(stop: &Signal) -> Result<()> {
+    if stop.is_stopping() {
+        return Err(Error::new(Cause::Io, "left to the next open: the log is being shut down"));
+    }
+    Ok(())
 }

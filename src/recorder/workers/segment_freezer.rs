@@ -31,7 +31,7 @@ use crate::format::{file_name, Layout, SegmentHeader, SEGMENT_HEADER_SIZE};
 use crate::segment::{closed, Cursor, Site, Step as Walk};
 use crate::storage::{create_temporary, move_aside, Directory, Open};
 
-use super::cold_file::{ColdReader, ColdWriter};
+use super::cold_file::{check_stop, ColdReader, ColdWriter};
 use super::worker::Worker;
 use crate::recorder::log::Log;
 use crate::recorder::segment::{Frozen, Outcome};
@@ -200,14 +200,6 @@ impl HotSegment {
         let (digest, to) = frame.finish().map_err(&named)?;
         Ok((digest, to.finish()?))
     }
-}
-
-/// Fails at a shutdown, and so does the compression.
-pub fn check_stop(stop: &Signal) -> Result<()> {
-    if stop.is_stopping() {
-        return Err(Error::new(Cause::Io, "left to the next open: the log is being shut down"));
-    }
-    Ok(())
 }
 
 fn at(wal: &dyn Directory, name: &str, error: &io::Error) -> Error {
