@@ -205,7 +205,9 @@ impl File for PosixFile {
         });
         match written {
             // Linux before 6.14, a filesystem without it, or a sandbox that forbids the call.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => self.write_at(bytes, offset),
+            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
+                self.write_at(bytes, offset)
+            }
             written => written.map_err(|errno| self.fail("write", errno)),
         }
     }
