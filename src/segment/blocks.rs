@@ -29,14 +29,16 @@ pub struct Blocks {
     buffer: Vec<u8>,
     start: u32,
     loaded: usize,
-    /// Offset of the current block in the buffer.
+    /// Where in the buffer, or in the pages of a direct read, the first loaded block begins.
+    head: usize,
+    /// Offset of the current block behind that.
     at: usize,
 }
 
 impl Blocks {
     /// The blocks of a source, none of them loaded.
     pub fn new(source: Source) -> Self {
-        Blocks { source, buffer: Vec::new(), start: 0, loaded: 0, at: 0 }
+        Blocks { source, buffer: Vec::new(), start: 0, loaded: 0, head: 0, at: 0 }
     }
 
     /// Makes `block` the current one. Returns its bytes in the source: fewer than a block's at the
@@ -57,7 +59,11 @@ impl Blocks {
             }
             Source::Frame(_) | Source::Memory(_) => 1,
         };
-        self.buffer.resize(self.buffer.len().max(blocks * BLOCK_SIZE), 0);
+        let needed = match self.source {
+            Source::Direct(..) => 0,
+            _ => blocks * BLOCK_SIZE,
+        };
+        self.buffer.resize(self.buffer.len().max(needed), 0);
         let offset = Layout::block_offset(block);
         let read = match &mut self.source {
             Source::File(file) => {
@@ -66,14 +72,12 @@ impl Blocks {
                     .or_else(|_| file.read_at(&mut self.buffer[..BLOCK_SIZE], offset))
             }
             Source::Direct(file, pages) => {
+                let begin = offset as usize / PAGE * PAGE;
+                self.head = offset as usize - begin;
                 let mut read = |blocks: usize| {
-                    let begin = offset as usize / PAGE * PAGE;
-                    let before = offset as usize - begin;
-                    let len = (before + blocks * BLOCK_SIZE).next_multiple_of(PAGE);
+                    let len = (self.head + blocks * BLOCK_SIZE).next_multiple_of(PAGE);
                     let read = file.read_pages(pages, len, begin as u64)?;
-                    let read = read.saturating_sub(before).min(blocks * BLOCK_SIZE);
-                    self.buffer[..read].copy_from_slice(&pages[before..before + read]);
-                    Ok(read)
+                    Ok(read.saturating_sub(self.head).min(blocks * BLOCK_SIZE))
                 };
                 read(blocks).or_else(|_: Error| read(1))
             }
@@ -83,13 +87,25 @@ impl Blocks {
         };
         self.loaded = *read.as_ref().unwrap_or(&0);
         let whole = self.loaded.min(BLOCK_SIZE);
-        self.buffer[whole..BLOCK_SIZE].fill(0);
+        let head = self.head;
+        self.memory_mut()[head..][whole..BLOCK_SIZE].fill(0);
         read.map(|_| whole)
     }
 
     /// The bytes of the current block, zeros behind the end of the source.
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer[self.at..self.at + BLOCK_SIZE]
+        let memory = match &self.source {
+            Source::Direct(_, pages) => pages,
+            _ => &self.buffer[..],
+        };
+        &memory[self.head + self.at..][..BLOCK_SIZE]
+    }
+
+    fn memory_mut(&mut self) -> &mut [u8] {
+        match &mut self.source {
+            Source::Direct(_, pages) => pages,
+            _ => &mut self.buffer,
+        }
     }
 
     /// What stands as an id in the first slot; 0 = no events, and so it is for a cold segment.

@@ -31,16 +31,8 @@ pub fn config(active: &Path) -> Config {
         max_segments: Keep::AtMost(2),
         max_compressed_segments: Keep::AtMost(1),
         active_parent: active.to_owned(),
-        // So there is one freezer, and every run of a victim makes the same calls in it.
-        worker_cpus: a_processor(),
         ..Config::default()
     }
-}
-
-/// A processor that this process may use, as a mask.
-fn a_processor() -> u64 {
-    let all = rustix::thread::sched_getaffinity(None).unwrap();
-    (0..64).find(|cpu| all.is_set(*cpu)).map_or(0, |cpu| 1 << cpu)
 }
 
 /// Where victims work: on a log in memory, which is fast; the disk itself does not fail here.

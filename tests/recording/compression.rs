@@ -76,14 +76,14 @@ fn f5_damage_anywhere_in_a_hot_file_is_found_while_it_is_compressed() {
     }
 }
 
-/// The second and the third segment are cold, with their hot files gone, while the first is still
-/// hot. They are one too many, and retention deletes nothing: there would be a hole. Read and
-/// opened so, after a kill or a power cut, the log has everything.
+/// The second and the third of four segments are cold, with their hot files gone, while the first
+/// is still hot. They are one too many, and retention deletes nothing: there would be a hole. Read
+/// and opened so, after a kill or a power cut, the log has everything.
 #[test]
 fn segments_are_compressed_in_any_order() {
     for crash in [None, Some(Crash::Kill), Some(Crash::PowerCut { seed: 5 })] {
         let mut log = Stepped::with_bug(Keep::AtMost(1), LogSink::default(), None);
-        for id in 3 * SEGMENT + 1..=5 * SEGMENT + 1 {
+        for id in 3 * SEGMENT + 1..=6 * SEGMENT + 1 {
             log.append(id);
         }
         // It keeps what has become of the first until its next step.
@@ -93,7 +93,7 @@ fn segments_are_compressed_in_any_order() {
         assert!(log.has("FS.00000001.wal.lz4") && !log.has("FS.00000001.wal"));
         let metrics = log.manager.log().metrics();
         assert_eq!((metrics.cold_segments, metrics.segments_deleted), (2, 0));
-        let all = 1..=5 * SEGMENT + 1;
+        let all = 1..=6 * SEGMENT + 1;
         assert!(ids(&log.machine).into_iter().eq(all.clone()), "{crash:?}");
         if let Some(crash) = crash {
             let machine = log.machine.clone();
@@ -109,15 +109,15 @@ fn segments_are_compressed_in_any_order() {
             };
             let opened = Manager::open_by_hand(Arc::new(machine.process()), &directory, config);
             let (manager, writer, crew) = opened.unwrap();
-            assert_eq!(manager.log().appended().last_event_id, 5 * SEGMENT + 1);
+            assert_eq!(manager.log().appended().last_event_id, 6 * SEGMENT + 1);
             assert!(ids(&machine).into_iter().eq(all), "{crash:?}");
             manager.shutdown_by_hand(writer, crew).unwrap();
             continue;
         }
         log.step(&[Role::Freezer(0), Role::Maintainer]);
         let metrics = log.manager.log().metrics();
-        assert_eq!((metrics.cold_segments, metrics.segments_deleted), (1, 2));
-        assert!(ids(&log.machine).into_iter().eq(2 * SEGMENT + 1..=5 * SEGMENT + 1));
+        assert_eq!((metrics.cold_segments, metrics.segments_deleted), (1, 3));
+        assert!(ids(&log.machine).into_iter().eq(3 * SEGMENT + 1..=6 * SEGMENT + 1));
         log.manager.shutdown_by_hand(log.writer, log.crew).unwrap();
     }
 }

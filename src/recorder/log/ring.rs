@@ -52,6 +52,10 @@ impl<T> Ring<T> {
         self.queue.is_full()
     }
 
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

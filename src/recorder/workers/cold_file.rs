@@ -13,9 +13,6 @@ use crate::recorder::threads::Signal;
 use crate::segment::as_io;
 use crate::storage::{File, Pages};
 
-/// Bytes that are written or read at a time.
-const PIECE: usize = 64 * 1024;
-
 /// Writes a new file front to back.
 pub struct ColdWriter {
     file: Arc<dyn File>,
@@ -26,9 +23,9 @@ pub struct ColdWriter {
 }
 
 impl ColdWriter {
-    /// A writer at the beginning of an empty file.
-    pub fn new(file: Arc<dyn File>) -> Self {
-        ColdWriter { file, piece: Pages::new(PIECE), filled: 0, offset: 0 }
+    /// A writer at the beginning of an empty file, of so many bytes at a time.
+    pub fn new(file: Arc<dyn File>, piece: usize) -> Self {
+        ColdWriter { file, piece: Pages::new(piece), filled: 0, offset: 0 }
     }
 
     /// Writes what is left and syncs the file. Returns its size.
@@ -41,13 +38,13 @@ impl ColdWriter {
 
 impl Write for ColdWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(PIECE - self.filled);
+        let taken = bytes.len().min(self.piece.len() - self.filled);
         self.piece[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
         self.filled += taken;
-        if self.filled == PIECE {
-            let written = self.file.write_pages(&self.piece, 0..PIECE, self.offset);
+        if self.filled == self.piece.len() {
+            let written = self.file.write_pages(&self.piece, 0..self.filled, self.offset);
             written.map_err(|error| as_io(&error))?;
-            self.offset += PIECE as u64;
+            self.offset += self.filled as u64;
             self.filled = 0;
         }
         Ok(taken)
@@ -71,14 +68,15 @@ pub struct ColdReader<'a> {
 }
 
 impl<'a> ColdReader<'a> {
-    /// A reader at the beginning of a file.
-    pub fn new(file: Arc<dyn File>, stop: &'a Signal) -> Self {
-        ColdReader { file, stop, piece: Pages::new(PIECE), left: 0..0, offset: 0 }
+    /// A reader at the beginning of a file, of so many bytes at a time.
+    pub fn new(file: Arc<dyn File>, piece: usize, stop: &'a Signal) -> Self {
+        ColdReader { file, stop, piece: Pages::new(piece), left: 0..0, offset: 0 }
     }
 
     fn next_piece(&mut self) -> Result<()> {
         check_stop(self.stop)?;
-        let read = self.file.read_pages(&mut self.piece, PIECE, self.offset)?;
+        let len = self.piece.len();
+        let read = self.file.read_pages(&mut self.piece, len, self.offset)?;
         self.offset += read as u64;
         self.left = 0..read;
         Ok(())
@@ -88,7 +86,7 @@ impl<'a> ColdReader<'a> {
 impl Read for ColdReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // A piece that was not full was the last one.
-        let is_last = self.offset % PIECE as u64 != 0;
+        let is_last = self.offset % self.piece.len() as u64 != 0;
         if self.left.is_empty() && !is_last {
             self.next_piece().map_err(|error| as_io(&error))?;
         }

@@ -22,6 +22,9 @@ use crate::recorder::threads::{Running, Signal, Step, Task};
 const FREEZERS: [&str; MOST_FREEZERS] =
     ["wal-freezer", "wal-freezer-2", "wal-freezer-3", "wal-freezer-4"];
 
+/// While one waits for the disk, another one computes.
+const FREEZERS_PER_PROCESSOR: usize = 2;
+
 /// Which worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -77,7 +80,7 @@ impl Crew {
         let watcher = Watcher { log: Arc::clone(log) };
         let signals = &log.signals;
         let freezers = (0..).zip(&signals.freezers).map(|(n, signal)| {
-            let freezer = SegmentFreezer::new(Arc::clone(log), Arc::clone(signal));
+            let freezer = SegmentFreezer::new(Arc::clone(log), Arc::clone(signal), n);
             (Role::Freezer(n), task(FREEZERS[usize::from(n)], log, signal, freezer))
         });
         let mut tasks = vec![
@@ -130,13 +133,13 @@ impl Crew {
     }
 
     /// Puts every worker on a thread: the persister on one of its own, the others on shared lanes.
-    /// Of the freezers there are as many as processors that they may use.
+    /// Of the freezers, some for each processor that they may use.
     pub fn start(self) -> Result<Threads> {
         let Crew { log, placements, tasks, .. } = self;
         debug_assert_eq!(tasks.len(), Role::ALL.len(), "a worker has ended before it was started");
         let devices = [log.wal.status()?.dev, log.active.status()?.dev];
         let shared = |name| LaneKey { name, devices, placement: placements.workers };
-        let processors = placements.workers.processors();
+        let freezers = FREEZERS_PER_PROCESSOR * placements.workers.processors();
         let mut threads = Threads::default();
         let started = tasks.into_iter().try_for_each(|(role, task)| {
             let task = task.into_task();
@@ -149,8 +152,8 @@ impl Crew {
                 Role::Preparer => shared("wal-preparer"),
                 // Nobody waits for these.
                 Role::Maintainer | Role::Coordinator => shared("wal-maintainer"),
-                // One more than there are processors would help nobody.
-                Role::Freezer(n) if usize::from(n) >= processors => return Ok(()),
+                // More of them would help nobody.
+                Role::Freezer(n) if usize::from(n) >= freezers => return Ok(()),
                 // Takes long, so it gives way to everything else.
                 Role::Freezer(n) => LaneKey {
                     placement: placements.workers.last(),

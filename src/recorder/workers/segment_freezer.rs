@@ -8,9 +8,10 @@
 //!
 //! # Several at once
 //!
-//! A log has several freezers, on as many threads as there are processors for them. They take
-//! segments from one ring, so the older one may be done after the newer one. No order is lost by
-//! that, because none is relied on:
+//! A log has several freezers, two for each processor they may use: one computes while the other
+//! waits for the disk. They take segments from one ring: the first whenever there is one, the
+//! others when so many wait that it falls behind. So an older segment may be done after a newer
+//! one. No order is lost by that, because none is relied on:
 //!
 //! - Each has the files of its own segment to itself. The maintainer hands out no segment that a
 //!   freezer has, and touches none.
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
 use crate::format::cold_frame::{digest_of, Compressor, Digest};
-use crate::format::{file_name, Layout, SegmentHeader, SEGMENT_HEADER_SIZE};
+use crate::format::{file_name, Layout, SegmentHeader, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
 use crate::segment::{closed, Cursor, Site, Step as Walk};
 use crate::storage::{create_temporary, move_aside, Directory, Open};
 
@@ -37,14 +38,18 @@ use crate::recorder::log::Log;
 use crate::recorder::segment::{Frozen, Outcome};
 use crate::recorder::threads::{Signal, Step};
 
-/// Blocks of a hot file that are read at a time: 64 KiB.
-const BLOCKS_PER_READ: usize = 4;
+/// Bytes that are read or written at a time. The persister's write waits for one such request.
+const PIECE: usize = 64 * 1024;
+/// The same while more segments wait: the disk takes more of larger ones.
+const LARGE_PIECE: usize = 256 * 1024;
 /// Time until a push to a full ring is tried again.
 const FULL_RING_WAIT: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub struct SegmentFreezer {
     log: Arc<Log>,
+    /// It takes a segment only when more than so many wait: 0 for the first freezer of a log.
+    may_wait: usize,
     /// Its own: says when it is to stop.
     signal: Arc<Signal>,
     /// A result for which the ring to the maintainer had no room.
@@ -61,7 +66,12 @@ impl Worker for SegmentFreezer {
         if !self.report() {
             return Ok(Step::RestFor(FULL_RING_WAIT));
         }
-        let Some(index) = self.log.queues.to_freeze.pop() else { return Ok(Step::Rest) };
+        let to_freeze = &self.log.queues.to_freeze;
+        // Every push raises all, so whoever rests here looks again when more of them wait.
+        if to_freeze.len() <= self.may_wait {
+            return Ok(Step::Rest);
+        }
+        let Some(index) = to_freeze.pop() else { return Ok(Step::Rest) };
         debug_assert!(self.frozen.is_none());
         let outcome = freeze_one(&self.log, index, &self.signal);
         self.frozen = Some(Frozen { index, outcome });
@@ -70,8 +80,9 @@ impl Worker for SegmentFreezer {
 }
 
 impl SegmentFreezer {
-    pub fn new(log: Arc<Log>, signal: Arc<Signal>) -> Self {
-        SegmentFreezer { log, signal, frozen: None }
+    /// The freezer with this number, counted from 0.
+    pub fn new(log: Arc<Log>, signal: Arc<Signal>, nth: u8) -> Self {
+        SegmentFreezer { log, may_wait: usize::from(nth), signal, frozen: None }
     }
 
     /// Hands the last result to the maintainer. Returns whether there was room for it.
@@ -116,11 +127,12 @@ fn freeze_one(log: &Log, index: u32, stop: &Signal) -> Outcome {
 /// before and after.
 fn freeze(log: &Log, index: u32, stop: &Signal) -> Result<(u64, u64)> {
     let wal = &*log.wal;
-    let hot = HotSegment::open(wal, index)?;
+    let piece = if log.queues.to_freeze.is_empty() { PIECE } else { LARGE_PIECE };
+    let hot = HotSegment::open(wal, index, piece)?;
     let size = hot.size;
     let cold_name = file_name::cold(index);
     let temporary = file_name::temporary(&cold_name);
-    let to = ColdWriter::new(create_temporary(wal, &temporary)?);
+    let to = ColdWriter::new(create_temporary(wal, &temporary)?, piece);
     let named = |error: io::Error| at(wal, &temporary, &error);
     let (digest, packed) = hot.compress(to, stop, named)?;
     if wal.status_of(&cold_name)?.is_some() {
@@ -129,7 +141,7 @@ fn freeze(log: &Log, index: u32, stop: &Signal) -> Result<(u64, u64)> {
     }
     wal.rename(&temporary, &cold_name)?;
     log.sync_names()?;
-    let same = holds(wal, &cold_name, digest, stop);
+    let same = holds(wal, &cold_name, digest, piece, stop);
     if !matches!(same, Ok(true)) {
         // Left there it would be taken for somebody else's at the next try.
         wal.remove(&cold_name)?;
@@ -142,9 +154,15 @@ fn freeze(log: &Log, index: u32, stop: &Signal) -> Result<(u64, u64)> {
 }
 
 /// Whether a cold file, read back, holds a content of this digest.
-fn holds(wal: &dyn Directory, name: &str, digest: Digest, stop: &Signal) -> Result<bool> {
+fn holds(
+    wal: &dyn Directory,
+    name: &str,
+    digest: Digest,
+    piece: usize,
+    stop: &Signal,
+) -> Result<bool> {
     let Some(file) = wal.open(name, Open::Read)? else { return Ok(false) };
-    match digest_of(ColdReader::new(file, stop)) {
+    match digest_of(ColdReader::new(file, piece, stop)) {
         Ok(back) => Ok(back == digest),
         // An error that is not the system's is the decoder's: the file is not a whole frame.
         Err(error) if error.raw_os_error().is_none() => check_stop(stop).map(|()| false),
@@ -163,7 +181,7 @@ struct HotSegment {
 }
 
 impl HotSegment {
-    fn open(wal: &dyn Directory, index: u32) -> Result<Self> {
+    fn open(wal: &dyn Directory, index: u32, piece: usize) -> Result<Self> {
         let name = wal.path_of(&file_name::hot(index)).display().to_string();
         let failed = |cause, what: &str| Error::new(cause, format!("{name}: {what}"));
         let file = wal.open(&file_name::hot(index), Open::Read)?;
@@ -175,7 +193,8 @@ impl HotSegment {
             failed(Cause::Corrupt, "the header is not that of a closed segment of this index")
         })?;
         let size = Layout { blocks: header.block_count }.file_size();
-        let cursor = Cursor::hot_direct(Site { index, name }, file, header, BLOCKS_PER_READ)?;
+        let cursor =
+            Cursor::hot_direct(Site { index, name }, file, header, piece.div_ceil(BLOCK_SIZE))?;
         Ok(HotSegment { header: bytes, size, cursor })
     }
 
