@@ -94,7 +94,9 @@ static void in_the_child(int number)
         /* The parent's threads do not exist in the child; the new log starts its own. */
         CHECK(threads_of_this_process() == 1);
         CHECK_OK(fs_wal_open(name, &config, &other));
-        CHECK(threads_of_this_process() == 6);
+        /* This one, four for the log, and two that compress for each processor, up to four. */
+        const int threads = threads_of_this_process();
+        CHECK(threads >= 7 && threads <= 9);
         CHECK_OK(fs_wal_append(other, &event));
         CHECK_OK(fs_wal_shutdown(other));
     }

@@ -154,7 +154,8 @@ def test_poisoned_by_a_failed_sync(tmp_path):
     with Wal(tmp_path, **SMALL):
         pass
     strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(tmp_path / "FS.00000000.wal"),
-              "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1+"]
+              "-e", "trace=pwritev2,fdatasync",
+              "-e", "inject=pwritev2,fdatasync:error=EIO:when=1+"]
     done = run_python(POISON, tmp_path, before=strace)
     lines = done.stdout.splitlines()
     assert len(lines) == 4, done.stderr
