@@ -1,4 +1,4 @@
-//! Memory to write from past the page cache.
+//! Memory to write from, and to read into, past the page cache.
 
 use std::ops::{Deref, DerefMut};
 

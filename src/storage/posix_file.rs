@@ -26,6 +26,12 @@ pub fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
     Error::io(format_args!("{operation} {}", path.display()), &errno.into())
 }
 
+/// Whether this kind of write is not known here: to the kernel (`RWF_DONTCACHE` before Linux 6.14),
+/// to the filesystem, or to a sandbox that forbids the call.
+fn is_refused(errno: Errno) -> bool {
+    matches!(errno, Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM)
+}
+
 #[derive(Debug)]
 pub struct PosixFile {
     fd: Descriptor,
@@ -143,7 +149,7 @@ impl PosixFile {
         match written {
             // As after a sync: another file's bytes may have become durable.
             Ok(()) => self.check_own().map(|()| true),
-            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
+            Err(errno) if is_refused(errno) => {
                 self.past_the_cache(false).map_err(|errno| self.fail("fcntl", errno))?;
                 Ok(false)
             }
@@ -204,10 +210,7 @@ impl File for PosixFile {
             pwritev2(&self.fd, &[IoSlice::new(bytes)], at, flag)
         });
         match written {
-            // Linux before 6.14, a filesystem without it, or a sandbox that forbids the call.
-            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {
-                self.write_at(bytes, offset)
-            }
+            Err(errno) if is_refused(errno) => self.write_at(bytes, offset),
             written => written.map_err(|errno| self.fail("write", errno)),
         }
     }
