@@ -1,5 +1,5 @@
 # make test    Rust, C, C++ and Python tests (tests/README.md)
-# make demo    record order flow, kill the engine, restart it, compare
+# make demo    record order flow, kill the engine, restart it, compare it and its standby
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
 # make torture faults of every kind, for an hour or two; prints their table (docs/durability.md)
 #              (TORTURE=10: a tenth of what it adds to `make test`)
@@ -8,15 +8,23 @@
 # make bench   measure the library, the floors of the machine and other logs, in a quarter of an
 #              hour (QUICK=1: in a minute and a half; BENCH_DIR=directory on the disk to be
 #              measured; benches/README.md)
+# make tools   build fswal, the operator's tool (target/tools/release/fswal; docs/operating.md)
+# make wheel   build/wheel/flashstrike_wal-*.whl, the Python package with the library in it
+# make bench-python  what the Python package costs beside calls from C, in two minutes
+# make bench-export  what export and backup take beside reading and cp, in two minutes
 # make header  generate include/flashstrike_wal.h anew
 #              (a test compares the header with the generated one: tests/published/header.rs)
+# make transcripts  write those of docs/ anew, from the tool (a test compares them)
+# make book    build/book/index.html, the pages of docs/ as a searchable book; fails for a link that
+#              leads nowhere, and for code that is not that of the file it is taken from
 # make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py), and
 #              whether the pages show the kept results (tools/bench_table.py)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust build test-c test-python torture fuzz demo bench header lint clean
+.PHONY: test test-rust build test-c test-python test-tools tools wheel torture fuzz demo bench
+.PHONY: bench-python bench-export header transcripts book lint clean
 
 REQUESTS ?= 2000000
 FUZZ_SECONDS ?= 600
@@ -35,7 +43,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 RUST_TOOLS := cargo gcc strace lz4 $(if $(filter 0,$(shell id -u)),e2fsprogs xfsprogs)
 BUILD_TOOLS := cargo gcc g++ cmake make
 C_TOOLS := pkg-config python3 valgrind
-PYTHON_TOOLS := python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
+PYTHON_TOOLS := gcc python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
 BUILD := build
 
 # One build directory for all: what `make test` built, `make demo` runs.
@@ -50,6 +58,7 @@ test:
 	tools/require.sh $(sort $(RUST_TOOLS) $(BUILD_TOOLS) $(C_TOOLS) $(PYTHON_TOOLS))
 	$(MAKE) test-rust
 	$(MAKE) --jobs=2 --output-sync=target test-c test-python
+	$(MAKE) test-tools
 
 # The test profile is optimised and has debug assertions and overflow checks on; the release
 # library, which has neither, is what the C, C++ and Python tests run. The second run checks the
@@ -76,11 +85,37 @@ test-python: build
 	FLASHSTRIKE_READ_SEGMENT=$(CURDIR)/$(BUILD)/examples_c/read_segment \
 	    tests/python/run.sh
 
+# The operator's tool is a separate package: what it depends on must not come into the library's
+# build, and neither build makes the other's parts anew.
+TOOLS := CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools
+TOOLS_MANIFEST := --locked --manifest-path fswal/Cargo.toml
+
+tools:
+	tools/require.sh cargo gcc
+	$(TOOLS) cargo build --release $(TOOLS_MANIFEST)
+
+test-tools:
+	tools/require.sh cargo gcc
+	$(TOOLS) cargo test $(TOOLS_MANIFEST)
+
+transcripts:
+	tools/require.sh cargo gcc
+	FSWAL_WRITE_TRANSCRIPTS=1 $(TOOLS) cargo test $(TOOLS_MANIFEST) --test operating transcripts
+
+wheel: build
+	tools/require.sh $(PYTHON_TOOLS)
+	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so \
+	    tests/python/run.sh --wheel $(BUILD)/wheel
+
 # What the group `faults` tries in every run, and much more of it.
-torture:
-	tools/require.sh $(RUST_TOOLS) python3
+torture: build
+	tools/require.sh $(RUST_TOOLS) $(PYTHON_TOOLS) prometheus
 	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test faults
 	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test hostile f12_
+	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so FLASHSTRIKE_TORTURE=$(TORTURE) \
+	    tests/python/run.sh test_package_lifetime.py
+	$(MAKE) tools
+	.venv/bin/python fswal/tests/prometheus.py $(CARGO_TARGET_DIR)/tools/release/fswal
 	tools/durability_table.py
 
 fuzz:
@@ -106,23 +141,52 @@ bench:
 	QUICK=$(QUICK) BENCH_DIR=$(BENCH_DIR) BENCH_OUT=$(BENCH_OUT) \
 	    $(CARGO_TARGET_DIR)/release/flashstrike-wal-benches
 
+INSTALL_WHEEL = .venv/bin/pip install --quiet --disable-pip-version-check --force-reinstall \
+    --no-deps $(BUILD)/wheel/*.whl
+
+bench-python: wheel
+	$(INSTALL_WHEEL)
+	.venv/bin/python python/bench.py --dir=$(BENCH_DIR) --out=$(BENCH_OUT)
+
+bench-export: wheel tools
+	$(INSTALL_WHEEL)
+	.venv/bin/python fswal/bench.py $(CARGO_TARGET_DIR)/tools/release/fswal \
+	    --dir=$(BENCH_DIR) --out=$(BENCH_OUT)
+
 # The test that checks the header can write it too.
 header:
 	tools/require.sh cargo gcc
 	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked -p flashstrike-wal-tests --test published \
 	    the_committed_header
 
+# mdbook in an environment of its own, made anew when its version changes.
+MDBOOK := $(BUILD)/mdbook/bin/mdbook
+
+$(MDBOOK): tools/book_requirements.txt
+	tools/require.sh python3 python3-venv
+	python3 -m venv --clear $(BUILD)/mdbook
+	$(BUILD)/mdbook/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+book: $(MDBOOK)
+	tools/book_code.py --check
+	$(MDBOOK) build
+	tools/book.py --check-links $(BUILD)/book
+
 lint:
 	tools/require.sh cargo gcc python3
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path benches/Cargo.toml
+	cargo fmt --check --manifest-path fswal/Cargo.toml
 	tools/line_lengths.py
 	tools/test_arrows.py
 	tools/arrows.py
 	tools/test_bench_table.py
 	tools/bench_table.py --check
+	tools/book_code.py --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --manifest-path benches/Cargo.toml -- -D warnings
+	$(TOOLS) cargo clippy --all-targets $(TOOLS_MANIFEST) -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 
 clean:

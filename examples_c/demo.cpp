@@ -7,8 +7,13 @@
 // from. It also fills a book of its own from the same source, without the log, and compares it with
 // the engine's book. Then the engine takes the rest of the requests and shuts down cleanly, and
 // everything is compared again. Any difference is reported as a failure, with exit status 1.
+//
+// Beside the engine runs a standby, which follows the log and takes snapshots. When the engine has
+// been killed, the standby's book is compared too, and so is the book that a snapshot and the
+// events after it make.
 
 #include "demo_engine.hpp"
+#include "demo_standby.hpp"
 
 #include <cstdio>
 #include <cstring>
@@ -58,12 +63,6 @@ Options parse(int argc, char** argv) {
         return true;
     });
     return options;
-}
-
-[[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
-
-[[noreturn]] void fail_with_errno(const std::string& what) {
-    fail(what + ": " + std::strerror(errno));
 }
 
 SharedPage& map_page(int fd) {
@@ -205,8 +204,36 @@ void print_measurements(const SharedPage& page, double ns_per_tick) {
                 ns(age.at(0.5)) / 1e3, ns(age.at(0.99)) / 1e3, ns(age.max()) / 1e3);
 }
 
-void require_identical_books(std::uint64_t engine, std::uint64_t audited) {
-    if (engine != audited) fail("the engine's book differs from the one the source makes");
+void require_identical_books(const char* whose, std::uint64_t digest, std::uint64_t audited) {
+    if (digest != audited)
+        fail(std::string(whose) + " book differs from the one the source makes");
+}
+
+void compare_standby(const StandbyProcess::Book& standby, std::uint64_t recovered,
+                     std::uint64_t audited) {
+    if (standby.last_event_id != recovered)
+        fail("the standby has the requests up to " + std::to_string(standby.last_event_id));
+    require_identical_books("the standby's", standby.digest, audited);
+    std::printf("standby, when the engine was killed: %llu requests, book identical\n",
+                static_cast<unsigned long long>(standby.last_event_id));
+}
+
+/// Rebuilds the book with and without a snapshot, and prints how long that took.
+void compare_recoveries(const std::string& dir, std::uint64_t audited) {
+    for (const Snapshots snapshots : {Snapshots::kIgnore, Snapshots::kUse}) {
+        OrderBook book;
+        const std::uint64_t start = clock_ns();
+        const Rebuilt rebuilt = rebuild(dir, snapshots, book);
+        const double ms = static_cast<double>(clock_ns() - start) / 1e6;
+        require_identical_books("a rebuilt", book.digest(), audited);
+        if (snapshots == Snapshots::kIgnore)
+            std::printf("recovery from the log alone: %.1f ms, book identical\n", ms);
+        else if (rebuilt.snapshot_id == 0)
+            std::printf("recovery from a snapshot: none was taken before the engine was killed\n");
+        else
+            std::printf("recovery from the snapshot after request %llu: %.1f ms, book identical\n",
+                        static_cast<unsigned long long>(rebuilt.snapshot_id), ms);
+    }
 }
 
 void kill_while_it_appends(const Options& options, EngineProcess& engine) {
@@ -232,10 +259,12 @@ void run_demo(int argc, char** argv, const Options& options) {
     Auditor auditor(options.flow);
     const TickRate tick_rate;
 
+    StandbyProcess standby(dir, options.flow.requests / 10 + 1);
     {
         EngineProcess engine(argc, argv, page_fd, page, AtTheEnd::kWait);
         kill_while_it_appends(options, engine);
     }
+    const StandbyProcess::Book standby_book = standby.end();
     const std::uint64_t acknowledged = page.acknowledged.load();
     print_segments(dir);
     std::printf("acknowledged: %llu\n", static_cast<unsigned long long>(acknowledged));
@@ -252,8 +281,10 @@ void run_demo(int argc, char** argv, const Options& options) {
     if (recovered > acknowledged + 1) fail("the log holds requests that were never submitted");
     if (page.rebuilt_id != recovered)
         fail("the restarted engine and this process read different logs");
-    require_identical_books(page.rebuilt_digest, auditor.digest());
+    require_identical_books("the engine's", page.rebuilt_digest, auditor.digest());
     std::printf("book after replay: identical\n");
+    compare_standby(standby_book, recovered, auditor.digest());
+    compare_recoveries(dir, auditor.digest());
     print_measurements(page, tick_rate.ns_per_tick());
 
     engine.proceed();
@@ -264,7 +295,7 @@ void run_demo(int argc, char** argv, const Options& options) {
     if (in_the_end != page.acknowledged.load() || in_the_end != options.flow.requests)
         fail("after a clean shutdown the log ends at " + std::to_string(in_the_end) + ", not at " +
              std::to_string(options.flow.requests));
-    require_identical_books(page.final_digest, auditor.digest());
+    require_identical_books("the engine's", page.final_digest, auditor.digest());
     std::printf("after going on and a clean shutdown: %llu requests, book identical\n",
                 static_cast<unsigned long long>(in_the_end));
 }

@@ -18,11 +18,14 @@
 #include <flashstrike_wal.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
+#include <stdexcept>
 #include <unordered_map>
+#include <vector>
 
 enum RequestType : std::uint8_t { kNew = 0, kModifyPrice = 1, kModifyQuantity = 2, kCancel = 3 };
 enum OrderType : std::uint8_t { kLimit = 0, kMarket = 1 };
@@ -39,6 +42,10 @@ public:
     }
     std::uint64_t value() const { return value_; }
 
+    Digest() = default;
+    /// Goes on where another digest was.
+    explicit Digest(std::uint64_t value) : value_(value) {}
+
 private:
     std::uint64_t value_ = 0;
 };
@@ -52,20 +59,50 @@ public:
 
     /// Returns false if the request was rejected.
     bool apply(const fs_request_event& request) {
+        ++requests_;
         const bool accepted = dispatch(request);
         if (!accepted) ++rejected_;
         return accepted;
     }
 
     /// A digest of every order on both sides, in the order of prices and queues, and of all trades.
+    /// The number of requests is in it because one that is left out need not leave a trace: a
+    /// change of an order that is cancelled later.
     std::uint64_t digest() const {
         Digest digest;
         digest.add(trade_history_.value());
         digest.add(trades_);
+        digest.add(requests_);
         digest.add(rejected_);
         add_side(digest, bids_);
         add_side(digest, asks_);
         return digest.value();
+    }
+
+    /// All that the book is, for a snapshot: what has been counted so far, then the orders of both
+    /// sides, in the order of prices and queues.
+    std::vector<std::uint64_t> state() const {
+        std::vector<std::uint64_t> words{trade_history_.value(), requests_, trades_, rejected_};
+        words.reserve(words.size() + kWordsAnOrder * orders());
+        save_side(words, bids_);
+        save_side(words, asks_);
+        return words;
+    }
+
+    /// Makes an empty book the one that state() was taken of.
+    void restore(const std::vector<std::uint64_t>& words) {
+        if (words.size() < 4 || (words.size() - 4) % kWordsAnOrder != 0)
+            throw std::runtime_error("this is no state of an order book");
+        trade_history_ = Digest(words[0]);
+        requests_ = words[1];
+        trades_ = words[2];
+        rejected_ = words[3];
+        for (std::size_t i = 4; i < words.size(); i += kWordsAnOrder)
+            put_last({static_cast<std::uint32_t>(words[i]),
+                      static_cast<std::uint32_t>(words[i + 1]),
+                      static_cast<std::uint8_t>(words[i + 2]),
+                      static_cast<std::int64_t>(words[i + 3]),
+                      static_cast<std::int64_t>(words[i + 4])});
     }
 
     /// What is left of an order; 0 if it is not in the book.
@@ -153,7 +190,10 @@ private:
             match(order, [limit](std::int64_t ask) { return ask <= limit; });
         else
             match(order, [limit](std::int64_t bid) { return bid >= limit; });
-        if (order.quantity == 0) return;
+        if (order.quantity > 0) put_last(order);
+    }
+
+    void put_last(const Order& order) {
         Queue& queue = queue_of(order);
         by_id_[order.order_id] = queue.insert(queue.end(), order);
     }
@@ -222,10 +262,22 @@ private:
         }
     }
 
+    static constexpr std::size_t kWordsAnOrder = 5;
+
+    template <typename Levels>
+    static void save_side(std::vector<std::uint64_t>& words, const Levels& levels) {
+        for (const auto& [price, queue] : levels)
+            for (const Order& order : queue)
+                words.insert(words.end(), {order.order_id, order.user_id, order.side,
+                                           static_cast<std::uint64_t>(order.price),
+                                           static_cast<std::uint64_t>(order.quantity)});
+    }
+
     Bids bids_;
     Asks asks_;
     ById by_id_;
     Digest trade_history_;
+    std::uint64_t requests_ = 0;
     std::uint64_t trades_ = 0;
     std::uint64_t rejected_ = 0;
 };

@@ -32,9 +32,11 @@
  *   6. Durability
  *   7. Retention
  *   8. Reading
- *   9. Verifying
- *   10. Metrics
- *   11. Segment files on disk
+ *   9. Snapshots and holds
+ *   10. Verifying
+ *   11. Metrics
+ *   12. Segment files on disk
+ *   13. The control file
  *
  * THREADS
  *
@@ -448,14 +450,17 @@ typedef struct fs_wal_config {
     int32_t worker_nice;
     /// Must be 0.
     uint32_t reserved;
-    /// Must be 0 in this version.
+    /// Bytes that holds and snapshots may keep on disk beyond `max_segments` and
+    /// `max_compressed_segments`. When it is more, the one that holds the most is broken, until it
+    /// is not: see `fs_wal_hold_open`. 0 = no limit: what is held stays, whatever it takes.
     uint64_t max_held_bytes;
-    /// Must be 0 in this version.
+    /// Snapshots to keep, the newest; the events behind the oldest of them are kept too. Default 2.
     uint32_t max_snapshots;
     /// Any of `FS_WAL_CHECK_`, or-ed: for tests of an engine, which then runs slower. Default:
     /// none.
     uint32_t checks;
-    /// Must be 0 in this version.
+    /// One in so many appends is timed: `append_latency` in `fs_wal_metrics_t`. That costs the
+    /// append that is timed about 50 ns, and the others nothing. Default: none is.
     uint32_t sample_appends;
     /// Must be 0.
     uint32_t reserved2;
@@ -655,8 +660,8 @@ typedef struct fs_wal_meta_state {
 fs_wal_status fs_wal_meta(const struct fs_wal *wal, struct fs_wal_meta_state *out);
 
 /// The durable watermark: the last event on stable storage, given as `fs_wal_meta` gives the last
-/// event appended. It and every event before it survive a power cut. Never waits. Threads: any.
-/// Returns a common status.
+/// event appended. It and every event before it survive a power cut. Never waits. Threads: any;
+/// also in a signal handler. Returns a common status.
 fs_wal_status fs_wal_durable(const struct fs_wal *wal, struct fs_wal_meta_state *out);
 
 /// Makes everything that was appended before this call durable, and returns when it is.
@@ -676,6 +681,23 @@ fs_wal_status fs_wal_sync(struct fs_wal *wal);
 /// `FS_WAL_ERR_TIMEOUT` or `FS_WAL_ERR_POISONED`.
 fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_t timeout_ns);
 
+/// Makes a descriptor, an eventfd, for an event loop (epoll, io_uring): it becomes readable each
+/// time the durable watermark has moved, when the log fails, and a last time when it is shut down.
+/// To read its 8 bytes is to have seen that; then ask `fs_wal_durable`. What has moved before this
+/// returns is not told. After a spell of rest it becomes readable as late as the watermark moves:
+/// within 15 ms of the append, or 2 ms while a thread waits in `fs_wal_wait_durable` or the
+/// persister spins.
+///
+/// Each call makes one of its own, non-blocking and close-on-exec, so consumers do not take each
+/// other's counts. The caller owns it and closes it, before or after the log is shut down; then the
+/// library forgets it, too. What counts for that is the number that was given: keep it open while
+/// copies of it are in use. A log for which this was never called makes no system call for it. A
+/// forked child shares the descriptor with its parent.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NO_SPACE` (no descriptors are left),
+/// `FS_WAL_ERR_POISONED` or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_durable_fd(struct fs_wal *wal, int *fd);
+
 /** @} */
 
 /**
@@ -685,9 +707,9 @@ fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_
  * are kept. The defaults keep 3 hours at 1,000 events a second, 10 seconds at a million a second.
  *
  * The retention floor, an event id, protects events from this: none at or above it is deleted,
- * whatever the limits say. Raise it as you take snapshots of your state. It is not stored: give it
- * to the next fs_wal_open in the config. What is kept because of it takes disk space beyond the
- * limits.
+ * whatever the limits say. It is not stored: give it to the next fs_wal_open in the config. What is
+ * kept because of it takes disk space beyond the limits. Floors that last are holds and snapshots
+ * (see "Snapshots and holds").
  * @{
  */
 
@@ -718,6 +740,26 @@ fs_wal_status fs_wal_set_retention_floor(struct fs_wal *wal, uint64_t event_id);
  * they are read. The next read then returns FS_WAL_ERR_GAP, once; the one after it gives the oldest
  * event there is. fs_wal_last_error_detail has the first segment that is gone, and the ids from the
  * one after the last event given to the one before the next.
+ *
+ * Threads of a reader: with fs_wal_reader_config.threads, threads of the library open, decompress
+ * and verify ahead of the caller, who works along when it would wait otherwise. Events and errors
+ * are the same, in the same order. At most 6 MB and two segments a thread, and as much once more,
+ * are read ahead. The threads end in fs_wal_reader_close. When the opening thread may use one
+ * processor only, they run on the others of its cpuset. In a forked child a reader goes on without
+ * them.
+ *
+ * With FS_WAL_READER_FOLLOW a reader does not end: where there is nothing more, a read returns
+ * FS_WAL_ERR_WOULD_BLOCK, and fs_wal_reader_wait waits. In this process or another, an event is
+ * seen right after it was appended, by a load from memory and without a system call, through
+ * rotations, shutdowns, crashes and new opens of the log. The log need not be there yet. Events
+ * that were given and then taken back (the memory of the log was lost before they were durable, or
+ * a loss was accepted) are FS_WAL_ERR_CORRUPT, with their range, also when their ids were used
+ * again since; the follower stays there until it seeks. So it does, with FS_WAL_ERR_NOT_FOUND,
+ * where another log has taken the place of the one that it followed. It maps the active files: who
+ * truncates those ends the engine, and its followers too.
+ *
+ * With FS_WAL_READER_DURABLE_ONLY an event is given when it is durable, so that only an accepted
+ * loss takes it back.
  * @{
  */
 
@@ -726,7 +768,7 @@ fs_wal_status fs_wal_set_retention_floor(struct fs_wal *wal, uint64_t event_id);
 /// It writes nothing and never delays the writer. One thread at a time.
 typedef struct fs_wal_reader fs_wal_reader;
 
-/// Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
+/// Follow a live log; see above. Not together with `FS_WAL_READER_SALVAGE`.
 #define FS_WAL_READER_FOLLOW 1
 
 /// Read around damage; see above how it is reported. Not together with `FS_WAL_READER_NO_VERIFY`.
@@ -735,8 +777,12 @@ typedef struct fs_wal_reader fs_wal_reader;
 /// Do not verify the checksums of sealed blocks.
 #define FS_WAL_READER_NO_VERIFY 4
 
-/// Stop at the durable watermark. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
+/// Give an event when the durable watermark has passed it. Not together with
+/// `FS_WAL_READER_SALVAGE`.
 #define FS_WAL_READER_DURABLE_ONLY 8
+
+/// Highest `threads` of a reader.
+#define FS_WAL_READER_MAX_THREADS 16
 
 /// Options of `fs_wal_reader_open`.
 typedef struct fs_wal_reader_config {
@@ -744,11 +790,32 @@ typedef struct fs_wal_reader_config {
     uint32_t struct_size;
     /// Any of `FS_WAL_READER_`, or-ed. Default: none.
     uint32_t flags;
+    /// Threads that open, decompress and verify segments ahead of the caller, at most 16. Default:
+    /// none, the caller's own thread does it. See "Threads of a reader" above. A follower, and a
+    /// reader with `FS_WAL_READER_DURABLE_ONLY`, uses none.
+    uint32_t threads;
+    /// Must be 0.
+    uint32_t reserved;
+    /// Event id: behind it reading ends with `FS_WAL_END`, wherever `fs_wal_reader_seek` goes. 0 =
+    /// at the end of the log.
+    uint64_t end_event_id;
+    /// With `FS_WAL_READER_FOLLOW`: how long `fs_wal_reader_wait` spins before it sleeps, in
+    /// nanoseconds; `UINT64_MAX` = always. Default, also for 0: 20,000.
+    uint64_t spin_ns;
+    /// Name of a hold (see "Snapshots and holds") that the reader opens and moves along; NULL =
+    /// none. The reader begins where the hold stands; a new one is made at the oldest event there
+    /// is. To call `fs_wal_reader_next`, `fs_wal_reader_next_batch` or `fs_wal_reader_wait` again
+    /// is to be done with the events that were given before; past those the hold moves, at most
+    /// once a second, and when the reader is closed. So a consumer that is started again goes on
+    /// by itself, and sees again at most what it may not have finished. Only the log's own user
+    /// can, and one reader a name at a time. In a forked child the reader goes on, and moves
+    /// nothing.
+    const char *hold;
 } fs_wal_reader_config;
 
 /// Opens the log in directory `dir` for reading, at its oldest event. The log may be open for
 /// writing, in this process or another, or not at all. What is wrong with the log's files is
-/// reported by the first read, not here.
+/// reported by the first read, not here. With `FS_WAL_READER_FOLLOW` there need not be a log yet.
 ///
 /// `config` may be NULL: all defaults, every block is verified. On success `*out` is a reader that
 /// the caller owns and gives to `fs_wal_reader_close`.
@@ -757,16 +824,19 @@ typedef struct fs_wal_reader_config {
 /// then `FS_WAL_END`.
 ///
 /// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (there is no log in the directory,
-/// or no directory), `FS_WAL_ERR_UNSUPPORTED` (a flag or field that this version does not support),
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory) or `FS_WAL_ERR_IO`.
+/// or no directory; with a hold, no log that this library has had open for writing), with a hold
+/// also what `fs_wal_hold_open` returns, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE`
+/// (descriptors or memory) or `FS_WAL_ERR_IO`.
 fs_wal_status fs_wal_reader_open(const char *dir,
                                  const struct fs_wal_reader_config *config,
                                  struct fs_wal_reader **out);
 
-/// Copies the next event to `*out`. At the end of the log it returns `FS_WAL_END`. A later call
-/// goes on from there, if events have been appended since.
+/// Copies the next event to `*out`. At the end of the log it returns `FS_WAL_END`, or, when it
+/// follows, `FS_WAL_ERR_WOULD_BLOCK`. A later call goes on from there, if events have been appended
+/// since.
 ///
-/// Threads: one at a time. Returns a common status, `FS_WAL_END`, `FS_WAL_ERR_CORRUPT`,
+/// Threads: one at a time. Returns a common status, `FS_WAL_END`, `FS_WAL_ERR_WOULD_BLOCK`,
+/// `FS_WAL_ERR_NOT_FOUND` (another log is in the place of the followed one), `FS_WAL_ERR_CORRUPT`,
 /// `FS_WAL_ERR_GAP`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory),
 /// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
 fs_wal_status fs_wal_reader_next(struct fs_wal_reader *reader, struct fs_request_event *out);
@@ -779,22 +849,276 @@ fs_wal_status fs_wal_reader_next_batch(struct fs_wal_reader *reader,
                                        size_t *count);
 
 /// Moves the reader, forwards or back, to the first event whose id is `event_id` or higher, of the
-/// events that are still there. An id that retention has removed is not an error: look at the id
-/// of the event that comes next. When there is no such event yet, the next call returns
-/// `FS_WAL_END`. On failure the reader stays where it was.
+/// events that are still there. The place is found by headers; what lies before it is not read.
+/// When the beginning of the log is gone and `event_id` with it, the next read returns
+/// `FS_WAL_ERR_GAP` once, with the range, and the one after it gives the oldest event there is;
+/// with `event_id` 0 it gives that at once. When there is no such event yet, the next read returns
+/// what it does at the end. On failure the reader stays where it was. A follower that has ended,
+/// because events were taken back or the log is another one, begins anew here.
 ///
 /// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
 /// `FS_WAL_ERR_GAP`.
 fs_wal_status fs_wal_reader_seek(struct fs_wal_reader *reader, uint64_t event_id);
 
+/// Moves the reader, forwards or back, to the first event whose `timestamp` is `timestamp_ns` or
+/// higher, of the events that are still there. The place is found by a binary search, which is
+/// exact if timestamps rise from event to event (equal ones are fine). If they do not, the reader
+/// still begins with an event of that time or a later one; but there may be others before it. When
+/// there is no such event yet, the next read returns `FS_WAL_END`. On failure the reader stays
+/// where it was.
+///
+/// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
+/// `FS_WAL_ERR_GAP`.
+fs_wal_status fs_wal_reader_seek_time(struct fs_wal_reader *reader, uint64_t timestamp_ns);
+
+/// Waits until a follower (`FS_WAL_READER_FOLLOW`) has an event to give, at most `timeout_ns`
+/// nanoseconds (`UINT64_MAX`: without limit; 0: only looks). Spins for `spin_ns` of its options,
+/// then sleeps between looks, at most 1 ms. A failure that the next read would return is returned
+/// here instead, once where a read returns it once.
+///
+/// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
+/// `FS_WAL_ERR_WOULD_BLOCK`, or `FS_WAL_ERR_TIMEOUT`; `FS_WAL_ERR_INVALID_ARGUMENT` for a reader
+/// that does not follow.
+fs_wal_status fs_wal_reader_wait(struct fs_wal_reader *reader, uint64_t timeout_ns);
+
+/// What a reader has done since it was opened. Times are in nanoseconds, and those of its threads
+/// are added up. What was read ahead counts when the reader comes to it.
+typedef struct fs_wal_reader_metrics_t {
+    /// Set it to `sizeof(fs_wal_reader_metrics_t)`. On return: how many bytes were filled in.
+    uint32_t struct_size;
+    /// Threads that read ahead. 0 in a child of the process that opened the reader.
+    uint32_t threads;
+    /// 1 = this user may not read the log's active directory: the reader gives what is durable on
+    /// disk, and then `FS_WAL_END`.
+    uint32_t active_denied;
+    /// Reserved.
+    uint32_t reserved;
+    /// Segments opened.
+    uint64_t segments_opened;
+    /// Blocks whose checksums were verified.
+    uint64_t blocks_verified;
+    /// Bytes of blocks, uncompressed.
+    uint64_t bytes;
+    /// Events given out.
+    uint64_t events;
+    /// Reads that failed because of damage.
+    uint64_t damages;
+    /// Finding and opening segments.
+    uint64_t open_ns;
+    /// Reading hot segments.
+    uint64_t read_ns;
+    /// Reading and decompressing cold segments.
+    uint64_t decompress_ns;
+    /// Verifying blocks.
+    uint64_t verify_ns;
+    /// Waiting for the reader's threads.
+    uint64_t wait_ns;
+} fs_wal_reader_metrics_t;
+
+/// Fills `*out` with what the reader has done so far. Threads: one at a time. Returns a common
+/// status.
+fs_wal_status fs_wal_reader_metrics(struct fs_wal_reader *reader,
+                                    struct fs_wal_reader_metrics_t *out);
+
 /// Closes and frees the reader, and with it the events that `fs_wal_reader_next_batch` gave.
-/// `reader` may be NULL. Threads: one at a time; it is the last call on the reader.
+/// `reader` may be NULL. Its hold is moved past the events that it gave, except those of the last
+/// call that gave any, if no other call has followed that: they may not be finished. Threads: one
+/// at a time; it is the last call on the reader.
 void fs_wal_reader_close(struct fs_wal_reader *reader);
 
 /** @} */
 
 /**
- * @defgroup wal_verifying 9. Verifying
+ * @defgroup wal_snapshots 9. Snapshots and holds
+ *
+ * A snapshot is the engine's state after some event. With it, recovery replays only what follows:
+ *
+ *     fs_wal_snapshot_info info = {sizeof info};
+ *     fs_wal_snapshot *snapshot;
+ *     if (fs_wal_snapshot_open(dir, 0, &info, &snapshot) == FS_WAL_OK) {
+ *         restore(snapshot);                                  // fs_wal_snapshot_read until END
+ *         fs_wal_snapshot_close(snapshot);
+ *         fs_wal_reader_seek(reader, info.event_id + 1);
+ *     }
+ *
+ * It is a file of the WAL directory, taken from any process of the log's user, while the engine
+ * goes on. The newest fs_wal_config.max_snapshots are kept, and no event that follows the oldest of
+ * them is deleted.
+ *
+ * A hold is a retention floor with a name. Others set it, and move it as they go on: a backup, a
+ * standby, a slow reader. It lasts until it is removed, whoever has died meanwhile; to bound what
+ * that may cost there is fs_wal_config.max_held_bytes.
+ *
+ * Retention obeys the lowest of the floor, the holds and the kept snapshots.
+ * @{
+ */
+
+/// A snapshot that is being written or read. `fs_wal_snapshot_create` or `fs_wal_snapshot_open`
+/// makes it; `fs_wal_snapshot_commit` or `fs_wal_snapshot_close` frees it.
+///
+/// One thread at a time. In a forked child calls on it return `FS_WAL_ERR_CLOSED`.
+typedef struct fs_wal_snapshot fs_wal_snapshot;
+
+/// What a snapshot says of itself.
+typedef struct fs_wal_snapshot_info {
+    /// Set it to `sizeof(fs_wal_snapshot_info)`. On return: bytes written.
+    uint32_t struct_size;
+    /// 0.
+    uint32_t reserved;
+    /// The state is that after this event: recovery goes on with the next one.
+    uint64_t event_id;
+    /// When the snapshot was begun: wall clock, nanoseconds since 1970.
+    uint64_t created_ns;
+    /// Bytes of the state.
+    uint64_t size;
+    /// How many newer snapshots are not good and were passed over. When it is not 0,
+    /// `fs_wal_last_error` says what is wrong with the newest of them.
+    uint32_t passed_over;
+    /// 0.
+    uint32_t reserved2;
+} fs_wal_snapshot_info;
+
+/// Begins a snapshot: the engine's state after the event `event_id` and before the next one. By
+/// directory, so that any process of the log's own user can take it, beside the engine: a standby
+/// that follows the log, or a forked child. The log may be open or not. Nothing is visible until
+/// `fs_wal_snapshot_commit`.
+///
+/// On success `*out` is a snapshot that the caller owns: fill it with `fs_wal_snapshot_write`.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (no directory, or no log in it),
+/// `FS_WAL_ERR_LOCKED` (somebody is writing a snapshot of this event), `FS_WAL_ERR_CORRUPT`
+/// (`wal_identity` is damaged), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` or
+/// `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_snapshot_create(const char *dir,
+                                     uint64_t event_id,
+                                     struct fs_wal_snapshot **out);
+
+/// Adds `n` bytes to the state. They are compressed and written as the log's own cold files are,
+/// past the page cache, in small pieces. `bytes` may be NULL when `n` is 0. After a failure the
+/// snapshot cannot be committed: close it.
+///
+/// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_NO_SPACE`,
+/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_snapshot_write(struct fs_wal_snapshot *snapshot, const void *bytes, size_t n);
+
+/// Makes the snapshot durable and gives it its name, `SNAP.<event id>.fss`: or nothing of it is
+/// left. The writer of the log then deletes older ones (`fs_wal_config.max_snapshots`), and no
+/// event that follows the oldest one that is left. Nothing can be added after the first call.
+///
+/// While the event is not known to be durable, it returns `FS_WAL_ERR_WOULD_BLOCK`: call it again,
+/// or close the snapshot. A snapshot is never ahead of its log. Who may not read the log's active
+/// directory learns a fifth of a second later that an event is durable.
+///
+/// It frees the snapshot, whatever it returns, except with `FS_WAL_ERR_WOULD_BLOCK`,
+/// `FS_WAL_ERR_CLOSED`, and `FS_WAL_ERR_INVALID_ARGUMENT`.
+///
+/// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`,
+/// `FS_WAL_ERR_WOULD_BLOCK`, `FS_WAL_ERR_CORRUPT` (the log was cut since, and events that led to
+/// this state were taken back, whatever has their ids now; or it is another log), `FS_WAL_ERR_GAP`
+/// (events that follow are gone already: set a hold before), `FS_WAL_ERR_LOCKED` (somebody holds
+/// `wal_holds/.lock` for ten seconds), `FS_WAL_ERR_NOT_FOUND` (the log is gone),
+/// `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_snapshot_commit(struct fs_wal_snapshot *snapshot);
+
+/// Opens the newest good snapshot of the log in `dir` whose event is at or below `at_most` (0: the
+/// newest). Every byte of it is checked first. Passed over are: one that is damaged, one of another
+/// log, one whose events were taken back, one of what was done after this log was copied or after
+/// the backup that it was restored from, and one of which events that follow are gone. Those that
+/// were passed over are counted in `info->passed_over`, and `fs_wal_last_error` and
+/// `fs_wal_last_error_detail` say why of the newest, although `FS_WAL_OK` is returned.
+///
+/// To recover: open it, restore the state, `fs_wal_reader_seek` to the event behind `event_id`,
+/// replay. Beside a live writer, set a hold first, or retention may delete meanwhile.
+///
+/// `info` may be NULL. On success `*out` is a snapshot that the caller owns and gives to
+/// `fs_wal_snapshot_close`.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (there is no snapshot there, or no
+/// log), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory); when there are
+/// snapshots and none is good, what is wrong with the newest: `FS_WAL_ERR_CORRUPT`,
+/// `FS_WAL_ERR_GAP` or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_snapshot_open(const char *dir,
+                                   uint64_t at_most,
+                                   struct fs_wal_snapshot_info *info,
+                                   struct fs_wal_snapshot **out);
+
+/// Reads the next bytes of the state into the `n` bytes at `buf`, and sets `*got` to how many there
+/// were: `n`, or fewer at the end. When all is read it returns `FS_WAL_END`.
+///
+/// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_END`,
+/// `FS_WAL_ERR_CORRUPT` (the file was changed since it was opened) or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_snapshot_read(struct fs_wal_snapshot *snapshot,
+                                   void *buf,
+                                   size_t n,
+                                   size_t *got);
+
+/// Closes and frees a snapshot. Of one that is being written nothing is left. `snapshot` may be
+/// NULL. Threads: one at a time; it is the last call on the snapshot.
+void fs_wal_snapshot_close(struct fs_wal_snapshot *snapshot);
+
+/// A hold, as the one who has it open sees it. `fs_wal_hold_open` makes it and `fs_wal_hold_close`
+/// frees it; the hold itself stays.
+///
+/// One thread at a time. In a forked child calls on it return `FS_WAL_ERR_CLOSED`.
+typedef struct fs_wal_hold fs_wal_hold;
+
+/// Opens the hold `name` of the log in `dir`: a retention floor of its own that lasts, for whoever
+/// needs events longer than the limits keep them: a backup, a standby, an archive, a slow reader.
+/// Once this has returned `FS_WAL_OK`, no event at or above its id is deleted, whatever the limits
+/// say, also when nobody has it open, and when the log is opened anew.
+///
+/// A hold that there is stands where it stood, whatever `event_id` is. A new one begins at
+/// `event_id`; 0 is the oldest event there is. Names are 1 to 64 of A-Z, a-z, 0-9, `_` and `-`. It
+/// is a file in `wal_holds`, which `fs_wal_open` makes; only the log's own user can set it.
+///
+/// With `fs_wal_config.max_held_bytes` the log breaks the lowest of holds and snapshots when too
+/// much is kept. Then calls on it return `FS_WAL_ERR_GAP` with the events that are gone, and so
+/// does this one, until `fs_wal_hold_remove` was called.
+///
+/// On success `*out` is a hold that the caller owns and gives to `fs_wal_hold_close`.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (no log that this library has had
+/// open for writing), `FS_WAL_ERR_LOCKED` (it is open elsewhere; or `wal_holds/.lock` is locked for
+/// ten seconds), `FS_WAL_ERR_GAP` (events from `event_id` on are gone, and nothing is held:
+/// `fs_wal_last_error_detail` has them; or the hold was broken), `FS_WAL_ERR_CORRUPT` (its file is
+/// damaged; or the log was cut below it, and events below it were taken back: remove it and begin
+/// anew), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_hold_open(const char *dir,
+                               const char *name,
+                               uint64_t event_id,
+                               struct fs_wal_hold **out);
+
+/// Moves the hold: everything below `event_id` may go. It never goes back: an id that it has passed
+/// leaves it where it is. Nothing is synced for it, so after a power cut it may stand where it
+/// stood before, and holds more; never below events that were deleted.
+///
+/// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_GAP` (it was
+/// broken), `FS_WAL_ERR_NOT_FOUND` (somebody has removed it), `FS_WAL_ERR_CORRUPT` (the log was cut
+/// below it), `FS_WAL_ERR_LOCKED` (`wal_holds/.lock` is locked for ten seconds),
+/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_hold_move(struct fs_wal_hold *hold, uint64_t event_id);
+
+/// Where the hold stands: nothing at or above `*event_id` is deleted.
+///
+/// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_GAP` (it was
+/// broken), `FS_WAL_ERR_NOT_FOUND` (somebody has removed it) or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_hold_get(const struct fs_wal_hold *hold, uint64_t *event_id);
+
+/// Closes the hold and frees the handle. The hold stays, and holds. `hold` may be NULL. Threads:
+/// one at a time; it is the last call on the handle.
+void fs_wal_hold_close(struct fs_wal_hold *hold);
+
+/// Removes the hold `name`, broken or not, if nobody has it open. What it held may go from now on.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (there is none),
+/// `FS_WAL_ERR_LOCKED` (it is open; or `wal_holds/.lock` is locked for ten seconds),
+/// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_hold_remove(const char *dir, const char *name);
+
+/** @} */
+
+/**
+ * @defgroup wal_verifying 10. Verifying
  *
  * Checks a whole log and lists what is wrong with it, without changing anything: before a backup
  * is trusted, after a disk has failed, or from a monitoring job.
@@ -947,6 +1271,7 @@ typedef struct fs_wal_verify_report_t {
 
 /// Checks every byte of the log in directory `dir`, and goes on behind whatever is wrong. It takes
 /// as long as reading the directory does, and some megabytes of memory however large the log is.
+/// The states in snapshots are not the log: `fs_wal_snapshot_open` checks them.
 ///
 /// Unlike other out-parameters, `*out` is also written when the call fails because of a file, with
 /// `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE`: then
@@ -962,7 +1287,7 @@ fs_wal_status fs_wal_verify(const char *dir, struct fs_wal_verify_report_t *out)
 /** @} */
 
 /**
- * @defgroup wal_metrics 10. Metrics
+ * @defgroup wal_metrics 11. Metrics
  *
  * Counters of an open log, as numbers or as text for Prometheus.
  * @{
@@ -989,6 +1314,40 @@ typedef struct fs_wal_ring {
     /// Pops that found it empty though something was wanted.
     uint64_t empty;
 } fs_wal_ring;
+
+/// What a worker has done.
+typedef struct fs_wal_worker {
+    /// How often it was at work.
+    uint64_t steps;
+    /// How long, in nanoseconds.
+    uint64_t work_ns;
+    /// How long it was not, since the log was opened.
+    uint64_t idle_ns;
+} fs_wal_worker;
+
+/// How long things took, in nanoseconds. Each is the longest time of the bucket that it falls
+/// into, so it is up to an eighth too long, never too short.
+typedef struct fs_wal_latency {
+    /// How many there were.
+    uint64_t count;
+    /// Half of them took no longer.
+    uint64_t p50_ns;
+    /// 90 % took no longer.
+    uint64_t p90_ns;
+    /// 99 % took no longer.
+    uint64_t p99_ns;
+    /// 99.9 % took no longer.
+    uint64_t p999_ns;
+} fs_wal_latency;
+
+/// The log takes events, or is about to; or its writer has died meanwhile.
+#define FS_WAL_STATE_OPEN 1
+
+/// The log has failed and takes no more events.
+#define FS_WAL_STATE_FAILED 2
+
+/// The log was shut down, and everything in it is durable.
+#define FS_WAL_STATE_CLOSED 3
 
 /// The counters of one log at one moment. Counts are since `fs_wal_open`.
 typedef struct fs_wal_metrics_t {
@@ -1070,11 +1429,77 @@ typedef struct fs_wal_metrics_t {
     uint64_t missing_segments;
     /// Segments that were found damaged when they were to be compressed or deleted.
     uint64_t damaged_segments;
+    /// Bytes that holds and snapshots keep beyond the limits.
+    uint64_t held_bytes;
+    /// Holds and snapshots that were broken, because more than `max_held_bytes` was kept.
+    uint64_t broken_holds;
+    /// One of `FS_WAL_STATE_`.
+    uint32_t state;
+    /// The error number of the operating system with which the log has failed; 0 = none.
+    uint32_t failed_errno;
+    /// The generation of the log.
+    uint64_t generation;
+    /// Process id of the writer, as it sees itself.
+    uint64_t writer_pid;
+    /// When the log was opened, in nanoseconds since 1970.
+    uint64_t opened_ns;
+    /// How long ago one of the workers was at work, in nanoseconds. In an open log that is at most
+    /// 20 ms, unless the disk or the system holds them up; in one whose writer has died it grows.
+    uint64_t heartbeat_age_ns;
+    /// Limit: hot segments to keep, or `FS_WAL_KEEP_ALL`.
+    uint64_t max_segments;
+    /// Limit: cold segments to keep, or `FS_WAL_KEEP_ALL`; 0 = none.
+    uint64_t max_compressed_segments;
+    /// Limit: bytes that the active segments may take.
+    uint64_t active_set_bytes;
+    /// Limit: nothing at or above this event id is deleted; 0 = no floor.
+    uint64_t retention_floor;
+    /// One in so many appends is timed; 0 = none.
+    uint64_t sample_appends;
+    /// Retention's removal of a segment, with the sync of its name.
+    struct fs_wal_timing deletion;
+    /// Damage found while the log was open, once a segment: that of kind `FS_WAL_DAMAGE_x` is
+    /// number `FS_WAL_DAMAGE_x` - 1.
+    uint64_t integrity_failures[16];
+    /// Seals, writes, syncs.
+    struct fs_wal_worker persister;
+    /// Prepares segments.
+    struct fs_wal_worker preparer;
+    /// Closes, expires, deletes.
+    struct fs_wal_worker maintainer;
+    /// Compress: all four together.
+    struct fs_wal_worker freezers;
+    /// Writes `wal_meta.dat`.
+    struct fs_wal_worker coordinator;
+    /// Looks for events in an idle log.
+    struct fs_wal_worker watcher;
+    /// Appends that were sampled.
+    struct fs_wal_latency append_latency;
+    /// As `rotation`.
+    struct fs_wal_latency rotation_latency;
+    /// As `append_wait`.
+    struct fs_wal_latency append_wait_latency;
+    /// As `sync`.
+    struct fs_wal_latency sync_latency;
+    /// As `close`.
+    struct fs_wal_latency close_latency;
+    /// As `compression`.
+    struct fs_wal_latency compression_latency;
 } fs_wal_metrics_t;
 
 /// The counters of the log now. Each counter is right by itself; they are not all read at the same
-/// instant. Threads: any. Returns a common status.
+/// instant. Never waits. Threads: any; also in a signal handler. Returns a common status.
 fs_wal_status fs_wal_metrics(const struct fs_wal *wal, struct fs_wal_metrics_t *out);
+
+/// The counters of the log in the directory `dir`, which any process may have open, as
+/// `fs_wal_metrics` gives them there. Of a log whose writer has died they are those of its last
+/// moment, until the log is opened again: then `heartbeat_age_ns` grows. It delays nobody.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (there is no log, or it is closed,
+/// or it is a copy or was left by an earlier boot), `FS_WAL_ERR_PERMISSION` (the active directory
+/// is not this user's to read), `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_UNSUPPORTED` (another version of
+/// the library has it open) or `FS_WAL_ERR_IO`.
+fs_wal_status fs_wal_metrics_of(const char *dir, struct fs_wal_metrics_t *out);
 
 /// Writes the counters in the Prometheus text format, NUL-terminated, into the `len` bytes at
 /// `buf`. When the text does not fit, `buf` is not written and the call returns
@@ -1104,7 +1529,7 @@ fs_wal_status fs_wal_metrics_prometheus_of_all(const struct fs_wal *const *wals,
 /** @} */
 
 /**
- * @defgroup wal_files 11. Segment files on disk
+ * @defgroup wal_files 12. Segment files on disk
  *
  * For programs that read segment files by themselves. They need this header but not the library. A
  * hot segment is a segment header and then blocks; a block is a block header and then its events.
@@ -1190,6 +1615,309 @@ typedef struct fs_wal_block_header {
 
 /** @} */
 
+/**
+ * @defgroup wal_control 12. The control file
+ *
+ * For programs that watch a log by themselves, without the library: `wal_control` in the active
+ * directory, which `active_path=` in `wal_identity` names. docs/format.md describes it.
+ * @{
+ */
+
+/// First word of `wal_control`: "FSWALCTL" in memory.
+#define FS_WAL_CONTROL_MAGIC 5500095039719035718
+
+/// Version of the layout of `wal_control`.
+#define FS_WAL_CONTROL_VERSION 1
+
+/// Which file this is, and whose. Never changes.
+typedef struct fs_wal_control_identity {
+    /// `FS_WAL_CONTROL_MAGIC`.
+    uint64_t magic;
+    /// `FS_WAL_CONTROL_VERSION`.
+    uint32_t layout_version;
+    /// Bytes of the file.
+    uint32_t file_size;
+    /// The log's id in `wal_identity`: its first 16 hexadecimal digits.
+    uint64_t log_id_high;
+    /// The other 16.
+    uint64_t log_id_low;
+    /// The generation in `wal_identity`.
+    uint64_t generation;
+    /// Process id of the writer, as it sees itself.
+    uint64_t pid;
+    /// When the log was opened, since 1970.
+    uint64_t opened_ns;
+    /// The same by `CLOCK_MONOTONIC`.
+    uint64_t opened_clock_ns;
+    /// 0.
+    uint64_t reserved[8];
+} fs_wal_control_identity;
+
+/// What the log was opened with. Of these, only the retention floor changes.
+typedef struct fs_wal_control_limits {
+    /// Blocks of a new segment.
+    uint64_t num_blocks;
+    /// Hot segments to keep, or `FS_WAL_KEEP_ALL`.
+    uint64_t max_segments;
+    /// Cold segments to keep, or `FS_WAL_KEEP_ALL`; 0 = none.
+    uint64_t max_compressed_segments;
+    /// Bytes that the active segments may take.
+    uint64_t active_set_bytes;
+    /// One of `FS_WAL_SYNC_`.
+    uint64_t sync_mode;
+    /// For `FS_WAL_SYNC_INTERVAL`; otherwise 0.
+    uint64_t sync_interval_ns;
+    /// One in so many appends is timed; 0 = none.
+    uint64_t sample_appends;
+    /// Nothing at or above this event id is deleted; 0 = no floor.
+    uint64_t retention_floor;
+    /// Entries that there is room for in the rings: prepared, to persist, to close, to freeze, to
+    /// free.
+    uint64_t ring_capacity[5];
+    /// 0.
+    uint64_t reserved[3];
+} fs_wal_control_limits;
+
+/// Whether the log takes events.
+typedef struct fs_wal_control_state {
+    /// One of `FS_WAL_STATE_`. Stored after what explains it.
+    uint64_t state;
+    /// When it has failed, since 1970; 0 = it has not.
+    uint64_t failed_ns;
+    /// The operating system's error number of that failure; 0 = there is none.
+    uint64_t failed_errno;
+    /// 0.
+    uint64_t reserved[13];
+} fs_wal_control_state;
+
+/// Signs of life.
+typedef struct fs_wal_control_pulse {
+    /// When a worker was last at work, by `CLOCK_MONOTONIC`. It moves at least every 20 ms, unless
+    /// the disk or the system holds the workers up.
+    uint64_t heartbeat_ns;
+    /// 1 while all memory of the log is locked.
+    uint64_t memory_locked;
+    /// 0.
+    uint64_t reserved[14];
+} fs_wal_control_pulse;
+
+/// An event and its place. Both words are stored together; see `fs_wal_control` on reading them.
+typedef struct fs_wal_control_triple {
+    /// Its id; 0 = there is none yet.
+    uint64_t event_id;
+    /// Its segment's index in the upper 32 bits, and the offset just past it in the lower ones.
+    uint64_t position;
+    /// 0.
+    uint64_t reserved[14];
+} fs_wal_control_triple;
+
+/// One end of a ring.
+typedef struct fs_wal_control_ring {
+    /// Entries that were put in, or taken out, at this end.
+    uint64_t moved;
+    /// Times that there was no room, or no entry.
+    uint64_t missed;
+} fs_wal_control_ring;
+
+/// What the appending thread counts.
+typedef struct fs_wal_control_writer {
+    /// The segment that it has entered last.
+    uint64_t entered;
+    /// Events appended before it entered that, less those that were in it already. Stored together
+    /// with `entered`.
+    uint64_t appended_before;
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing rotation;
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing append_wait;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t would_block;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t no_space;
+    /// Where prepared segments come out.
+    struct fs_wal_control_ring prepared_out;
+    /// Where segments to persist go in.
+    struct fs_wal_control_ring to_persist_in;
+    /// What the appends that were sampled took together.
+    uint64_t sampled_ns;
+    /// 0.
+    uint64_t reserved;
+} fs_wal_control_writer;
+
+/// What the persister counts.
+typedef struct fs_wal_control_persister {
+    /// As in `fs_wal_metrics_t`.
+    uint64_t durable_events;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t bytes_written;
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing persist;
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing sync;
+    /// Since when the oldest event that is not durable waits, by `CLOCK_MONOTONIC`; 0 = all are.
+    uint64_t behind_since_ns;
+    /// Where segments to persist come out.
+    struct fs_wal_control_ring to_persist_out;
+    /// Where segments to close go in.
+    struct fs_wal_control_ring to_close_in;
+    /// 0.
+    uint64_t reserved[3];
+} fs_wal_control_persister;
+
+/// What the preparer counts.
+typedef struct fs_wal_control_preparer {
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing prepare;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t segments_created;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t segments_recycled;
+    /// Where prepared segments go in.
+    struct fs_wal_control_ring prepared_in;
+    /// 0.
+    uint64_t reserved[9];
+} fs_wal_control_preparer;
+
+/// What the maintainer counts: two lines.
+typedef struct fs_wal_control_maintainer {
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing close;
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing deletion;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t hot_segments;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t cold_segments;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t oldest_event_id;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t hot_bytes;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t cold_bytes;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t segments_deleted;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t missing_segments;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t damaged_segments;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t held_bytes;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t broken_holds;
+    /// Where segments to close come out.
+    struct fs_wal_control_ring to_close_out;
+    /// Where segments to freeze go in.
+    struct fs_wal_control_ring to_freeze_in;
+    /// Where segments to free come out.
+    struct fs_wal_control_ring to_free_out;
+    /// 0.
+    uint64_t reserved[10];
+} fs_wal_control_maintainer;
+
+/// What the freezers count, all together.
+typedef struct fs_wal_control_freezers {
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing compression;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t compression_failures;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t compression_bytes_in;
+    /// As in `fs_wal_metrics_t`.
+    uint64_t compression_bytes_out;
+    /// Where segments to freeze come out.
+    struct fs_wal_control_ring to_freeze_out;
+    /// Where segments to free go in.
+    struct fs_wal_control_ring to_free_in;
+    /// 0.
+    uint64_t reserved[6];
+} fs_wal_control_freezers;
+
+/// What is left: the opening thread's, and that of the worker that writes `wal_meta.dat`.
+typedef struct fs_wal_control_meta {
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing open;
+    /// As in `fs_wal_metrics_t`.
+    struct fs_wal_timing meta_flush;
+    /// 0.
+    uint64_t reserved[10];
+} fs_wal_control_meta;
+
+/// What one worker has done.
+typedef struct fs_wal_control_worker {
+    /// How often it was at work.
+    uint64_t steps;
+    /// How long, in all.
+    uint64_t work_ns;
+    /// 0.
+    uint64_t reserved[14];
+} fs_wal_control_worker;
+
+/// The first page of `wal_control`, a file in the active directory of a log that is open: what its
+/// writer tells other processes. Whoever may read that directory may read it, by `mmap` or `pread`.
+/// When the writer has died it stays as it was until the log is opened again.
+///
+/// What different threads write is on different lines of 128 bytes, so that who looks does not slow
+/// who writes. Words are little-endian and aligned, and each is written in one piece. Times are in
+/// nanoseconds.
+///
+/// Read the id and the position of `appended` or `durable` with one load of 16 bytes, which is one
+/// piece where there is AVX. Or with loads of 8 bytes, in this order: the id, the position, the id
+/// again. If both ids are the same, the position is that of this id, because ids only rise;
+/// otherwise begin again. With `pread`, read both words until two reads give the same.
+typedef struct fs_wal_control {
+    /// Line 0.
+    struct fs_wal_control_identity identity;
+    /// Line 1.
+    struct fs_wal_control_limits limits;
+    /// Line 2.
+    struct fs_wal_control_state state;
+    /// Line 3.
+    struct fs_wal_control_pulse pulse;
+    /// Line 4: the last event that was appended.
+    struct fs_wal_control_triple appended;
+    /// Line 5: the last event on stable storage.
+    struct fs_wal_control_triple durable;
+    /// Line 6.
+    struct fs_wal_control_writer writer;
+    /// Line 7.
+    struct fs_wal_control_persister persister;
+    /// Line 8.
+    struct fs_wal_control_preparer preparer;
+    /// Lines 9 and 10.
+    struct fs_wal_control_maintainer maintainer;
+    /// Line 11.
+    struct fs_wal_control_freezers freezers;
+    /// Line 12.
+    struct fs_wal_control_meta meta;
+    /// Line 13: damage that was found while the log was open, by kind: `FS_WAL_DAMAGE_`, less 1.
+    uint64_t integrity_failures[16];
+    /// Lines 14 to 22: persister, preparer, maintainer, four freezers, the one that writes
+    /// `wal_meta.dat`, and the watcher.
+    struct fs_wal_control_worker workers[9];
+    /// 0.
+    uint64_t reserved[144];
+} fs_wal_control;
+
+/// How long things took, behind the page: for each a word for each bucket. Of the times below 8 ns
+/// each has its bucket. Above, every doubling of the time has 8 buckets of the same width, up to
+/// the last one, which has everything from 2^42 - 2^38 ns on.
+typedef struct fs_wal_control_histograms {
+    /// Appends that were sampled (`fs_wal_config.sample_appends`).
+    uint64_t append[320];
+    /// As `rotation` in `fs_wal_metrics_t`.
+    uint64_t rotation[320];
+    /// As `append_wait` there.
+    uint64_t append_wait[320];
+    /// As `sync` there.
+    uint64_t sync[320];
+    /// As `close` there.
+    uint64_t close[320];
+    /// As `compression` there.
+    uint64_t compression[320];
+} fs_wal_control_histograms;
+
+/** @} */
+
 #ifdef __cplusplus
 } // extern "C"
 #endif
@@ -1234,6 +1962,22 @@ FS_WAL_LAYOUT_(offsetof(fs_wal_block_header, header_checksum) == 32);
 FS_WAL_LAYOUT_(offsetof(fs_wal_block_header, block_index) == 40);
 FS_WAL_LAYOUT_(offsetof(fs_wal_block_header, event_count) == 44);
 FS_WAL_LAYOUT_(offsetof(fs_wal_block_header, durable_event_id) == 48);
+FS_WAL_LAYOUT_(sizeof(fs_wal_control) == 4096);
+FS_WAL_LAYOUT_(sizeof(fs_wal_control_histograms) == 15360);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, identity) == 0);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, limits) == 128);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, state) == 256);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, pulse) == 384);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, appended) == 512);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, durable) == 640);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, writer) == 768);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, persister) == 896);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, preparer) == 1024);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, maintainer) == 1152);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, freezers) == 1408);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, meta) == 1536);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, integrity_failures) == 1664);
+FS_WAL_LAYOUT_(offsetof(fs_wal_control, workers) == 1792);
 #undef FS_WAL_LAYOUT_
 #endif
 /** @endcond */

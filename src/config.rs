@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::error::{Cause, Error, Result};
 use crate::format::{Layout, MAX_BLOCKS, MIN_BLOCKS};
 use crate::log_sink::LogSink;
+use crate::telemetry::CONTROL_SIZE;
 
 /// Blocks a segment has by default: 65,536 events, 4.2 MB.
 pub const DEFAULT_NUM_BLOCKS: u32 = 256;
@@ -20,6 +21,8 @@ pub const DEFAULT_PREPARED_SEGMENTS: u32 = 4;
 pub const MAX_PREPARED_SEGMENTS: u32 = 64;
 /// Interval of [`SyncMode::Interval`] by default.
 pub const DEFAULT_SYNC_INTERVAL: Duration = Duration::from_millis(10);
+/// Snapshots kept by default.
+pub const DEFAULT_MAX_SNAPSHOTS: u32 = 2;
 /// Nice values, from the highest priority to the lowest.
 pub const NICE_VALUES: RangeInclusive<i64> = -20..=19;
 /// Parent of the active directory by default.
@@ -79,6 +82,10 @@ pub struct Config {
     pub sync_mode: SyncMode,
     /// Nothing at or above this event id is deleted; 0 = no floor.
     pub retention_floor: u64,
+    /// Bytes that holds and snapshots may keep beyond the limits; 0 = no limit.
+    pub max_held_bytes: u64,
+    /// Snapshots kept, the newest.
+    pub max_snapshots: u32,
     /// Directory in which the active directory is made.
     pub active_parent: PathBuf,
     /// A bit for each processor the log's own thread may run on; 0 = those of the opening thread.
@@ -88,6 +95,8 @@ pub struct Config {
     /// Nice value of both, but for compression, which has the least priority there is; 0 = that of
     /// the opening thread.
     pub worker_nice: i32,
+    /// One in so many appends is timed; 0 = none.
+    pub sample_appends: u32,
     /// Receives the messages of the log.
     pub log: LogSink,
 }
@@ -106,10 +115,13 @@ impl Default for Config {
             backpressure: Backpressure::Block,
             sync_mode: SyncMode::Continuous,
             retention_floor: 0,
+            max_held_bytes: 0,
+            max_snapshots: DEFAULT_MAX_SNAPSHOTS,
             active_parent: PathBuf::from(DEFAULT_ACTIVE_PARENT),
             persister_cpus: 0,
             worker_cpus: 0,
             worker_nice: 0,
+            sample_appends: 0,
             log: LogSink::default(),
         }
     }
@@ -133,6 +145,10 @@ impl Config {
             1..=MAX_PREPARED_SEGMENTS.into(),
         )?;
         within("worker_nice", self.worker_nice.into(), NICE_VALUES)?;
+        if self.max_snapshots == 0 {
+            let message = "config.max_snapshots is 0: keep at least 1";
+            return Err(Error::new(Cause::InvalidArgument, message));
+        }
         if self.max_segments == Keep::AtMost(0) {
             let message = "config.max_segments: the active segment needs at least 1";
             return Err(Error::new(Cause::InvalidArgument, message));
@@ -151,6 +167,11 @@ impl Config {
     pub fn active_set_size(&self) -> u64 {
         debug_assert!((MIN_BLOCKS..=MAX_BLOCKS).contains(&self.num_blocks));
         self.active_set() as u64 * Layout { blocks: self.num_blocks }.file_size()
+    }
+
+    /// Bytes that the active directory takes, but for its small files.
+    pub fn memory_size(&self) -> u64 {
+        self.active_set_size() + CONTROL_SIZE as u64
     }
 }
 

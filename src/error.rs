@@ -56,6 +56,8 @@ pub struct Failure {
     pub errno: i32,
     /// Where it happened.
     pub place: Place,
+    /// The kind of damage that was found, as `segment::DamageKind` numbers it.
+    pub damage: Option<u8>,
 }
 
 /// The error of every fallible call in the crate.
@@ -86,7 +88,8 @@ impl Error {
     pub fn with_errno(cause: Cause, message: impl Into<String>, errno: i32) -> Self {
         let message = message.into();
         debug_assert!(errno >= 0);
-        Error::Failure(Box::new(Failure { cause, message, errno, place: Place::default() }))
+        let place = Place::default();
+        Error::Failure(Box::new(Failure { cause, message, errno, place, damage: None }))
     }
 
     /// A failure of the operating system in `what` (an operation and a path).
@@ -112,6 +115,23 @@ impl Error {
             failure.place = place;
         }
         self
+    }
+
+    /// The same error, with the kind of damage that was found.
+    #[must_use]
+    pub fn of_damage(mut self, kind: u8) -> Self {
+        if let Error::Failure(failure) = &mut self {
+            failure.damage = Some(kind);
+        }
+        self
+    }
+
+    /// The kind of damage that was found.
+    pub fn damage(&self) -> Option<u8> {
+        match self {
+            Error::Failure(failure) => failure.damage,
+            _ => None,
+        }
     }
 
     /// The cause of a failure; `None` in normal operation.

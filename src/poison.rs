@@ -12,8 +12,8 @@ const FORKED: u8 = 3;
 
 /// Whether a log still takes calls, and if not, why.
 ///
-/// In a cache line of its own: the hot path reads `state` at every append, and nothing writes to
-/// the line while the log is healthy.
+/// In a cache line of its own: every call but an append reads `state`, and nothing writes to the
+/// line while the log is healthy.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct Poison {
@@ -22,9 +22,7 @@ pub struct Poison {
 }
 
 impl Poison {
-    /// The hot path's check. Relaxed is enough: an append during the failure may still succeed, as
-    /// if it had come just before, and is in the log like every other.
-    #[inline(always)]
+    /// Whether the log takes calls.
     pub fn is_running(&self) -> bool {
         self.state.load(Ordering::Relaxed) == RUNNING
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws who imports whom, from the code itself, and fails where imports run in a circle or upward.
 
-    arrows.py                draw this repository: src/, benches/src and examples_c/
+    arrows.py                draw this repository: src/, benches/src, fswal/src and examples_c/
     arrows.py DIRECTORY      draw another copy of it
 
 The rule:
@@ -32,7 +32,7 @@ from pathlib import Path
 
 from rust_imports import Resolver, read_crate, walk
 
-CRATES = ("src/lib.rs", "benches/src/main.rs")
+CRATES = ("src/lib.rs", "benches/src/main.rs", "fswal/src/main.rs")
 C_FOLDERS = ("examples_c",)
 # From the bottom up. Boxes on the same floor do not import each other.
 ORDER = {
@@ -42,6 +42,7 @@ ORDER = {
         "config storage poison",
         "directory",
         "segment",
+        "keep",
         "replay recorder",
         "ffi",
     ),

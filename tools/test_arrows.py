@@ -15,6 +15,7 @@ CLEAN = {
     "src/low/middle.rs": "use super::Bottom;\npub struct Middle(Bottom);\n",
     "src/high.rs": "use crate::low::{self, Middle};\npub struct Top(Middle, low::Bottom);\n",
     "benches/src/main.rs": "fn main() {}\n",
+    "fswal/src/main.rs": "fn main() {}\n",
     "examples_c/book.hpp": "",
     "examples_c/demo.cpp": '#include "book.hpp"\n#include <vector>\n',
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// `fs_wal_status`; 0 is OK.
-type Status = i32;
+pub type Status = i32;
 
 /// `fs_request_event`.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,7 @@ pub const DISK_BYTES_PER_EVENT: f64 = 64.25;
 pub const KEEP_ALL: u32 = u32::MAX;
 pub const KEEP_NONE: u32 = u32::MAX - 1;
 pub const FLAG_SPIN: u32 = 8;
+pub const FLAG_NO_COMPRESSION: u32 = 4;
 
 /// `fs_wal_config`; a zero means the default.
 #[derive(Debug, Clone, Copy)]
@@ -176,7 +177,7 @@ type Wal = *mut c_void;
 
 /// The functions of the library.
 #[derive(Debug)]
-struct Functions {
+pub struct Functions {
     open: unsafe extern "C" fn(*const c_char, *const Config, *mut Wal) -> Status,
     append: unsafe extern "C" fn(Wal, *const Event) -> Status,
     append_batch: unsafe extern "C" fn(Wal, *const Event, usize, *mut usize) -> Status,
@@ -188,6 +189,7 @@ struct Functions {
     recovery_report: unsafe extern "C" fn(Wal, *mut RecoveryReport) -> Status,
     shutdown: unsafe extern "C" fn(Wal) -> Status,
     last_error: unsafe extern "C" fn() -> *const c_char,
+    library: &'static libloading::Library,
 }
 
 static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
@@ -216,9 +218,25 @@ pub fn load(path: &Path) -> Result<(), String> {
             recovery_report: function!(b"fs_wal_recovery_report"),
             shutdown: function!(b"fs_wal_shutdown"),
             last_error: function!(b"fs_wal_last_error"),
+            library,
         }
     };
     FUNCTIONS.set(functions).map_err(|_| "the library is loaded already".to_owned())
+}
+
+/// A function of this name.
+///
+/// # Safety
+/// `T` is the type that the header gives it.
+pub unsafe fn function<T: Copy>(name: &str) -> T {
+    // SAFETY: the caller's promise; the library is never unloaded.
+    let found = unsafe { functions().library.get::<T>(name.as_bytes()) };
+    *found.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// They are loaded first.
+pub fn functions() -> &'static Functions {
+    FUNCTIONS.get().expect("the library is loaded first")
 }
 
 /// What any thread may do with a log: everything but append. The log is shut down when the last
@@ -313,7 +331,7 @@ impl Drop for Handle {
 
 #[cold]
 #[inline(never)]
-fn failed(functions: &Functions, status: Status, call: &str) -> ! {
+pub fn failed(functions: &Functions, status: Status, call: &str) -> ! {
     // SAFETY: never NULL, NUL-terminated, valid until the next failure on this thread.
     let message = unsafe { CStr::from_ptr((functions.last_error)()) };
     panic!("{call} returned {status}: {}", message.to_string_lossy());
@@ -330,7 +348,7 @@ pub struct Log {
 impl Log {
     /// Opens the log in this directory.
     pub fn open(directory: &Path, config: &Config) -> Log {
-        let functions = FUNCTIONS.get().expect("the library is loaded first");
+        let functions = functions();
         let path = CString::new(directory.as_os_str().as_encoded_bytes()).expect("no NUL in it");
         let mut wal = std::ptr::null_mut();
         // SAFETY: a NUL-terminated path, a config of its `struct_size`, a place for the handle.

@@ -33,6 +33,8 @@ pub struct Scale {
     pub hot_events: u64,
     /// Segments of the larger of the two logs that are opened.
     pub many_segments: u32,
+    /// Events of the log out of which an engine's state is brought back.
+    pub recovered_events: u64,
     /// How long the processor time of a log at rest is measured.
     pub rest: Duration,
 }
@@ -50,6 +52,7 @@ impl Scale {
         single_events: 40,
         hot_events: 10_000_000,
         many_segments: 1000,
+        recovered_events: 10_000_000,
         rest: Duration::from_secs(10),
     };
 
@@ -65,6 +68,7 @@ impl Scale {
         single_events: 8,
         hot_events: 1_000_000,
         many_segments: 100,
+        recovered_events: 1_000_000,
         rest: Duration::from_secs(2),
     };
 }

@@ -12,7 +12,9 @@ mod latencies;
 mod machine;
 mod pace;
 mod processors;
+mod reader;
 mod report;
+mod snapshot;
 mod system_calls;
 mod thread_counts;
 
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
             [] => all(&set("BENCH_DIR")?, &set("BENCH_OUT")?),
             ["writer", directory, size] => {
                 aims::open::writer(directory.into(), number(size)? as u32);
+            }
+            ["follower", way, place, events] => {
+                aims::following::child(way, place.as_ref(), number(events)?);
             }
             ["footprint", directory, logs, seconds] => {
                 let rest = Duration::from_secs(number(seconds)?);
@@ -92,7 +97,7 @@ fn all(directory: &Path, out: &Path) {
     let mut bench = Bench { directory, pictures, processors, scale, report };
     // First what a reader asks first: an engine is pinned, opens a log and appends.
     type Step = (&'static str, fn(&mut Bench));
-    let steps: [Step; 9] = [
+    let steps: [Step; 12] = [
         ("P2 latency", aims::latency::run),
         ("P2 after an idle spell", aims::latency::run_after_idle),
         ("P2 over time", aims::timeline::run),
@@ -101,7 +106,10 @@ fn all(directory: &Path, out: &Path) {
         ("P4 time to durable", aims::time_to_durable::run),
         ("P5 the append thread", aims::hot_thread::run),
         ("P6 open", aims::open::run),
+        ("P7 replay", aims::replay::run),
         ("P8 footprint", aims::footprint::run),
+        ("P10 following", aims::following::run),
+        ("P11 recovery", aims::recovery::run),
     ];
     let only = env::var("ONLY").unwrap_or_default();
     for (name, run) in steps.into_iter().filter(|(name, _)| name.starts_with(&only)) {

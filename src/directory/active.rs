@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name::{self, FileName};
-use crate::format::IdentityRecord;
+use crate::format::{IdentityRecord, SEGMENT_HEADER_SIZE};
 use crate::storage::{put_in_place, Directory, DirectoryStatus, Links, Open, Storage};
 
 use super::filesystem::{check_filesystem, is_memory};
@@ -276,7 +276,12 @@ pub(super) fn open_private(
 
 /// Whether a file of an active directory is ours.
 fn is_ours_by_name(name: &str) -> bool {
-    matches!(file_name::parse(name), Some(FileName::Hot(_) | FileName::Temporary))
+    is_control(name)
+        || matches!(file_name::parse(name), Some(FileName::Hot(_) | FileName::Temporary))
+}
+
+fn is_control(name: &str) -> bool {
+    name.strip_suffix(file_name::TEMPORARY_SUFFIX).unwrap_or(name) == file_name::CONTROL
 }
 
 /// Removes an active directory and our files in it. If there are foreign files, they stay, and so
@@ -291,16 +296,20 @@ pub fn remove_active(storage: &dyn Storage, directory: &dyn Directory) -> Result
 }
 
 /// Removes a file whose events are all on disk. A reader that stands in it would keep its memory,
-/// which the log may need; it finds the file cut, and goes on in the disk file (`segment::memory`).
-/// A file with another name is a snapshot of somebody's, and stays as it is.
+/// which the log may need. The header goes first: a reader that finds zeros in place of events then
+/// finds that the segment is not its own any more, and goes on in the disk file
+/// (`segment::memory`). A file with another name is a snapshot of somebody's, and stays as it is.
+/// The control file is small, and others have it mapped: its memory stays.
 fn remove_with_memory(directory: &dyn Directory, name: &str) -> Result<()> {
-    let file = directory.open(name, Open::Write).ok().flatten();
+    let opened = if is_control(name) { Ok(None) } else { directory.open(name, Open::Write) };
+    let file = opened.ok().flatten();
     match directory.remove(name) {
         // A directory is somebody else's.
         Err(error) if error.errno() == libc::EISDIR => return Ok(()),
         removed => removed?,
     };
     if let Some(file) = file.filter(|file| file.links().is_ok_and(|links| links == 0)) {
+        let _ = file.write_at(&[0; SEGMENT_HEADER_SIZE], 0);
         file.give_back_memory();
     }
     Ok(())

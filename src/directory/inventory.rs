@@ -14,6 +14,10 @@ pub struct Inventory {
     pub hot: BTreeSet<u32>,
     /// Indexes of cold segments.
     pub cold: BTreeSet<u32>,
+    /// Event ids of snapshots.
+    pub snapshots: BTreeSet<u64>,
+    /// Event ids of snapshots that are being written, or were when a process died.
+    pub begun_snapshots: BTreeSet<u64>,
     /// Names of files that were being written.
     pub temporaries: Vec<String>,
 }
@@ -26,6 +30,8 @@ impl Inventory {
             match file_name::parse(&name) {
                 Some(FileName::Hot(index)) => drop(inventory.hot.insert(index)),
                 Some(FileName::Cold(index)) => drop(inventory.cold.insert(index)),
+                Some(FileName::Snapshot(id)) => drop(inventory.snapshots.insert(id)),
+                Some(FileName::BegunSnapshot(id)) => drop(inventory.begun_snapshots.insert(id)),
                 Some(FileName::Temporary) => inventory.temporaries.push(name),
                 None => {}
             }

@@ -3,6 +3,10 @@
 
 mod active;
 mod aside;
+mod control;
+mod control_copy;
+mod control_metrics;
+mod control_words;
 mod filesystem;
 mod inventory;
 mod left_behind;
@@ -13,6 +17,9 @@ pub use active::{
     PlannedActive,
 };
 pub use aside::rename_aside;
+pub use control::{ControlView, LogState};
+pub use control_copy::{log_metrics_of, metrics_of};
+pub use control_metrics::{log_metrics_in, metrics_in};
 pub use filesystem::{check_filesystem, filesystem_name, filesystem_note, is_memory, Use};
 pub use inventory::{load_identity, load_meta, save_meta, Identity, Inventory};
 pub use left_behind::{

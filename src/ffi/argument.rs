@@ -83,6 +83,26 @@ pub(super) unsafe fn slice<'a, T>(pointer: *const T, count: usize, name: &str) -
     Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
 }
 
+/// Borrows the `count` values an argument points at, to be written. With `count` 0 the pointer does
+/// not matter.
+///
+/// # Safety
+/// As for [`slice`], and nobody else uses them meanwhile.
+pub(super) unsafe fn slice_mut<'a, T>(
+    pointer: *mut T,
+    count: usize,
+    name: &str,
+) -> Result<&'a mut [T]> {
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    // SAFETY: the caller's promise. Checks the arguments, and is not used.
+    unsafe { slice(pointer.cast_const(), count, name) }?;
+    // SAFETY: neither NULL nor misaligned, and not longer than an object can be; the rest is the
+    // caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts_mut(pointer, count) })
+}
+
 /// Checks an out-parameter, calls `make`, and if that succeeds stores what it made. What was there
 /// before is not dropped: for Rust it is uninitialised.
 ///

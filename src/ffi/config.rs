@@ -100,14 +100,17 @@ pub struct WalConfig {
     pub worker_nice: i32,
     /// Must be 0.
     pub reserved: u32,
-    /// Must be 0 in this version.
+    /// Bytes that holds and snapshots may keep on disk beyond `max_segments` and
+    /// `max_compressed_segments`. When it is more, the one that holds the most is broken, until it
+    /// is not: see `fs_wal_hold_open`. 0 = no limit: what is held stays, whatever it takes.
     pub max_held_bytes: u64,
-    /// Must be 0 in this version.
+    /// Snapshots to keep, the newest; the events behind the oldest of them are kept too. Default 2.
     pub max_snapshots: u32,
     /// Any of `FS_WAL_CHECK_`, or-ed: for tests of an engine, which then runs slower. Default:
     /// none.
     pub checks: u32,
-    /// Must be 0 in this version.
+    /// One in so many appends is timed: `append_latency` in `fs_wal_metrics_t`. That costs the
+    /// append that is timed about 50 ns, and the others nothing. Default: none is.
     pub sample_appends: u32,
     /// Must be 0.
     pub reserved2: u32,
@@ -128,6 +131,7 @@ fn defaults(struct_size: u32) -> WalConfig {
         max_compressed_segments: config::DEFAULT_MAX_COMPRESSED_SEGMENTS,
         prepared_segments: config::DEFAULT_PREPARED_SEGMENTS,
         sync_interval_ns: config::DEFAULT_SYNC_INTERVAL.as_nanos() as u64,
+        max_snapshots: config::DEFAULT_MAX_SNAPSHOTS,
         ..CStruct::zeroed()
     }
 }
@@ -168,13 +172,7 @@ pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
     // SAFETY: the caller's promise.
     let given = unsafe { sized::read(config, "config") }?;
     refuse_unknown_flags("config.flags", given.flags, KNOWN_FLAGS)?;
-    let zeros = [
-        ("reserved", given.reserved.into()),
-        ("max_held_bytes", given.max_held_bytes),
-        ("max_snapshots", given.max_snapshots.into()),
-        ("sample_appends", given.sample_appends.into()),
-        ("reserved2", given.reserved2.into()),
-    ];
+    let zeros = [("reserved", given.reserved), ("reserved2", given.reserved2)];
     if let Some((field, value)) = zeros.into_iter().find(|(_, value)| *value != 0) {
         return Err(refused(format!("config.{field} is {value}: it must be 0")));
     }
@@ -195,9 +193,12 @@ pub(super) unsafe fn log_options(config: *const WalConfig) -> Result<Config> {
         backpressure: backpressure(given.backpressure)?,
         sync_mode: sync_mode(given.sync_mode, given.sync_interval_ns)?,
         retention_floor: given.retention_floor,
+        max_held_bytes: given.max_held_bytes,
+        max_snapshots: or_default(given.max_snapshots, config::DEFAULT_MAX_SNAPSHOTS),
         persister_cpus: given.persister_cpus,
         worker_cpus: given.worker_cpus,
         worker_nice: given.worker_nice,
+        sample_appends: given.sample_appends,
         ..Config::default()
     };
     if !given.active_dir.is_null() {

@@ -44,13 +44,18 @@ fn null_zeros_and_init_all_mean_the_defaults() {
 
 #[test]
 fn init_writes_its_size_and_not_a_byte_more() {
+    const MAX_SNAPSHOTS: usize = std::mem::offset_of!(WalConfig, max_snapshots);
     for size in 0..=120_usize {
         let mut room = [0xaa_aa_aa_aa_aa_aa_aa_aa_u64; 16];
         // SAFETY: `room` has 128 bytes, more than any size.
         unsafe { fs_wal_config_init(room.as_mut_ptr().cast(), size as u32) };
         let bytes: Vec<u8> = room.iter().flat_map(|word| word.to_ne_bytes()).collect();
         assert!(bytes[size..].iter().all(|byte| *byte == 0xaa), "size {size}");
-        assert!(bytes[56.min(size)..size].iter().all(|byte| *byte == 0), "size {size}");
+        let is_default = |(at, byte): (usize, &u8)| match at {
+            MAX_SNAPSHOTS => *byte == 2,
+            at => at < 56 || *byte == 0,
+        };
+        assert!(bytes[..size].iter().enumerate().all(is_default), "size {size}");
         if size >= 8 {
             assert_eq!(bytes[..8], [size as u8, 0, 0, 0, 0, 1, 0, 0]);
         }
@@ -98,6 +103,8 @@ fn every_field_reaches_the_option_of_its_name() {
         given.sync_mode = FS_WAL_SYNC_INTERVAL;
         given.sync_interval_ns = 5;
         given.retention_floor = 1 << 40;
+        given.struct_size = size_of::<WalConfig>() as u32;
+        (given.max_held_bytes, given.max_snapshots) = (1 << 41, 7);
         given.active_dir = c"/run/engine".as_ptr();
     })
     .unwrap();
@@ -107,6 +114,7 @@ fn every_field_reaches_the_option_of_its_name() {
     assert_eq!(options.backpressure, Backpressure::FailFast);
     assert_eq!(options.sync_mode, SyncMode::Interval(Duration::from_nanos(5)));
     assert_eq!(options.retention_floor, 1 << 40);
+    assert_eq!((options.max_held_bytes, options.max_snapshots), (1 << 41, 7));
     assert_eq!(options.active_parent, Path::new("/run/engine"));
     assert!(!options.accept_loss && !options.allow_any_filesystem);
     assert!(!options.no_compression && !options.spin);

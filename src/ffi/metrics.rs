@@ -2,8 +2,10 @@
 
 use std::ffi::c_char;
 
+use crate::directory::metrics_of;
 use crate::error::Result;
 use crate::recorder::Log;
+use crate::storage::PosixStorage;
 use crate::telemetry::{prometheus_text, MetricsSnapshot};
 
 use super::argument::{self, refused};
@@ -16,11 +18,32 @@ use super::status::{Status, FS_WAL_OK};
 unsafe impl CStruct for MetricsSnapshot {}
 
 /// The counters of the log now. Each counter is right by itself; they are not all read at the same
-/// instant. Threads: any. Returns a common status.
+/// instant. Never waits. Threads: any; also in a signal handler. Returns a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_metrics(wal: *const Wal, out: *mut MetricsSnapshot) -> Status {
     // SAFETY: the header asks for an open handle and for NULL or a struct as long as it says.
     unsafe { with_log(wal, |log| sized::write(out, "out", log.metrics())) }
+}
+
+/// The counters of the log in the directory `dir`, which any process may have open, as
+/// `fs_wal_metrics` gives them there. Of a log whose writer has died they are those of its last
+/// moment, until the log is opened again: then `heartbeat_age_ns` grows. It delays nobody.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (there is no log, or it is closed,
+/// or it is a copy or was left by an earlier boot), `FS_WAL_ERR_PERMISSION` (the active directory
+/// is not this user's to read), `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_UNSUPPORTED` (another version of
+/// the library has it open) or `FS_WAL_ERR_IO`.
+#[no_mangle]
+pub unsafe extern "C" fn fs_wal_metrics_of(
+    dir: *const c_char,
+    out: *mut MetricsSnapshot,
+) -> Status {
+    // SAFETY: the header asks for a C string, and for NULL or a struct as long as it says.
+    guard(|| unsafe {
+        let dir = argument::path(dir, "dir")?;
+        sized::check_size(out, "out", u32::MAX)?;
+        sized::write(out, "out", metrics_of(&PosixStorage::for_reading(), dir)?)
+    })
 }
 
 /// Writes the counters in the Prometheus text format, NUL-terminated, into the `len` bytes at
@@ -42,7 +65,9 @@ pub unsafe extern "C" fn fs_wal_metrics_prometheus(
 ) -> Status {
     // SAFETY: the header asks for an open handle, for NULL or `len` bytes that can be written, and
     // for NULL or a size that can be written.
-    unsafe { with_log(wal, |log| write_text(&prometheus_text(&[labelled(log)]), buf, len, needed)) }
+    unsafe {
+        with_log(wal, |log| write_text(&prometheus_text(&[log.log_metrics()]), buf, len, needed))
+    }
 }
 
 /// The same of `count` logs in one text, each of them with its own label `log`. `wals` has `count`
@@ -63,7 +88,7 @@ pub unsafe extern "C" fn fs_wal_metrics_prometheus_of_all(
         // SAFETY: the header asks for `count` handles.
         for &wal in unsafe { argument::slice(wals, count, "wals") }? {
             let mut take = |log: &Log| {
-                logs.push(labelled(log));
+                logs.push(log.log_metrics());
                 Ok(())
             };
             // SAFETY: the header asks for open handles.
@@ -80,11 +105,6 @@ pub unsafe extern "C" fn fs_wal_metrics_prometheus_of_all(
         FS_WAL_OK => status,
         refusal => refusal,
     }
-}
-
-/// A log's counters and its label.
-fn labelled(log: &Log) -> (String, MetricsSnapshot) {
-    (log.directory().display().to_string(), log.metrics())
 }
 
 /// # Safety

@@ -6,10 +6,12 @@
 
 // The calls, by task.
 mod errors;
+mod hold;
 mod metrics;
 mod reader;
 mod recorder;
 mod report;
+mod snapshot;
 mod verify;
 mod version;
 
@@ -17,10 +19,14 @@ mod version;
 mod config;
 mod format;
 mod log;
+mod reader_metrics;
+mod reader_options;
 mod status;
 
-// What every call is made with: `handle` is what a `fs_wal *` points at, `guard` turns results and
-// panics into codes, `last_error` keeps the words.
+// What every call is made with: `handle` is what a `fs_wal *` points at, and `one_thread` what a
+// pointer to a snapshot or a hold does; `guard` turns results and panics into codes, `last_error`
+// keeps the words.
+mod any_reader;
 mod argument;
 mod cancel;
 mod checks;
@@ -29,6 +35,7 @@ mod gate;
 mod guard;
 mod handle;
 mod last_error;
+mod one_thread;
 mod room;
 mod signals;
 mod sized;

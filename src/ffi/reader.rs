@@ -1,62 +1,67 @@
-//! The calls on a reader, and its options.
+//! The calls on a reader.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_char;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
 use crate::format::RequestEvent;
-use crate::replay::{Reader, ReaderOptions};
+use crate::replay::Look;
 
-use super::argument::{self, refuse_unknown_flags, refused};
+use super::any_reader::AnyReader;
+use super::argument::{self, refused};
 use super::cancel::HeldOff;
 use super::guard::{guard, guard_or};
 use super::last_error;
-use super::sized::{self, CStruct};
+use super::reader_metrics::WalReaderMetrics;
+use super::reader_options::{setup, ReaderConfig};
+use super::sized;
 use super::status::Status;
-
-/// Follow a live log. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
-pub const FS_WAL_READER_FOLLOW: u32 = 1;
-/// Read around damage; see above how it is reported. Not together with `FS_WAL_READER_NO_VERIFY`.
-pub const FS_WAL_READER_SALVAGE: u32 = 2;
-/// Do not verify the checksums of sealed blocks.
-pub const FS_WAL_READER_NO_VERIFY: u32 = 4;
-/// Stop at the durable watermark. Not in this version: `FS_WAL_ERR_UNSUPPORTED`.
-pub const FS_WAL_READER_DURABLE_ONLY: u32 = 8;
-
-/// Options of `fs_wal_reader_open`.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub struct ReaderConfig {
-    /// Set it to `sizeof(fs_wal_reader_config)`. Fields beyond it have their defaults.
-    pub struct_size: u32,
-    /// Any of `FS_WAL_READER_`, or-ed. Default: none.
-    pub flags: u32,
-}
-
-// SAFETY: repr(C), `struct_size` first, integers only.
-unsafe impl CStruct for ReaderConfig {}
 
 /// A place in a log. `fs_wal_reader_open` makes it and `fs_wal_reader_close` frees it.
 ///
 /// It writes nothing and never delays the writer. One thread at a time.
 pub struct WalReader {
     state: AtomicU32,
-    reader: UnsafeCell<Reader>,
+    reader: UnsafeCell<AnyReader>,
 }
 
 const OPEN: u32 = 0x4c52_5346;
 /// Open, but a panic has left the reader in an unknown state.
 const BROKEN: u32 = 0x7852_5346;
 
-/// A call on a reader.
+/// A call on a reader, which may open, close or wait.
 ///
 /// # Safety
 /// `reader` is NULL or an open reader, and no other thread is in a call on it.
 #[inline]
 unsafe fn with_reader(
     reader: *mut WalReader,
-    call: impl FnOnce(&mut Reader) -> Result<()>,
+    call: impl FnOnce(&mut AnyReader) -> Result<()>,
+) -> Status {
+    // SAFETY: the caller's promise.
+    unsafe { call_reader(reader, |reader| held_off(reader, call)) }
+}
+
+/// Holds cancellation off where the reader may make system calls.
+#[inline]
+fn held_off<T>(
+    reader: &mut AnyReader,
+    call: impl FnOnce(&mut AnyReader) -> Result<T>,
+) -> Result<T> {
+    let _held_off = (!reader.has_read_ahead()).then(HeldOff::new);
+    call(reader)
+}
+
+/// A call on a reader.
+///
+/// # Safety
+/// As for [`with_reader`].
+#[inline]
+unsafe fn call_reader(
+    reader: *mut WalReader,
+    call: impl FnOnce(&mut AnyReader) -> Result<()>,
 ) -> Status {
     // SAFETY: the caller's promise.
     let handle = match unsafe { borrow(reader) } {
@@ -69,7 +74,6 @@ unsafe fn with_reader(
     }
     // SAFETY: the caller promises that no other call uses the reader now.
     let reader = unsafe { &mut *handle.reader.get() };
-    let _held_off = (!reader.has_read_ahead()).then(HeldOff::new);
     guard_or(|| call(reader), |_panic| handle.state.store(BROKEN, Ordering::Relaxed))
 }
 
@@ -85,50 +89,9 @@ unsafe fn borrow<'a>(reader: *const WalReader) -> Result<&'a WalReader> {
     }
 }
 
-/// What a reader does at damage: stop, or read around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ReaderKind {
-    Plain(ReaderOptions),
-    Salvaging,
-}
-
-/// The options of a reader; NULL is all defaults.
-///
-/// # Safety
-/// `config` is NULL or a struct as long as it says.
-unsafe fn reader_kind(config: *const ReaderConfig) -> Result<ReaderKind> {
-    // SAFETY: the caller's promise.
-    let given = unsafe { sized::read(config, "config") }?;
-    refuse_unknown_flags("config.flags", given.flags, KNOWN_READER_FLAGS)?;
-    let later = [
-        (FS_WAL_READER_FOLLOW, "FS_WAL_READER_FOLLOW"),
-        (FS_WAL_READER_DURABLE_ONLY, "FS_WAL_READER_DURABLE_ONLY"),
-    ];
-    if let Some((_, name)) = later.iter().find(|(flag, _)| given.flags & flag != 0) {
-        let version = env!("CARGO_PKG_VERSION");
-        let message = format!("config.flags has {name}: version {version} cannot do that");
-        return Err(Error::new(Cause::Unsupported, message));
-    }
-    let verify = given.flags & FS_WAL_READER_NO_VERIFY == 0;
-    if given.flags & FS_WAL_READER_SALVAGE == 0 {
-        return Ok(ReaderKind::Plain(ReaderOptions { verify }));
-    }
-    if !verify {
-        let message = "config.flags has FS_WAL_READER_SALVAGE and FS_WAL_READER_NO_VERIFY: \
-                       what is not verified cannot be salvaged";
-        return Err(refused(message.to_owned()));
-    }
-    Ok(ReaderKind::Salvaging)
-}
-
-const KNOWN_READER_FLAGS: u32 = FS_WAL_READER_FOLLOW
-    | FS_WAL_READER_SALVAGE
-    | FS_WAL_READER_NO_VERIFY
-    | FS_WAL_READER_DURABLE_ONLY;
-
 /// Opens the log in directory `dir` for reading, at its oldest event. The log may be open for
 /// writing, in this process or another, or not at all. What is wrong with the log's files is
-/// reported by the first read, not here.
+/// reported by the first read, not here. With `FS_WAL_READER_FOLLOW` there need not be a log yet.
 ///
 /// `config` may be NULL: all defaults, every block is verified. On success `*out` is a reader that
 /// the caller owns and gives to `fs_wal_reader_close`.
@@ -137,8 +100,9 @@ const KNOWN_READER_FLAGS: u32 = FS_WAL_READER_FOLLOW
 /// then `FS_WAL_END`.
 ///
 /// Threads: any. Returns a common status, `FS_WAL_ERR_NOT_FOUND` (there is no log in the directory,
-/// or no directory), `FS_WAL_ERR_UNSUPPORTED` (a flag or field that this version does not support),
-/// `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory) or `FS_WAL_ERR_IO`.
+/// or no directory; with a hold, no log that this library has had open for writing), with a hold
+/// also what `fs_wal_hold_open` returns, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE`
+/// (descriptors or memory) or `FS_WAL_ERR_IO`.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_open(
     dir: *const c_char,
@@ -148,22 +112,21 @@ pub unsafe extern "C" fn fs_wal_reader_open(
     // SAFETY: the header asks for a C string, for NULL or a config as long as it says, and for a
     // pointer that can be written.
     guard(|| unsafe {
-        let (dir, kind) = (argument::path(dir, "dir")?, reader_kind(config)?);
+        let (dir, setup) = (argument::path(dir, "dir")?, setup(config)?);
         argument::set(out, "out", || {
-            let reader = match kind {
-                ReaderKind::Plain(options) => Reader::open(dir, options)?,
-                ReaderKind::Salvaging => Reader::open_salvaging(dir)?,
-            };
+            let reader = setup.open(dir)?;
             let (state, reader) = (AtomicU32::new(OPEN), UnsafeCell::new(reader));
             Ok(Box::into_raw(Box::new(WalReader { state, reader })))
         })
     })
 }
 
-/// Copies the next event to `*out`. At the end of the log it returns `FS_WAL_END`. A later call
-/// goes on from there, if events have been appended since.
+/// Copies the next event to `*out`. At the end of the log it returns `FS_WAL_END`, or, when it
+/// follows, `FS_WAL_ERR_WOULD_BLOCK`. A later call goes on from there, if events have been appended
+/// since.
 ///
-/// Threads: one at a time. Returns a common status, `FS_WAL_END`, `FS_WAL_ERR_CORRUPT`,
+/// Threads: one at a time. Returns a common status, `FS_WAL_END`, `FS_WAL_ERR_WOULD_BLOCK`,
+/// `FS_WAL_ERR_NOT_FOUND` (another log is in the place of the followed one), `FS_WAL_ERR_CORRUPT`,
 /// `FS_WAL_ERR_GAP`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory),
 /// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
 #[no_mangle]
@@ -173,7 +136,15 @@ pub unsafe extern "C" fn fs_wal_reader_next(
 ) -> Status {
     // SAFETY: the header asks for an open reader, for one thread at a time, and for a pointer that
     // can be written.
-    unsafe { with_reader(reader, |reader| argument::set(out, "out", || reader.next())) }
+    unsafe {
+        call_reader(reader, |reader| {
+            argument::set(out, "out", || match reader.look() {
+                Look::Event(event) => Ok(event),
+                Look::Nothing => Err(Error::WouldBlock),
+                Look::Elsewhere => held_off(reader, AnyReader::next),
+            })
+        })
+    }
 }
 
 /// Gives some of the next events, at least one, without copying them: `*events` points at the
@@ -200,9 +171,12 @@ pub unsafe extern "C" fn fs_wal_reader_next_batch(
 }
 
 /// Moves the reader, forwards or back, to the first event whose id is `event_id` or higher, of the
-/// events that are still there. An id that retention has removed is not an error: look at the id
-/// of the event that comes next. When there is no such event yet, the next call returns
-/// `FS_WAL_END`. On failure the reader stays where it was.
+/// events that are still there. The place is found by headers; what lies before it is not read.
+/// When the beginning of the log is gone and `event_id` with it, the next read returns
+/// `FS_WAL_ERR_GAP` once, with the range, and the one after it gives the oldest event there is;
+/// with `event_id` 0 it gives that at once. When there is no such event yet, the next read returns
+/// what it does at the end. On failure the reader stays where it was. A follower that has ended,
+/// because events were taken back or the log is another one, begins anew here.
 ///
 /// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
 /// `FS_WAL_ERR_GAP`.
@@ -213,8 +187,60 @@ pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u6
     unsafe { with_reader(reader, |reader| reader.seek(event_id)) }
 }
 
+/// Moves the reader, forwards or back, to the first event whose `timestamp` is `timestamp_ns` or
+/// higher, of the events that are still there. The place is found by a binary search, which is
+/// exact if timestamps rise from event to event (equal ones are fine). If they do not, the reader
+/// still begins with an event of that time or a later one; but there may be others before it. When
+/// there is no such event yet, the next read returns `FS_WAL_END`. On failure the reader stays
+/// where it was.
+///
+/// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
+/// `FS_WAL_ERR_GAP`.
+#[no_mangle]
+pub unsafe extern "C" fn fs_wal_reader_seek_time(
+    reader: *mut WalReader,
+    timestamp_ns: u64,
+) -> Status {
+    let _held_off = HeldOff::new();
+    // SAFETY: the header asks for an open reader and for one thread at a time.
+    unsafe { with_reader(reader, |reader| reader.seek_time(timestamp_ns)) }
+}
+
+/// Fills `*out` with what the reader has done so far. Threads: one at a time. Returns a common
+/// status.
+#[no_mangle]
+pub unsafe extern "C" fn fs_wal_reader_metrics(
+    reader: *mut WalReader,
+    out: *mut WalReaderMetrics,
+) -> Status {
+    // SAFETY: the header asks for an open reader, for one thread at a time, and for a struct as
+    // long as it says.
+    unsafe {
+        with_reader(reader, |reader| {
+            sized::write(out, "out", WalReaderMetrics::of(&reader.metrics()))
+        })
+    }
+}
+
+/// Waits until a follower (`FS_WAL_READER_FOLLOW`) has an event to give, at most `timeout_ns`
+/// nanoseconds (`UINT64_MAX`: without limit; 0: only looks). Spins for `spin_ns` of its options,
+/// then sleeps between looks, at most 1 ms. A failure that the next read would return is returned
+/// here instead, once where a read returns it once.
+///
+/// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
+/// `FS_WAL_ERR_WOULD_BLOCK`, or `FS_WAL_ERR_TIMEOUT`; `FS_WAL_ERR_INVALID_ARGUMENT` for a reader
+/// that does not follow.
+#[no_mangle]
+pub unsafe extern "C" fn fs_wal_reader_wait(reader: *mut WalReader, timeout_ns: u64) -> Status {
+    let timeout = (timeout_ns != u64::MAX).then(|| Duration::from_nanos(timeout_ns));
+    // SAFETY: the header asks for an open reader and for one thread at a time.
+    unsafe { with_reader(reader, |reader| reader.wait(timeout)) }
+}
+
 /// Closes and frees the reader, and with it the events that `fs_wal_reader_next_batch` gave.
-/// `reader` may be NULL. Threads: one at a time; it is the last call on the reader.
+/// `reader` may be NULL. Its hold is moved past the events that it gave, except those of the last
+/// call that gave any, if no other call has followed that: they may not be finished. Threads: one
+/// at a time; it is the last call on the reader.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_reader_close(reader: *mut WalReader) {
     if reader.is_null() {
@@ -228,36 +254,7 @@ pub unsafe extern "C" fn fs_wal_reader_close(reader: *mut WalReader) {
             Box::from_raw(reader)
         };
         handle.state.store(0, Ordering::Relaxed);
-        drop(handle);
-        Ok(())
+        // Whatever happens it is closed; the hold may stay where it was, and holds more.
+        handle.reader.into_inner().finish()
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reader(flags: u32) -> Result<ReaderKind> {
-        let given = ReaderConfig { struct_size: 8, flags };
-        // SAFETY: `given` is a whole struct.
-        unsafe { reader_kind(&given) }
-    }
-
-    #[test]
-    fn reader_flags_are_accepted_refused_or_not_supported_yet() {
-        let plain = |verify| ReaderKind::Plain(ReaderOptions { verify });
-        assert_eq!(reader(0).unwrap(), plain(true));
-        assert_eq!(reader(FS_WAL_READER_NO_VERIFY).unwrap(), plain(false));
-        assert_eq!(reader(FS_WAL_READER_SALVAGE).unwrap(), ReaderKind::Salvaging);
-        let error = reader(FS_WAL_READER_SALVAGE | FS_WAL_READER_NO_VERIFY).unwrap_err();
-        assert_eq!(error.cause(), Some(Cause::InvalidArgument), "{error}");
-        for flag in [FS_WAL_READER_FOLLOW, FS_WAL_READER_DURABLE_ONLY] {
-            let error = reader(flag | FS_WAL_READER_NO_VERIFY).unwrap_err();
-            assert_eq!(error.cause(), Some(Cause::Unsupported), "{error}");
-            assert!(error.to_string().contains("FS_WAL_READER_"), "{error}");
-        }
-        let error = reader(16).unwrap_err();
-        assert_eq!(error.cause(), Some(Cause::InvalidArgument));
-        assert_eq!(error.to_string(), "config.flags is 0x10: 0x10 is not a flag");
-    }
 }

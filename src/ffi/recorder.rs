@@ -1,7 +1,8 @@
 //! The calls on a log open for writing. Each checks its arguments and makes one call of the
 //! recorder.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
+use std::os::fd::IntoRawFd;
 use std::time::Duration;
 
 use crate::format::{MetaState, RequestEvent};
@@ -195,8 +196,8 @@ pub unsafe extern "C" fn fs_wal_meta(wal: *const Wal, out: *mut MetaState) -> St
 }
 
 /// The durable watermark: the last event on stable storage, given as `fs_wal_meta` gives the last
-/// event appended. It and every event before it survive a power cut. Never waits. Threads: any.
-/// Returns a common status.
+/// event appended. It and every event before it survive a power cut. Never waits. Threads: any;
+/// also in a signal handler. Returns a common status.
 #[no_mangle]
 pub unsafe extern "C" fn fs_wal_durable(wal: *const Wal, out: *mut MetaState) -> Status {
     // SAFETY: the header asks for an open handle and for a pointer that can be written.
@@ -231,6 +232,31 @@ pub unsafe extern "C" fn fs_wal_wait_durable(
     let timeout = Duration::from_nanos(timeout_ns);
     // SAFETY: the header asks for an open handle.
     unsafe { wait_with_log(wal, |log| log.wait_durable(event_id, timeout)) }
+}
+
+/// Makes a descriptor, an eventfd, for an event loop (epoll, io_uring): it becomes readable each
+/// time the durable watermark has moved, when the log fails, and a last time when it is shut down.
+/// To read its 8 bytes is to have seen that; then ask `fs_wal_durable`. What has moved before this
+/// returns is not told. After a spell of rest it becomes readable as late as the watermark moves:
+/// within 15 ms of the append, or 2 ms while a thread waits in `fs_wal_wait_durable` or the
+/// persister spins.
+///
+/// Each call makes one of its own, non-blocking and close-on-exec, so consumers do not take each
+/// other's counts. The caller owns it and closes it, before or after the log is shut down; then the
+/// library forgets it, too. What counts for that is the number that was given: keep it open while
+/// copies of it are in use. A log for which this was never called makes no system call for it. A
+/// forked child shares the descriptor with its parent.
+///
+/// Threads: any. Returns a common status, `FS_WAL_ERR_NO_SPACE` (no descriptors are left),
+/// `FS_WAL_ERR_POISONED` or `FS_WAL_ERR_IO`.
+#[no_mangle]
+pub unsafe extern "C" fn fs_wal_durable_fd(wal: *mut Wal, fd: *mut c_int) -> Status {
+    // SAFETY: the header asks for an open handle and for a pointer that can be written.
+    unsafe {
+        wait_with_log(wal, |log| {
+            argument::set(fd, "fd", || log.durable_fd().map(IntoRawFd::into_raw_fd))
+        })
+    }
 }
 
 /// Moves the retention floor, which `fs_wal_config.retention_floor` set first. Once this has

@@ -135,6 +135,7 @@ unsafe impl CStruct for WalVerifyReport {}
 
 /// Checks every byte of the log in directory `dir`, and goes on behind whatever is wrong. It takes
 /// as long as reading the directory does, and some megabytes of memory however large the log is.
+/// The states in snapshots are not the log: `fs_wal_snapshot_open` checks them.
 ///
 /// Unlike other out-parameters, `*out` is also written when the call fails because of a file, with
 /// `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_IO`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE`: then

@@ -1,4 +1,5 @@
-//! Cold segments: one standard LZ4 frame, content size and content checksum on.
+//! Cold segments, and the states in snapshots: one standard LZ4 frame, content checksum on; of cold
+//! segments the content size, too.
 //!
 //! Its blocks have checksums of their own and do not refer to each other. So every changed bit is
 //! noticed, even one that would decode to the same content, and costs one block, not the rest.
@@ -15,10 +16,18 @@ const CHUNK_SIZE: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digest(u64, u64);
 
+impl Digest {
+    /// Bytes of the content.
+    pub fn size(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Makes a frame of what is written to it.
 pub struct Compressor<W: Write> {
     encoder: Encoder<W>,
-    size: u64,
+    /// What it must hold in the end, where that is known before.
+    size: Option<u64>,
     written: u64,
     hash: Xxh64,
 }
@@ -26,11 +35,20 @@ pub struct Compressor<W: Write> {
 impl<W: Write> Compressor<W> {
     /// A frame that will have exactly `size` bytes of content.
     pub fn new(size: u64, to: W) -> io::Result<Self> {
+        Self::with_size(Some(size), to)
+    }
+
+    /// A frame of a content whose size is not known yet.
+    pub fn open_ended(to: W) -> io::Result<Self> {
+        Self::with_size(None, to)
+    }
+
+    fn with_size(size: Option<u64>, to: W) -> io::Result<Self> {
         let encoder = EncoderBuilder::new()
             .block_size(BlockSize::Max256KB)
             .block_mode(BlockMode::Independent)
             .block_checksum(BlockChecksum::BlockChecksumEnabled)
-            .content_size(size)
+            .content_size(size.unwrap_or(0))
             .checksum(ContentChecksum::ChecksumEnabled)
             .build(to)?;
         Ok(Compressor { encoder, size, written: 0, hash: Xxh64::new(0) })
@@ -38,8 +56,8 @@ impl<W: Write> Compressor<W> {
 
     /// Ends the frame. Returns the digest of what went in, and what the frame was written to.
     pub fn finish(self) -> io::Result<(Digest, W)> {
-        let (written, size) = (self.written, self.size);
-        if written != size {
+        let written = self.written;
+        if let Some(size) = self.size.filter(|size| *size != written) {
             let message = format!("only {written} of {size} bytes to compress");
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }

@@ -32,7 +32,7 @@ macro_rules! integers {
     )*};
 }
 
-integers!(u8 u16 u32 u64 i64);
+integers!(u8 u16 u32 u64 u128 i64);
 
 /// The field at an offset.
 pub fn field<F: Field>(bytes: &[u8], at: usize) -> F {

@@ -27,6 +27,21 @@ fields! { MetaState, FIELDS_SIZE:
 }
 
 impl MetaState {
+    /// The state as a pair of words, in which it is published: the id, and where it is.
+    pub fn to_pair(self) -> (u64, u64) {
+        let position = u64::from(self.last_segment_index) << 32 | u64::from(self.last_offset);
+        (self.last_event_id, position)
+    }
+
+    /// The state that a pair stands for.
+    pub fn of_pair((last_event_id, position): (u64, u64)) -> Self {
+        MetaState {
+            last_segment_index: (position >> 32) as u32,
+            last_offset: position as u32,
+            last_event_id,
+        }
+    }
+
     /// The record of `wal_meta.dat`.
     pub fn encode(&self) -> [u8; META_RECORD_SIZE] {
         let fields = self.to_bytes();

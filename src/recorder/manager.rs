@@ -12,17 +12,21 @@ use crate::directory::{
 };
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
+use crate::keep::{prepare_holds, settle, Keepers};
 use crate::log_sink::LogSink;
-use crate::storage::{replace_small, Directory, Links, PosixStorage, Storage};
+use crate::storage::{check_processor, replace_small};
+use crate::storage::{Directory, Links, PosixStorage, Storage};
+use crate::telemetry::CONTROL_SIZE;
 
-use super::log::{check_processor, Log};
-use super::recovery::{self, check_refusal, survey, OpenSegment, Recovered};
+use super::history::add_to_history;
+use super::log::{create_control, Log, SharedControl};
+use super::recovery::{self, check_refusal, survey, OpenSegment, Purpose, Recovered};
 use super::report::RecoveryReport;
 use super::segment::Segment;
 use super::segment_writer::Writer;
 use super::threads::{Decided, Placements};
 use super::workers::{
-    close, create_active as create_active_file, Crew, Persister, SegmentMaintainer,
+    close, create_active as create_active_file, Crew, Held, Persister, SegmentMaintainer,
     SegmentPreparer, Threads,
 };
 
@@ -77,7 +81,7 @@ impl Manager {
         let (config, placements) = check_config(config)?;
         let wal = open_wal(&*storage, directory, config.allow_any_filesystem)?;
         let mut ownership = Ownership::take(&wal)?;
-        let mut survey = survey(&*storage, &*wal, &config)?;
+        let mut survey = survey(&*storage, &*wal, &config, Purpose::Open)?;
         survey.notes.extend(ownership.note().cloned());
         survey.notes.extend(filesystem_note(&*wal, Use::Wal)?);
         check_refusal(&survey, &*wal, config.accept_loss)?;
@@ -90,10 +94,15 @@ impl Manager {
         if !survey.needs_later_memory() {
             remove_leftovers(&*storage, beside, &closed, old);
         }
-        let least = (closed.generation > 0).then(|| survey.least_memory(&config));
-        let room_note = planned.check_room(config.active_set_size(), least, old)?;
+        let has_run = closed.generation > 0 && !survey.needs_new_id();
+        let least = has_run.then(|| survey.least_memory(&config) + CONTROL_SIZE as u64);
+        let room_note = planned.check_room(config.memory_size(), least, old)?;
         survey.notes.extend(room_note);
         recovery::reserve(&mut survey, &*wal, &config)?;
+        recovery::announce_cut(&*wal, &survey)?;
+        let holds = prepare_holds(&*storage, &*wal)?;
+        let end = (!survey.is_new()).then_some(survey.log.last_event_id);
+        survey.notes.extend(settle(&*wal, &*holds, end, survey.is_copy())?);
         let mut recovered = recovery::apply(&mut survey, &*wal, &config)?;
         log_recovery(&config.log, &recovered, closed.generation.saturating_add(1));
         let identity = recovery::next_generation(&closed, &planned.path);
@@ -104,16 +113,17 @@ impl Manager {
             config.log.warn(&note);
             recovered.notes.push(note);
         }
-        let last = enter(&*wal, &*active, &recovered, &identity, &config).inspect_err(|_| {
-            // If the identity names it, or may name it, the next open needs it.
-            let needed = match load_identity(&*wal) {
-                Ok(Identity::Known(now)) => now == identity,
-                unknown => unknown.is_err(),
-            };
-            if !needed {
-                let _ = remove_active(&*storage, &*active);
-            }
-        })?;
+        let (last, control) =
+            enter(&*wal, &*active, &recovered, &identity, &config).inspect_err(|_| {
+                // If the identity names it, or may name it, the next open needs it.
+                let needed = match load_identity(&*wal) {
+                    Ok(Identity::Known(now)) => now == identity,
+                    unknown => unknown.is_err(),
+                };
+                if !needed {
+                    let _ = remove_active(&*storage, &*active);
+                }
+            })?;
         let mut report = report_of(&recovered, &identity, &*wal, &*active)?;
         report.placement = placements.decided;
         debug_assert!(
@@ -121,14 +131,19 @@ impl Manager {
             "recovery does not lose durable events silently"
         );
         log_placement(&config.log, placements.decided);
-        let log = Arc::new(Log::new(config, report, recovered.end, storage, wal, active));
+        let log = Arc::new(Log::new(config, report, control, storage, wal, active));
         let shared = Arc::clone(&log);
         let manager = Manager { log: shared, identity, _ownership: ownership, threads: None };
         let at = last.as_ref().map(|(segment, count)| (segment, *count));
         let writer = Writer::new(Arc::clone(&log), recovered.end.last_event_id, at);
-        match manager.prepare(&recovered, last, placements) {
+        let held = Held::new(Keepers::new(Arc::clone(&log.wal), holds, log.config.max_snapshots));
+        match manager.prepare(&recovered, last, placements, held) {
             Ok(crew) => {
-                log.counters().open.add(begin.elapsed());
+                if let Err(error) = add_to_history(&*log.wal, &log.recovery_report()) {
+                    log.config.log.warn(&format!("this open is not in the history: {error}"));
+                }
+                log.counts.beat();
+                log.counters().meta.open.add(begin.elapsed());
                 Ok((manager, writer, crew))
             }
             Err(error) => Err(manager.give_up(writer, error)),
@@ -146,14 +161,17 @@ impl Manager {
         recovered: &Recovered,
         last: Option<(Segment, u32)>,
         placements: Placements,
+        held: Held,
     ) -> Result<Crew> {
         let log = &self.log;
         let mapped = usize::from(last.is_some());
+        log.note_memory(log.control.mapping().is_locked());
         if let Some((segment, _)) = &last {
-            log.notices.memory(segment.active.mapping.is_locked());
+            log.note_memory(segment.active.mapping.is_locked());
         }
         let last_index = last.as_ref().map(|(segment, _)| segment.index);
-        let maintainer = SegmentMaintainer::new(Arc::clone(log), &recovered.inventory, last_index);
+        let inventory = &recovered.inventory;
+        let maintainer = SegmentMaintainer::new(Arc::clone(log), inventory, last_index, held);
         let persister = Persister::new(Arc::clone(log), last)?;
         let mut preparer = SegmentPreparer::new(Arc::clone(log), recovered.next_index, mapped);
         match preparer.prepare_ahead() {
@@ -192,7 +210,15 @@ impl Manager {
         error
     }
 
-    fn end(mut self, writer: Writer, finish_work: impl FnOnce()) -> Result<()> {
+    fn end(self, writer: Writer, finish_work: impl FnOnce()) -> Result<()> {
+        let log = Arc::clone(&self.log);
+        // Whoever waits for a clean end learns if none will come.
+        let ended = self.try_end(writer, finish_work).inspect_err(|error| log.control.fail(error));
+        log.durability.end();
+        ended
+    }
+
+    fn try_end(mut self, writer: Writer, finish_work: impl FnOnce()) -> Result<()> {
         drop(writer);
         let log = Arc::clone(&self.log);
         log.durability.close();
@@ -209,6 +235,7 @@ impl Manager {
         save_meta(&*log.wal, log.durable())?;
         self.identity.clean = true;
         replace_small(&*log.wal, file_name::IDENTITY, self.identity.encode().as_bytes())?;
+        log.control.close();
         // What is left costs only memory; the next open removes it.
         let _ = remove_active(&*log.storage, &*log.active);
         Ok(())
@@ -265,14 +292,15 @@ fn enter(
     recovered: &Recovered,
     identity: &IdentityRecord,
     config: &Config,
-) -> Result<Option<(Segment, u32)>> {
+) -> Result<(Option<(Segment, u32)>, SharedControl)> {
     let load = |last| load_last(wal, active, last, config);
     let last = recovered.last.as_ref().map(load).transpose()?;
+    let control = create_control(active, identity, config, recovered.end)?;
     replace_small(wal, file_name::IDENTITY, identity.encode().as_bytes())?;
     if let (Some(last), Some((segment, _))) = (&recovered.last, &last) {
         recovery::reopen(last, &*segment.disk)?;
     }
-    Ok(last)
+    Ok((last, control))
 }
 
 /// Maps the last segment and fills it with what is on disk.

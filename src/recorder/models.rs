@@ -5,12 +5,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use loom::sync::atomic::{fence, AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
 use crate::format::MetaState;
 
-use super::log::{pack, Durability, ParkState, Parking, Progress};
+use super::log::{pack, Control, Durability, ParkState, Parking, Progress};
 use super::threads::{run, Bell, Inbox, Signal, Step, Task, Waiters};
 
 /// A signal and the bell of the one thread that answers it.
@@ -93,7 +93,7 @@ fn no_wake_up_is_lost_when_two_wait() {
     });
 }
 
-fn bounded(preemptions: usize) -> loom::model::Builder {
+pub(super) fn bounded(preemptions: usize) -> loom::model::Builder {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model
@@ -274,12 +274,12 @@ struct Unsynced {
 impl Unsynced {
     fn new() -> Arc<Self> {
         let (persister, bell) = signal_with_bell();
-        let durability = Durability::new(MetaState::default(), Arc::clone(&persister));
+        let durability = Durability::new(Control::in_model(), Arc::clone(&persister));
         Arc::new(Unsynced { durability, persister, bell })
     }
 
     fn append(&self, event_id: u64) {
-        self.durability.publish_appended(pack(0, event_id as u32), event_id);
+        self.durability.control().publish_appended(pack(0, event_id as u32), event_id);
     }
 
     /// As the persister, until this event is durable. It is never woken by an append: what it does
@@ -343,62 +343,4 @@ fn every_event_that_is_waited_for_is_asked_for() {
 #[test]
 fn a_time_that_has_come_is_not_slept_through() {
     loom::model(|| Bell::default().wait(Some(Instant::now())));
-}
-
-/// An active file of one slot: the word of its header that holds the segment's index, and an event
-/// of two words.
-struct ActiveSlot {
-    index: AtomicU64,
-    id: AtomicU64,
-    body: AtomicU64,
-}
-
-impl ActiveSlot {
-    /// As `segment::memory`: the committed event of segment `index`, or `None` when there is none
-    /// or the file has become another segment's.
-    fn read(&self, index: u64) -> Option<(u64, u64)> {
-        let id = self.id.load(Ordering::Relaxed);
-        fence(Ordering::Acquire);
-        let event = (self.id.load(Ordering::Relaxed), self.body.load(Ordering::Relaxed));
-        fence(Ordering::Acquire);
-        let is_own = self.index.load(Ordering::Relaxed) == index;
-        (is_own && id != 0 && event.0 == id).then_some(event)
-    }
-}
-
-/// A reader without a lock stands in an active file that the preparer makes another segment's and
-/// the writer fills again. It gets the event of its own segment or nothing.
-#[test]
-fn a_reader_never_takes_an_event_that_was_overwritten() {
-    bounded(3).check(|| {
-        let slot = Arc::new(ActiveSlot {
-            index: AtomicU64::new(3),
-            id: AtomicU64::new(30),
-            body: AtomicU64::new(300),
-        });
-        let prepared = Arc::new(AtomicU64::new(0));
-        let (to_reuse, ring) = (Arc::clone(&slot), Arc::clone(&prepared));
-        let preparer = thread::spawn(move || {
-            to_reuse.index.store(7, Ordering::Relaxed);
-            fence(Ordering::Release);
-            to_reuse.body.store(0, Ordering::Relaxed);
-            to_reuse.id.store(0, Ordering::Relaxed);
-            ring.store(1, Ordering::Release);
-        });
-        let (to_fill, ring) = (Arc::clone(&slot), Arc::clone(&prepared));
-        let writer = thread::spawn(move || {
-            if ring.load(Ordering::Acquire) == 1 {
-                fence(Ordering::Release);
-                to_fill.body.store(700, Ordering::Relaxed);
-                to_fill.id.store(70, Ordering::Release);
-            }
-        });
-        assert!(matches!(slot.read(3), None | Some((30, 300))));
-        // The file gets the new segment's name, by which readers find it, when it is prepared.
-        if prepared.load(Ordering::Acquire) == 1 {
-            assert!(matches!(slot.read(7), None | Some((70, 700))));
-        }
-        preparer.join().unwrap();
-        writer.join().unwrap();
-    });
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::error::{Cause, Error, Result};
 use crate::format::{BlockHeader, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
+use crate::segment::DamageKind;
 use crate::storage::{File, Mapping};
 
 /// A mapped file of the active directory. It is reused under new names, so that it stays in cache
@@ -107,7 +108,7 @@ pub enum Outcome {
     /// It is as it was, and the freezer may try again.
     Failed,
     /// It is damaged and stays as it is.
-    Damaged,
+    Damaged(DamageKind),
     /// There is no such file.
     Missing,
 }

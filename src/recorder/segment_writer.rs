@@ -4,21 +4,17 @@
 use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 
-use rustix::thread::{nanosleep, Timespec};
-
-use crate::config::Backpressure;
 use crate::error::{Cause, Error, Result};
 use crate::format::{Layout, RequestEvent, MAX_EVENT_ID};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::format::{MAX_BLOCKS, MIN_BLOCKS};
 
 use super::clock::ticks;
-use super::log::{pack, Durability, Log};
+use super::log::{pack, Control, Log};
+use super::next_segment::{check_open, take_prepared};
+use super::sampling::Sampling;
 use super::segment::{ActiveFile, Segment};
 use super::slot::{store, store_id};
-
-const SPINS_BEFORE_SLEEP: u32 = 2_000;
-const BLOCKED_SLEEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000 };
 
 /// The writer of a log. One thread uses it at a time; it may move between threads.
 ///
@@ -29,7 +25,7 @@ const BLOCKED_SLEEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000 };
 pub struct Writer {
     /// Where the next event goes; equal to `block_end` when there is no room in the block.
     slot: *mut u8,
-    /// End of the block `slot` is in.
+    /// End of the block `slot` is in, or what `sampling` lets be seen of it.
     block_end: *mut u8,
     /// The last event id plus 1. An id is accepted when `id + 1 > least_id`, wrapping: one compare
     /// turns away 0, ids that do not rise, and 2^64-1, which wraps to 0.
@@ -37,18 +33,19 @@ pub struct Writer {
     /// Added to an address in the mapping, it gives segment and offset, packed. So the position is
     /// not kept beside `slot`, which saves a store.
     bias: u64,
-    /// The part of `log` that an append touches. Reached through the `Arc`, it would cost an
-    /// instruction to find the address that is stored to.
-    durability: *const Durability,
+    /// The part of `log` that an append touches: it reads whether the log is open, and publishes
+    /// the event. Reached through the `Arc`, it would cost an instruction to find the address.
+    control: *const Control,
     log: Arc<Log>,
     /// The slot that was claimed. The claim holds only while that is still the next slot.
     claimed: *mut u8,
-    /// Blocks of the segment after this one.
+    /// Blocks of the segment after this one. While appends are sampled, none is seen.
     blocks_left: u32,
     /// Keeps the memory behind `slot` mapped. `None` until the first append.
     active: Option<Arc<ActiveFile>>,
     segment_index: u32,
     capacity: u32,
+    sampling: Sampling,
 }
 
 // SAFETY: the raw pointers are what keeps `Writer` from being `Send`; all other fields are. They
@@ -69,7 +66,8 @@ impl Writer {
             block_end: std::ptr::null_mut(),
             least_id: last_event_id + 1,
             bias: 0,
-            durability: &raw const log.durability,
+            sampling: Sampling::new(log.config.sample_appends),
+            control: &raw const **log.control,
             log,
             claimed: std::ptr::null_mut(),
             active: None,
@@ -80,6 +78,7 @@ impl Writer {
         if let Some((segment, event_count)) = segment {
             writer.enter(segment, event_count);
         }
+        writer.hide_room();
         writer
     }
 
@@ -97,7 +96,7 @@ impl Writer {
     #[inline(always)]
     pub fn try_append(&mut self, event: &RequestEvent) -> bool {
         let rises = event.event_id.wrapping_add(1) > self.least_id;
-        let goes = rises && self.make_room() && self.durability().poison().is_running();
+        let goes = rises && self.make_room() && self.control().is_open();
         if goes {
             self.store(event);
             self.publish();
@@ -177,9 +176,13 @@ impl Writer {
         if let Some(slot) = self.try_claim() {
             return Ok(slot);
         }
-        self.log.poison().check()?;
+        check_open(&self.log)?;
         if self.slot == self.block_end {
-            self.next_block()?;
+            self.make_room_slowly()?;
+            if self.sampling.is_due() {
+                self.sampling.begin_again();
+            }
+            self.hide_room();
         }
         self.claimed = self.slot;
         Ok(self.slot.cast())
@@ -188,7 +191,7 @@ impl Writer {
     /// [`Writer::claim`], under the conditions of [`Writer::try_append`].
     #[inline(always)]
     pub fn try_claim(&mut self) -> Option<*mut RequestEvent> {
-        if !self.make_room() || !self.durability().poison().is_running() {
+        if !self.make_room() || !self.control().is_open() {
             return None;
         }
         self.claimed = self.slot;
@@ -205,7 +208,7 @@ impl Writer {
         if self.try_commit(event_id) {
             return Ok(());
         }
-        self.log.poison().check()?;
+        check_open(&self.log)?;
         if self.claimed != self.slot || self.slot.is_null() {
             let message = "commit without claim: there is no claimed slot";
             return Err(Error::new(Cause::InvalidArgument, message));
@@ -218,7 +221,7 @@ impl Writer {
     pub fn try_commit(&mut self, event_id: u64) -> bool {
         let claimed = self.claimed == self.slot && !self.slot.is_null();
         let rises = event_id.wrapping_add(1) > self.least_id;
-        let goes = claimed && rises && self.durability().poison().is_running();
+        let goes = claimed && rises && self.control().is_open();
         if goes {
             // SAFETY: `slot` equals the claimed slot and is not null. A claim is only given out
             // where there is room, and `slot` has not moved since.
@@ -248,10 +251,10 @@ impl Writer {
     }
 
     #[inline(always)]
-    fn durability(&self) -> &Durability {
-        // SAFETY: it points into the log that `self.log` keeps alive, and only shared references to
-        // that exist.
-        unsafe { &*self.durability }
+    fn control(&self) -> &Control {
+        // SAFETY: it points into what `self.log` keeps mapped, and only shared references to that
+        // exist.
+        unsafe { &*self.control }
     }
 
     #[inline(always)]
@@ -259,20 +262,55 @@ impl Writer {
         let position = self.bias.wrapping_add(self.slot as u64);
         debug_assert_eq!(position >> 32, u64::from(self.segment_index));
         debug_assert!(position as u32 <= Layout::end_offset(self.capacity));
-        self.durability().publish_appended(position, self.least_id - 1);
+        self.control().publish_appended(position, self.least_id - 1);
     }
 
     #[cold]
     #[inline(never)]
     fn append_slowly(&mut self, event: &RequestEvent) -> Result<()> {
-        self.log.poison().check()?;
+        check_open(&self.log)?;
         if event.event_id.wrapping_add(1) <= self.least_id {
             return Err(self.out_of_order(event.event_id));
         }
-        self.next_block()?;
+        let is_timed = self.sampling.is_due();
+        let begin = if is_timed { ticks() } else { 0 };
+        self.make_room_slowly()?;
         self.store(event);
         self.publish();
+        if is_timed {
+            self.log.counts.sampled_append(ticks().saturating_sub(begin));
+            self.sampling.begin_again();
+        }
+        if self.sampling.is_on() {
+            self.sampling.count();
+        }
+        self.hide_room();
         Ok(())
+    }
+
+    /// Makes room for an event, and shows all that there is.
+    fn make_room_slowly(&mut self) -> Result<()> {
+        let (events, blocks) = self.sampling.show();
+        self.block_end = self.block_end.wrapping_add(events as usize * EVENT_SIZE);
+        self.blocks_left += blocks;
+        if self.slot == self.block_end {
+            let next = self.next_block();
+            if next.is_err() {
+                self.hide_room();
+            }
+            return next;
+        }
+        Ok(())
+    }
+
+    /// Hides room from the hot path, if appends are sampled: behind it is one that is timed.
+    fn hide_room(&mut self) {
+        if self.sampling.is_on() {
+            let events = (self.block_end as usize - self.slot as usize) / EVENT_SIZE;
+            let seen = self.sampling.hide(events as u32, self.blocks_left);
+            self.block_end = self.slot.wrapping_add(seen as usize * EVENT_SIZE);
+            self.blocks_left = 0;
+        }
     }
 
     /// Goes on to the next block, in the next segment if this one is full.
@@ -289,7 +327,7 @@ impl Writer {
     #[cold]
     fn rotate(&mut self) -> Result<()> {
         debug_assert!(self.slot == self.block_end && self.blocks_left == 0);
-        let segment = self.take_prepared()?;
+        let segment = take_prepared(&self.log)?;
         debug_assert!(self.capacity == 0 || segment.index > self.segment_index, "indexes rise");
         // Readers may still stand in the file as another segment's: what is stored from here on
         // comes after the new index that the preparer has put into its header (`segment::memory`).
@@ -339,40 +377,6 @@ impl Writer {
         }
         debug_assert!(self.slot <= self.block_end);
         debug_assert!(event_count > 0 || self.blocks_left + 1 == segment.layout.blocks);
-    }
-
-    /// The next prepared segment. Waits for it if the configuration says so.
-    fn take_prepared(&mut self) -> Result<Segment> {
-        if let Some(segment) = self.log.queues.prepared.pop_wanted() {
-            return Ok(segment);
-        }
-        let begin = ticks();
-        let mut attempt = 0_u32;
-        loop {
-            self.log.poison().check()?;
-            if attempt > 0 {
-                if let Some(segment) = self.log.queues.prepared.pop() {
-                    self.log.counts.append_wait(ticks().saturating_sub(begin));
-                    return Ok(segment);
-                }
-            }
-            if let Some(error) = self.log.notices.preparation_blocked() {
-                self.log.counters().no_space.add(1);
-                return Err(error);
-            }
-            if self.log.config.backpressure == Backpressure::FailFast {
-                self.log.counters().would_block.add(1);
-                return Err(Error::WouldBlock);
-            }
-            if attempt < SPINS_BEFORE_SLEEP {
-                std::hint::spin_loop();
-            } else {
-                // Not the C library's, which is a cancellation point: the writer's thread may be
-                // one that the program cancels. Interrupted or not, the next look is due.
-                let _ = nanosleep(&BLOCKED_SLEEP);
-            }
-            attempt = attempt.saturating_add(1);
-        }
     }
 
     #[cold]

@@ -47,7 +47,8 @@ impl Reader {
         if self.look_again(looks) {
             return Ok(());
         }
-        let message = format!("events {} to {durable_id} were durable and are gone", end + 1);
+        let (cause, why) = self.files.cause_of_lack();
+        let message = format!("events {} to {durable_id} were durable and are gone{why}", end + 1);
         let place = Place {
             segment_index: self.next_index,
             offset: None,
@@ -56,7 +57,7 @@ impl Reader {
         if self.salvages {
             self.from = durable_id + 1;
         }
-        Err(Error::new(Cause::Corrupt, message).at(place))
+        Err(Error::new(cause, message).at(place))
     }
 
     /// Whether there is more to read behind the end of an open segment, which looks like it. Fails

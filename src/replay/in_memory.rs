@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::directory::{find_active, load_identity, ActiveDirectory, Identity, Inventory};
+use crate::directory::{
+    find_active, load_identity, ActiveDirectory, ControlView, Identity, Inventory,
+};
 use crate::error::{Cause, Error, Result};
-use crate::format::{file_name, Layout, Rule, MAX_EVENT_ID};
+use crate::format::{file_name, IdentityRecord, Layout, Rule, MAX_EVENT_ID};
 use crate::segment::{gone_from_disk, scan_segment, Damage, DamageKind, Memory};
-use crate::storage::{File, Open};
+use crate::storage::{may_be_mapped, File, Open};
 
 use super::log_files::{LogFiles, Segment};
 
@@ -38,7 +40,12 @@ impl LogFiles {
             }
             gone_from_disk(&*self.wal, inventory, &files)
         };
-        find().unwrap_or_default()
+        find().unwrap_or_else(|error| {
+            if self.is_denied(&error).unwrap_or(false) {
+                self.note_denied();
+            }
+            Vec::new()
+        })
     }
 
     /// Whether the segment is in memory, and its file on disk is gone.
@@ -117,12 +124,21 @@ impl LogFiles {
         let find = || {
             let found = find_active(&*self.storage, &*self.wal, identity)?;
             let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(None) };
-            directory.open(&file_name::hot(index), Open::Read)
+            let file = directory.open(&file_name::hot(index), Open::Read)?;
+            let Some(mut memory) = file.map_or(Ok(None), |file| Memory::open(file, index))? else {
+                return Ok(None);
+            };
+            if self.follows && may_be_mapped(directory.status()?.filesystem) {
+                memory.map();
+            }
+            Ok(Some(memory))
         };
         match find() {
-            Err(error) if self.is_denied(&error)? => Ok(None),
-            Ok(Some(file)) => Memory::open(file, index),
-            other => other.map(|_| None),
+            Err(error) if self.is_denied(&error)? => {
+                self.note_denied();
+                Ok(None)
+            }
+            found => found,
         }
     }
 
@@ -136,6 +152,16 @@ impl LogFiles {
         let Some(memory) = self.active_segment(identity, index)? else { return Ok(None) };
         let is_whole = memory.layout().blocks >= Layout::of_file(disk.size()?).blocks;
         Ok(is_whole.then_some(memory))
+    }
+
+    /// The control file of this generation, if it can be read.
+    pub(super) fn control(&self, identity: &IdentityRecord) -> Option<ControlView> {
+        match find_active(&*self.storage, &*self.wal, identity) {
+            Ok(Some(ActiveDirectory::Ours(directory))) => {
+                ControlView::open(&*directory).ok().flatten()
+            }
+            _ => None,
+        }
     }
 
     /// Whether another user is kept out of the active directory. To the log's own user that is an

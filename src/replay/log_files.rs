@@ -3,6 +3,7 @@
 //! when it has changed.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +64,10 @@ pub struct LogFiles {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) wal: Arc<dyn Directory>,
     how: How,
+    /// Whether the active directory was met and may not be read.
+    denied: AtomicBool,
+    /// Memory is mapped, to see in it what comes.
+    pub(super) follows: bool,
 }
 
 impl LogFiles {
@@ -84,7 +89,30 @@ impl LogFiles {
                 "there is no log here: no wal_identity, no wal_meta.dat, no segment",
             ));
         }
-        Ok(LogFiles { storage, wal, how })
+        Ok(LogFiles { storage, wal, how, denied: AtomicBool::new(false), follows: false })
+    }
+
+    /// Whether the active directory was met and may not be read: what is in it only is not given.
+    pub fn was_denied(&self) -> bool {
+        self.denied.load(Ordering::Relaxed)
+    }
+
+    /// What it means that events are not on disk, and why it may be no damage: they may be in the
+    /// active directory.
+    pub(super) fn cause_of_lack(&self) -> (Cause, &'static str) {
+        match self.was_denied() {
+            true => (Cause::Permission, "; this user may not read the active directory"),
+            false => (Cause::Corrupt, ""),
+        }
+    }
+
+    pub(super) fn note_denied(&self) {
+        self.denied.store(true, Ordering::Relaxed);
+    }
+
+    /// How it is read.
+    pub fn how(&self) -> How {
+        self.how
     }
 
     /// Indexes of the segments there are, rising.
@@ -119,6 +147,14 @@ impl LogFiles {
     /// Opens a segment whose events must be above `floor`; `None` when it is nowhere.
     pub fn open_segment(&self, index: u32, floor: u64) -> Result<Option<Box<Segment>>> {
         self.settled(index, || self.find(index, floor))
+    }
+
+    /// The same, without waiting for a writer that changes its file.
+    pub fn look_for_segment(&self, index: u32, floor: u64) -> Result<Option<Box<Segment>>> {
+        match self.find(index, floor)? {
+            Found::Here(segment) => Ok(Some(segment)),
+            Found::Nowhere | Found::Moving => Ok(None),
+        }
     }
 
     /// Goes on in the disk file of a segment whose active file has become another segment's.
@@ -171,12 +207,17 @@ impl LogFiles {
 
     /// Whether everything is as it was when the segment was found.
     pub fn is_unchanged(&self, segment: &Segment) -> Result<bool> {
-        if let Some((file, header)) = &segment.found.header {
+        self.is_as_found(&segment.found)
+    }
+
+    /// The same, of a segment that was found so.
+    pub(super) fn is_as_found(&self, found: &FoundAs) -> Result<bool> {
+        if let Some((file, header)) = &found.header {
             if read_header(&**file)? != *header {
                 return Ok(false);
             }
         }
-        match &segment.found.identity {
+        match &found.identity {
             Some(identity) => Ok(load_identity(&*self.wal)? == *identity),
             None => Ok(true),
         }

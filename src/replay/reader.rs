@@ -1,15 +1,17 @@
-//! Reads a log from event to event, across its segments.
+//! Reads a log from event to event: what the caller gets next, and what is reported instead.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{Cause, Error, Place, Result};
-use crate::format::{RequestEvent, EVENTS_PER_BLOCK};
-use crate::segment::{Damage, DamageKind, Step};
-use crate::storage::{PosixStorage, Storage};
+use crate::error::{Error, Result};
+use crate::format::RequestEvent;
+use crate::segment::{Batch, Damage, DamageKind, Step};
+use crate::storage::{PosixStorage, Slots, Storage};
 
+use super::counts::{Counts, ReaderMetrics};
 use super::log_files::{How, LogFiles, Segment};
+use super::preloader::{Loaded, Preloader};
 
 /// How often in a row the files may contradict each other before that counts: a listing is not a
 /// snapshot, and the writer goes on meanwhile.
@@ -22,17 +24,27 @@ pub struct ReaderOptions {
     pub verify: bool,
 }
 
+impl ReaderOptions {
+    pub(super) fn how(self) -> How {
+        match self.verify {
+            true => How::Checked,
+            false => How::Unverified,
+        }
+    }
+}
+
 /// Reads a log. For one thread at a time.
 ///
 /// At the end it returns [`Error::End`]; asked again later, it goes on where it stopped, with what
-/// has been appended since. When retention was faster it reports that once ([`Cause::Gap`]) and
-/// goes on at the oldest event there is. After any other error it stays where it was: asked again,
-/// it tries again. One that salvages does not: it reports every damage once and goes on behind it.
+/// has been appended since. When retention was faster it reports that once
+/// ([`Gap`](crate::error::Cause::Gap)) and goes on at the oldest event there is. After any other
+/// error it stays where it was: asked again, it tries again. One that salvages does not: it reports
+/// every damage once and goes on behind it.
 ///
 /// The segment it stands in is held, by its disk file: what retention deletes meanwhile can be read
 /// to its end.
 pub struct Reader {
-    pub(super) files: LogFiles,
+    pub(super) files: Arc<LogFiles>,
     pub(super) segment: Option<Box<Segment>>,
     /// The segment to open when none is; `None` = the oldest there is.
     pub(super) next_index: Option<u32>,
@@ -40,12 +52,30 @@ pub struct Reader {
     pub(super) floor: u64,
     /// Events below this id are passed over: they were read already, or a seek went past them.
     pub(super) from: u64,
-    events: Vec<RequestEvent>,
-    given: usize,
+    /// Events that were read, and how many of them were given out.
+    pub(super) batch: Batch,
+    pub(super) given: usize,
+    /// A follower's: the segment behind, opened before its time.
+    pub(super) prepared: Option<Box<Segment>>,
     pub(super) salvages: bool,
     /// The last damage that was reported. Damage to events below `sought` is not reported.
     pub(super) reported: Option<(u32, u64, DamageKind)>,
-    sought: u64,
+    pub(super) sought: u64,
+    /// Reported by the next read, once.
+    pub(super) gap: Option<Error>,
+    /// Events before the first one of this time or a later one are passed over.
+    pub(super) from_time: Option<u64>,
+    end_event_id: u64,
+    pub(super) preloader: Option<Preloader>,
+    /// The segment that the reader stands in is with the preloader.
+    pub(super) ahead: bool,
+    /// The segment was just opened, and nothing was read of it.
+    pub(super) is_new: bool,
+    /// Of the next step, which was taken ahead.
+    pub(super) outcome: Option<Result<Step>>,
+    pub(super) counts: Counts,
+    /// What the last segment was read into, for the next one.
+    pub(super) memory: Vec<Arc<Slots>>,
 }
 
 impl fmt::Debug for Reader {
@@ -69,8 +99,7 @@ impl Reader {
         directory: &Path,
         options: ReaderOptions,
     ) -> Result<Reader> {
-        let how = if options.verify { How::Checked } else { How::Unverified };
-        Self::open_how(storage, directory, how)
+        Ok(Self::begin(LogFiles::open(storage, directory, options.how())?))
     }
 
     /// Opens a log that may be damaged, to read around what is wrong with it.
@@ -80,24 +109,57 @@ impl Reader {
 
     /// The same, on any storage.
     pub fn open_salvaging_with(storage: Arc<dyn Storage>, directory: &Path) -> Result<Reader> {
-        Self::open_how(storage, directory, How::Salvage)
+        Ok(Self::begin(LogFiles::open(storage, directory, How::Salvage)?))
     }
 
-    fn open_how(storage: Arc<dyn Storage>, directory: &Path, how: How) -> Result<Reader> {
+    /// Begins at the oldest event.
+    pub(super) fn begin(files: LogFiles) -> Reader {
         let mut reader = Reader {
-            files: LogFiles::open(storage, directory, how)?,
+            salvages: files.how() == How::Salvage,
+            files: Arc::new(files),
             segment: None,
             next_index: None,
             floor: 0,
             from: 1,
-            events: Vec::with_capacity(EVENTS_PER_BLOCK),
+            batch: Batch::default(),
             given: 0,
-            salvages: how == How::Salvage,
+            prepared: None,
             reported: None,
             sought: 0,
+            gap: None,
+            from_time: None,
+            end_event_id: 0,
+            preloader: None,
+            ahead: false,
+            is_new: false,
+            outcome: None,
+            counts: Counts::default(),
+            memory: Vec::new(),
         };
         reader.hold();
-        Ok(reader)
+        reader
+    }
+
+    /// What it has done so far.
+    pub fn metrics(&self) -> ReaderMetrics {
+        ReaderMetrics {
+            counts: self.counts,
+            threads: self.preloader.as_ref().map_or(0, Preloader::threads),
+            active_denied: self.files.was_denied(),
+        }
+    }
+
+    /// Has this many threads open, decompress and verify segments ahead. Before the first read.
+    pub fn use_threads(&mut self, threads: u32) -> Result<()> {
+        if threads > 0 {
+            self.preloader = Some(Preloader::start(Arc::clone(&self.files), threads)?);
+        }
+        Ok(())
+    }
+
+    /// Reading ends behind this event; 0 = at the end of the log.
+    pub fn end_behind(&mut self, event_id: u64) {
+        self.end_event_id = event_id;
     }
 
     /// The next event.
@@ -107,141 +169,154 @@ impl Reader {
         reason = "it is not an iterator: it goes on after its end"
     )]
     pub fn next(&mut self) -> Result<RequestEvent> {
-        if self.given == self.events.len() {
+        if self.given == self.batch.len() {
             self.fill()?;
         }
-        let event = self.events[self.given];
+        let event = self.batch.events()[self.given];
         self.given += 1;
         Ok(event)
     }
 
     /// Whether the next event was read already, so that giving it takes no system call.
     pub fn has_read_ahead(&self) -> bool {
-        self.given < self.events.len()
+        self.given < self.batch.len()
     }
 
     /// The next events, at least one: what is left of a block. Valid until the next call.
     pub fn next_batch(&mut self) -> Result<&[RequestEvent]> {
-        if self.given == self.events.len() {
+        if self.given == self.batch.len() {
             self.fill()?;
         }
-        let from = std::mem::replace(&mut self.given, self.events.len());
-        Ok(&self.events[from..])
-    }
-
-    /// Goes to the first event with this id or a higher one, of those that are still there.
-    pub fn seek(&mut self, event_id: u64) -> Result<()> {
-        let (next_index, floor) = self.find(event_id)?;
-        self.segment = None;
-        self.next_index = next_index;
-        self.floor = floor;
-        self.from = event_id.max(1);
-        (self.reported, self.sought) = (None, event_id);
-        self.events.clear();
-        self.given = 0;
-        self.hold();
-        Ok(())
-    }
-
-    /// Holds the segment that reading begins in, so that retention does not take it. From here on
-    /// what is lost is a gap. The first read reports what is wrong with the segment.
-    fn hold(&mut self) {
-        let mut looks = 0;
-        while self.segment.is_none() {
-            let before = (self.next_index, self.from, self.reported);
-            if self.enter(&mut looks).is_err() {
-                (self.next_index, self.from, self.reported) = before;
-                break;
-            }
-        }
-    }
-
-    /// The last segment that begins at or below an id, and an id below its first event's. Segments
-    /// without events are ignored; damaged ones are stepped over, so that one does not hide the
-    /// others.
-    fn find(&self, event_id: u64) -> Result<(Option<u32>, u64)> {
-        let indexes = self.files.indexes()?;
-        let mut best = None;
-        let (mut low, mut high) = (0, indexes.len());
-        while low < high {
-            let middle = (low + high) / 2;
-            let mut probe = middle;
-            let first = loop {
-                match self.files.open_segment(indexes[probe], 0) {
-                    Ok(Some(segment)) => break Some((segment.cursor.first_event_id()?, segment)),
-                    // Retention removes the oldest, as much as it wants.
-                    Ok(None) => {}
-                    Err(error) if self.salvages || error.cause() == Some(Cause::Corrupt) => {}
-                    Err(error) => return Err(error),
-                }
-                probe += 1;
-                if probe == high {
-                    break None;
-                }
-            };
-            match first {
-                Some((first, segment)) if first != 0 && first <= event_id => {
-                    best = Some((probe, first - 1, segment.cursor.is_closed()));
-                    low = probe + 1;
-                }
-                _ => high = middle,
-            }
-        }
-        let Some((mut at, mut floor, mut closed)) = best else { return Ok((None, 0)) };
-        // Whether the events of an open segment count is decided by the open ones before it.
-        while !closed && at > 0 {
-            let before = match self.files.open_segment(indexes[at - 1], 0) {
-                Ok(Some(before)) => before,
-                Ok(None) => break,
-                Err(_) if self.salvages => break,
-                Err(error) => return Err(error),
-            };
-            closed = before.cursor.is_closed();
-            if !closed {
-                at -= 1;
-                floor = before.cursor.first_event_id()?.saturating_sub(1);
-            }
-        }
-        Ok((Some(indexes[at]), floor))
+        let from = std::mem::replace(&mut self.given, self.batch.len());
+        Ok(&self.batch.events()[from..])
     }
 
     /// Reads the next wanted events: at least one.
     #[cold]
-    fn fill(&mut self) -> Result<()> {
-        self.events.clear();
-        self.given = 0;
+    pub(super) fn fill(&mut self) -> Result<()> {
+        self.drop_batch();
+        if let Some(gap) = self.gap.take() {
+            return Err(gap);
+        }
         let mut looks = 0;
         loop {
+            // What was met on the way to the end comes before it.
             self.report_damage(&mut looks)?;
-            if !self.events.is_empty() {
+            if !self.batch.is_empty() {
+                self.counts.events += self.batch.len() as u64;
                 return Ok(());
             }
-            let Some(segment) = &mut self.segment else {
+            if self.is_past_end() {
+                return Err(Error::End);
+            }
+            if self.ahead && self.take_ahead() {
+                continue;
+            }
+            if self.segment.is_none() {
                 self.enter(&mut looks)?;
                 continue;
-            };
-            match segment.cursor.step(self.from, &mut self.events) {
-                Ok(Step::Block) => {
-                    self.from = self.from.max(segment.cursor.last_event_id() + 1);
-                }
-                // The end is met again once the damage is reported.
-                Ok(Step::Complete | Step::End) if segment.cursor.has_damage() => {}
-                Ok(Step::Complete) => self.leave(&mut looks)?,
-                // What was read of it is passed over in its disk file.
-                Ok(Step::Moved) => self.segment = self.files.on_disk(segment, self.floor)?,
-                Ok(Step::End) => {
-                    let end = segment.cursor.last_event_id();
-                    self.stop_at(end, &mut looks)?;
-                }
-                Err(error) => {
-                    let unchanged = self.files.is_unchanged(segment)?;
-                    self.segment = None;
-                    if unchanged || !self.look_again(&mut looks) {
-                        return Err(error);
-                    }
+            }
+            if self.is_new && self.read_ahead_from_here() {
+                continue;
+            }
+            self.step(&mut looks)?;
+        }
+    }
+
+    /// One step in the segment that the reader stands in.
+    fn step(&mut self, looks: &mut u32) -> Result<()> {
+        let Some(segment) = &mut self.segment else { return Ok(()) };
+        let step = self.outcome.take().unwrap_or_else(|| segment.cursor.step(self.from));
+        self.counts.effort.add(&segment.cursor.take_effort());
+        match step {
+            Ok(Step::Block) => {
+                let (batch, last) = (segment.cursor.take_batch(), segment.cursor.last_event_id());
+                self.receive(batch, last);
+            }
+            // The end is met again once the damage is reported.
+            Ok(Step::Complete | Step::End) if segment.cursor.has_damage() => {}
+            Ok(Step::Complete) => self.leave(looks)?,
+            // What was read of it is passed over in its disk file.
+            Ok(Step::Moved) => self.segment = self.files.on_disk(segment, self.floor)?,
+            Ok(Step::End) => {
+                let end = segment.cursor.last_event_id();
+                self.stop_at(end, looks)?;
+            }
+            Err(error) => {
+                let unchanged = self.files.is_unchanged(segment)?;
+                self.segment = None;
+                if unchanged || !self.look_again(looks) {
+                    self.counts.damages += 1;
+                    return Err(error);
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Takes what a block has of the wanted events. `last`: the last one in it.
+    pub(super) fn receive(&mut self, mut batch: Batch, last: u64) {
+        let events = batch.events();
+        let mut first = events.partition_point(|event| event.event_id < self.from);
+        if let Some(time) = self.from_time {
+            let there = events[first..].iter().position(|event| event.timestamp >= time);
+            first = there.map_or(events.len(), |there| first + there);
+            if there.is_some() {
+                self.from_time = None;
+            }
+        }
+        if self.end_event_id != 0 {
+            let wanted = events.partition_point(|event| event.event_id <= self.end_event_id);
+            batch.keep_first(wanted.max(first));
+        }
+        batch.drop_first(first);
+        self.batch = batch;
+        self.from = self.from.max(last.saturating_add(1));
+    }
+
+    pub(super) fn is_past_end(&self) -> bool {
+        self.end_event_id != 0 && self.from > self.end_event_id
+    }
+
+    pub(super) fn drop_batch(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        self.given = 0;
+        if let Some(preloader) = &self.preloader {
+            preloader.give_back(batch);
+        }
+    }
+
+    /// Takes what was read ahead of the segment. `false` when the reader goes on in it by itself.
+    fn take_ahead(&mut self) -> bool {
+        let Some(preloader) = &mut self.preloader else { return false };
+        match preloader.next(&mut self.counts) {
+            Loaded::Batch(batch, last) => {
+                self.receive(batch, last);
+                true
+            }
+            Loaded::Back(segment, outcome) => {
+                (self.segment, self.outcome, self.ahead) = (Some(segment), outcome, false);
+                false
+            }
+            Loaded::Nothing => {
+                // A forked child has none of the threads. It finds the segment again, and passes
+                // over what was read of it.
+                (self.preloader, self.ahead) = (None, false);
+                false
+            }
+        }
+    }
+
+    /// Has the threads go on from here, if there are some.
+    fn read_ahead_from_here(&mut self) -> bool {
+        self.is_new = false;
+        let Some(preloader) = &mut self.preloader else { return false };
+        let Some(segment) = self.segment.take_if(|segment| !segment.cursor.is_damaged()) else {
+            return false;
+        };
+        preloader.adopt(*segment, self.floor, self.from);
+        self.ahead = true;
+        true
     }
 
     /// Fails with the next damage of the segment that was not reported before. Events that were
@@ -258,112 +333,16 @@ impl Reader {
                 return Ok(());
             }
             self.reported = Some(damage.order());
+            self.counts.damages += 1;
             return Err(damage.to_error());
         }
     }
 
     pub(super) fn is_news(&self, damage: &Damage) -> bool {
-        let last = damage.event_ids.1;
-        Some(damage.order()) > self.reported && (last == 0 || last >= self.sought)
-    }
-
-    /// A segment that cannot be read at all, or is missing. A salvaging reader reports it once.
-    fn pass_over(&mut self, index: u32, next: Option<u32>, error: Error) -> Result<()> {
-        if !self.salvages {
-            return Err(error);
-        }
-        let order = Some((index, u64::MAX, DamageKind::MissingSegment));
-        let is_news = order > self.reported;
-        self.reported = self.reported.max(order);
-        if let Some(next) = next {
-            self.next_index = Some(next);
-        } else if !is_news {
-            return Err(Error::End);
-        }
-        if is_news {
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    /// Opens the next segment.
-    fn enter(&mut self, looks: &mut u32) -> Result<()> {
-        let Some(index) = self.next_index.or(self.files.indexes()?.first().copied()) else {
-            return self.stop_at(0, looks);
-        };
-        match self.files.open_segment(index, self.floor) {
-            Ok(Some(segment)) => {
-                self.segment = Some(segment);
-                self.next_index = Some(index);
-                return Ok(());
-            }
-            Ok(None) => {}
-            Err(error) => return self.pass_over(index, index.checked_add(1), error),
-        }
-        let indexes = self.files.indexes()?;
-        let Some(&next) = indexes.iter().find(|&&other| other >= index) else {
-            return self.stop_at(self.floor, looks);
-        };
-        // The oldest may go before anything of it was read; or it was not in the first listing.
-        if (self.next_index.is_none() || next == index) && self.look_again(looks) {
-            return Ok(());
-        }
-        // Prepared segments that were never used are removed in any order, so that none is missing
-        // when one before it is gone.
-        if !self.has_events_from(index)? {
-            return self.stop_at(self.floor, looks);
-        }
-        if indexes.first() == Some(&next) {
-            return self.pass_gap(index);
-        }
-        if self.look_again(looks) {
-            return Ok(());
-        }
-        let path = self.files.path_of(index);
-        let message = format!("{}: missing, though segment {next} is there", path.display());
-        let place = Place { segment_index: Some(index), ..Place::default() };
-        let missing = Error::new(Cause::Corrupt, message).at(place);
-        self.pass_over(index, Some(next), missing)
-    }
-
-    /// Goes on behind a segment that is read to its end.
-    fn leave(&mut self, looks: &mut u32) -> Result<()> {
-        let Some(segment) = &self.segment else { return Ok(()) };
-        let end = segment.cursor.last_event_id();
-        let Some(next) = segment.index.checked_add(1) else { return self.stop_at(end, looks) };
-        if segment.cursor.has_room() {
-            // A log that was shut down goes on in its last segment. So a segment behind one with
-            // room counts only if it holds events and the one before has not changed meanwhile.
-            if !self.has_events_from(next)? {
-                return self.stop_at(end, looks);
-            }
-            if !self.files.is_unchanged(segment)? {
-                self.segment = None;
-                return Ok(());
-            }
-        }
-        self.segment = None;
-        self.next_index = Some(next);
-        self.floor = end;
-        Ok(())
-    }
-
-    /// Whether a segment of this index or a later one holds events.
-    fn has_events_from(&self, index: u32) -> Result<bool> {
-        for &later in self.files.indexes()?.iter().filter(|&&other| other >= index) {
-            match self.files.open_segment(later, 0) {
-                // A salvaging reader enters a damaged segment and reports the damage.
-                Ok(Some(segment))
-                    if segment.cursor.first_event_id()? != 0 || segment.cursor.is_damaged() =>
-                {
-                    return Ok(true);
-                }
-                Ok(_) => {}
-                Err(_) if self.salvages => return Ok(true),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
+        let (first, last) = damage.event_ids;
+        let is_before = last != 0 && last < self.sought;
+        let is_behind = self.end_event_id != 0 && first > self.end_event_id;
+        Some(damage.order()) > self.reported && !is_before && !is_behind
     }
 }
 

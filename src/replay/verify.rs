@@ -31,7 +31,7 @@ pub struct VerifyReport {
     pub open_segments: u32,
     /// Files of other names.
     pub foreign_files: u32,
-    /// Files that recovery has kept aside.
+    /// Files that recovery has kept aside, and snapshots that retention has given up.
     pub kept_aside_files: u32,
     /// Blocks with events that are right.
     pub blocks: u64,
@@ -110,16 +110,28 @@ impl VerifyReport {
 
 /// Checks the log in a directory.
 pub fn verify(directory: &Path) -> Result<VerifyReport> {
-    verify_with(Arc::new(PosixStorage::for_reading()), directory)
+    verify_telling(directory, &mut |_| {})
 }
 
-fn verify_with(storage: Arc<dyn Storage>, directory: &Path) -> Result<VerifyReport> {
+/// The same, and tells what was found so far each time a segment was checked.
+pub fn verify_telling(
+    directory: &Path,
+    tell: &mut dyn FnMut(&VerifyReport),
+) -> Result<VerifyReport> {
+    verify_with(Arc::new(PosixStorage::for_reading()), directory, tell)
+}
+
+fn verify_with(
+    storage: Arc<dyn Storage>,
+    directory: &Path,
+    tell: &mut dyn FnMut(&VerifyReport),
+) -> Result<VerifyReport> {
     let files = LogFiles::open(storage, directory, How::Salvage)?;
     let (report, known) = (VerifyReport::default(), Known::default());
     let (looked_at, last_index) = (BTreeSet::new(), None);
     let mut verifier =
         Verifier { files, report, looked_at, last_index, known, unreadable_end: false };
-    verifier.run()?;
+    verifier.run(tell)?;
     Ok(verifier.report)
 }
 
@@ -135,7 +147,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    fn run(&mut self) -> Result<()> {
+    fn run(&mut self, tell: &mut dyn FnMut(&VerifyReport)) -> Result<()> {
         self.count_names()?;
         self.check_durable();
         self.check_identity();
@@ -146,6 +158,7 @@ impl Verifier {
                 indexes.into_iter().filter(|index| !self.looked_at.contains(index)).collect();
             for &index in &new {
                 self.look_at(index)?;
+                tell(&self.report);
             }
             // Retention may have removed all that was listed, and the durable events with it.
             if new.is_empty() || self.known.floor >= durable_id {
@@ -264,8 +277,18 @@ impl Verifier {
 
     fn count_names(&mut self) -> Result<()> {
         for name in self.files.wal.list()? {
-            let ours = [file_name::LOCK, file_name::META, file_name::IDENTITY, ".", ".."];
-            if name.ends_with(".corrupt") || name.contains(".corrupt.") {
+            let ours = [
+                file_name::LOCK,
+                file_name::META,
+                file_name::IDENTITY,
+                file_name::HOLDS,
+                file_name::HISTORY,
+                ".",
+                "..",
+            ];
+            let is_given_up = name.strip_suffix(file_name::BROKEN_SUFFIX);
+            let is_given_up = is_given_up.and_then(file_name::parse);
+            if name.ends_with(".corrupt") || name.contains(".corrupt.") || is_given_up.is_some() {
                 self.report.kept_aside_files += 1;
             } else if file_name::parse(&name).is_none() && !ours.contains(&&*name) {
                 self.report.foreign_files += 1;

@@ -136,7 +136,7 @@ impl SegmentReport {
         if self.open {
             self.check_open(files, index, &*file, &mut walk, known)?;
         } else {
-            while self.step(&mut walk, &mut Vec::new())? == Step::Block {}
+            while self.step(&mut walk)? == Step::Block {}
             self.note_on_disk(&walk);
         }
         self.finish(&walk);
@@ -159,7 +159,7 @@ impl SegmentReport {
         let mut walk = files.salvage_cold(index, file, known.floor)?;
         self.cold = true;
         self.headers[1] = walk.header();
-        while self.step(&mut walk, &mut Vec::new())? == Step::Block {}
+        while self.step(&mut walk)? == Step::Block {}
         self.note_on_disk(&walk);
         if self.seen.events == 0 {
             self.seen = Seen::default();
@@ -169,10 +169,8 @@ impl SegmentReport {
         Ok(())
     }
 
-    /// One step; its events replace those before.
-    fn step(&mut self, walk: &mut Cursor, events: &mut Vec<RequestEvent>) -> Result<Step> {
-        events.clear();
-        let step = walk.step(0, events)?;
+    fn step(&mut self, walk: &mut Cursor) -> Result<Step> {
+        let step = walk.step(0)?;
         while let Some(damage) = walk.take_damage() {
             self.add(damage);
         }
@@ -206,20 +204,19 @@ impl SegmentReport {
             memory = self.open_memory(files, index, file, &identity, known)?;
         }
         let memory_is_unreadable = self.unreadable;
-        let (mut on_disk, mut in_memory) = (Vec::new(), Vec::new());
         let mut contradicts = false;
         let end = loop {
-            match self.step(disk, &mut on_disk)? {
+            match self.step(disk)? {
                 Step::Block => {}
                 end => break end,
             }
             if let Some(memory) = &mut memory {
-                in_memory.clear();
-                if memory.step(0, &mut in_memory)? == Step::Moved {
+                if memory.step(0)? == Step::Moved {
                     self.moved = true;
                     return Ok(());
                 }
-                contradicts |= !in_memory.starts_with(&on_disk);
+                let (in_memory, on_disk) = (memory.batch().events(), disk.batch().events());
+                contradicts |= !in_memory.starts_with(on_disk);
                 self.count(in_memory.get(on_disk.len()..).unwrap_or_default());
             }
         };
@@ -241,9 +238,8 @@ impl SegmentReport {
             return Ok(());
         };
         let end = loop {
-            in_memory.clear();
-            match memory.step(0, &mut in_memory)? {
-                Step::Block => self.count(&in_memory),
+            match memory.step(0)? {
+                Step::Block => self.count(memory.batch().events()),
                 end => break end,
             }
         };

@@ -1,17 +1,19 @@
 //! The blocks of a segment, wherever they come from: a file, or the LZ4 frame of a cold segment.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::format::{Layout, BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
-use crate::storage::{File, Pages, PAGE};
+use crate::storage::{File, Pages, Slots, PAGE};
 
+use super::batch::Batch;
 use super::file::first_slot;
 use super::frame::FrameContent;
 use super::memory::Memory;
 
 /// Blocks read at a time from a closed segment: they are still in the cache when they are hashed.
-const BLOCKS_PER_READ: u32 = 16;
+pub(crate) const BLOCKS_PER_READ: u32 = 4;
 
 /// Where blocks come from: a hot, a cold, or an active segment.
 pub enum Source {
@@ -26,19 +28,41 @@ pub enum Source {
 pub struct Blocks {
     pub source: Source,
     /// `loaded` bytes from block `start` on.
-    buffer: Vec<u8>,
+    memory: Arc<Slots>,
+    /// What to read into when somebody else still reads the memory.
+    spares: Vec<Arc<Slots>>,
     start: u32,
     loaded: usize,
     /// Where in the buffer, or in the pages of a direct read, the first loaded block begins.
     head: usize,
     /// Offset of the current block behind that.
     at: usize,
+    /// How long reading took; out of a frame, reading and decompressing.
+    pub taken: Duration,
 }
 
 impl Blocks {
     /// The blocks of a source, none of them loaded.
     pub fn new(source: Source) -> Self {
-        Blocks { source, buffer: Vec::new(), start: 0, loaded: 0, head: 0, at: 0 }
+        let memory = Arc::default();
+        let taken = Duration::ZERO;
+        Blocks { source, memory, spares: Vec::new(), start: 0, loaded: 0, head: 0, at: 0, taken }
+    }
+
+    /// Memory to read into when the last that was read into is still in use.
+    pub fn lend(&mut self, spares: impl IntoIterator<Item = Arc<Slots>>) {
+        self.spares.extend(spares);
+    }
+
+    /// The memory that it reads into, and what it was lent.
+    pub fn take_memory(&mut self) -> impl Iterator<Item = Arc<Slots>> + '_ {
+        self.forget();
+        std::iter::once(std::mem::take(&mut self.memory)).chain(self.spares.drain(..))
+    }
+
+    /// Nothing is loaded any more: what comes next is read anew.
+    pub fn forget(&mut self) {
+        self.loaded = 0;
     }
 
     /// Makes `block` the current one. Returns its bytes in the source: fewer than a block's at the
@@ -52,24 +76,29 @@ impl Blocks {
         }
         (self.start, self.loaded, self.at) = (block, 0, 0);
         let blocks = match &self.source {
-            Source::File(_) => BLOCKS_PER_READ.min(ahead_to - block) as usize,
+            Source::File(_) | Source::Frame(_) => BLOCKS_PER_READ.min(ahead_to - block) as usize,
             Source::Direct(_, pages) => {
                 let room = (pages.len() - 2 * PAGE) / BLOCK_SIZE;
                 room.min((ahead_to - block) as usize)
             }
-            Source::Frame(_) | Source::Memory(_) => 1,
+            Source::Memory(_) => 1,
         };
-        let needed = match self.source {
-            Source::Direct(..) => 0,
-            _ => blocks * BLOCK_SIZE,
+        let mut none = Slots::default();
+        let buffer = match self.source {
+            Source::Direct(..) | Source::Memory(_) => &mut none,
+            // As much as the most that is read at a time, so that it can be used again.
+            _ => {
+                let len = BLOCKS_PER_READ as usize * BLOCK_SIZE;
+                Slots::to_fill(&mut self.memory, &mut self.spares, len)
+            }
         };
-        self.buffer.resize(self.buffer.len().max(needed), 0);
         let offset = Layout::block_offset(block);
+        let begin = Instant::now();
         let read = match &mut self.source {
             Source::File(file) => {
                 // A bad sector further on must not hide the block that comes next.
-                file.read_at(&mut self.buffer[..blocks * BLOCK_SIZE], offset)
-                    .or_else(|_| file.read_at(&mut self.buffer[..BLOCK_SIZE], offset))
+                file.read_at(&mut buffer[..blocks * BLOCK_SIZE], offset)
+                    .or_else(|_| file.read_at(&mut buffer[..BLOCK_SIZE], offset))
             }
             Source::Direct(file, pages) => {
                 let begin = offset as usize / PAGE * PAGE;
@@ -81,31 +110,41 @@ impl Blocks {
                 };
                 read(blocks).or_else(|_: Error| read(1))
             }
-            Source::Frame(content) => Ok(content.read_at(&mut self.buffer[..BLOCK_SIZE], offset)),
+            Source::Frame(content) => {
+                Ok(content.read_at(&mut buffer[..blocks * BLOCK_SIZE], offset))
+            }
             // Its events are read one by one, while they are written.
             Source::Memory(_) => Ok(0),
         };
+        self.taken += begin.elapsed();
         self.loaded = *read.as_ref().unwrap_or(&0);
         let whole = self.loaded.min(BLOCK_SIZE);
-        let head = self.head;
-        self.memory_mut()[head..][whole..BLOCK_SIZE].fill(0);
+        let rest = self.head + whole..self.head + BLOCK_SIZE;
+        match &mut self.source {
+            Source::Direct(_, pages) => pages[rest].fill(0),
+            Source::File(_) | Source::Frame(_) => buffer[rest].fill(0),
+            Source::Memory(_) => {}
+        }
         read.map(|_| whole)
     }
 
     /// The bytes of the current block, zeros behind the end of the source.
     pub fn bytes(&self) -> &[u8] {
-        let memory = match &self.source {
+        let memory: &[u8] = match &self.source {
             Source::Direct(_, pages) => pages,
-            _ => &self.buffer[..],
+            _ => &self.memory,
         };
         &memory[self.head + self.at..][..BLOCK_SIZE]
     }
 
-    fn memory_mut(&mut self) -> &mut [u8] {
-        match &mut self.source {
-            Source::Direct(_, pages) => pages,
-            _ => &mut self.buffer,
+    /// The events of the current block from its slot `first` to its slot `end`. Those of a direct
+    /// read are not given out.
+    pub fn batch(&self, first: usize, end: usize) -> Batch {
+        if matches!(self.source, Source::Direct(..)) {
+            return Batch::default();
         }
+        let begin = (self.head + self.at + BLOCK_HEADER_SIZE) / EVENT_SIZE;
+        Batch::new(&self.memory, begin + first..begin + end)
     }
 
     /// What stands as an id in the first slot; 0 = no events, and so it is for a cold segment.

@@ -5,13 +5,17 @@
 //! What lies between the last good block and the next one is what may be missing, so damage whose
 //! header is lost is reported only once its end is known. Verifying is a salvaging walk.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::error::Result;
-use crate::format::{BlockHeader, Layout, RequestEvent, SegmentHeader};
-use crate::format::{BLOCK_SIZE, EVENT_SIZE};
+use crate::format::{BlockHeader, Layout, RequestEvent, SegmentHeader, BLOCK_SIZE};
 use crate::format::{MAX_BLOCKS, SEGMENT_HEADER_SIZE};
 
+use crate::storage::Slots;
+
+use super::batch::Batch;
 use super::blocks::{events_of, Blocks, Source};
-use super::check::{BadBlock, BlockCheck, GoodBlock};
 use super::damage::{Damage, DamageKind, Site};
 use super::findings::{of_frame, Findings};
 use super::header::read_block_header;
@@ -21,7 +25,7 @@ pub(super) const WRONG_CHAIN: &str = "the chained checksum does not match";
 /// What a step through a segment came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A block was read; its wanted events, perhaps none, were added.
+    /// A block was read; its wanted events, perhaps none, are the batch.
     Block,
     /// The segment has no more: the log goes on in the next one, if there is one.
     Complete,
@@ -30,6 +34,17 @@ pub enum Step {
     /// The active file has become another segment's. This one is durable on disk: what comes next
     /// is read there.
     Moved,
+}
+
+/// What a look into mapped memory came to, without a system call.
+#[derive(Debug, Clone, Copy)]
+pub enum Look {
+    /// The next event.
+    Event(RequestEvent),
+    /// It is not there yet.
+    Nothing,
+    /// That cannot be told here.
+    Elsewhere,
 }
 
 /// What a walk has seen.
@@ -43,6 +58,32 @@ pub struct Seen {
     pub first_event_id: u64,
     /// Bytes looked at.
     pub bytes: u64,
+}
+
+/// What a walk has cost since it was asked last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Blocks whose seal was checked.
+    pub blocks: u64,
+    /// Bytes of blocks that were looked at.
+    pub bytes: u64,
+    /// Time in reading from files.
+    pub read: Duration,
+    /// Time in reading and decompressing frames.
+    pub decompress: Duration,
+    /// Time in checking blocks against their seals.
+    pub verify: Duration,
+}
+
+impl Effort {
+    /// Adds another one.
+    pub fn add(&mut self, other: &Effort) {
+        self.blocks += other.blocks;
+        self.bytes += other.bytes;
+        self.read += other.read;
+        self.decompress += other.decompress;
+        self.verify += other.verify;
+    }
 }
 
 /// What decides which events a segment holds.
@@ -82,6 +123,8 @@ pub struct Cursor {
     pub(super) seen: Seen,
     pub(super) findings: Findings,
     pub(super) end: Option<Step>,
+    pub(super) batch: Batch,
+    pub(super) effort: Effort,
 }
 
 impl Cursor {
@@ -102,6 +145,8 @@ impl Cursor {
             seen: Seen { bytes: SEGMENT_HEADER_SIZE as u64, ..Seen::default() },
             findings: Findings::default(),
             end: None,
+            batch: Batch::default(),
+            effort: Effort::default(),
         }
     }
 
@@ -152,6 +197,16 @@ impl Cursor {
         matches!(self.blocks.source, Source::Memory(_))
     }
 
+    /// Whether it is read out of mapped memory: then looking for more makes no system call.
+    pub fn is_mapped(&self) -> bool {
+        matches!(&self.blocks.source, Source::Memory(memory) if memory.is_mapped())
+    }
+
+    /// Whether more than half of the slots of an active segment were read.
+    pub fn is_half_read(&self) -> bool {
+        self.seen.events * 2 > u64::from(Layout { blocks: self.block_limit }.capacity())
+    }
+
     /// Whether the log may yet go on in it: it is closed, hot and not full.
     pub fn has_room(&self) -> bool {
         self.has_room
@@ -198,15 +253,47 @@ impl Cursor {
         self.blocks.bytes()
     }
 
-    /// Reads the next block and adds its events from the id `from` on. A block that ends below
-    /// `from` is passed over by what its header says. Only a strict walk fails, or one through an
-    /// active segment.
-    pub fn step(&mut self, from: u64, events: &mut Vec<RequestEvent>) -> Result<Step> {
+    /// What it has cost since it was asked last.
+    pub fn take_effort(&mut self) -> Effort {
+        let taken = std::mem::take(&mut self.blocks.taken);
+        let mut effort = std::mem::take(&mut self.effort);
+        match &self.blocks.source {
+            Source::Frame(_) => effort.decompress = taken,
+            _ => effort.read = taken,
+        }
+        effort
+    }
+
+    /// Memory to read into while what was read before is still in use.
+    pub fn lend(&mut self, spares: impl IntoIterator<Item = Arc<Slots>>) {
+        self.blocks.lend(spares);
+    }
+
+    /// The memory that it reads into, and what it was lent: for another walk.
+    pub fn take_memory(&mut self) -> impl Iterator<Item = Arc<Slots>> + '_ {
+        self.blocks.take_memory()
+    }
+
+    /// The wanted events of the block that the last step read, if they were not taken yet.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// The same, taken away. While the caller keeps them, other blocks are read elsewhere.
+    pub fn take_batch(&mut self) -> Batch {
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Reads the next block; its events from the id `from` on become the batch. A block that ends
+    /// below `from` is passed over by what its header says. Only a strict walk fails, or one
+    /// through an active segment.
+    pub fn step(&mut self, from: u64) -> Result<Step> {
+        self.batch = Batch::default();
         if let Some(end) = self.end {
             return Ok(end);
         }
         if self.is_live() {
-            return self.memory_block(from, events);
+            return self.memory_block(from);
         }
         if self.block == self.block_limit {
             return self.finish();
@@ -218,97 +305,24 @@ impl Cursor {
         if self.header.is_none() && self.is_closed() && matches!(read, Ok(0)) {
             return self.finish();
         }
-        self.seen.bytes += *read.as_ref().unwrap_or(&0) as u64;
+        let bytes = *read.as_ref().unwrap_or(&0) as u64;
+        self.seen.bytes += bytes;
+        self.effort.bytes += bytes;
         match self.authority {
-            Authority::Header => self.sealed_block(read, from, events)?,
-            Authority::Events { durable_id, .. } => {
-                self.open_block(read, durable_id, from, events)?;
-            }
+            Authority::Header => self.sealed_block(read, from)?,
+            Authority::Events { durable_id, .. } => self.open_block(read, durable_id, from)?,
         }
         self.report_faults_before(offset + BLOCK_SIZE as u64);
         self.block += 1;
         Ok(Step::Block)
     }
 
-    fn sealed_block(
-        &mut self,
-        read: Result<usize>,
-        from: u64,
-        events: &mut Vec<RequestEvent>,
-    ) -> Result<()> {
-        self.pull_faults(self.ids_left())?;
-        let check = BlockCheck {
-            block: self.block,
-            last_event_id: self.last_event_id,
-            chained: self.chained,
-            segment: self.header.as_ref(),
-            strict: self.strict,
-            from,
-            checksums: self.checksums,
-        };
-        let examined = match read {
-            Ok(read) => check.examine(self.blocks.bytes(), read),
-            Err(error) => {
-                let kind = DamageKind::Unreadable;
-                Err(BadBlock { kind, what: "cannot be read", header: None, error: Some(error) })
-            }
-        };
-        match examined {
-            Ok(good) if good.is_stale => Ok(()),
-            Ok(good) => self.good_block(good, from, events),
-            Err(bad) if self.strict => {
-                let header = bad.header;
-                let ids = header.map_or(self.ids_left(), |h| (h.first_event_id, h.last_event_id));
-                let offset = Layout::block_offset(self.block);
-                let damage = self.damage(bad.kind, offset, ids, bad.what);
-                Err(Damage { error: bad.error, ..damage }.to_error())
-            }
-            Err(bad) => {
-                self.bad_block(bad);
-                Ok(())
-            }
-        }
-    }
-
-    fn good_block(
-        &mut self,
-        good: GoodBlock,
-        from: u64,
-        events: &mut Vec<RequestEvent>,
-    ) -> Result<()> {
-        let header = good.header;
-        let ids = (header.first_event_id, header.last_event_id);
-        debug_assert!(self.last_event_id < ids.0, "events are given out once, in order");
-        self.close_pending(ids.0 - 1);
-        if !good.continues_chain {
-            let offset = Layout::block_offset(self.block);
-            self.report(self.damage(DamageKind::Chain, offset, ids, WRONG_CHAIN))?;
-        }
-        self.chained = Some(header.chained_checksum);
-        self.give(usize::from(header.event_count), ids, from, events);
-        Ok(())
-    }
-
-    fn ids_left(&self) -> (u64, u64) {
-        (self.last_event_id + 1, self.header.map_or(0, |header| header.last_event_id))
-    }
-
-    /// Adds the first `count` events of the block, with these first and last ids.
-    pub(super) fn give(
-        &mut self,
-        count: usize,
-        (first, last): (u64, u64),
-        from: u64,
-        events: &mut Vec<RequestEvent>,
-    ) {
+    /// Makes the first `count` events of the block, with these first and last ids, the batch.
+    pub(super) fn give(&mut self, count: usize, (first, last): (u64, u64), from: u64) {
         // A block of which nothing is wanted was not verified either, so its ids mean nothing.
         if last >= from {
-            let first_new = events.len();
-            let all = events_of(self.blocks.bytes(), count).chunks_exact(EVENT_SIZE);
-            let all = all.map(|event| event.try_into().expect("a chunk of that size"));
-            events.extend(all.map(RequestEvent::decode));
-            let below = events[first_new..].partition_point(|event| event.event_id < from);
-            events.drain(first_new..first_new + below);
+            self.batch = self.blocks.batch(0, count);
+            self.pass_below(from);
         }
         if self.seen.events == 0 {
             self.seen.first_event_id = first;
@@ -316,6 +330,12 @@ impl Cursor {
         self.last_event_id = last;
         self.seen.events += count as u64;
         self.seen.blocks += 1;
+    }
+
+    /// Drops the events of the batch below `from`.
+    pub(super) fn pass_below(&mut self, from: u64) {
+        let below = self.batch.events().partition_point(|event| event.event_id < from);
+        self.batch.drop_first(below);
     }
 
     /// Behind the last block.
@@ -363,12 +383,14 @@ impl Cursor {
     /// Takes note of what is wrong with the frame, as far as it was read. A strict walk fails with
     /// it: what is behind the frame harms nothing in it.
     pub(super) fn pull_faults(&mut self, event_ids: (u64, u64)) -> Result<()> {
+        let offset = Layout::block_offset(self.block);
         let Source::Frame(content) = &mut self.blocks.source else { return Ok(()) };
-        while let Some(fault) = content.take_fault() {
+        // What is wrong further on, and was met because blocks are read ahead, comes later.
+        let end = if self.block < self.block_limit { offset + BLOCK_SIZE as u64 } else { u64::MAX };
+        while let Some(fault) = content.take_fault_before(end) {
             if !self.strict {
                 self.findings.add_fault(fault);
             } else if !fault.trailing {
-                let offset = Layout::block_offset(self.block);
                 let damage = of_frame(&self.site, &fault);
                 return Err(Damage { offset, event_ids, ..damage }.to_error());
             }

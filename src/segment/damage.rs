@@ -44,6 +44,33 @@ pub enum DamageKind {
     Active,
 }
 
+impl DamageKind {
+    /// All of them, in their order.
+    const ALL: [DamageKind; 16] = [
+        DamageKind::Unreadable,
+        DamageKind::Frame,
+        DamageKind::Trailing,
+        DamageKind::SegmentHeader,
+        DamageKind::Misnamed,
+        DamageKind::BlockHeader,
+        DamageKind::Block,
+        DamageKind::Chain,
+        DamageKind::Order,
+        DamageKind::Truncated,
+        DamageKind::Twins,
+        DamageKind::MissingSegment,
+        DamageKind::DurableLost,
+        DamageKind::Meta,
+        DamageKind::Identity,
+        DamageKind::Active,
+    ];
+
+    /// The kind that an error says it is of.
+    pub fn of(error: &Error) -> Option<Self> {
+        Self::ALL.get(usize::from(error.damage()?)).copied()
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Debug, Clone)]
 pub struct Damage {
@@ -132,7 +159,7 @@ impl Damage {
                 let cause = error.cause().unwrap_or(Cause::Io);
                 Error::with_errno(cause, message, error.errno()).at(place)
             }
-            None => Error::new(Cause::Corrupt, message).at(place),
+            None => Error::new(Cause::Corrupt, message).at(place).of_damage(self.kind as u8),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Segment files, read with `pread`: a bad sector is then an error that can be reported, and not a
 //! signal.
 
-use std::io;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::{BlockHeader, Layout, LogEnd, MetaState, Rule, SegmentHeader, SegmentScan};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::storage::{Directory, File, Open};
@@ -158,14 +157,5 @@ pub fn hold(directory: &dyn Directory, name: &str, file: &dyn File) -> Result<bo
     match directory.open(name, Open::Read)? {
         Some(now) => Ok(now.inode()? == file.inode()?),
         None => Ok(false),
-    }
-}
-
-/// A storage error as one of the standard library: with its number, so that a full disk is still
-/// known as one; without a number, wrapped, so that it is not taken for the decoder's.
-pub fn as_io(error: &Error) -> io::Error {
-    match error.errno() {
-        0 => io::Error::other(error.clone()),
-        errno => io::Error::from_raw_os_error(errno),
     }
 }

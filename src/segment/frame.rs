@@ -44,11 +44,11 @@ pub struct FrameContent {
     pub(super) header: FrameHeader,
     /// The next LZ4 block in the file, and where its content begins.
     pub(super) at: u64,
-    produced: u64,
-    checksum: Xxh32,
-    /// Nothing was lost so far: the content's size and checksum mean something.
-    whole: bool,
-    ended: bool,
+    pub(super) produced: u64,
+    pub(super) checksum: Xxh32,
+    /// Nothing was lost or passed over so far: the content's size and checksum mean something.
+    pub(super) whole: bool,
+    pub(super) ended: bool,
     /// Its first `filled` bytes are the newest content, up to `produced`. Never shrinks, so that it
     /// is not zeroed again for every block.
     pub(super) window: Vec<u8>,
@@ -57,8 +57,10 @@ pub struct FrameContent {
     /// Bytes hashed so far in search of blocks.
     pub(super) searched: usize,
     /// Where the LZ4 blocks of the window begin, in the content and in the file.
-    places: VecDeque<(u64, u64)>,
-    faults: VecDeque<Fault>,
+    pub(super) places: VecDeque<(u64, u64)>,
+    pub(super) faults: VecDeque<Fault>,
+    /// Where its blocks begin in the file, as far as somebody asked.
+    pub(super) block_places: Vec<u64>,
     /// What begins behind the frame.
     follows: Option<FrameKind>,
 }
@@ -94,6 +96,7 @@ impl FrameContent {
             searched: 0,
             places: VecDeque::new(),
             faults: VecDeque::new(),
+            block_places: Vec::new(),
             follows: None,
         };
         match (decode(&bytes[..read]), FrameKind::of(&bytes[..read])) {
@@ -140,6 +143,12 @@ impl FrameContent {
     /// The next thing wrong with the frame, of what was read so far.
     pub fn take_fault(&mut self) -> Option<Fault> {
         self.faults.pop_front()
+    }
+
+    /// The same, if what it concerns begins before `end` of the content.
+    pub fn take_fault_before(&mut self, end: u64) -> Option<Fault> {
+        let is_before = self.faults.front().is_some_and(|fault| fault.content.start < end);
+        is_before.then(|| self.faults.pop_front()).flatten()
     }
 
     /// Reads content at `offset`, which never lies before that of the call before. Returns the

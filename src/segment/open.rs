@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::{xxh64, EVENTS_PER_BLOCK, EVENT_SIZE, MAX_EVENT_ID};
+use crate::format::{xxh64, EVENTS_PER_BLOCK, MAX_EVENT_ID};
 use crate::format::{BlockHeader, Layout, RequestEvent, Rule, SegmentScan};
 use crate::storage::File;
 
 use super::blocks::{events_of, first_id_of, Source};
-use super::cursor::{Authority, Cursor, Step, WRONG_CHAIN};
+use super::cursor::{Authority, Cursor, Look, Step, WRONG_CHAIN};
 use super::damage::{Damage, DamageKind, Site};
 use super::memory::Memory;
 
@@ -51,12 +51,9 @@ impl Cursor {
         Cursor { block_limit: layout.blocks, ..Self::new(site, source, authority, floor) }
     }
 
-    /// Reads what is committed in the current block and adds its events from the id `from` on.
-    pub(super) fn memory_block(
-        &mut self,
-        from: u64,
-        events: &mut Vec<RequestEvent>,
-    ) -> Result<Step> {
+    /// Reads what is committed in the current block; its events from the id `from` on are the
+    /// batch.
+    pub(super) fn memory_block(&mut self, from: u64) -> Result<Step> {
         let Source::Memory(memory) = &mut self.blocks.source else { return Ok(Step::End) };
         let begin = self.seen.events as u32;
         let capacity = memory.layout().capacity();
@@ -69,15 +66,12 @@ impl Cursor {
         let Some(committed) = memory.events(slots, self.last_event_id)? else {
             return Ok(Step::Moved);
         };
-        for slot in committed.chunks_exact(EVENT_SIZE) {
-            let event = RequestEvent::decode(slot.try_into().expect("a chunk of that size"));
-            self.last_event_id = event.event_id;
-            if event.event_id >= from {
-                events.push(event);
-            }
-        }
-        self.seen.events += (committed.len() / EVENT_SIZE) as u64;
-        Ok(if committed.is_empty() { Step::End } else { Step::Block })
+        let Some(last) = committed.events().last() else { return Ok(Step::End) };
+        self.last_event_id = last.event_id;
+        self.seen.events += committed.len() as u64;
+        self.batch = committed;
+        self.pass_below(from);
+        Ok(Step::Block)
     }
 
     /// Whether there is more in memory behind what was read, or the memory is another segment's.
@@ -91,13 +85,57 @@ impl Cursor {
         Ok(next.is_none_or(|event| !event.is_empty()))
     }
 
+    /// Whether a step would find nothing new in mapped memory; no system call tells it.
+    pub fn is_at_end_of_mapped(&self) -> bool {
+        let Source::Memory(memory) = &self.blocks.source else { return false };
+        let slot = self.seen.events as u32;
+        let next = (slot < memory.layout().capacity()).then(|| memory.mapped_id(slot)).flatten();
+        next.is_some_and(|id| id <= self.last_event_id || id > MAX_EVENT_ID)
+    }
+
+    /// The next event, if mapped memory has it: for a follower that waits for each of them.
+    #[inline]
+    pub fn look(&self) -> Look {
+        let Source::Memory(memory) = &self.blocks.source else { return Look::Elsewhere };
+        let slot = self.seen.events as u32;
+        if self.end.is_some() || slot >= memory.layout().capacity() {
+            return Look::Elsewhere;
+        }
+        match memory.mapped_event(slot, self.last_event_id) {
+            None => Look::Elsewhere,
+            Some(None) => Look::Nothing,
+            Some(Some(event)) => Look::Event(event),
+        }
+    }
+
+    /// Passes over the event that a look has given.
+    #[inline]
+    pub fn take(&mut self, event: &RequestEvent) {
+        debug_assert!(self.is_live() && event.event_id > self.last_event_id);
+        self.last_event_id = event.event_id;
+        self.seen.events += 1;
+    }
+
+    /// Before a follower that has rested looks into mapped memory again.
+    pub fn doubt_memory(&mut self) -> Result<()> {
+        match &mut self.blocks.source {
+            Source::Memory(memory) => memory.doubt(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts an active segment that was opened ahead of time behind the event `floor`.
+    pub fn begin_above(&mut self, floor: u64) {
+        debug_assert!(self.is_live() && self.seen.events == 0);
+        self.last_event_id = floor;
+    }
+
     /// Looks at the current block.
     pub(super) fn open_block(
         &mut self,
         read: Result<usize>,
         durable_id: u64,
         from: u64,
-        events: &mut Vec<RequestEvent>,
     ) -> Result<()> {
         let offset = Layout::block_offset(self.block);
         if let Err(error) = read {
@@ -125,7 +163,7 @@ impl Cursor {
             self.report_seal(header, accepted, ids, durable_id, from)?;
         }
         if accepted > 0 {
-            self.give(accepted, ids, from, events);
+            self.give(accepted, ids, from);
         }
         if scan.has_ended() {
             self.end_in_block(accepted, durable_id);

@@ -78,11 +78,10 @@ pub fn examine_pair(
 /// later events. Damage of the cold file is an error.
 fn lacks_events(site: Site, cold: Arc<dyn File>, hot: &dyn File) -> Result<bool> {
     let mut cursor = Cursor::cold(site, cold, 0, true)?;
-    let (mut contradicted, mut number, mut events) = (false, 0, Vec::new());
-    while cursor.step(0, &mut events)? == Step::Block {
+    let (mut contradicted, mut number) = (false, 0);
+    while cursor.step(0)? == Step::Block {
         contradicted |= contradicts(hot, number, cursor.block_events())?;
         number += 1;
-        events.clear();
     }
     Ok(contradicted || events_above(hot, cursor.last_event_id())? > 0)
 }

@@ -11,11 +11,23 @@ use std::sync::Arc;
 
 use memmap2::{MmapOptions, MmapRaw};
 
+use super::pair::load_rising;
+
 const WORD: usize = 8;
 const PAGE: usize = 4096;
 /// Pages that [`Mapping::look_ahead`] touches: twice what a million events a second fill while a
 /// sync lasts.
 const PAGES_AHEAD: usize = 8;
+
+/// `TMPFS_MAGIC`.
+const TMPFS: u64 = 0x0102_1994;
+
+/// Whether other processes may map files of a filesystem with this magic number, to follow a log.
+/// What is cut under a mapping ends the process that looks there. So such files are never cut, and
+/// where memory cannot come back in another way, nobody maps them.
+pub fn may_be_mapped(filesystem: u64) -> bool {
+    filesystem == TMPFS
+}
 
 /// A mapping of the first bytes of a file, unmapped when the last share of it is dropped.
 #[derive(Debug)]
@@ -81,6 +93,13 @@ impl Mapping {
     /// ordering, everything stored before it is visible after this.
     pub fn load_word(&self, offset: usize) -> u64 {
         u64::from_le(self.word(offset).load(Ordering::Acquire))
+    }
+
+    /// The pair of words at `offset`, a multiple of 16, as they were stored together last. Only for
+    /// one whose first word rises with every store.
+    pub fn load_pair(&self, offset: usize) -> (u64, u64) {
+        let words: &[AtomicU64; 2] = self.words(offset, 2 * WORD).try_into().expect("two words");
+        load_rising(words)
     }
 
     /// Copies bytes from `offset` on to `buffer`. Offset and length are multiples of 8.

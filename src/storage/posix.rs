@@ -136,9 +136,15 @@ struct PosixDirectory {
 }
 
 impl Drop for PosixDirectory {
-    /// A lock outlives the descriptor in a program that is just being started.
+    /// A lock outlives the descriptor in a program that is just being started. A number that leads
+    /// to something else now, because the program has closed ours, is not ours to close.
     fn drop(&mut self) {
-        self.unlock();
+        let is_directory = |status: Stat| status.file_type() == FileType::Directory;
+        if self.fd.is_own() && !Stat::of(&self.fd).is_ok_and(is_directory) {
+            self.fd.forget();
+        } else {
+            self.unlock();
+        }
     }
 }
 

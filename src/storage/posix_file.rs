@@ -7,19 +7,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{
-    fadvise, fallocate, fcntl_setfl, fdatasync, flock, ftruncate, Advice, FallocateFlags, FileType,
-    FlockOperation, OFlags,
+    fadvise, fallocate, fcntl_setfl, fdatasync, flock, fstatfs, ftruncate, Advice, FallocateFlags,
+    FileType, FlockOperation, OFlags,
 };
 use rustix::io::{pread, pwrite, pwritev2, Errno, ReadWriteFlags};
 
 use super::calls::{read_full, read_pages, retry, write_all, write_pages};
 use super::descriptors::Descriptor;
-use super::mapping::Mapping;
+use super::mapping::{may_be_mapped, Mapping};
 use super::pages::{Pages, PAGE};
 use super::special;
 use super::stat::Stat;
 use super::traits::{write_zeros, File, FileStatus};
 use crate::error::{Cause, Error, Result};
+
+/// No page of a file in memory is larger.
+const LARGEST_PAGE: u64 = 2 * 1024 * 1024;
 
 /// What failed, and where.
 pub fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
@@ -257,7 +260,14 @@ impl File for PosixFile {
     }
 
     fn give_back_memory(&self) {
-        if self.check_own().is_ok() {
+        let Ok(size) = self.check_own().and_then(|()| self.size()) else { return };
+        // Past the end, so that the last page goes too.
+        let whole = size.next_multiple_of(LARGEST_PAGE);
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let punched = retry(|| fallocate(&self.fd, hole, 0, whole));
+        let is_mapped_nowhere =
+            || fstatfs(&self.fd).is_ok_and(|status| !may_be_mapped(status.f_type as u64));
+        if punched.is_err() && is_mapped_nowhere() {
             let _ = retry(|| ftruncate(&self.fd, 0));
         }
     }

@@ -3,6 +3,7 @@
 use rustix::fs::{major, minor, openat, Mode, OFlags, CWD};
 use rustix::io::{read, Errno};
 use rustix::rand::{getrandom, GetRandomFlags};
+use rustix::time::{clock_gettime, ClockId};
 
 use super::calls::{read_full, retry};
 use super::standard::open_above_standard;
@@ -18,6 +19,13 @@ pub fn boot_id() -> Result<String> {
         Error::with_errno(cause, format!("{NEEDED}: {error}"), error.errno())
     })?;
     Ok(String::from_utf8_lossy(&bytes[..read]).trim().to_owned())
+}
+
+/// Nanoseconds by the clock that all processes of this boot have in common, which never goes back.
+/// No system call, where the kernel's clock source allows that.
+pub fn clock_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// 128 random bits. By a system call: a chroot may have no /dev/urandom.

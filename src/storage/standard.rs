@@ -15,7 +15,7 @@ use rustix::stdio::{stderr, stdin, stdout};
 use super::calls::retry;
 
 /// The first number after theirs.
-const FIRST: RawFd = 3;
+pub const FIRST: RawFd = 3;
 
 /// The plugs, and how many threads are opening something now: the last of them pulls the plugs.
 struct Plugs {

@@ -175,8 +175,9 @@ pub trait File: Debug + Send + Sync {
     }
     /// Allocates space for `size` bytes and makes the file at least that long.
     fn allocate(&self, size: u64) -> Result<()>;
-    /// Cuts the file to nothing: its memory comes back although readers have it open. Only for a
-    /// file that has no name any more. Does nothing where that is not possible.
+    /// Makes all of the file a hole: its memory comes back although readers have it open or mapped,
+    /// and they read zeros. Only for a file that has no name any more. Does nothing where that is
+    /// not possible.
     fn give_back_memory(&self) {}
     /// `fdatasync`.
     fn sync(&self) -> Result<()>;

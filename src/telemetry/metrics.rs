@@ -3,8 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::histogram::{Histogram, LatencySnapshot};
+
 /// A number that only grows.
 #[derive(Debug, Default)]
+#[repr(transparent)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
@@ -12,15 +15,29 @@ impl Counter {
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
+}
+
+/// A number that is what was set last.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Sets it. Whoever sees the number sees what was stored before it.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Release);
+    }
 
     /// The value now.
+    #[inline(always)]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// How often something was done and how long it took.
+/// How often something was done and how long it took: laid out as [`TimingSnapshot`].
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Timing {
     count: AtomicU64,
     total_ns: AtomicU64,
@@ -50,39 +67,21 @@ impl Timing {
         result
     }
 
-    fn snapshot(&self) -> TimingSnapshot {
-        TimingSnapshot {
-            count: self.count.load(Ordering::Relaxed),
-            total_ns: self.total_ns.load(Ordering::Relaxed),
-            max_ns: self.max_ns.load(Ordering::Relaxed),
+    /// The same, and counts it in a histogram too.
+    pub fn and<T, E>(
+        &self,
+        histogram: &Histogram,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begin = Instant::now();
+        let result = work();
+        if result.is_ok() {
+            let elapsed = begin.elapsed();
+            self.add(elapsed);
+            histogram.add_ns(elapsed.as_nanos() as u64);
         }
+        result
     }
-}
-
-/// Counters of one log. [`MetricsSnapshot`] says what each counts.
-#[derive(Debug, Default)]
-pub struct Metrics {
-    pub open: Timing,
-    pub prepare: Timing,
-    pub rotation: Timing,
-    pub persist: Timing,
-    pub sync: Timing,
-    pub close: Timing,
-    pub meta_flush: Timing,
-    pub compression: Timing,
-    pub append_wait: Timing,
-    pub durable_events: Counter,
-    pub bytes_written: Counter,
-    pub segments_created: Counter,
-    pub segments_recycled: Counter,
-    pub segments_deleted: Counter,
-    pub compression_failures: Counter,
-    pub compression_bytes_in: Counter,
-    pub compression_bytes_out: Counter,
-    pub would_block: Counter,
-    pub no_space: Counter,
-    pub missing_segments: Counter,
-    pub damaged_segments: Counter,
 }
 
 /// How often something was done and how long it took, in nanoseconds.
@@ -109,6 +108,18 @@ pub struct RingSnapshot {
     pub full: u64,
     /// Pops that found it empty though something was wanted.
     pub empty: u64,
+}
+
+/// What a worker has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct WorkerSnapshot {
+    /// How often it was at work.
+    pub steps: u64,
+    /// How long, in nanoseconds.
+    pub work_ns: u64,
+    /// How long it was not, since the log was opened.
+    pub idle_ns: u64,
 }
 
 /// The counters of one log at one moment. Counts are since `fs_wal_open`.
@@ -193,34 +204,60 @@ pub struct MetricsSnapshot {
     pub missing_segments: u64,
     /// Segments that were found damaged when they were to be compressed or deleted.
     pub damaged_segments: u64,
-}
-
-impl Metrics {
-    /// The counters kept here. The rest (sizes, ids, rings, segments) is left 0.
-    pub fn snapshot(&self) -> MetricsSnapshot {
-        MetricsSnapshot {
-            durable_events: self.durable_events.get(),
-            bytes_written: self.bytes_written.get(),
-            segments_created: self.segments_created.get(),
-            segments_recycled: self.segments_recycled.get(),
-            segments_deleted: self.segments_deleted.get(),
-            compression_failures: self.compression_failures.get(),
-            compression_bytes_in: self.compression_bytes_in.get(),
-            compression_bytes_out: self.compression_bytes_out.get(),
-            would_block: self.would_block.get(),
-            no_space: self.no_space.get(),
-            missing_segments: self.missing_segments.get(),
-            damaged_segments: self.damaged_segments.get(),
-            open: self.open.snapshot(),
-            prepare: self.prepare.snapshot(),
-            rotation: self.rotation.snapshot(),
-            append_wait: self.append_wait.snapshot(),
-            persist: self.persist.snapshot(),
-            sync: self.sync.snapshot(),
-            close: self.close.snapshot(),
-            meta_flush: self.meta_flush.snapshot(),
-            compression: self.compression.snapshot(),
-            ..MetricsSnapshot::default()
-        }
-    }
+    /// Bytes that holds and snapshots keep beyond the limits.
+    pub held_bytes: u64,
+    /// Holds and snapshots that were broken, because more than `max_held_bytes` was kept.
+    pub broken_holds: u64,
+    /// One of `FS_WAL_STATE_`.
+    pub state: u32,
+    /// The error number of the operating system with which the log has failed; 0 = none.
+    pub failed_errno: u32,
+    /// The generation of the log.
+    pub generation: u64,
+    /// Process id of the writer, as it sees itself.
+    pub writer_pid: u64,
+    /// When the log was opened, in nanoseconds since 1970.
+    pub opened_ns: u64,
+    /// How long ago one of the workers was at work, in nanoseconds. In an open log that is at most
+    /// 20 ms, unless the disk or the system holds them up; in one whose writer has died it grows.
+    pub heartbeat_age_ns: u64,
+    /// Limit: hot segments to keep, or `FS_WAL_KEEP_ALL`.
+    pub max_segments: u64,
+    /// Limit: cold segments to keep, or `FS_WAL_KEEP_ALL`; 0 = none.
+    pub max_compressed_segments: u64,
+    /// Limit: bytes that the active segments may take.
+    pub active_set_bytes: u64,
+    /// Limit: nothing at or above this event id is deleted; 0 = no floor.
+    pub retention_floor: u64,
+    /// One in so many appends is timed; 0 = none.
+    pub sample_appends: u64,
+    /// Retention's removal of a segment, with the sync of its name.
+    pub deletion: TimingSnapshot,
+    /// Damage found while the log was open, once a segment: that of kind `FS_WAL_DAMAGE_x` is
+    /// number `FS_WAL_DAMAGE_x` - 1.
+    pub integrity_failures: [u64; 16],
+    /// Seals, writes, syncs.
+    pub persister: WorkerSnapshot,
+    /// Prepares segments.
+    pub preparer: WorkerSnapshot,
+    /// Closes, expires, deletes.
+    pub maintainer: WorkerSnapshot,
+    /// Compress: all four together.
+    pub freezers: WorkerSnapshot,
+    /// Writes `wal_meta.dat`.
+    pub coordinator: WorkerSnapshot,
+    /// Looks for events in an idle log.
+    pub watcher: WorkerSnapshot,
+    /// Appends that were sampled.
+    pub append_latency: LatencySnapshot,
+    /// As `rotation`.
+    pub rotation_latency: LatencySnapshot,
+    /// As `append_wait`.
+    pub append_wait_latency: LatencySnapshot,
+    /// As `sync`.
+    pub sync_latency: LatencySnapshot,
+    /// As `close`.
+    pub close_latency: LatencySnapshot,
+    /// As `compression`.
+    pub compression_latency: LatencySnapshot,
 }

@@ -37,6 +37,8 @@ static void null_pointers(fs_wal *wal, fs_wal_reader *reader)
     CHECK_STATUS(fs_wal_recovery_report(wal, NULL), invalid);
     CHECK_STATUS(fs_wal_metrics(NULL, &metrics), invalid);
     CHECK_STATUS(fs_wal_metrics(wal, NULL), invalid);
+    CHECK_STATUS(fs_wal_durable_fd(wal, NULL), invalid);
+    CHECK_STATUS(fs_wal_metrics_of(NULL, &metrics), invalid);
     CHECK_STATUS(fs_wal_metrics_prometheus(NULL, text, sizeof text, &size), invalid);
     const fs_wal *const open_and_null[] = {wal, NULL};
     CHECK_STATUS(fs_wal_metrics_prometheus_of_all(NULL, 1, text, sizeof text, &size), invalid);
@@ -52,6 +54,7 @@ static void null_pointers(fs_wal *wal, fs_wal_reader *reader)
     CHECK_STATUS(fs_wal_reader_next_batch(reader, NULL, &size), invalid);
     CHECK_STATUS(fs_wal_reader_next_batch(reader, &events, NULL), invalid);
     CHECK_STATUS(fs_wal_reader_seek(NULL, 1), invalid);
+    CHECK_STATUS(fs_wal_reader_wait(NULL, 0), invalid);
     CHECK_STATUS(fs_wal_last_error_detail(NULL), invalid);
 
     CHECK_OK(fs_wal_shutdown(NULL));
@@ -108,20 +111,22 @@ static void config_init_respects_the_size(void)
 
 static void reader_flags(void)
 {
-    const uint32_t unsupported[] = {FS_WAL_READER_FOLLOW, FS_WAL_READER_DURABLE_ONLY};
     fs_wal_reader *reader = NULL;
-    for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
-        const fs_wal_reader_config config = {sizeof config, unsupported[i]};
-        CHECK_STATUS(fs_wal_reader_open("log", &config, &reader), FS_WAL_ERR_UNSUPPORTED);
-        CHECK(reader == NULL);
-    }
-    const fs_wal_reader_config unknown = {sizeof unknown, UINT32_C(1) << 31}, wrong_size = {3, 0},
-                               right = {sizeof right, 0};
+    const fs_wal_reader_config unknown = {.struct_size = sizeof unknown,
+                                          .flags = UINT32_C(1) << 31},
+                               wrong_size = {.struct_size = 3},
+                               right = {.struct_size = sizeof right},
+                               released = {.struct_size = 8},
+                               reserved = {.struct_size = sizeof reserved, .reserved = 1};
     CHECK_STATUS(fs_wal_reader_open("log", &unknown, &reader), FS_WAL_ERR_INVALID_ARGUMENT);
     CHECK_ERROR_NAMES("flags");
     CHECK_STATUS(fs_wal_reader_open("log", &wrong_size, &reader), FS_WAL_ERR_INVALID_ARGUMENT);
     CHECK_ERROR_NAMES("struct_size");
+    CHECK_STATUS(fs_wal_reader_open("log", &reserved, &reader), FS_WAL_ERR_INVALID_ARGUMENT);
+    CHECK_ERROR_NAMES("reserved");
     CHECK_OK(fs_wal_reader_open("log", &right, &reader));
+    fs_wal_reader_close(reader);
+    CHECK_OK(fs_wal_reader_open("log", &released, &reader));
     fs_wal_reader_close(reader);
 }
 

@@ -1,7 +1,7 @@
 /* f13: fs_wal_meta, fs_wal_durable and fs_wal_metrics in a signal handler on the appending thread,
  * which they have interrupted at any instruction: each returns, with a triple of one moment. The
  * thread is single-stepped through its appends, across blocks and segments, so the handler runs
- * before every instruction of them. */
+ * before every instruction of them. Then it appends in a storm of signals. */
 
 #define _GNU_SOURCE
 
@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #define BLOCK ((uint64_t)FS_WAL_EVENTS_PER_BLOCK)
 #define SEGMENT EVENTS_PER_SMALL_SEGMENT
@@ -72,6 +73,36 @@ static void append(uint64_t id, int in_place)
     acknowledged = id;
 }
 
+static volatile uint64_t storms;
+static atomic_int stormy;
+
+static void on_storm(int signal)
+{
+    on_step(signal);
+    storms++;
+}
+
+static void *storm(void *thread)
+{
+    while (stormy)
+        CHECK(pthread_kill(*(pthread_t *)thread, SIGUSR1) == 0);
+    return NULL;
+}
+
+/* Signals from another thread, without pause: they come where they come. */
+static void append_in_a_storm(uint64_t first, uint64_t count)
+{
+    pthread_t self = pthread_self(), other;
+    struct sigaction action = {.sa_handler = on_storm, .sa_flags = SA_RESTART};
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    stormy = 1;
+    CHECK(pthread_create(&other, NULL, storm, &self) == 0);
+    for (uint64_t id = first; id < first + count || storms < 1000; id++)
+        append(id, id % 3 == 0);
+    stormy = 0;
+    CHECK(pthread_join(other, NULL) == 0);
+}
+
 int main(void)
 {
     struct sigaction action = {.sa_handler = on_step};
@@ -93,10 +124,11 @@ int main(void)
             set_trap_flag(0);
     }
     CHECK(steps > 10000);
+    append_in_a_storm(3 * SEGMENT + 1, 10 * SEGMENT);
     /* Calls that the handler had interrupted have changed nothing. */
     CHECK_OK(fs_wal_shutdown(wal));
     fs_wal_verify_report_t report = {.struct_size = sizeof report};
     CHECK_OK(fs_wal_verify("log", &report));
-    CHECK(report.events == 3 * SEGMENT);
+    CHECK(report.events == acknowledged && acknowledged >= 13 * SEGMENT);
     return 0;
 }

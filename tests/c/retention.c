@@ -18,14 +18,6 @@ static fs_wal *open_log(const char *dir, uint64_t floor)
     return wal;
 }
 
-static void append(fs_wal *wal, uint64_t from, uint64_t to)
-{
-    for (uint64_t id = from; id <= to; id++) {
-        const fs_request_event event = make_event(id);
-        CHECK_OK(fs_wal_append(wal, &event));
-    }
-}
-
 static uint64_t first_of(const char *dir)
 {
     fs_wal_reader *reader;
@@ -41,7 +33,7 @@ static uint64_t first_of(const char *dir)
 static void check_floor(void)
 {
     fs_wal *wal = open_log("floor", 1);
-    append(wal, 1, 5 * SEGMENT + 1);
+    append_events(wal, 1, 5 * SEGMENT + 1);
     CHECK_OK(fs_wal_set_retention_floor(wal, 2 * SEGMENT + 10));
     CHECK_OK(fs_wal_shutdown(wal));
     CHECK(first_of("floor") == 2 * SEGMENT + 1);
@@ -58,10 +50,10 @@ static void check_floor(void)
 static void check_gap(void)
 {
     fs_wal *wal = open_log("gap", 0);
-    append(wal, 1, 10);
+    append_events(wal, 1, 10);
     fs_wal_reader *reader;
     CHECK_OK(fs_wal_reader_open("gap", NULL, &reader));
-    append(wal, 11, 4 * SEGMENT + 1);
+    append_events(wal, 11, 4 * SEGMENT + 1);
     CHECK_OK(fs_wal_shutdown(wal));
 
     fs_request_event event;
@@ -84,8 +76,11 @@ static void check_gap(void)
     CHECK(count == 1 && events[0].event_id == 4 * SEGMENT + 1 && is_made_event(events));
     CHECK_STATUS(fs_wal_reader_next(reader, &event), FS_WAL_END);
 
-    /* Seeking a deleted event succeeds and continues at the oldest event there is. */
+    /* Seeking a deleted event succeeds. The next read reports what is gone, once; then it continues
+     * at the oldest event there is. */
     CHECK_OK(fs_wal_reader_seek(reader, 17));
+    CHECK_STATUS(fs_wal_reader_next(reader, &event), FS_WAL_ERR_GAP);
+    CHECK_ERROR_NAMES("events 17 to 16384");
     CHECK_OK(fs_wal_reader_next(reader, &event));
     CHECK(event.event_id == 4 * SEGMENT + 1);
     fs_wal_reader_close(reader);

@@ -67,7 +67,8 @@ static void check_report(uint64_t first_lost, uint64_t last_lost)
 
 static void check_salvage(uint64_t first_lost, uint64_t last_lost)
 {
-    const fs_wal_reader_config config = {sizeof config, FS_WAL_READER_SALVAGE};
+    const fs_wal_reader_config config = {.struct_size = sizeof config,
+                                         .flags = FS_WAL_READER_SALVAGE};
     fs_wal_reader *reader;
     CHECK_OK(fs_wal_reader_open("log", &config, &reader));
     fs_request_event event;
@@ -113,8 +114,9 @@ int main(void)
     check_report(first_lost, first_lost + 255);
     check_salvage(first_lost, first_lost + 255);
 
-    const fs_wal_reader_config both = {sizeof both,
-                                       FS_WAL_READER_SALVAGE | FS_WAL_READER_NO_VERIFY};
+    const fs_wal_reader_config both = {.struct_size = sizeof both,
+                                       .flags =
+                                           FS_WAL_READER_SALVAGE | FS_WAL_READER_NO_VERIFY};
     fs_wal_reader *reader;
     CHECK_STATUS(fs_wal_reader_open("log", &both, &reader), FS_WAL_ERR_INVALID_ARGUMENT);
     CHECK_STATUS(fs_wal_verify(NULL, &report), FS_WAL_ERR_INVALID_ARGUMENT);

@@ -112,7 +112,7 @@ pub fn one_too_many(arguments: &Arguments) {
     let rest = vec![0; (sets - memory_in_use(memory)) as usize];
     std::fs::write(memory.join("rest"), rest).unwrap();
     let free = free(memory);
-    let needed = config(arguments).active_set_size();
+    let needed = config(arguments).memory_size();
     assert!(free < needed, "{free} bytes are free, the log needs {needed}");
     for _ in 0..3 {
         let message = expect_cause(Manager::open(&last_one, config(arguments)), Cause::NoSpace);

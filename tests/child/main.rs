@@ -6,9 +6,12 @@ mod arguments;
 mod clean_up;
 mod containers;
 mod crash;
+mod cut_process;
 mod filesystems;
+mod follow;
 mod full;
 mod hot_path;
+mod keeping;
 mod kill_storm;
 mod limits;
 mod locks;
@@ -29,8 +32,9 @@ type Role = (&'static str, &'static str, fn(&Arguments));
 
 const ROLES: &[Role] = &[
     ("append-until-cleaned-up", "BASE ACTIVE BUG", clean_up::append_until_cleaned_up),
-    ("append-until-cut", "SEED LIFE BUG LOG SHARED ACTIVE", power_cut::append_until_cut),
+    ("append-until-cut", "SEED LIFE BUG LOG SHARED ACTIVE", cut_process::append_until_cut),
     ("append-until-killed", "SEED BASE ACTIVE BUG", kill_storm::append_until_killed),
+    ("append-until-told", "SEED BASE ACTIVE KIND", follow::append_until_told),
     ("append-without-system-calls", "LOG MEMORY EVENTS OFFEND", hot_path::append_under_seccomp),
     ("containers", "BASE MEMORY LOGS PREPARED KILLS", containers::kill_and_open),
     ("crash", "LOG MEMORY SYNCED LAST", crash::crash),
@@ -39,11 +43,14 @@ const ROLES: &[Role] = &[
     ("descriptors-at-open", "LOG MEMORY", limits::descriptors_at_open),
     ("descriptors-while-running", "LOG MEMORY", limits::descriptors_while_running),
     ("follow", "LOG EVENTS", reading::follow),
+    ("follow-a-storm", "SEED BASE PROGRESS KIND SHOWS BUG", follow::follow_a_storm),
+    ("follow-until-cut", "LOG SHARED PROGRESS FROM BUG", cut_process::follow_until_cut),
     ("full-disk", "LOG MEMORY BACKPRESSURE", full::disk),
     ("full-disk-at-open", "LOG MEMORY", full::disk_at_open),
     ("full-disk-with-holes", "LOG MEMORY", full::disk_with_holes),
     ("full-memory", "LOG MEMORY", full::memory),
     ("hold", "LOG MEMORY EVENTS HELD", locks::hold),
+    ("hold-until-killed", "LOG SHARED SEED MAY_BREAK", keeping::hold_until_killed),
     ("live-in-chroot", "LOG MEMORY", filesystems::chroot),
     ("live-on-ext2", "LOG MEMORY", filesystems::ext2),
     ("live-without-direct-writes", "LOG MEMORY", filesystems::no_direct_writes),
@@ -64,11 +71,13 @@ const ROLES: &[Role] = &[
     ("refused-as-unreadable", "LOG MEMORY FILE", recovery::refused_as_unreadable),
     ("serve-disk", "PATH SIZE", power_cut::serve_disk),
     ("stand", "LOG AT LAST", reading::stand),
+    ("stand-following", "LOG AT LAST", follow::stand_following),
     ("stand-through-kills", "LOG MEMORY", reading::stand_through_kills),
     ("stay-small", "LOG MEMORY LAST", reading::stay_small),
     ("sync-batches", "LOG MEMORY BATCHES", recording::sync_batches),
     ("sync-until-killed", "LOG SHARED ACTIVE BUG", two_writers::sync_until_killed),
     ("ten-hours-of-flow", "", long_run::ten_hours),
+    ("take-snapshots", "LOG SHARED EVENTS BUG", keeping::take_snapshots),
     ("threads-at-open", "LOG MEMORY", limits::threads_at_open),
     ("threads-beside-a-pinned-engine", "", threads::beside_a_pinned_engine),
     ("threads-of-64-logs", "", threads::of_64_logs),
@@ -80,6 +89,7 @@ const ROLES: &[Role] = &[
     ("threads-with-one-processor", "HAS_OTHERS", threads::with_one_processor),
     ("user-crashes", "LOG MEMORY", users::crash),
     ("user-is-refused", "LOG MEMORY WORD", users::is_refused),
+    ("user-reads-durable", "LOG LAST CAUSE", users::read_durable),
     ("user-records", "LOG MEMORY", users::record),
     ("user-recovers", "LOG MEMORY", users::recover),
     ("victim", "LOG ACTIVE SHARED EVENTS LIFE ERRNO WORD BUG", victim::play),

@@ -1,26 +1,25 @@
-//! The power is cut while a process records: the harness, and the process. See
-//! `tests/faults/power_cut.rs` for what is tested.
+//! The harness that cuts the power while a process records and another one follows
+//! (`cut_process`). See `tests/faults/power_cut.rs` for what is tested.
 
 use std::fmt::Display;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::disk::{write_back, Cut, Disk, Kind};
-use common::flow::{call, Lives, Random, Shared};
+use common::flow::{Lives, Random, Shared};
+use common::following::{Blind, Progress};
 use common::ledger::{record, times, Row};
-use common::planted::{Bug, Planted};
-use common::{child, decision, open, paths, seed, served_disk, Place};
-use flashstrike_wal::config::{Config, Keep, SyncMode};
+use common::planted::Bug;
+use common::{child, open, paths, seed, served_disk, Place};
+use flashstrike_wal::config::Keep;
 use flashstrike_wal::format::file_name::{self, hot, FileName};
 use flashstrike_wal::format::Layout;
-use flashstrike_wal::recorder::Manager;
-use flashstrike_wal::storage::PosixStorage;
 
 use crate::arguments::Arguments;
+use crate::cut_process::{config, is_cached};
 
 /// Cuts of one log before a new one is made.
 const CUTS_PER_LOG: u64 = 20;
@@ -29,9 +28,6 @@ const CUTS_TO_CATCH: u64 = 60;
 /// An open that takes longer is hanging.
 const LONGEST_OPEN: Duration = Duration::from_secs(30);
 const PAGE: u64 = 4096;
-/// For at most this many ids the process appends without pause, then slowly: the disk is small, and
-/// a writer that waits for the disk has no unsynced events.
-const FAST_IDS: u64 = 20_000;
 
 const KINDS: [(&str, Kind); 2] = [("ext4", Kind::Ext4), ("xfs", Kind::Xfs)];
 
@@ -54,12 +50,16 @@ fn cut_often(kind: Kind) {
         harness.cycle().unwrap();
         return;
     }
+    let mut planted = Bug::ON_A_DISK.map(Bug::name).to_vec();
     for bug in Bug::ON_A_DISK {
         harness.begin_log(Some(bug));
-        let caught = (1..=CUTS_TO_CATCH).find_map(|n| Some((n, harness.cycle().err()?)));
-        let (n, how) = caught.unwrap_or_else(|| panic!("{} was not caught", bug.name()));
-        eprintln!("{}: caught by cut {n}: {how}", bug.name());
+        harness.catch(bug.name());
     }
+    harness.begin_log(None);
+    harness.blind = Some(Blind::ToTheWatermark);
+    harness.catch(Blind::ToTheWatermark.name());
+    harness.blind = None;
+    planted.push(Blind::ToTheWatermark.name());
     let least = times(180, 1_100);
     let begin = Instant::now();
     harness.seen = Seen::default();
@@ -95,7 +95,7 @@ fn cut_often(kind: Kind) {
         lost: 0,
         invented: 0,
         undetected: 0,
-        planted: &Bug::ON_A_DISK.map(Bug::name),
+        planted: &planted,
     });
 }
 
@@ -114,6 +114,8 @@ struct Seen {
     while_recovering: u64,
     /// Cuts at which the disk had writes that were not flushed.
     unflushed: u64,
+    /// Cuts before which the follower was shown events of this life.
+    followed: u64,
 }
 
 impl Seen {
@@ -126,6 +128,7 @@ impl Seen {
             (self.tails_cut > cuts / 90, "few tails were cut"),
             (self.while_recovering > cuts / 20, "few cuts in the middle of recovery"),
             (self.unflushed > cuts / 4, "few cuts before a flush"),
+            (self.followed > cuts / 20, "few cuts after the follower was shown something"),
         ];
         enough.into_iter().find(|(enough, _)| !enough).map(|(_, lack)| lack)
     }
@@ -142,6 +145,9 @@ struct Harness {
     /// The log and what it must hold.
     log: PathBuf,
     bug: Option<Bug>,
+    /// The follower's bug.
+    blind: Option<Blind>,
+    progress: Progress,
     lives: Lives,
     keeps_all: bool,
     end: u64,
@@ -155,12 +161,14 @@ impl Harness {
         Harness {
             disk: Disk::make(kind, place.memory()),
             shared: Shared::open(&shared(&place)),
+            progress: Progress::open(&progress(&place)),
             place,
             random: Random(20_260_101),
             seed: 0,
             life: 0,
             log: PathBuf::new(),
             bug: None,
+            blind: None,
             lives: Lives::default(),
             keeps_all: false,
             end: 0,
@@ -179,6 +187,13 @@ impl Harness {
         self.end = 0;
     }
 
+    /// Cuts until the planted bug shows.
+    fn catch(&mut self, bug: &str) {
+        let caught = (1..=CUTS_TO_CATCH).find_map(|n| Some((n, self.cycle().err()?)));
+        let (n, how) = caught.unwrap_or_else(|| panic!("{bug} was not caught"));
+        eprintln!("{bug}: caught by cut {n}: {how}");
+    }
+
     /// A process records, the power is cut, the machine starts again, and the log is checked.
     fn cycle(&mut self) -> Result<(), String> {
         self.seed += 1;
@@ -187,13 +202,17 @@ impl Harness {
         self.shared.reset();
         let config = config(self.seed, &active_parent(&self.place));
         self.keeps_all &= config.max_compressed_segments == Keep::All;
+        self.progress.shown().store(0, Release);
         let mut child = self.spawn();
+        let mut follower = self.spawn_follower();
         let ended_by_itself = self.let_it_write(&mut child);
         self.shared.failing().store(1, Release);
         let how = if self.random.one_in(8) { Cut::AfterJournal } else { Cut::Hard };
         self.seen.unflushed += u64::from(self.disk.cut(how, self.seed) > 0);
         child.kill().unwrap();
+        follower.kill().unwrap();
         let output = child.wait_with_output().unwrap();
+        let followed = follower.wait_with_output().unwrap();
         self.disk.restart();
         for directory in paths(&active_parent(&self.place)) {
             fs::remove_dir_all(directory).unwrap();
@@ -201,7 +220,26 @@ impl Harness {
         if ended_by_itself || !output.stderr.is_empty() {
             return Err(format!("the process: {}", String::from_utf8_lossy(&output.stderr)));
         }
-        self.judge()
+        if !followed.stderr.is_empty() {
+            return Err(format!("the follower: {}", String::from_utf8_lossy(&followed.stderr)));
+        }
+        let (before, shown) = (self.end, self.progress.shown().load(Acquire));
+        self.seen.followed += u64::from(shown > before);
+        self.judge()?;
+        match shown > self.end {
+            true => Err(format!("{shown} was shown as durable, the log ends at {}", self.end)),
+            false => Ok(()),
+        }
+    }
+
+    /// Whoever follows what is durable meanwhile.
+    fn spawn_follower(&self) -> Child {
+        let (log, from) = (self.log.display(), self.end + 1);
+        let bug = self.blind.map_or("none", Blind::name);
+        let (shared, progress) = (shared(&self.place), progress(&self.place));
+        let arguments: [&dyn Display; 5] =
+            [&log, &shared.display(), &progress.display(), &from, &bug];
+        child::spawn("follow-until-cut", &arguments)
     }
 
     /// The process under which the power is cut.
@@ -324,79 +362,10 @@ fn shared(place: &Place) -> PathBuf {
     place.base().join("shared")
 }
 
+fn progress(place: &Place) -> PathBuf {
+    place.base().join("progress")
+}
+
 fn active_parent(place: &Place) -> PathBuf {
     place.memory().join("active")
-}
-
-fn config(seed: u64, active_parent: &Path) -> Config {
-    let mut random = Random(seed * 977 + 13);
-    Config {
-        num_blocks: 16,
-        prepared_segments: 1 + random.below(3) as u32,
-        max_segments: Keep::AtMost(1 + random.below(4) as u32),
-        max_compressed_segments: match random.below(4) {
-            0 => Keep::AtMost(2),
-            _ => Keep::All,
-        },
-        no_compression: random.one_in(8),
-        sync_mode: match random.below(4) {
-            0 => SyncMode::Rotation,
-            1 => SyncMode::Interval(Duration::from_millis(2)),
-            _ => SyncMode::Continuous,
-        },
-        active_parent: active_parent.to_owned(),
-        ..Config::default()
-    }
-}
-
-/// Whether nothing is written past the page cache: then the kernel, too, can lose what was written.
-fn is_cached(seed: u64) -> bool {
-    seed % 4 == 0
-}
-
-/// Appends until killed.
-pub fn append_until_cut(arguments: &Arguments) {
-    common::end_with_parent();
-    let (seed, life): (u64, u32) = (arguments.number("SEED"), arguments.number("LIFE"));
-    let (log, active) = (arguments.path("LOG"), arguments.path("ACTIVE"));
-    let (bug, shared) = (arguments.bug("BUG"), Shared::open(arguments.path("SHARED")));
-    let mut random = Random(seed * 31 + 7);
-    let sync_time = Duration::from_micros(random.below(4).min(1) * random.below(6_000));
-    let storage = if is_cached(seed) {
-        let posix = Arc::new(PosixStorage::for_writing());
-        Arc::new(Planted::slow(posix, bug, sync_time, log).through_the_cache())
-    } else {
-        Planted::posix(bug, log)
-    };
-    let opened = Manager::open_with(storage, log, config(seed, active));
-    let (manager, mut writer) = opened.unwrap_or_else(|error| park_if_failing(&shared, &error));
-    let label = decision(&manager);
-    // Clean: the power was cut in an open, between closing the log and opening it again.
-    let expected = ["new-log", "clean", "reboot", "reboot/tail-cut"].contains(&label.as_str());
-    assert!(expected, "recovered as {label}");
-    let mut last = manager.log().appended().last_event_id;
-    shared.recovered().store(last, Release);
-    shared.kept_aside().store(manager.log().recovery_report().events_kept_aside, Release);
-    shared.opened().store(1, Release);
-    let fast_until = last + random.below(FAST_IDS);
-    loop {
-        let called = call(&mut writer, &mut random, &shared, life, last);
-        last = called.unwrap_or_else(|error| park_if_failing(&shared, &error));
-        shared.acknowledged().store(last, Release);
-        let durable = manager.log().durable();
-        let segment = u64::from(durable.last_segment_index);
-        shared.durable_position().store(segment << 32 | u64::from(durable.last_offset), Release);
-        shared.durable().store(durable.last_event_id, Release);
-        if last > fast_until || random.one_in(60) {
-            std::thread::sleep(Duration::from_micros(random.below(600)));
-        }
-    }
-}
-
-/// When the power is being cut, errors are expected: waits to be killed.
-fn park_if_failing<T>(shared: &Shared, error: &flashstrike_wal::error::Error) -> T {
-    assert_eq!(shared.failing().load(Acquire), 1, "before the cut: {error}");
-    loop {
-        std::thread::park();
-    }
 }

@@ -14,6 +14,7 @@ use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::log_sink::{Level, LogSink};
 use flashstrike_wal::recorder::{Decided, Manager, Writer};
+use flashstrike_wal::replay::{Reader, ReaderOptions};
 use rustix::thread::CpuSet;
 
 use crate::arguments::Arguments;
@@ -357,6 +358,19 @@ pub fn with_one_processor(arguments: &Arguments) {
         assert!(message.contains("appends will wait"), "{message}");
         assert!(threads().values().all(on_own), "{:?}", threads());
     }
+    // The threads of a reader go where those of a log go, and end with it.
+    let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
+    reader.use_threads(3).unwrap();
+    assert_eq!(reader.next().unwrap(), event(1));
+    let of_reader = || -> Vec<Thread> {
+        threads().into_values().filter(|thread| thread.name == "wal-replay").collect()
+    };
+    eventually("they are where they belong", || {
+        let of_reader = of_reader();
+        of_reader.len() == 3 && of_reader.iter().all(|thread| on_own(thread) != has_others)
+    });
+    drop(reader);
+    assert_eq!(of_reader(), []);
     // What was tried in order to decide has not moved the engine's own thread.
     assert_eq!(rustix::thread::sched_getaffinity(None).unwrap(), own);
     manager.shutdown(writer).unwrap();

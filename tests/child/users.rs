@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use common::{append, expect_cause, open, paths, text};
+use common::{append, event, expect_cause, open, paths, text};
 use flashstrike_wal::config::{Config, Keep};
-use flashstrike_wal::error::Cause;
+use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::recorder::Manager;
+use flashstrike_wal::replay::{Reader, ReaderOptions};
 
 use crate::arguments::Arguments;
 
@@ -48,6 +49,22 @@ pub fn is_refused(arguments: &Arguments) {
     let (log, memory) = (arguments.path("LOG"), arguments.path("MEMORY"));
     let message = expect_cause(Manager::open(log, config(memory)), Cause::Permission);
     assert!(message.contains(arguments.word("WORD")), "{message}");
+}
+
+/// Gets the events 1 to `LAST`, though the active directory may not be read, then the end of the
+/// log or (`CAUSE`) an error, and is told why there may be more.
+pub fn read_durable(arguments: &Arguments) {
+    let last: u64 = arguments.number("LAST");
+    let mut reader = Reader::open(arguments.path("LOG"), ReaderOptions { verify: true }).unwrap();
+    for id in 1..=last {
+        assert_eq!(reader.next().unwrap(), event(id));
+    }
+    let end = reader.next().unwrap_err();
+    match arguments.word("CAUSE") {
+        "end" => assert!(matches!(end, Error::End), "{end}"),
+        _ => assert_eq!(end.cause(), Some(Cause::Permission), "{end}"),
+    }
+    assert!(reader.metrics().active_denied);
 }
 
 /// Recovers every event of the crashed log.

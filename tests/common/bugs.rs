@@ -33,6 +33,14 @@ pub enum Bug {
     FileThatGrows,
     /// A cold file holds, in a frame without a fault, something else than was written to it.
     ColdFileOfOthers,
+    /// A snapshot gets its name without having been synced.
+    SnapshotNotSynced,
+    /// A snapshot has its own name while it is written.
+    SnapshotNamedEarly,
+    /// The record of the watermark, as others read it, is far ahead.
+    WatermarkAhead,
+    /// Retention reads the holds, and deletes, without the lock of those who publish.
+    DeletedWithoutLock,
 }
 
 impl Bug {
@@ -55,7 +63,7 @@ impl Bug {
         Bug::FileThatGrows,
     ];
 
-    const EVERY: [Bug; 14] = [
+    const EVERY: [Bug; 18] = [
         Bug::SyncThatLies,
         Bug::SkippedBlock,
         Bug::RecoveryThatTrustsMeta,
@@ -70,6 +78,10 @@ impl Bug {
         Bug::HeaderBeforeEvents,
         Bug::FileThatGrows,
         Bug::ColdFileOfOthers,
+        Bug::SnapshotNotSynced,
+        Bug::SnapshotNamedEarly,
+        Bug::WatermarkAhead,
+        Bug::DeletedWithoutLock,
     ];
 
     /// The planted bug, as an argument of the child program.
@@ -102,6 +114,10 @@ impl Bug {
             Bug::HeaderBeforeEvents => "headers durable without their events",
             Bug::FileThatGrows => "a file that grows to whole pages",
             Bug::ColdFileOfOthers => "a cold file that holds something else",
+            Bug::SnapshotNotSynced => "a snapshot that is named before it is synced",
+            Bug::SnapshotNamedEarly => "a snapshot that has its name while it is written",
+            Bug::WatermarkAhead => "a snapshot committed before its event is durable",
+            Bug::DeletedWithoutLock => "a retention that does not lock out who publishes",
         }
     }
 }

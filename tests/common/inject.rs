@@ -119,10 +119,21 @@ pub fn play(
     shared: &Shared,
     base: &Path,
 ) -> Injected {
+    play_role("victim", arguments, fault, shared, base)
+}
+
+/// The same with a child in another role, which must meet its harness ([`Meeting`]).
+pub fn play_role(
+    role: &str,
+    arguments: &[&dyn Display],
+    fault: Fault<'_>,
+    shared: &Shared,
+    base: &Path,
+) -> Injected {
     let meeting = Meeting(shared);
     let stage = fault.whose.stage();
     meeting.wanted().store(stage, Release);
-    let mut child = child::spawn("victim", arguments);
+    let mut child = child::spawn(role, arguments);
     let pid = child.id();
     // A new thread sets its name only after it has started.
     let thread = || match fault.whose {

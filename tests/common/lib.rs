@@ -10,8 +10,10 @@ pub mod crash;
 pub mod disk;
 mod exchange;
 pub mod flow;
+pub mod following;
 pub mod fuzzing;
 pub mod inject;
+pub mod keeping;
 pub mod ledger;
 pub mod planted;
 pub mod read_only;
@@ -34,8 +36,9 @@ use std::time::{Duration, Instant};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::RequestEvent;
-use flashstrike_wal::recorder::{Manager, Writer};
+use flashstrike_wal::recorder::{foresee, Manager, Writer};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
+use flashstrike_wal::storage::PosixStorage;
 use tempfile::TempDir;
 
 /// Only a reader that hangs takes longer to follow a writer.
@@ -111,11 +114,13 @@ pub fn small(memory: &Path) -> Config {
     }
 }
 
-/// What a live log has at most in a memory filesystem: its active set, and its identity.
+/// What a live log has at most in a memory filesystem: its active set, its control file, and its
+/// identity.
 pub fn memory_of_one(config: &Config) -> u64 {
     const PAGE: u64 = 4096;
     let sets = config.active_set() as u64;
-    sets * (config.active_set_size() / sets).next_multiple_of(PAGE) + PAGE
+    let control = config.memory_size() - config.active_set_size();
+    sets * (config.active_set_size() / sets).next_multiple_of(PAGE) + control + PAGE
 }
 
 /// Bytes in use of a filesystem in memory.
@@ -124,10 +129,12 @@ pub fn memory_in_use(mounted: &Path) -> u64 {
     (stat.f_blocks - stat.f_bfree) * stat.f_frsize
 }
 
-/// The entries of a directory, sorted.
+/// The entries of a directory, sorted. Left out is what every log has beside
+/// its segments and records: the directory of the holds, and the history.
 pub fn paths(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).unwrap();
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let is_beside = |path: &PathBuf| path.ends_with("wal_holds") || path.ends_with("wal_history");
+    let mut paths: Vec<_> = entries.filter(|path| !is_beside(path)).collect();
     paths.sort();
     paths
 }
@@ -138,9 +145,24 @@ pub fn names(directory: &Path) -> Vec<String> {
     paths(directory).into_iter().map(name).collect()
 }
 
-/// Opens a log for writing.
+/// Opens a log for writing, which must do what was foreseen.
 pub fn open(directory: &Path, config: Config) -> (Manager, Writer) {
-    Manager::open(directory, config).unwrap_or_else(|error| panic!("open: {error}"))
+    let foreseen = foresee(&PosixStorage::for_reading(), directory, &config);
+    let (manager, writer) =
+        Manager::open(directory, config).unwrap_or_else(|error| panic!("open: {error}"));
+    match foreseen {
+        Ok(foreseen) => {
+            let report = manager.log().recovery_report();
+            assert_eq!(foreseen.label, report.decision);
+            assert_eq!(foreseen.is_clean, report.clean);
+            assert_eq!(foreseen.last_event_id, report.last_event_id);
+            assert_eq!(foreseen.durable_event_id, report.durable_event_id);
+            assert_eq!(foreseen.carried_over, report.events_carried_over);
+            assert_eq!(foreseen.kept_aside, report.events_kept_aside);
+        }
+        Err(error) => assert_eq!(error.cause(), Some(Cause::NotFound), "{error}"),
+    }
+    (manager, writer)
 }
 
 /// Appends the events of these ids.
@@ -178,8 +200,14 @@ pub fn assert_holds(directory: &Path, last: u64) {
 
 /// Reads a log while it is written, up to the event `last`: each event exactly once and in order.
 pub fn assert_follows(log: &Path, last: u64) {
+    assert_follows_with(log, last, 0);
+}
+
+/// The same, with threads.
+pub fn assert_follows_with(log: &Path, last: u64, threads: u32) {
     eventually("there is a log", || log.join("wal_identity").exists());
     let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
+    reader.use_threads(threads).unwrap();
     let deadline = Instant::now() + READING_DEADLINE;
     let mut expected = 1;
     while expected <= last {

@@ -1,6 +1,7 @@
 //! A storage with a bug, to be put under a recorder.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -37,9 +38,19 @@ pub struct Planted {
     state: Arc<State>,
 }
 
+/// What is called with the path of a directory after its names were listed.
+struct OnListing(Box<dyn Fn(&Path) + Send + Sync>);
+
+impl Debug for OnListing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnListing")
+    }
+}
+
 #[derive(Debug)]
 struct State {
     bug: Option<Bug>,
+    on_listing: Option<OnListing>,
     /// The shortest time a sync takes: for that long, a failure finds data written but not synced.
     sync_time: Duration,
     /// Whether no direct writes are taken.
@@ -75,6 +86,7 @@ impl Planted {
     ) -> Self {
         let state = State {
             bug,
+            on_listing: None,
             sync_time,
             only_through_the_cache: false,
             event_writes: AtomicU64::new(0),
@@ -82,6 +94,15 @@ impl Planted {
             recovering_to: Mutex::new(None),
         };
         Planted { inner, wal: wal.to_owned(), state: Arc::new(state) }
+    }
+
+    /// The real filesystem, where something happens each time that names are listed.
+    pub fn on_listing(wal: &Path, call: impl Fn(&Path) + Send + Sync + 'static) -> Self {
+        let storage = Arc::new(PosixStorage::for_writing());
+        let mut planted = Self::slow(storage, None, Duration::ZERO, wal);
+        let state = Arc::get_mut(&mut planted.state).expect("nothing was opened yet");
+        state.on_listing = Some(OnListing(Box::new(call)));
+        planted
     }
 
     /// The same, on a filesystem that takes no writes past the page cache.
@@ -95,8 +116,11 @@ impl Planted {
 impl Storage for Planted {
     fn open_directory(&self, path: &Path, links: Links) -> Result<Option<Arc<dyn Directory>>> {
         let opened = self.inner.open_directory(path, links)?;
-        // That bug is in the active directory too, whose lock would otherwise keep others out.
-        if path != self.wal && self.state.bug != Some(Bug::LockOnNameOnly) {
+        // These bugs are in other directories too: the active one, whose lock would otherwise keep
+        // others out, and that of the holds.
+        let is_everywhere =
+            matches!(self.state.bug, Some(Bug::LockOnNameOnly | Bug::DeletedWithoutLock));
+        if path != self.wal && !is_everywhere && self.state.on_listing.is_none() {
             return Ok(opened);
         }
         Ok(opened.map(|inner| -> Arc<dyn Directory> {
@@ -135,18 +159,39 @@ struct PlantedDirectory {
     state: Arc<State>,
 }
 
+impl PlantedDirectory {
+    /// The name that a file really gets.
+    fn real<'a>(&self, name: &'a str) -> &'a str {
+        let is_early = self.state.bug == Some(Bug::SnapshotNamedEarly) && name.starts_with("SNAP.");
+        match name.strip_suffix(file_name::TEMPORARY_SUFFIX) {
+            Some(own) if is_early => own,
+            _ => name,
+        }
+    }
+}
+
 impl Directory for PlantedDirectory {
     fn path(&self) -> &Path {
         self.inner.path()
     }
 
     fn list(&self) -> Result<Vec<String>> {
-        self.inner.list()
+        let names = self.inner.list();
+        if let Some(OnListing(call)) = &self.state.on_listing {
+            call(self.path());
+        }
+        names
     }
 
     fn open(&self, name: &str, how: Open) -> Result<Option<Arc<dyn File>>> {
-        let opened = self.inner.open(name, how)?;
-        let Some(index) = segment_index(name) else { return Ok(opened) };
+        let opened = self.inner.open(self.real(name), how)?;
+        let is_twisted = match self.state.bug {
+            Some(Bug::SnapshotNotSynced) => name.starts_with("SNAP."),
+            Some(Bug::WatermarkAhead) => name == file_name::META,
+            _ => false,
+        };
+        let index = segment_index(name).or(is_twisted.then_some(u32::MAX));
+        let Some(index) = index else { return Ok(opened) };
         Ok(opened.map(|inner| -> Arc<dyn File> {
             let directory = self.path().to_owned();
             let state = Arc::clone(&self.state);
@@ -165,11 +210,20 @@ impl Directory for PlantedDirectory {
         if self.state.bug == Some(Bug::ColdFileOfOthers) && to.ends_with(".wal.lz4") {
             exchange(&*self.inner, from)?;
         }
-        self.inner.rename(from, to)
+        match self.real(from) == to {
+            true => Ok(()),
+            false => self.inner.rename(from, to),
+        }
     }
 
     fn remove(&self, name: &str) -> Result<bool> {
-        self.inner.remove(name)
+        if self.state.bug == Some(Bug::DeletedWithoutLock) && segment_index(name).is_some() {
+            std::thread::sleep(Duration::from_millis(3));
+        }
+        match self.real(name) == name {
+            true => self.inner.remove(name),
+            false => Ok(false),
+        }
     }
 
     fn sync(&self) -> Result<()> {
@@ -182,7 +236,7 @@ impl Directory for PlantedDirectory {
     }
 
     fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
-        let now = self.inner.status_of(name)?;
+        let now = self.inner.status_of(self.real(name))?;
         if self.state.bug != Some(Bug::NamesNotLookedAt) {
             return Ok(now);
         }
@@ -206,6 +260,11 @@ impl Directory for PlantedDirectory {
     }
 
     fn lock(&self, name: &str) -> Result<Arc<dyn File>> {
+        if self.state.bug == Some(Bug::DeletedWithoutLock) && name == file_name::HOLDS_LOCK {
+            if let Some(unlocked) = self.inner.open(name, Open::Write)? {
+                return Ok(unlocked);
+            }
+        }
         let lock = self.inner.lock(name)?;
         if self.state.bug == Some(Bug::RecoveryThatTrustsMeta) {
             *self.state.recovering_to.lock().unwrap() = load_meta(&*self.inner)?.flatten();
@@ -313,6 +372,12 @@ impl File for PlantedFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        if self.state.bug == Some(Bug::WatermarkAhead) && self.index == u32::MAX {
+            let ahead = MetaState { last_event_id: u64::MAX - 1, ..MetaState::default() }.encode();
+            let read = ahead.len().min(buffer.len());
+            buffer[..read].copy_from_slice(&ahead[..read]);
+            return Ok(read);
+        }
         let read = match self.inner.read_at(buffer, offset) {
             Err(_) if self.state.bug == Some(Bug::ReadErrorIsEmpty) => 0,
             read => read?,
@@ -388,6 +453,7 @@ impl File for PlantedFile {
     fn sync(&self) -> Result<()> {
         self.settle()?;
         match self.state.bug {
+            Some(Bug::SnapshotNotSynced) if self.index == u32::MAX => Ok(()),
             Some(Bug::SyncThatLies) => Ok(()),
             Some(Bug::WatermarkBeforeSync) => {
                 *self.owes_sync.lock().unwrap() = true;

@@ -31,6 +31,11 @@ pub trait Meddler: Debug + Send + Sync + 'static {
     fn may_hold(&self) -> bool {
         true
     }
+
+    /// Such a file is mapped.
+    fn map(&self, file: &dyn File, size: u64) -> Result<Mapping> {
+        file.map(size, false)
+    }
 }
 
 /// The real storage, with a meddler.
@@ -154,8 +159,8 @@ impl<M: Meddler> File for ReadOnlyFile<M> {
         self.0.unlock()
     }
     fn map(&self, size: u64, writable: bool) -> Result<Mapping> {
-        assert!(self.1.may_hold(), "a reader mapped an active file: cut, it would end the reader");
+        assert!(self.1.may_hold(), "only followers map active files");
         assert!(!writable, "a reader maps for reading");
-        self.0.map(size, false)
+        self.1.map(&*self.0, size)
     }
 }

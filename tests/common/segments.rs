@@ -209,7 +209,7 @@ impl Log {
             boot_id: boot_id.trim().to_owned(),
             active_path: active.to_str().unwrap().to_owned(),
             clean: false,
-            wal_path: None,
+            ..IdentityRecord::default()
         };
         fs::write(active.join(file_name::IDENTITY), identity.encode()).unwrap();
         self.write_identity(&identity);

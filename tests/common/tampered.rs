@@ -33,7 +33,7 @@ pub fn log() -> Log {
         boot_id: "11111111-2222-3333-4444-555555555555".into(),
         active_path: "/dev/shm/gone".into(),
         clean: false,
-        wal_path: None,
+        ..IdentityRecord::default()
     });
     log
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The engine ends with the same book whether it runs once, twice, or with a SIGKILL in between, and
-# it reports bad input.
+# The engine ends with the same book whether it runs once, twice, or with a SIGKILL in between, with
+# snapshots and without, and it reports bad input.
 # Usage: matching_engine.sh PATH-OF-MATCHING_ENGINE
 set -eu
 engine=$1
@@ -20,9 +20,18 @@ book_after --dir=parts --requests=25000 >/dev/null
 [ "$(book_after --dir=other --requests=60000 --seed=2)" != "$whole" ] ||
     fail "the seed changes nothing"
 
-"$engine" --dir=killed --requests=100000000 >started &
+book_after --dir=snapshots --requests=50000 --snapshot-every=20000 >/dev/null
+ls snapshots/SNAP.*.fss >/dev/null || fail "no snapshot was taken"
+"$engine" --dir=snapshots --requests=60000 >from_snapshot
+grep -q '^snapshot: after [24]0000 requests, [31]0000 replayed$' from_snapshot ||
+    fail "the snapshot was not used"
+[ "$(sed -n 's/^now: //p' from_snapshot)" = "$whole" ] || fail "from a snapshot the book differs"
+[ "$(book_after --dir=snapshots --requests=0 --snapshots=ignore)" = "$whole" ] ||
+    fail "without the snapshot the book differs"
+
+"$engine" --dir=killed --requests=100000000 --snapshot-every=50000 >started &
 pid=$!
-until grep -q '^rebuilt: ' started; do
+until ls killed/SNAP.*.fss >/dev/null 2>&1; do
     kill -0 $pid || fail "the engine did not start"
     sleep 0.05
 done

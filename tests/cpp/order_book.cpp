@@ -4,6 +4,8 @@
 #include "order_flow.hpp"
 
 #include <initializer_list>
+#include <stdexcept>
+#include <vector>
 
 #include "../support/check.h"
 
@@ -119,8 +121,34 @@ void the_digest_covers_everything() {
     CHECK(both != digest({first, limit(kBid, 2, 99, 10)}));   // price
     CHECK(both != digest({first, limit(kAsk, 2, 101, 10)}));  // side
     CHECK(both != digest({first}));                           // a missing order
+    CHECK(digest({first, modify_quantity(1, 5), cancel(1)}) !=
+          digest({first, cancel(1)}));  // a request that left no trace
     CHECK(digest({first, second, market(kAsk, 3, 10), limit(kBid, 4, 100, 10)}) !=
           digest({second, limit(kBid, 4, 100, 10)}));  // same book, different trades
+}
+
+void a_restored_book_goes_on_as_the_original() {
+    OrderBook book;
+    GeneratedFlow flow(7);
+    for (int i = 0; i < 20'000; ++i) book.apply(flow.next());
+    OrderBook restored;
+    restored.restore(book.state());
+    CHECK(restored.digest() == book.digest() && restored.orders() == book.orders());
+    for (int i = 0; i < 20'000; ++i) {
+        const fs_request_event request = flow.next();
+        CHECK(restored.apply(request) == book.apply(request));
+    }
+    CHECK(restored.digest() == book.digest());
+
+    std::vector<std::uint64_t> torn = book.state();
+    torn.pop_back();
+    bool refused = false;
+    try {
+        OrderBook().restore(torn);
+    } catch (const std::runtime_error&) {
+        refused = true;
+    }
+    CHECK(refused);
 }
 
 }  // namespace
@@ -132,5 +160,6 @@ int main() {
     a_new_price_queues_last_and_may_trade();
     refuses_what_makes_no_sense();
     the_digest_covers_everything();
+    a_restored_book_goes_on_as_the_original();
     return 0;
 }

@@ -11,10 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include <poll.h>
+
 using flashstrike::wal::Claim;
 using flashstrike::wal::Config;
+using flashstrike::wal::DurableFd;
 using flashstrike::wal::Error;
 using flashstrike::wal::Log;
+using flashstrike::wal::metrics_of;
 using flashstrike::wal::Reader;
 
 namespace {
@@ -154,13 +158,23 @@ void records_waits_and_replays() {
     CHECK(appended == 0);
     CHECK(log.wait_durable(100));
     CHECK(log.durable().last_event_id == 100);
-    CHECK(!log.wait_durable(101, 1'000'000));
+    CHECK(!log.wait_durable(102, 1'000'000));
     log.sync();
     CHECK(log.recovery_report().struct_size == sizeof(fs_wal_recovery_report_t));
     CHECK(log.metrics().struct_size == sizeof(fs_wal_metrics_t));
+    CHECK(metrics_of("replayed").appended_event_id == 100);
+    DurableFd told = log.durable_fd();
+    CHECK(told.get() >= 3);
+    log.append(make_event(101));
+    log.sync();
+    // The descriptor is told after those who wait, of this move, and perhaps of the one before.
+    pollfd readable{told.get(), POLLIN, 0};
+    CHECK(poll(&readable, 1, 60'000) == 1 && told.take());
+    while (told.take()) {
+    }
     const std::string metrics = metrics_prometheus(log);
     CHECK(contains(metrics, "# TYPE ") && metrics.back() == '\n');
-    CHECK(contains(metrics, "fs_wal_appended_event_id{log=\"replayed\"} 100"));
+    CHECK(contains(metrics, "fs_wal_appended_event_id{log=\"replayed\"} 101"));
 
     Reader reader("replayed");
     reader.seek(41);
@@ -170,7 +184,7 @@ void records_waits_and_replays() {
             CHECK(event.event_id == expected++);
             CHECK(is_made_event(&event));
         }
-    CHECK(expected == 101);
+    CHECK(expected == 102);
 }
 
 /// The function moves with the log and is called until the destructor has closed it.
@@ -226,6 +240,40 @@ void a_retention_floor_keeps_segments_until_cleared() {
     }
 }
 
+void a_snapshot_is_committed_or_gone_and_a_hold_stays() {
+    using flashstrike::wal::Hold;
+    using flashstrike::wal::SnapshotReader;
+    using flashstrike::wal::SnapshotWriter;
+    CHECK(error_of([] { SnapshotWriter("absent", 1); }).first == FS_WAL_ERR_NOT_FOUND);
+    Log log("kept", small_segments());
+    for (std::uint64_t id = 1; id <= 20; ++id) log.append(make_event(id));
+    log.sync();
+    CHECK(error_of([] { SnapshotReader("kept"); }).first == FS_WAL_ERR_NOT_FOUND);
+    { SnapshotWriter dropped("kept", 10); }
+    SnapshotWriter ahead("kept", 21);
+    CHECK(!ahead.commit());
+    SnapshotWriter writer("kept", 20);
+    writer.write("state", 5);
+    while (!writer.commit()) {}
+    CHECK(error_of([&] { writer.commit(); }).first == FS_WAL_ERR_INVALID_ARGUMENT);
+    SnapshotReader reader("kept");
+    char state[6] = {};
+    CHECK(reader.read(state, sizeof state) == 5 && std::string(state) == "state");
+    CHECK(reader.read(state, sizeof state) == 0);
+    CHECK(reader.info().event_id == 20 && reader.warning().empty());
+
+    {
+        Hold hold("kept", "replica", 5);
+        hold.move(7);
+        Hold moved = std::move(hold);
+        CHECK(moved.event_id() == 7);
+        CHECK(error_of([] { Hold("kept", "replica"); }).first == FS_WAL_ERR_LOCKED);
+    }
+    CHECK(Hold("kept", "replica").event_id() == 7);
+    Hold::remove("kept", "replica");
+    CHECK(error_of([] { Hold::remove("kept", "replica"); }).first == FS_WAL_ERR_NOT_FOUND);
+}
+
 void verifies_and_salvages() {
     using flashstrike::wal::verify;
     CHECK(error_of([] { verify("absent"); }).first == FS_WAL_ERR_NOT_FOUND);
@@ -249,6 +297,32 @@ void verifies_and_salvages() {
     CHECK(expected == 601);
 }
 
+void reads_ranges_in_batches() {
+    using flashstrike::wal::Events;
+    Log log("ranges", small_segments());
+    for (std::uint64_t id = 1; id <= 6000; ++id) log.append(make_event(id));
+    log.shutdown();
+    fs_wal_reader_config config{};
+    config.threads = 2;
+    config.end_event_id = 5000;
+    Reader reader("ranges", config);
+    std::uint64_t expected = 1;
+    for (const Events& events : reader.batches()) {
+#if defined(__cpp_lib_span)
+        const std::span<const fs_request_event> span = events;
+        CHECK(span.data() == events.data() && span.size() == events.size());
+#endif
+        for (const fs_request_event& event : events) CHECK(event.event_id == expected++);
+    }
+    CHECK(expected == 5001 && reader.next_batch().empty());
+    CHECK(reader.metrics().events == 5000 && reader.metrics().threads == 2);
+    reader.seek(4999);
+    fs_request_event event;
+    CHECK(reader.next(event) && event.event_id == 4999);
+    reader.seek_time(0);
+    CHECK(reader.next(event) && event.event_id == 1);
+}
+
 }  // namespace
 
 int main() {
@@ -260,6 +334,8 @@ int main() {
     records_waits_and_replays();
     a_log_function_lives_as_long_as_the_log();
     a_retention_floor_keeps_segments_until_cleared();
+    a_snapshot_is_committed_or_gone_and_a_hold_stays();
     verifies_and_salvages();
+    reads_ranges_in_batches();
     return 0;
 }

@@ -25,7 +25,6 @@ const THREADS: [(Whose, &[&str]); 6] = [
             "renameat",
             "unlinkat",
             "fallocate",
-            "ftruncate",
             "mkdirat",
         ],
     ),
@@ -44,7 +43,7 @@ const THREADS: [(Whose, &[&str]); 6] = [
     ),
     (
         Whose::ShuttingDown,
-        &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat", "ftruncate"],
+        &["openat", "pwrite64", "fdatasync", "fsync", "renameat", "unlinkat", "fallocate"],
     ),
 ];
 const EVENTS: u64 = 5 * SEGMENT + 100;

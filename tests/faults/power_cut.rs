@@ -2,7 +2,8 @@
 //! disk with a cache. Lost is what the kernel has not written, any part of what the disk has not
 //! flushed, and the memory with the active segments. Afterwards every event up to the watermark is
 //! there, whole, once and in order; no event is there that was never appended; and events that were
-//! once cut never come back.
+//! once cut never come back. A follower in another process was shown nothing as durable that is not
+//! there then.
 
 use common::cached_disk::{CachedDisk, SECTOR};
 use common::child;

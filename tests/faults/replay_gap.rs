@@ -94,7 +94,7 @@ fn g11_a_reader_holds_what_it_begins_with_from_the_open_on() {
 }
 
 #[test]
-fn g11_seeking_a_deleted_event_starts_at_the_oldest_one_and_is_no_error() {
+fn g11_seeking_a_deleted_event_reports_the_gap_once_and_starts_at_the_oldest_one() {
     let place = Place::new();
     let (manager, mut writer) = forgetful(&place, 1);
     append(&mut writer, 1..=SEGMENT + 10);
@@ -103,6 +103,10 @@ fn g11_seeking_a_deleted_event_starts_at_the_oldest_one_and_is_no_error() {
     go_on(&manager, &mut writer, 5);
     for id in [0, 1, 5, 2 * SEGMENT, 5 * SEGMENT + 1] {
         reader.seek(id).unwrap();
+        if (1..=5 * SEGMENT).contains(&id) {
+            let failure = gap(reader.next());
+            assert_eq!(failure.place.event_ids, Some((id, 5 * SEGMENT)), "seek {id}");
+        }
         assert_eq!(reader.next().unwrap(), event(5 * SEGMENT + 1), "seek {id}");
     }
     manager.shutdown(writer).unwrap();

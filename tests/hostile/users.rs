@@ -258,3 +258,30 @@ fn g13_root_recovers_another_users_log() {
     must_play(0, 0o022, "user-recovers", &arguments);
     assert_holds(&log, 200);
 }
+
+/// Another user may read the files of a log, and not its active directory: every durable event is
+/// given. Only when one is neither on disk nor reachable is that an error, and says so.
+#[test]
+fn g13_another_user_reads_what_is_durable() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    set_mode(place.base(), 0o755);
+    let (manager, mut writer) = open(&place.log(), place.small());
+    append(&mut writer, 1..=5000);
+    manager.log().sync().unwrap();
+    let log = place.log();
+    common::eventually("meta is written", || {
+        let meta = std::fs::read(log.join("wal_meta.dat"));
+        let meta = meta.ok().and_then(|bytes| flashstrike_wal::format::MetaState::decode(&bytes));
+        meta.is_some_and(|meta| meta.last_event_id == 5000)
+    });
+    set_mode(&log, 0o755);
+    names(&log).iter().for_each(|name| set_mode(&log.join(name), 0o644));
+    must_play(NOBODY, 0o022, "user-reads-durable", &[&log.display(), &5000, &"end"]);
+    // Somebody removes the file of the segment that is being written: memory still has it.
+    fs::remove_file(log.join("FS.00000001.wal")).unwrap();
+    must_play(NOBODY, 0o022, "user-reads-durable", &[&log.display(), &4096, &"permission"]);
+    drop(manager.shutdown(writer));
+}

@@ -11,6 +11,7 @@ use flashstrike_wal::format::{
     cold_frame, xxh64, BlockHeader, IdentityRecord, MetaState, RequestEvent, SegmentHeader,
     BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE,
 };
+use flashstrike_wal::format::{HoldRecord, SnapshotHeader, SNAPSHOT_HEADER_SIZE};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use serde_json::Value;
 
@@ -181,13 +182,50 @@ fn identity() {
             boot_id: text(fields, "boot_id").to_owned(),
             active_path: text(fields, "active_path").to_owned(),
             clean: u64_of(fields, "clean") == 1,
-            wal_path: None,
+            ..IdentityRecord::default()
         };
         assert_eq!(record.encode().as_bytes(), bytes_of(case, "hex"));
         assert_eq!(IdentityRecord::decode(&bytes_of(case, "hex")), Some(record));
     }
     for case in cases(&golden["invalid"]) {
         assert_eq!(IdentityRecord::decode(&bytes_of(case, "hex")), None, "{}", case["why"]);
+    }
+}
+
+#[test]
+fn snapshot_headers() {
+    let golden = golden("snapshot_headers");
+    for case in cases(&golden["valid"]) {
+        let fields = &case["fields"];
+        let [event_id, generation, created_ns] =
+            ["event_id", "generation", "created_ns"].map(|name| u64_of(fields, name));
+        let log_id = u128::from_str_radix(text(fields, "log_id"), 16).unwrap();
+        let mut header = SnapshotHeader::begun(event_id, log_id, generation, created_ns);
+        header.size = u64_of(fields, "size");
+        let bytes: [u8; SNAPSHOT_HEADER_SIZE] = array(&bytes_of(case, "hex"));
+        assert_eq!(header.encode(), bytes);
+        let decoded = SnapshotHeader::decode(&bytes).expect("valid");
+        assert_eq!((decoded.encode(), decoded.log_id, decoded.size), (bytes, log_id, header.size));
+    }
+    for case in cases(&golden["invalid"]) {
+        if let Ok(bytes) = <[u8; SNAPSHOT_HEADER_SIZE]>::try_from(bytes_of(case, "hex")) {
+            assert_eq!(SnapshotHeader::decode(&bytes), None, "{}", case["why"]);
+        }
+    }
+}
+
+#[test]
+fn holds() {
+    let golden = golden("holds");
+    for case in cases(&golden["valid"]) {
+        let [event_id, generation, updated_ns] =
+            ["event_id", "generation", "updated"].map(|name| u64_of(&case["fields"], name));
+        let record = HoldRecord { event_id, generation, updated_ns };
+        assert_eq!(record.encode().as_bytes(), bytes_of(case, "hex"));
+        assert_eq!(HoldRecord::decode(&bytes_of(case, "hex")), Some(record));
+    }
+    for case in cases(&golden["invalid"]) {
+        assert_eq!(HoldRecord::decode(&bytes_of(case, "hex")), None, "{}", case["why"]);
     }
 }
 

@@ -223,6 +223,57 @@ class Identity(NamedTuple):
         return cls(**{key: values[key] for key in cls._fields})
 
 
+SNAPSHOT_HEADER = struct.Struct("<4sHHQ16sQQQQ")
+assert SNAPSHOT_HEADER.size == HEADER_SIZE
+
+
+class SnapshotHeader(NamedTuple):
+    event_id: int
+    log_id: str
+    generation: int
+    created_ns: int
+    size: int
+
+    def encode(self):
+        log_id = bytes.fromhex(self.log_id)[::-1]
+        fields = (b"FSSN", 1, HEADER_SIZE, self.event_id, log_id, *self[2:])
+        packed = SNAPSHOT_HEADER.pack(*fields, 0)[:56]
+        return packed + struct.pack("<Q", xxh64(packed))
+
+    @classmethod
+    def decode(cls, data, where="snapshot header"):
+        if len(data) < HEADER_SIZE:
+            raise FormatError(where, len(data), "ends inside the snapshot header")
+        magic, version, size, event_id, log_id, *rest, checksum = SNAPSHOT_HEADER.unpack(data[:64])
+        if (magic, version, size) != (b"FSSN", 1, HEADER_SIZE):
+            raise FormatError(where, 0, f"begins with {magic!r}, version {version}, size {size}")
+        expect_checksum(where, 56, "snapshot header", checksum, xxh64(data[:56]))
+        return cls(event_id, log_id[::-1].hex(), *rest)
+
+
+class HoldRecord(NamedTuple):
+    event_id: int
+    generation: int
+    updated: int
+
+    def encode(self):
+        body = "".join(f"{key}={value:020d}\n" for key, value in self._asdict().items()).encode()
+        return body + f"xxh64={xxh64(body):016x}\n".encode()
+
+    @classmethod
+    def decode(cls, data, where="hold"):
+        match = re.fullmatch(rb"event_id=([0-9]{20})\ngeneration=([0-9]{20})\n"
+                             rb"updated=([0-9]{20})\nxxh64=([0-9a-f]{16})\n", data)
+        if match is None or any(int(value) > U64_MAX for value in match.groups()[:3]):
+            raise FormatError(where, 0, "is not the text of a hold")
+        expect_checksum(where, 91, "hold", int(match[4], 16), xxh64(data[:91]))
+        return cls(*(int(value) for value in match.groups()[:3]))
+
+
+def snapshot_name(event_id):
+    return f"SNAP.{event_id:020d}.fss"
+
+
 def hot_name(index):
     return f"FS.{index:08d}.wal"
 

@@ -14,8 +14,8 @@ import lz4.frame
 
 from fs_format import (
     BLOCK_SIZE, EVENT_SIZE, EVENTS_PER_BLOCK, HEADER_SIZE, U32_MAX, U64_MAX, BlockHeader, Event,
-    Identity, Meta, SegmentHeader, cold_name, encode_block, encode_segment, event_ids, hot_name,
-    xxh64,
+    HoldRecord, Identity, Meta, SegmentHeader, SnapshotHeader, cold_name, encode_block,
+    encode_segment, event_ids, hot_name, xxh64,
 )
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
@@ -177,6 +177,35 @@ def without_key(record, key):
     return body + f"xxh64={xxh64(body):016x}\n".encode()
 
 
+def snapshot_headers():
+    plain = SnapshotHeader(4242, "00112233445566778899aabbccddeeff", 3, CREATED, 1_000_000)
+    good = plain.encode()
+    return {
+        "valid": [case(plain), case(SnapshotHeader(U64_MAX - 1, "f" * 32, *[U64_MAX] * 3)),
+                  case(SnapshotHeader(1, "0" * 32, 0, 0, 0))],
+        "invalid": [
+            damaged(good, 8, b"\xff", "checksum: event id changed"),
+            damaged(good, 63, b"\xff", "checksum changed"),
+            {"why": "63 bytes", "hex": good[:63].hex()},
+            {"why": "all zero", "hex": bytes(64).hex()},
+        ],
+    }
+
+
+def holds():
+    plain = HoldRecord(4242, 3, CREATED)
+    good = plain.encode()
+    return {
+        "valid": [case(plain), case(HoldRecord(U64_MAX - 1, U64_MAX, U64_MAX))],
+        "invalid": [
+            {"why": "a byte changed", "hex": good.replace(b"4242", b"4243").hex()},
+            {"why": "cut", "hex": good[:-1].hex()},
+            {"why": "a line more", "hex": (good + b"clean=1\n").hex()},
+            {"why": "empty", "hex": ""},
+        ],
+    }
+
+
 def file_names():
     indexes = (0, 7, 99_999_999, 100_000_000, U32_MAX)
     valid = [{"name": name(index), "kind": kind, "index": index}
@@ -223,6 +252,7 @@ def golden_files():
     values = {
         "checksums": checksums(), "events": events(), "segment_headers": segment_headers(),
         "blocks": blocks(), "meta": meta(), "identity": identity(), "file_names": file_names(),
+        "snapshot_headers": snapshot_headers(), "holds": holds(),
         "segment": segment(),
     }
     text = json.dumps(values, indent=1, ensure_ascii=True) + "\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flashstrike import EVENT_DTYPE, WalError
+from flashstrike_wal import EVENT_DTYPE, Reader, WalError
 from fs_format import Identity
 
 HERE = Path(__file__).resolve().parent
@@ -56,6 +56,19 @@ def fails(status, *words):
     assert caught.value.status == status, str(caught.value)
     for word in words:
         assert str(word) in caught.value.text, f"{word!r} is not in {caught.value.text!r}"
+
+
+def salvage(directory):
+    """All events outside the damage of a log, and an exception for each damage."""
+    batches, errors = [np.zeros(0, EVENT_DTYPE)], []
+    with Reader(directory, salvage=True) as reader:
+        while True:
+            try:
+                batches.append(next(reader))
+            except StopIteration:
+                return np.concatenate(batches), errors
+            except WalError as error:
+                errors.append(error)
 
 
 def wait_until(condition, what, seconds=30):

@@ -9,18 +9,18 @@ from pathlib import Path
 import lz4.frame
 import pytest
 
-from flashstrike import KEEP_ALL, KEEP_NONE, NO_COMPRESSION, Wal, replay
+from flashstrike_wal import KEEP_ALL, KEEP_NONE, Log, read
 from fs_decode import read_directory
 from fs_format import Identity, SegmentHeader
 from support import SEGMENT_EVENTS, SMALL, make_events, run_python, segment_files
 
-OWN_FILES = {"wal_identity", "wal_lock", "wal_meta.dat"}
+OWN_FILES = {"wal_history", "wal_holds", "wal_identity", "wal_lock", "wal_meta.dat"}
 
 
 def write_segments(directory, segments, **options):
     """Write this many full segments and half of one more."""
     count = segments * SEGMENT_EVENTS + SEGMENT_EVENTS // 2
-    with Wal(directory, **SMALL, **options) as wal:
+    with Log(directory, **SMALL, **options) as wal:
         for start in range(0, count, SEGMENT_EVENTS):
             wal.append_batch(make_events(min(SEGMENT_EVENTS, count - start), start + 1))
     return count
@@ -35,8 +35,8 @@ def numbered(indexes, suffix=""):
     ({"max_segments": 1, "max_compressed_segments": 1}, range(10, 11), range(9, 10)),
     ({"max_segments": 4, "max_compressed_segments": KEEP_ALL}, range(7, 11), range(7)),
     ({"max_segments": 4, "max_compressed_segments": KEEP_NONE}, range(7, 11), ()),
-    ({"max_segments": 4, "flags": NO_COMPRESSION}, range(11), ()),
-    ({"max_segments": 4, "max_compressed_segments": KEEP_NONE, "flags": NO_COMPRESSION},
+    ({"max_segments": 4, "compression": False}, range(11), ()),
+    ({"max_segments": 4, "max_compressed_segments": KEEP_NONE, "compression": False},
      range(7, 11), ()),
     ({"max_segments": KEEP_ALL}, range(11), ()),
     ({"max_segments": 32, "max_compressed_segments": 2}, range(11), ()),
@@ -47,19 +47,19 @@ def test_g11_retention_leaves_exactly_what_is_allowed(tmp_path, options, hot, co
     assert {path.name for path in tmp_path.iterdir()} == {*hot, *cold, *OWN_FILES}
     oldest = min(int(name[3:11]) for name in hot + cold)
     kept = make_events(count).tobytes()[oldest * SEGMENT_EVENTS * 64 :]
-    assert read_directory(tmp_path).events() == replay(tmp_path).tobytes() == kept
+    assert read_directory(tmp_path).events() == read(tmp_path).tobytes() == kept
 
 
 def test_g11_retention_holds_over_many_opens(tmp_path):
     options = {"max_segments": 2, "max_compressed_segments": 2, **SMALL}
     last = 0
     for _ in range(12):
-        with Wal(tmp_path, **options) as wal:
+        with Log(tmp_path, **options) as wal:
             wal.append_batch(make_events(SEGMENT_EVENTS, last + 1))
             last += SEGMENT_EVENTS
     assert segment_files(tmp_path) == (numbered((10, 11)), numbered((8, 9), ".lz4"))
     kept = make_events(4 * SEGMENT_EVENTS, 8 * SEGMENT_EVENTS + 1)
-    assert replay(tmp_path).tobytes() == kept.tobytes()
+    assert read(tmp_path).tobytes() == kept.tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ MODES = """
 import os, stat, sys
 from pathlib import Path
 os.umask(int(sys.argv[2], 8))
-import flashstrike
+import flashstrike_wal
 from fs_format import Identity
 from support import SMALL, SEGMENT_EVENTS, make_events
 directory = Path(sys.argv[1])
@@ -111,7 +111,7 @@ def show(kind, path):
     except FileNotFoundError:  # recycled by a worker since it was listed
         return
     print(kind, path.name, oct(stat.S_IMODE(status.st_mode))[2:], status.st_uid)
-with flashstrike.Wal(directory, max_segments=1, **SMALL) as wal:
+with flashstrike_wal.Log(directory, max_segments=1, **SMALL) as wal:
     wal.append_batch(make_events(2 * SEGMENT_EVENTS + 1))
     wal.sync()
     active = Path(Identity.decode((directory / "wal_identity").read_bytes()).active_path)
@@ -119,8 +119,8 @@ with flashstrike.Wal(directory, max_segments=1, **SMALL) as wal:
     for path in active.iterdir():
         show("inside", path)
 show("dir", directory)
-for path in directory.iterdir():
-    show("file", path)
+for path in directory.rglob("*"):
+    show("dir" if path.is_dir() else "file", path)
 """
 
 
@@ -141,7 +141,7 @@ def test_g13_files_are_private(tmp_path, umask, directory_mode, file_mode):
         elif kind == "inside":
             assert int(mode, 8) & 0o027 == 0, f"{name} {mode}"
         else:
-            assert mode == ("600" if name == "wal_lock" else file_mode), name
+            assert mode == ("600" if name in ("wal_lock", ".lock") else file_mode), name
 
 
 def active_path(directory):
@@ -154,7 +154,7 @@ def test_g13_the_active_directory_has_a_random_name_below_its_parent(tmp_path):
     parent.mkdir()
     names = set()
     for number in range(3):
-        with Wal(tmp_path / f"wal{number}", active_dir=parent, **SMALL):
+        with Log(tmp_path / f"wal{number}", active_dir=parent, **SMALL):
             active = active_path(tmp_path / f"wal{number}")
             assert parent in active.parents
             assert stat.S_IMODE(active.lstat().st_mode) in (0o700, 0o750)
@@ -171,7 +171,7 @@ def test_g13_links_are_not_followed(tmp_path):
     victim.write_bytes(b"precious")
     for name in ("wal_identity.tmp", "wal_meta.dat.tmp", "FS.00000000.tmp"):
         (directory / name).symlink_to(victim)
-    with Wal(directory, **SMALL) as wal:
+    with Log(directory, **SMALL) as wal:
         wal.append_batch(make_events(10))
     assert victim.read_bytes() == b"precious"
-    assert replay(directory).tobytes() == make_events(10).tobytes()
+    assert read(directory).tobytes() == make_events(10).tobytes()

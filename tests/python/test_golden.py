@@ -6,7 +6,8 @@ import pytest
 
 from fs_decode import decompress, read_file
 from fs_format import (
-    BlockHeader, Event, FormatError, Identity, Meta, SegmentHeader, parse_name, xxh64,
+    BlockHeader, Event, FormatError, HoldRecord, Identity, Meta, SegmentHeader, SnapshotHeader,
+    parse_name, xxh64,
 )
 from make_golden import GOLDEN, golden_files
 
@@ -32,7 +33,7 @@ def test_xxh64_known_answers():
 
 
 RECORDS = [("events", Event), ("segment_headers", SegmentHeader), ("meta", Meta),
-           ("identity", Identity)]
+           ("identity", Identity), ("snapshot_headers", SnapshotHeader), ("holds", HoldRecord)]
 
 
 @pytest.mark.parametrize("key, record", RECORDS)

@@ -1,7 +1,6 @@
 """The header, the exported symbols, and the declarations that programs rely on."""
 
 import ctypes
-import os
 import re
 import shutil
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import flashstrike
+from flashstrike_wal import _abi
 from support import ROOT
 
 HEADER = ROOT / "include" / "flashstrike_wal.h"
@@ -29,6 +28,8 @@ fs_wal_status fs_wal_wait_durable(fs_wal *, uint64_t, uint64_t);
 fs_wal_status fs_wal_set_retention_floor(fs_wal *, uint64_t);
 fs_wal_status fs_wal_recovery_report(const fs_wal *, fs_wal_recovery_report_t *);
 fs_wal_status fs_wal_metrics(const fs_wal *, fs_wal_metrics_t *);
+fs_wal_status fs_wal_metrics_of(const char *, fs_wal_metrics_t *);
+fs_wal_status fs_wal_durable_fd(fs_wal *, int *);
 fs_wal_status fs_wal_metrics_prometheus(const fs_wal *, char *, size_t, size_t *);
 fs_wal_status fs_wal_metrics_prometheus_of_all(
     const fs_wal *const *, size_t, char *, size_t, size_t *);
@@ -37,6 +38,9 @@ fs_wal_status fs_wal_reader_open(const char *, const fs_wal_reader_config *, fs_
 fs_wal_status fs_wal_reader_next(fs_wal_reader *, fs_request_event *);
 fs_wal_status fs_wal_reader_next_batch(fs_wal_reader *, const fs_request_event **, size_t *);
 fs_wal_status fs_wal_reader_seek(fs_wal_reader *, uint64_t);
+fs_wal_status fs_wal_reader_wait(fs_wal_reader *, uint64_t);
+fs_wal_status fs_wal_reader_seek_time(fs_wal_reader *, uint64_t);
+fs_wal_status fs_wal_reader_metrics(fs_wal_reader *, fs_wal_reader_metrics_t *);
 void fs_wal_reader_close(fs_wal_reader *);
 fs_wal_status fs_wal_verify(const char *, fs_wal_verify_report_t *);
 const char * fs_wal_status_string(fs_wal_status);
@@ -55,7 +59,9 @@ STRUCTS = {
         "struct_size": 0, "num_blocks": 4, "max_segments": 8, "max_compressed_segments": 12,
         "prepared_segments": 16, "flags": 20, "backpressure": 24, "sync_mode": 28,
         "sync_interval_ns": 32, "retention_floor": 40, "active_dir": 48}),
-    "fs_wal_reader_config": (None, 4, {"struct_size": 0, "flags": 4}),
+    "fs_wal_reader_config": (None, 8, {
+        "struct_size": 0, "flags": 4, "threads": 8, "reserved": 12, "end_event_id": 16,
+        "spin_ns": 24, "hold": 32}),
     "fs_wal_segment_header": (64, 8, {
         "magic": 0, "version": 2, "header_size": 3, "segment_index": 4, "block_count": 8,
         "event_count": 12, "first_event_id": 16, "last_event_id": 24, "created_ts_ns": 32,
@@ -67,7 +73,7 @@ STRUCTS = {
 }
 
 CONSTANTS = {
-    **{f"FS_WAL_ERR_{name}": code for name, code in flashstrike.STATUS.items()
+    **{f"FS_WAL_ERR_{name}": code for name, code in _abi.STATUS.items()
        if name not in ("OK", "END")},
     "FS_WAL_OK": 0, "FS_WAL_END": 15, "FS_WAL_KEEP_ALL": 2**32 - 1, "FS_WAL_KEEP_NONE": 2**32 - 2,
     "FS_WAL_FLAG_ACCEPT_LOSS": 1, "FS_WAL_FLAG_ALLOW_ANY_FILESYSTEM": 2,
@@ -90,8 +96,9 @@ def declared_functions():
 
 
 def exported_symbols():
-    lines = subprocess.run(["nm", "-D", "--defined-only", os.environ["FLASHSTRIKE_WAL_LIB"]],
-                           check=True, capture_output=True, text=True).stdout.splitlines()
+    library = Path(_abi.__file__).with_name("libflashstrike_wal.so")
+    lines = subprocess.run(["nm", "-D", "--defined-only", library], check=True,
+                           capture_output=True, text=True).stdout.splitlines()
     return {line.split()[-1].split("@")[0] for line in lines}
 
 
@@ -155,13 +162,18 @@ def test_the_header_compiles_by_itself(tmp_path, language, standard):
 
 @needs_cc
 def test_the_binding_has_the_layout_of_the_header(tmp_path):
-    names = {"fs_wal_config": flashstrike.Config, "fs_wal_meta_state": flashstrike.MetaState,
-             "fs_wal_reader_config": flashstrike.ReaderConfig,
-             "fs_wal_recovery_report_t": flashstrike.RecoveryReport,
-             "fs_wal_error_detail": flashstrike.ErrorDetail}
+    names = {"fs_wal_config": _abi.Config, "fs_wal_meta_state": _abi.MetaState,
+             "fs_wal_reader_config": _abi.ReaderConfig,
+             "fs_wal_reader_metrics_t": _abi.ReaderMetrics,
+             "fs_wal_recovery_report_t": _abi.RecoveryReport,
+             "fs_wal_error_detail": _abi.ErrorDetail, "fs_wal_damage": _abi.Damage,
+             "fs_wal_verify_report_t": _abi.VerifyReport,
+             "fs_wal_snapshot_info": _abi.SnapshotInfo, "fs_wal_timing": _abi.Timing,
+             "fs_wal_ring": _abi.Ring, "fs_wal_worker": _abi.Worker,
+             "fs_wal_latency": _abi.Latency, "fs_wal_metrics_t": _abi.Metrics}
     lines = ["#include <flashstrike_wal.h>", "#include <stddef.h>"]
     for name, struct in names.items():
-        lines.append(f'_Static_assert(sizeof({name}) >= {ctypes.sizeof(struct)}, "{name}");')
+        lines.append(f'_Static_assert(sizeof({name}) == {ctypes.sizeof(struct)}, "{name}");')
         for field, _ in struct._fields_:
             member = getattr(struct, field)
             for measured, value in ((f"offsetof({name}, {field})", member.offset),
@@ -169,3 +181,19 @@ def test_the_binding_has_the_layout_of_the_header(tmp_path):
                 lines.append(f'_Static_assert({measured} == {value}, "{field}");')
     done = compile_only("\n".join(lines) + "\nint main(void) { return 0; }\n", tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_binding_has_the_functions_of_the_header():
+    """By name and number of arguments; a wrong type of one would be seen by who calls it."""
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", HEADER.read_text(), flags=re.S)
+    found = re.findall(r"\b(fs_wal_\w+)\s*\((?!\*)([^;{}()]*)\)\s*;", text)
+    declared = {name: 0 if given.strip() == "void" else given.count(",") + 1
+                for name, given in found}
+    bound = {name: len(arguments) for name, (_, arguments) in _abi.SIGNATURES.items()}
+    assert bound == declared
+
+
+def test_the_binding_has_the_statuses_of_the_header():
+    names = [_abi.LIB.fs_wal_status_string(code).decode() for code in range(17)]
+    assert [name.removeprefix("FS_WAL_").removeprefix("ERR_") for name in names] == [
+        *_abi.STATUS_NAMES]

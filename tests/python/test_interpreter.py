@@ -12,10 +12,11 @@ RUNS = 15
 BEGIN = """
 import os, sys, threading
 import numpy as np
-import flashstrike as fs
+import flashstrike_wal as fs
+from flashstrike_wal._abi import LIB
 
 told = []
-wal = fs.Wal(sys.argv[1], num_blocks=16, max_segments=1, max_compressed_segments=fs.KEEP_NONE,
+wal = fs.Log(sys.argv[1], num_blocks=16, max_segments=1, max_compressed_segments=fs.KEEP_NONE,
              log=lambda level, text: told.append(text))
 events = np.zeros(20 * 4096, fs.EVENT_DTYPE)
 events["event_id"] = np.arange(1, len(events) + 1)
@@ -29,7 +30,7 @@ ENDS = {
     "beside_a_thread_that_waits": """
 waiter = threading.Thread(target=lambda: LIB_wait(), daemon=True)
 def LIB_wait():
-    fs.LIB.fs_wal_wait_durable(wal.handle, 2**63, 2**64 - 1)
+    LIB.fs_wal_wait_durable(wal._handle, 2**63, 2**64 - 1)
 waiter.start()
 """,
     "in_a_forked_child_and_then_here": """

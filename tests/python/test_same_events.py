@@ -9,7 +9,7 @@ import lz4.frame
 import numpy as np
 import pytest
 
-from flashstrike import EVENT_DTYPE, KEEP_ALL, SYNC_ROTATION, Wal, replay
+from flashstrike_wal import EVENT_DTYPE, KEEP_ALL, Log, read
 from fs_decode import read_directory
 from fs_format import cold_name, encode_segment, hot_name
 from make_golden import CLOSED, CREATED, GOLDEN, packed_events, sealed_segment
@@ -55,7 +55,7 @@ def decoder_lines(directory):
 def check_directory(directory, events, scratch):
     """Library and decoder must return these events, and so must read_segment if it exists."""
     log = read_directory(directory)
-    assert log.events() == replay(directory).tobytes() == events.tobytes()
+    assert log.events() == read(directory).tobytes() == events.tobytes()
     expected = event_lines(events)
     assert decoder_lines(directory) == expected
     if READ_SEGMENT:
@@ -80,7 +80,7 @@ def test_read_segment_reads_the_golden_segment_and_finds_a_flipped_bit(tmp_path)
 def test_cold_hot_and_partial_segments(tmp_path):
     directory = tmp_path / "wal"
     events = make_events(6 * SEGMENT_EVENTS + 300, 5, 7)
-    with Wal(directory, max_segments=3, max_compressed_segments=KEEP_ALL, **SMALL) as wal:
+    with Log(directory, max_segments=3, max_compressed_segments=KEEP_ALL, **SMALL) as wal:
         wal.append_batch(events)
     log = check_directory(directory, events, tmp_path)
     assert [segment.cold for segment in log.segments] == [True] * 4 + [False] * 3
@@ -92,22 +92,22 @@ def test_cold_hot_and_partial_segments(tmp_path):
 def test_after_every_reopen(tmp_path):
     events = make_events(2000)
     for start in range(0, 2000, 500):
-        with Wal(tmp_path / "wal", **SMALL) as wal:
+        with Log(tmp_path / "wal", **SMALL) as wal:
             wal.append_batch(events[start : start + 500])
         check_directory(tmp_path / "wal", events[: start + 500], tmp_path)
 
 
-@pytest.mark.parametrize("sync_mode", [0, SYNC_ROTATION])
+@pytest.mark.parametrize("sync_mode", ["continuous", "rotation"])
 def test_of_a_killed_log(wal_dir, tmp_path, sync_mode):
     writer = Writer(wal_dir, sync_mode=sync_mode, max_segments=2, max_compressed_segments=KEEP_ALL)
     writer.wait_for(5 * SEGMENT_EVENTS)
     acknowledged = writer.kill()
-    found = replay(wal_dir)
+    found = read(wal_dir)
     assert acknowledged <= len(found)
     check_directory(wal_dir, make_events(len(found)), tmp_path)
     on_disk = read_directory(wal_dir, disk_only=True).events()
     assert make_events(len(found)).tobytes().startswith(on_disk)
-    with Wal(wal_dir, **SMALL) as wal:
+    with Log(wal_dir, **SMALL) as wal:
         assert wal.meta().last_event_id == len(found)
     check_directory(wal_dir, make_events(len(found)), tmp_path)
 
@@ -122,15 +122,15 @@ def test_a_directory_of_the_cpp_recorder(tmp_path):
     data = encode_segment(3, packed_events(1000, 3 * step), CREATED, CLOSED, 16)
     (tmp_path / hot_name(3)).write_bytes(data)
     before = packed_events(3 * step + 1000)
-    assert replay(tmp_path).tobytes() == before
-    with Wal(tmp_path, **SMALL) as wal:
+    assert read(tmp_path).tobytes() == before
+    with Log(tmp_path, **SMALL) as wal:
         last = wal.meta().last_event_id
         wal.append_batch(make_events(500, last + 1))
     expected = before + make_events(500, last + 1).tobytes()
-    assert replay(tmp_path).tobytes() == read_directory(tmp_path).events() == expected
+    assert read(tmp_path).tobytes() == read_directory(tmp_path).events() == expected
 
 
 def test_the_golden_segment_is_read_by_the_library(tmp_path):
     name = cold_name(7)
     (tmp_path / name).write_bytes((GOLDEN / name).read_bytes())
-    assert replay(tmp_path).tobytes() == sealed_segment()[0]
+    assert read(tmp_path).tobytes() == sealed_segment()[0]

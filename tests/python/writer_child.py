@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from flashstrike import Wal
+from flashstrike_wal import Log
 from support import Acknowledged, make_events
 
 
@@ -16,11 +16,8 @@ def main():
     directory, ack_file, first_id, how, *options = sys.argv[1:]
     acknowledged = Acknowledged(Path(ack_file))
     values = dict(option.split("=") for option in options)
-    parent = values.pop("active_dir", None)
-    config = {key: int(value) for key, value in values.items()}
-    if parent:
-        config["active_dir"] = parent
-    wal = Wal(directory, **config)
+    config = {key: int(value) if value.isdigit() else value for key, value in values.items()}
+    wal = Log(directory, **config)
     next_id = int(first_id)
     while True:
         events = make_events(1000, next_id)
@@ -33,8 +30,9 @@ def main():
             if how == "append":
                 wal.append(event)
             else:
-                wal.claim()[:] = event.tobytes()[8:]
-                wal.commit(event_id)
+                slot = wal.claim()
+                slot.payload = event.tobytes()[8:]
+                slot.commit(event_id)
             acknowledged.set(event_id)
         next_id += len(events)
         while how == "idle":

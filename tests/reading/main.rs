@@ -2,10 +2,12 @@
 
 mod active_readers;
 mod cpp_segments;
+mod follow;
 mod frames;
 mod memory_lacks;
 mod not_shut_down;
 mod pairs;
+mod ranges;
 mod replay;
 mod replay_damage;
 mod replay_faults;

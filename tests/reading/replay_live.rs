@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use common::{append, assert_follows, child, event, open, Place, READING_DEADLINE};
+use common::{
+    append, assert_follows, assert_follows_with, child, event, open, Place, READING_DEADLINE,
+};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
@@ -54,6 +56,23 @@ fn seek_about(place: &Place, appended: &AtomicU64) {
     }
 }
 
+/// New readers with threads, from the beginning: whatever the writer does to the files that are
+/// read ahead, every event that was appended before is there, once.
+fn replay_again_and_again(place: &Place, appended: &AtomicU64) {
+    common::eventually("there is a log", || place.log().join("wal_identity").exists());
+    let deadline = Instant::now() + READING_DEADLINE;
+    let mut last = 0;
+    while last < EVENTS && Instant::now() < deadline {
+        last = appended.load(Ordering::Acquire);
+        let mut reader = reader(&place.log());
+        reader.use_threads(3).unwrap();
+        for id in 1..=last {
+            let found = reader.next().unwrap_or_else(|error| panic!("{id} of {last}: {error}"));
+            assert_eq!(found, event(id));
+        }
+    }
+}
+
 #[test]
 fn readers_see_every_event_once_while_the_files_move() {
     let place = Place::new();
@@ -63,6 +82,8 @@ fn readers_see_every_event_once_while_the_files_move() {
     let appended = AtomicU64::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| assert_follows(&place.log(), EVENTS));
+        scope.spawn(|| assert_follows_with(&place.log(), EVENTS, 2));
+        scope.spawn(|| replay_again_and_again(&place, &appended));
         scope.spawn(|| seek_about(&place, &appended));
         write(&place, &config, &appended);
     });
@@ -73,6 +94,12 @@ fn readers_see_every_event_once_while_the_files_move() {
 /// When retention deletes fast, a reader that falls behind reports it, and returns events in order.
 #[test]
 fn a_reader_that_falls_behind_reports_a_gap() {
+    for threads in [0, 2] {
+        falls_behind(threads);
+    }
+}
+
+fn falls_behind(threads: u32) {
     let place = Place::new();
     let config = Config {
         max_segments: Keep::AtMost(2),
@@ -82,6 +109,7 @@ fn a_reader_that_falls_behind_reports_a_gap() {
     let (manager, mut writer) = open(&place.log(), config);
     append(&mut writer, 1..=100);
     let mut reader = reader(&place.log());
+    reader.use_threads(threads).unwrap();
     assert_eq!(reader.next().unwrap(), event(1));
     append(&mut writer, 101..=100_000);
     manager.shutdown(writer).unwrap();

@@ -291,3 +291,34 @@ fn an_oldest_segment_that_cannot_be_opened_is_reported() {
     assert_eq!((ids.len(), reported.len()), (400, 1), "{reported:?}");
     assert!(reported[0].message.contains("FS.00000000.wal"), "{reported:?}");
 }
+
+/// What lies behind the event that reading is to end at is not reported, with and without threads.
+#[test]
+fn damage_is_reported_up_to_the_end_that_was_asked_for() {
+    let log = Log::of(&[Image::closed(0, (1..=256).chain(600..=1111)), Image::open(1, 300..=700)]);
+    log.flip(0, event_at(1, 3));
+    let cut = |index: u32, blocks: u32| {
+        let file = OpenOptions::new().write(true).open(log.hot(index)).unwrap();
+        file.set_len(Layout::block_offset(blocks) + 40).unwrap();
+    };
+    let check = |end: u64, expected: &[(u64, u64)]| {
+        for threads in [0, 3] {
+            let mut reader = reader(&log);
+            reader.use_threads(threads).unwrap();
+            reader.end_behind(end);
+            let (ids, reported) = salvage(&mut reader);
+            let expected: Vec<_> = expected.iter().copied().map(Some).collect();
+            assert_eq!(ranges(&reported), expected, "to {end}, {threads} threads: {reported:?}");
+            assert_eq!(ids, without(&[], end.min(256)));
+        }
+    };
+    check(256, &[]);
+    check(400, &[]);
+    check(600, &[(600, 855)]);
+    check(855, &[(600, 855)]);
+    // Its events are lost behind the end, too, so that the next segment is not looked at.
+    cut(0, 1);
+    cut(1, 1);
+    check(256, &[]);
+    check(500, &[(257, 1111)]);
+}

@@ -2,6 +2,7 @@
 
 mod active;
 mod copies;
+mod cuts;
 mod end;
 mod field_faults;
 mod from_memory;

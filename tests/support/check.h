@@ -55,6 +55,14 @@ static inline fs_request_event make_event(uint64_t event_id)
     return event;
 }
 
+static inline void append_events(fs_wal *wal, uint64_t from, uint64_t to)
+{
+    for (uint64_t id = from; id <= to; id++) {
+        const fs_request_event event = make_event(id);
+        CHECK_OK(fs_wal_append(wal, &event));
+    }
+}
+
 static inline int is_made_event(const fs_request_event *event)
 {
     const fs_request_event wanted = make_event(event->event_id);

@@ -25,8 +25,17 @@ impl SharedMemory {
         Self::of(&file, size)
     }
 
-    /// Maps the first `size` bytes of this file.
+    /// Maps the first `size` bytes of this file, and writes all of them.
     pub fn of(file: &File, size: usize) -> Self {
+        let memory = Self::shared(file, size);
+        // MAP_POPULATE maps shared pages for reading only, and the first write would still fault.
+        // SAFETY: the whole mapping, which nobody else has yet.
+        unsafe { memory.start.as_ptr().write_bytes(1, size) };
+        memory
+    }
+
+    /// Maps the first `size` bytes of a file that another process has filled.
+    pub fn shared(file: &File, size: usize) -> Self {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
         // SAFETY: a new mapping, anywhere; the file is as long as `size`.
@@ -34,9 +43,6 @@ impl SharedMemory {
             libc::mmap(std::ptr::null_mut(), size, protection, flags, file.as_raw_fd(), 0)
         };
         assert_ne!(start, libc::MAP_FAILED, "a mapping of {size} bytes");
-        // MAP_POPULATE maps shared pages for reading only, and the first write would still fault.
-        // SAFETY: the whole mapping, which nobody else has yet.
-        unsafe { start.cast::<u8>().write_bytes(1, size) };
         SharedMemory { start: NonNull::new(start.cast()).expect("not at address 0"), size }
     }
 

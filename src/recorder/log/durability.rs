@@ -1,6 +1,6 @@
 //! How far a log has come (appended, durable), whether it has failed, and who waits for either.
 
-use std::mem::offset_of;
+use std::os::fd::OwnedFd;
 #[cfg(not(all(test, loom)))]
 use std::sync::{
     atomic::{AtomicU64, Ordering},
@@ -21,16 +21,14 @@ use crate::poison::Poison;
 use crate::recorder::threads::{Signal, Waiters};
 
 use super::awaited::Awaited;
-use super::meta_store::Progress;
-use super::pair::Pair;
+use super::control::SharedControl;
+use super::listeners::Listeners;
 
 #[derive(Debug)]
 pub struct Durability {
     poison: Poison,
-    /// The last appended event. Written by the appending thread.
-    appended: Progress,
-    /// The last durable event. Written by the persister, after the sync that covers it.
-    durable: Progress,
+    /// Where both triples are, and for others whether the log has failed.
+    control: SharedControl,
     /// Held to move the watermark and to poison, so that the watermark never moves afterwards.
     watermark: Mutex<()>,
     /// Highest appended id that somebody has asked for: it is made durable soon, whatever the sync
@@ -39,47 +37,41 @@ pub struct Durability {
     /// Ids that will be asked for when they are appended.
     awaited: Awaited,
     waiters: Waiters,
+    listeners: Listeners,
     persister: Arc<Signal>,
 }
 
 impl Durability {
-    /// Both triples begin at the end of the recovered log. Waiting raises `persister`.
-    pub fn new(end: MetaState, persister: Arc<Signal>) -> Self {
+    /// Waiting raises `persister`.
+    pub fn new(control: SharedControl, persister: Arc<Signal>) -> Self {
         Durability {
             poison: Poison::default(),
-            appended: Progress::new(end),
-            durable: Progress::new(end),
+            control,
             watermark: Mutex::new(()),
             wanted: AtomicU64::new(0),
             awaited: Awaited::default(),
             waiters: Waiters::default(),
+            listeners: Listeners::default(),
             persister,
         }
     }
 
-    /// Publishes an event that was appended. Only for the appending thread.
-    #[inline(always)]
-    pub fn publish_appended(&self, position: u64, event_id: u64) {
-        self.appended.debug_check_rises(position, event_id);
-        // SAFETY: `appended` lies at that offset, and is a pair and nothing else.
-        unsafe {
-            let base = std::ptr::from_ref(self).cast();
-            Pair::store_behind::<{ offset_of!(Durability, appended) }>(base, event_id, position);
-        }
+    #[cfg(all(test, loom))]
+    pub fn control(&self) -> &super::control::Control {
+        &self.control
     }
 
-    #[inline(always)]
     pub fn poison(&self) -> &Poison {
         &self.poison
     }
 
     pub fn appended(&self) -> MetaState {
-        self.appended.snapshot()
+        self.control.appended.snapshot()
     }
 
     /// The last durable event: the watermark.
     pub fn durable(&self) -> MetaState {
-        self.durable.snapshot()
+        self.control.durable.snapshot()
     }
 
     /// Whether somebody waits for more than is durable, and it was appended.
@@ -133,18 +125,35 @@ impl Durability {
         self.poison.check_failed()?;
         debug_assert!(event_id <= self.appended().last_event_id, "only what was appended");
         debug_assert!(self.durable().last_event_id < event_id, "the watermark rises");
-        self.durable.publish(position, event_id);
+        self.control.durable.publish(position, event_id);
         drop(held);
         self.waiters.wake();
+        self.listeners.tell();
         Ok(())
+    }
+
+    /// A descriptor that becomes readable when the watermark has moved, and when the log fails or
+    /// ends.
+    pub fn listen(&self) -> Result<OwnedFd> {
+        self.poison.check()?;
+        let given = self.listeners.listen()?;
+        // A failure that came in between was told to nobody.
+        self.poison.check().map(|()| given)
+    }
+
+    /// The log has ended, in whatever way: tells those who listen a last time.
+    pub fn end(&self) {
+        self.listeners.end();
     }
 
     pub fn fail(&self, error: &Error) {
         let held = self.watermark.lock().unwrap_or_else(PoisonError::into_inner);
         self.poison.poison(error);
+        self.control.fail(error);
         drop(held);
         debug_assert!(self.poison.check_failed().is_err() && !self.poison.is_running());
         self.waiters.wake();
+        self.listeners.tell();
     }
 
     /// Turns calls away from now on, those that wait included.

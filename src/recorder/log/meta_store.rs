@@ -4,8 +4,7 @@
 //! which take no lock, never wait, and never delay the writer.
 
 use crate::format::MetaState;
-
-use super::pair::Pair;
+use crate::storage::Pair;
 
 /// Packs a segment index and the offset just past an event into one word.
 pub fn pack(segment_index: u32, offset: u32) -> u64 {
@@ -18,9 +17,17 @@ pub fn pack(segment_index: u32, offset: u32) -> u64 {
 pub struct Progress(Pair);
 
 impl Progress {
+    #[cfg(all(test, loom))]
     pub fn new(state: MetaState) -> Self {
-        let position = pack(state.last_segment_index, state.last_offset);
-        Progress(Pair::new(state.last_event_id, position))
+        let progress = Progress(Pair::new(0, 0));
+        progress.begin(state);
+        progress
+    }
+
+    /// Begins at `state`, whatever it was. Only while nobody reads.
+    pub fn begin(&self, state: MetaState) {
+        let (event_id, position) = state.to_pair();
+        self.0.store(event_id, position);
     }
 
     /// Publishes `event_id`, above every one before. Only for the one writing thread.
@@ -41,12 +48,7 @@ impl Progress {
 
     /// The last published triple.
     pub fn snapshot(&self) -> MetaState {
-        let (last_event_id, position) = self.0.load();
-        MetaState {
-            last_segment_index: (position >> 32) as u32,
-            last_offset: position as u32,
-            last_event_id,
-        }
+        MetaState::of_pair(self.0.load())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Conditions that last: reported when they begin and when they end, not at every try in between.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,6 +16,7 @@ pub struct Notices {
     memory_unlocked: AtomicBool,
     failure_reported: AtomicBool,
     compression_failing: AtomicBool,
+    control_gone: AtomicBool,
 }
 
 impl Notices {
@@ -75,6 +77,18 @@ impl Notices {
                  for a page to be read",
             );
         }
+    }
+
+    /// Whether the control file is still there, by this path.
+    pub fn control(&self, is_there: bool, path: &Path) {
+        let begun = (!is_there).then(|| {
+            format!(
+                "{} was removed under the log: other processes do not see any more how far it is, \
+                 until it is opened again",
+                path.display()
+            )
+        });
+        self.report(&self.control_gone, begun, "the control file is there again");
     }
 
     /// The filesystem takes no writes past the page cache.

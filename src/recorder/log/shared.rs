@@ -1,19 +1,22 @@
 //! The log itself: its parts, and what every thread of it may ask for.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
+use crate::directory::{log_metrics_in, metrics_in};
 use crate::error::{Cause, Error, Result};
 use crate::format::{MetaState, MAX_EVENT_ID};
 use crate::poison::Poison;
 use crate::storage::{Directory, Storage};
-use crate::telemetry::{Metrics, MetricsSnapshot};
+use crate::telemetry::{LogMetrics, MetricsSnapshot};
 
 use crate::recorder::report::RecoveryReport;
 use crate::recorder::segment::Segment;
 
+use super::control::{Control, SharedControl};
 use super::counts::Counts;
 use super::durability::Durability;
 use super::notices::Notices;
@@ -24,6 +27,8 @@ use super::signals::Signals;
 /// A log, as all its threads share it.
 #[derive(Debug)]
 pub struct Log {
+    /// What this process and others see of the log.
+    pub(in crate::recorder) control: SharedControl,
     pub(in crate::recorder) durability: Durability,
     pub(in crate::recorder) queues: Queues,
     pub(in crate::recorder) notices: Notices,
@@ -40,24 +45,25 @@ pub struct Log {
 }
 
 impl Log {
-    /// A log that `report` describes and that ends at `end`.
+    /// A log that `report` describes, and that ends where `control` says.
     pub(in crate::recorder) fn new(
         config: Config,
         report: RecoveryReport,
-        end: MetaState,
+        control: SharedControl,
         storage: Arc<dyn Storage>,
         wal: Arc<dyn Directory>,
         active: Arc<dyn Directory>,
     ) -> Self {
         debug_assert!(config.validate().is_ok());
         debug_assert!(config.active_parent.is_absolute(), "the next open must find it too");
-        debug_assert_eq!(report.last_event_id, end.last_event_id);
+        debug_assert_eq!(report.last_event_id, control.appended.snapshot().last_event_id);
         let signals = Signals::default();
         Log {
-            durability: Durability::new(end, Arc::clone(&signals.persister)),
-            queues: Queues::new(&config, &signals),
+            durability: Durability::new(Arc::clone(&control), Arc::clone(&signals.persister)),
+            queues: Queues::new(&config, &signals, &control),
             notices: Notices::new(config.log.clone()),
-            counts: Counts::new(end),
+            counts: Counts::new(Arc::clone(&control)),
+            control,
             signals,
             parking: Parking::default(),
             retention_floor: Mutex::new(config.retention_floor),
@@ -100,10 +106,17 @@ impl Log {
         self.durability.wait(event_id, Instant::now().checked_add(timeout))
     }
 
+    /// A descriptor that becomes readable each time the watermark has moved, and when the log fails
+    /// or is shut down.
+    pub fn durable_fd(&self) -> Result<OwnedFd> {
+        self.durability.listen()
+    }
+
     /// Once this has returned, nothing at or above `event_id` is deleted; 0 = no floor.
     pub fn set_retention_floor(&self, event_id: u64) -> Result<()> {
         self.poison().check()?;
         *self.retention_floor() = event_id;
+        self.control.limits.retention_floor.set(event_id);
         // A higher floor may let retention go on.
         self.signals.maintainer.raise();
         Ok(())
@@ -121,24 +134,14 @@ impl Log {
         RecoveryReport { memory_locked, ..self.report.clone() }
     }
 
-    /// The counters at this moment.
+    /// The counters at this moment. Allocates nothing and waits for nobody.
     pub fn metrics(&self) -> MetricsSnapshot {
-        let durable_event_id = self.durable().last_event_id;
-        let appended = self.appended();
-        debug_assert!(durable_event_id <= appended.last_event_id);
-        let is_behind = durable_event_id < appended.last_event_id;
-        MetricsSnapshot {
-            memory_locked: u32::from(self.notices.is_memory_locked()),
-            durable_event_id,
-            poisoned: u64::from(self.poison().check_failed().is_err()),
-            durable_lag_ns: if is_behind { self.counts.lag_ns() } else { 0 },
-            prepared_segments: self.queues.prepared.snapshot(),
-            segments_to_persist: self.queues.to_persist.snapshot(),
-            segments_to_close: self.queues.to_close.snapshot(),
-            segments_to_freeze: self.queues.to_freeze.snapshot(),
-            segments_to_free: self.queues.to_free.snapshot(),
-            ..self.counts.snapshot(appended)
-        }
+        metrics_in(self.control.mapping())
+    }
+
+    /// The same and the histograms.
+    pub fn log_metrics(&self) -> LogMetrics {
+        log_metrics_in(self.control.mapping(), self.directory().display().to_string())
     }
 
     /// Whether the log takes calls, and if not, why.
@@ -169,7 +172,15 @@ impl Log {
         })
     }
 
-    pub(in crate::recorder) fn counters(&self) -> &Metrics {
-        &self.counts.counters
+    /// Memory of the log was locked, or could not be.
+    pub(in crate::recorder) fn note_memory(&self, is_locked: bool) {
+        self.notices.memory(is_locked);
+        if !is_locked {
+            self.control.pulse.memory_locked.set(0);
+        }
+    }
+
+    pub(in crate::recorder) fn counters(&self) -> &Control {
+        &self.control
     }
 }

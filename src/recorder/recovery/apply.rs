@@ -8,14 +8,13 @@ use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, BlockHeader, Layout, MetaState, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENTS_PER_BLOCK, EVENT_SIZE};
 use crate::segment::{closed_header, for_each_block};
-use crate::storage::{clear_temporary, create, write_zeros, Directory, File};
+use crate::storage::{clear_temporary, create, now_ns, write_zeros, Directory, File};
 
 use super::aside::{is_zeros, keep_aside, make_own, settle_pairs};
 use super::recovered::{OpenSegment, Recovered};
 use super::scan::Survey;
 use super::table::Ending;
 use super::walk::TailSegment;
-use crate::recorder::clock::now_ns;
 
 /// Makes sure that there is room for what recovery writes: copies of what is kept aside, a first
 /// new segment, the small records. On a full disk nothing is changed.

@@ -60,6 +60,23 @@ pub fn keep_aside(wal: &dyn Directory, survey: &Survey, recovered: &mut Recovere
     Ok(())
 }
 
+/// How many events [`keep_aside`] would keep aside.
+pub fn events_to_keep_aside(wal: &dyn Directory, survey: &Survey) -> Result<u64> {
+    let mut events = 0;
+    for segment in &survey.log.tail {
+        if segment.end.event_count == 0 && !segment.is_gone {
+            events += u64::from(segment.beyond);
+        } else if segment.is_copied_aside(survey.loss_accepted())? {
+            events += u64::from(segment.beyond.max(segment.differing));
+        }
+    }
+    for index in survey.log.cut.indexes() {
+        events += u64::from(events_in_cut(wal, survey, index)?);
+    }
+    let active = survey.log.active_beyond.iter().map(|active| u64::from(active.events));
+    Ok(events + active.sum::<u64>())
+}
+
 /// Segments behind a break that lies before the tail.
 fn cut_whole_segments(
     wal: &dyn Directory,

@@ -35,17 +35,39 @@ pub fn closed_identity(
     survey: &Survey,
 ) -> Result<IdentityRecord> {
     let here = wal.status()?;
-    let known = survey.origin.identity.as_ref().filter(|_| !survey.needs_new_id());
+    let mut record = survey.origin.identity.clone().unwrap_or_default();
+    if survey.needs_new_id() {
+        let id = storage.random()?;
+        match record.generation {
+            0 => record.id = id,
+            _ => record.rename(id),
+        }
+        // That active directory is another log's.
+        record.active_path.clear();
+    }
+    if survey.is_cut() {
+        record.add_cut(survey.cut());
+    }
     Ok(IdentityRecord {
-        id: known.map_or_else(|| storage.random(), |identity| Ok(identity.id))?,
         wal_dev: here.dev,
         wal_ino: here.ino,
-        generation: known.map_or(0, |identity| identity.generation),
         boot_id: storage.boot_id()?,
-        active_path: known.map_or_else(String::new, |identity| identity.active_path.clone()),
         clean: true,
         wal_path: None,
+        ..record
     })
+}
+
+/// Notes a cut in `wal_identity` before it is made, where the next open would not see again that
+/// there was one to make. Where the log is taken from the disk alone it does.
+pub fn announce_cut(wal: &dyn Directory, survey: &Survey) -> Result<()> {
+    let known = survey.origin.identity.as_ref().filter(|_| {
+        matches!(survey.origin.row.then, Origin::Memory | Origin::Clean) && survey.is_cut()
+    });
+    let Some(mut record) = known.cloned() else { return Ok(()) };
+    record.add_cut(survey.cut());
+    record.wal_path = None;
+    replace_small(wal, file_name::IDENTITY, record.encode().as_bytes())
 }
 
 /// The identity of the generation that follows, with its active directory.

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::directory::{is_left_behind, load_identity, may_be_waiting, open_active};
 use crate::directory::{own_active, relocated, witness};
-use crate::directory::{ActiveDirectory, Ground, Identity, Inventory};
+use crate::directory::{ActiveDirectory, ControlView, Ground, Identity, Inventory, LogState};
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord};
 use crate::segment::{for_each_block, read_header, HeaderState};
@@ -39,12 +40,22 @@ pub struct OriginSurvey {
     pub active_error: Option<Error>,
 }
 
+/// What a survey is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To open the log: its active directory is locked from then on.
+    Open,
+    /// To know what an open would do: nothing stays locked.
+    Look,
+}
+
 /// Decides where the log is looked for.
 pub fn find_origin(
     storage: &dyn Storage,
     wal: &dyn Directory,
     has_segments: bool,
     active_parent: &Path,
+    purpose: Purpose,
     notes: &mut Vec<String>,
 ) -> Result<OriginSurvey> {
     let here = wal.status()?;
@@ -67,7 +78,7 @@ pub fn find_origin(
             found.in_memory = may_be_waiting(storage, record, &here);
             let looked = match found.same_boot || found.in_memory {
                 true if found.ground == Ground::Other => find_left(storage, record, &here),
-                true => find_active(storage, record, &here),
+                true => find_active(storage, record, &here, found.same_boot, purpose),
                 false => Ok((ActiveFound::Gone, None)),
             };
             (found.active, active) = match looked {
@@ -163,6 +174,8 @@ fn find_active(
     storage: &dyn Storage,
     record: &IdentityRecord,
     wal: &DirectoryStatus,
+    same_boot: bool,
+    purpose: Purpose,
 ) -> Result<(ActiveFound, Option<ActiveFiles>)> {
     let directory = match open_active(storage, record, wal)? {
         ActiveDirectory::Gone => return Ok((ActiveFound::Gone, None)),
@@ -173,6 +186,12 @@ fn find_active(
     // On another device this may be a copy, whose active directory is another log's to own.
     if Ground::of(record, wal) == Ground::Same {
         own_active(&*directory)?;
+        if purpose == Purpose::Look {
+            directory.unlock();
+        }
+    }
+    if !same_boot {
+        refuse_if_alive(&*directory)?;
     }
     let mut files = BTreeMap::new();
     let mut misnamed = None;
@@ -186,4 +205,22 @@ fn find_active(
         files.insert(index, file);
     }
     Ok((ActiveFound::Ours, Some(ActiveFiles { directory, files, misnamed })))
+}
+
+/// [`Cause::Locked`] if the writer of an active directory is at work: in another sandbox, whose
+/// locks this one may not see. Its boot id is another one, too.
+fn refuse_if_alive(directory: &dyn Directory) -> Result<()> {
+    /// Some heartbeats.
+    const LOOK: Duration = Duration::from_millis(100);
+    // What cannot be read says nothing, and was not asked for before there was such a file.
+    let Ok(Some(control)) = ControlView::open(directory) else { return Ok(()) };
+    if control.state() != LogState::Open || !control.is_alive(LOOK) {
+        return Ok(());
+    }
+    let message = format!(
+        "{}: the log is open for writing in another sandbox, in what is process {} there",
+        directory.path().display(),
+        control.pid()
+    );
+    Err(Error::new(Cause::Locked, message))
 }

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::directory::{load_meta, Inventory};
 use crate::error::{Place, Result};
 use crate::format::file_name::{parse, FileName};
-use crate::format::{file_name, Layout, MetaState, Rule, MAX_EVENT_ID};
+use crate::format::{file_name, Cut, Layout, MetaState, Rule, MAX_EVENT_ID};
 use crate::segment::{
     closed, closed_header, cold_header, durable_id, events_above, first_slot, gone_from_disk,
     scan_segment, HeaderState,
@@ -18,7 +18,7 @@ use crate::segment::{
 use crate::storage::{Directory, Storage};
 
 use super::doubts::{doubt_sizes, find_newer, Doubts};
-use super::origin::{find_origin, ActiveFiles, OriginSurvey};
+use super::origin::{find_origin, ActiveFiles, OriginSurvey, Purpose};
 use super::pairs::{judge_pairs, PairSurvey};
 use super::table::{
     decide, Break, EndFound, Ending, Origin, Pair, Row, SegmentAction, SegmentFound, ENDING,
@@ -63,9 +63,32 @@ impl Survey {
             && self.ending.then == Ending::Whole
     }
 
+    /// Whether there was no log.
+    pub fn is_new(&self) -> bool {
+        self.origin.row.then == Origin::New
+    }
+
     /// Whether the log ends where it does only because loss is accepted.
     pub fn loss_accepted(&self) -> bool {
         self.ending.then == Ending::Refuse
+    }
+
+    /// Whether this open may take back events that others have seen in memory.
+    pub fn is_cut(&self) -> bool {
+        let from_all = matches!(self.origin.row.then, Origin::Clean | Origin::Memory);
+        self.origin.row.then != Origin::New && !(from_all && self.ending.then == Ending::Whole)
+    }
+
+    /// Whether the directory is a copy of the one that its identity was given to, and a log of its
+    /// own from now on.
+    pub fn is_copy(&self) -> bool {
+        self.origin.row.then == Origin::DiskAsNew && self.origin.identity.is_some()
+    }
+
+    /// The cut that it makes then.
+    pub fn cut(&self) -> Cut {
+        let before = self.origin.identity.as_ref().map_or(0, |identity| identity.generation);
+        Cut { generation: before.saturating_add(1), last_event_id: self.log.last_event_id }
     }
 
     /// The least memory that the log goes on in: the segment that it goes on in and a new one.
@@ -97,7 +120,12 @@ impl Survey {
 
 /// Surveys a WAL directory. Where active events contradict persisted ones and loss is accepted, the
 /// WAL directory alone is the log.
-pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Result<Survey> {
+pub fn survey(
+    storage: &dyn Storage,
+    wal: &dyn Directory,
+    config: &Config,
+    purpose: Purpose,
+) -> Result<Survey> {
     let mut notes = Vec::new();
     let mut inventory = Inventory::of(wal)?;
     let has_segments = !inventory.is_empty();
@@ -107,7 +135,8 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
     notes.extend(links.iter().filter(is_segment).map(|name| {
         format!("{name} is a symbolic link: it is not followed, and its events are not read")
     }));
-    let origin = find_origin(storage, wal, has_segments, &config.active_parent, &mut notes)?;
+    let parent = &config.active_parent;
+    let origin = find_origin(storage, wal, has_segments, parent, purpose, &mut notes)?;
     let temporaries = std::mem::take(&mut inventory.temporaries);
     let pairs = judge_pairs(wal, &mut inventory)?;
     for pair in &pairs {
@@ -129,7 +158,7 @@ pub fn survey(storage: &dyn Storage, wal: &dyn Directory, config: &Config) -> Re
     };
     let mut log = find_end(wal, meta, inventory.clone(), active, doubts)?;
     if matches!(origin.row.then, Origin::Clean | Origin::Disk | Origin::Refuse) {
-        find_newer(storage, wal, &origin, &config.active_parent, &mut log)?;
+        find_newer(storage, wal, &origin, parent, &mut log)?;
     }
     let ending = decide(&ENDING, &log.found())?;
     if let (Break::ActiveContradicts, Some(active)) = (log.at, active) {

@@ -7,7 +7,7 @@ use rustix::thread::{gettid, sched_getaffinity, sched_setaffinity, CpuSet};
 
 use crate::config::Config;
 use crate::error::{Cause, Error, Result};
-use crate::storage::processors_set_apart;
+use crate::storage::{on_its_own_thread, Processors};
 
 /// Processors and priority of a thread. `None` and 0 leave what it inherits from the thread that
 /// opens.
@@ -124,41 +124,12 @@ impl Placements {
     }
 }
 
-/// An engine that has pinned its thread before it opens wants that processor to itself: appends
-/// that share it with the persister wait for it (docs/performance.md).
 fn decide() -> Result<(Decided, Option<CpuSet>)> {
-    let Ok(own) = sched_getaffinity(None) else { return Ok((Decided::Inherited, None)) };
-    if own.count() != 1 {
-        return Ok((Decided::Inherited, None));
-    }
-    let pinned = (0..CpuSet::MAX_CPU).find(|cpu| own.is_set(*cpu)).unwrap_or(0);
-    let others = on_its_own_thread(move || others_than(pinned))?;
-    Ok(match others {
-        Some(others) => (Decided::Beside(pinned), Some(others)),
-        None => (Decided::Shared(pinned), None),
+    Ok(match Processors::for_threads()? {
+        Processors::Own => (Decided::Inherited, None),
+        Processors::Beside(pinned, others) => (Decided::Beside(pinned), Some(others)),
+        Processors::Only(pinned) => (Decided::Shared(pinned), None),
     })
-}
-
-/// The processors of the cpuset but this one and those that are set apart. `None` = there are none.
-/// Changes the affinity of the calling thread: asked for all, the kernel grants what the cpuset
-/// has.
-fn others_than(pinned: usize) -> Option<CpuSet> {
-    let mut all = CpuSet::new();
-    (0..CpuSet::MAX_CPU).for_each(|cpu| all.set(cpu));
-    sched_setaffinity(None, &all).ok()?;
-    let mut others = sched_getaffinity(None).ok()?;
-    others.unset(pinned);
-    let set_apart = processors_set_apart().into_iter().filter(|cpu| *cpu < CpuSet::MAX_CPU);
-    set_apart.for_each(|cpu| others.unset(cpu));
-    (others.count() > 0).then_some(others)
-}
-
-fn on_its_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    std::thread::Builder::new()
-        .spawn(work)
-        .map_err(|error| Error::io("start worker", &error))?
-        .join()
-        .map_err(|_| Error::new(Cause::Internal, "defect: placement panicked"))
 }
 
 fn cpu_set(mask: u64) -> CpuSet {

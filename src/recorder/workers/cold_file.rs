@@ -1,59 +1,13 @@
-//! A cold file while it is made: written and read back piece by piece, past the page cache.
-//!
-//! The persister writes to the same disk without a pause, and what is in front of its write it
-//! waits for. So nothing here asks the disk for much at a time, and nothing is left in the page
-//! cache that a sync would have to write in one go.
+//! Files that are read piece by piece, past the page cache, while a segment is frozen. The cold one
+//! is written in the same way (`storage::PieceWriter`).
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Cause, Error, Result};
 use crate::recorder::threads::Signal;
-use crate::segment::as_io;
-use crate::storage::{File, Pages};
-
-/// Writes a new file front to back.
-pub struct ColdWriter {
-    file: Arc<dyn File>,
-    piece: Pages,
-    filled: usize,
-    /// Where in the file the piece begins.
-    offset: u64,
-}
-
-impl ColdWriter {
-    /// A writer at the beginning of an empty file, of so many bytes at a time.
-    pub fn new(file: Arc<dyn File>, piece: usize) -> Self {
-        ColdWriter { file, piece: Pages::new(piece), filled: 0, offset: 0 }
-    }
-
-    /// Writes what is left and syncs the file. Returns its size.
-    pub fn finish(self) -> Result<u64> {
-        self.file.write_at(&self.piece[..self.filled], self.offset)?;
-        self.file.sync()?;
-        Ok(self.offset + self.filled as u64)
-    }
-}
-
-impl Write for ColdWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(self.piece.len() - self.filled);
-        self.piece[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
-        self.filled += taken;
-        if self.filled == self.piece.len() {
-            let written = self.file.write_pages(&self.piece, 0..self.filled, self.offset);
-            written.map_err(|error| as_io(&error))?;
-            self.offset += self.filled as u64;
-            self.filled = 0;
-        }
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::storage::{as_io, File, Pages};
 
 /// Reads a file front to back, from the disk itself where the filesystem can. Fails once the
 /// freezer is to stop.

@@ -81,17 +81,18 @@ impl Crew {
         let signals = &log.signals;
         let freezers = (0..).zip(&signals.freezers).map(|(n, signal)| {
             let freezer = SegmentFreezer::new(Arc::clone(log), Arc::clone(signal), n);
-            (Role::Freezer(n), task(FREEZERS[usize::from(n)], log, signal, freezer))
+            let (name, place) = (FREEZERS[usize::from(n)], 3 + usize::from(n));
+            (Role::Freezer(n), task(name, place, log, signal, freezer))
         });
         let mut tasks = vec![
-            (Role::Persister, task("wal-persister", log, &signals.persister, persister)),
-            (Role::Preparer, task("wal-preparer", log, &signals.preparer, preparer)),
-            (Role::Maintainer, task("wal-maintainer", log, &signals.maintainer, maintainer)),
+            (Role::Persister, task("wal-persister", 0, log, &signals.persister, persister)),
+            (Role::Preparer, task("wal-preparer", 1, log, &signals.preparer, preparer)),
+            (Role::Maintainer, task("wal-maintainer", 2, log, &signals.maintainer, maintainer)),
         ];
         tasks.extend(freezers);
         tasks.extend([
-            (Role::Coordinator, task("wal-meta", log, &signals.coordinator, coordinator)),
-            (Role::Watcher, task("wal-watcher", log, &signals.watcher, watcher)),
+            (Role::Coordinator, task("wal-meta", 7, log, &signals.coordinator, coordinator)),
+            (Role::Watcher, task("wal-watcher", 8, log, &signals.watcher, watcher)),
         ]);
         debug_assert!(tasks.iter().map(|(role, _)| *role).eq(Role::ALL));
         Crew { log: Arc::clone(log), placements, tasks, begin: Instant::now() }

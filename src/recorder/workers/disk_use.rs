@@ -42,6 +42,11 @@ impl DiskUse {
         log.counts.set_disk_use(self.oldest.map_or(0, |(_, id)| id), sum(false), sum(true));
     }
 
+    /// Bytes of these segments.
+    pub fn bytes_of(&self, indexes: &[u32]) -> u64 {
+        indexes.iter().filter_map(|index| self.sizes.get(index)).map(|(_, bytes)| bytes).sum()
+    }
+
     /// The segments whose files somebody has cut short, with their names. Each is given once.
     pub fn take_cut(&mut self, log: &Log) -> Vec<(u32, String)> {
         let mut cut = Vec::new();

@@ -35,7 +35,7 @@ impl Worker for MetaCoordinator {
         }
         debug_assert_eq!(MetaState::decode(&state.encode()), Some(state));
         // A failure loses nothing, since the file may always be behind. It is tried again.
-        let flushed = self.log.counters().meta_flush.of(|| {
+        let flushed = self.log.counters().meta.meta_flush.of(|| {
             put_in_place(&*self.log.wal, file_name::META, &state.encode())?;
             self.log.sync_names()
         });

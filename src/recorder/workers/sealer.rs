@@ -110,8 +110,9 @@ impl Sealer {
         // The write to a file without a name succeeds, too.
         self.watched.check()?;
         let position = pack(self.segment.index, Layout::end_offset(upto));
+        // Before: who waits for an event, and looks at the counters then, finds it counted.
+        log.counters().persister.durable_events.add(u64::from(upto - self.persisted));
         log.durability.move_watermark(position, last_event_id)?;
-        log.counters().durable_events.add(u64::from(upto - self.persisted));
         self.persisted = upto;
         Ok(())
     }
@@ -120,8 +121,11 @@ impl Sealer {
     /// id.
     fn write_at_once(&mut self, upto: u32, staging: &mut Staging) -> Result<u64> {
         let log = Arc::clone(&self.log);
-        let last_event_id = log.counters().persist.of(|| Ok(self.seal(upto, staging)))?;
-        log.counters().sync.of(|| self.write(upto, staging))?;
+        let last_event_id = log.counters().persister.persist.of(|| Ok(self.seal(upto, staging)))?;
+        log.counters()
+            .persister
+            .sync
+            .and(&log.counters().histograms.sync, || self.write(upto, staging))?;
         self.advance(upto, staging);
         Ok(last_event_id)
     }
@@ -133,7 +137,7 @@ impl Sealer {
         let mut last_event_id = 0;
         while self.written < upto {
             let to = upto.min((self.written / PER_BLOCK + BLOCKS_PER_WRITE) * PER_BLOCK);
-            last_event_id = log.counters().persist.of(|| {
+            last_event_id = log.counters().persister.persist.of(|| {
                 let last_event_id = self.seal(to, staging);
                 let (begin, len) = self.staged(to);
                 // The next write begins with the rest of the last page.
@@ -143,7 +147,10 @@ impl Sealer {
             })?;
             self.advance(to, staging);
         }
-        log.counters().sync.of(|| self.segment.disk.sync())?;
+        log.counters()
+            .persister
+            .sync
+            .and(&log.counters().histograms.sync, || self.segment.disk.sync())?;
         Ok(last_event_id)
     }
 
@@ -215,7 +222,7 @@ impl Sealer {
         let at = (Layout::block_offset(upto / PER_BLOCK) - begin) as usize;
         self.page_head.clear();
         self.page_head.extend_from_slice(&staging.pages[at / PAGE * PAGE..at]);
-        self.log.counters().bytes_written.add(len as u64);
+        self.log.counters().persister.bytes_written.add(len as u64);
         self.written = upto;
     }
 

@@ -29,10 +29,10 @@ use std::time::Duration;
 use crate::error::{Cause, Error, Result};
 use crate::format::cold_frame::{digest_of, Compressor, Digest};
 use crate::format::{file_name, Layout, SegmentHeader, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
-use crate::segment::{closed, Cursor, Site, Step as Walk};
-use crate::storage::{create_temporary, move_aside, Directory, Open};
+use crate::segment::{closed, Cursor, DamageKind, Site, Step as Walk};
+use crate::storage::{create_temporary, move_aside, Directory, Open, PieceWriter};
 
-use super::cold_file::{check_stop, ColdReader, ColdWriter};
+use super::cold_file::{check_stop, ColdReader};
 use super::worker::Worker;
 use crate::recorder::log::Log;
 use crate::recorder::segment::{Frozen, Outcome};
@@ -96,11 +96,15 @@ impl SegmentFreezer {
 
 /// Whatever comes out but [`Outcome::Done`], the hot file stays as it is.
 fn freeze_one(log: &Log, index: u32, stop: &Signal) -> Outcome {
-    let frozen = log.counters().compression.of(|| freeze(log, index, stop));
+    let counters = log.counters();
+    let frozen = counters
+        .freezers
+        .compression
+        .and(&counters.histograms.compression, || freeze(log, index, stop));
     let error = match frozen {
         Ok((bytes_in, bytes_out)) => {
-            log.counters().compression_bytes_in.add(bytes_in);
-            log.counters().compression_bytes_out.add(bytes_out);
+            log.counters().freezers.compression_bytes_in.add(bytes_in);
+            log.counters().freezers.compression_bytes_out.add(bytes_out);
             log.notices.compression(index, None);
             return Outcome::Done;
         }
@@ -112,11 +116,11 @@ fn freeze_one(log: &Log, index: u32, stop: &Signal) -> Outcome {
         Some(Cause::NotFound) => Outcome::Missing,
         Some(Cause::Corrupt) => {
             log.config.log.error(&format!("it is not compressed, and stays as it is: {error}"));
-            Outcome::Damaged
+            Outcome::Damaged(DamageKind::of(&error).unwrap_or(DamageKind::SegmentHeader))
         }
         _ if is_given_up => Outcome::Failed,
         _ => {
-            log.counters().compression_failures.add(1);
+            log.counters().freezers.compression_failures.add(1);
             log.notices.compression(index, Some(&error));
             Outcome::Failed
         }
@@ -132,7 +136,7 @@ fn freeze(log: &Log, index: u32, stop: &Signal) -> Result<(u64, u64)> {
     let size = hot.size;
     let cold_name = file_name::cold(index);
     let temporary = file_name::temporary(&cold_name);
-    let to = ColdWriter::new(create_temporary(wal, &temporary)?, piece);
+    let to = PieceWriter::new(create_temporary(wal, &temporary)?, piece);
     let named = |error: io::Error| at(wal, &temporary, &error);
     let (digest, packed) = hot.compress(to, stop, named)?;
     if wal.status_of(&cold_name)?.is_some() {
@@ -204,15 +208,13 @@ impl HotSegment {
     /// errors of the cold file.
     fn compress(
         mut self,
-        to: ColdWriter,
+        to: PieceWriter,
         stop: &Signal,
         named: impl Fn(io::Error) -> Error,
     ) -> Result<(Digest, u64)> {
         let mut frame = Compressor::new(self.size, to).map_err(&named)?;
         frame.write_all(&self.header).map_err(&named)?;
-        let mut events = Vec::new();
-        while self.cursor.step(0, &mut events)? == Walk::Block {
-            events.clear();
+        while self.cursor.step(0)? == Walk::Block {
             frame.write_all(self.cursor.block_bytes()).map_err(&named)?;
             check_stop(stop)?;
         }

@@ -10,12 +10,11 @@ use crate::config::Config;
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, Layout, SegmentHeader};
 use crate::format::{BLOCK_HEADER_SIZE, EVENT_SIZE, SEGMENT_HEADER_SIZE};
-use crate::storage::{clear_temporary, create_temporary, rename_if_there, write_zeros};
+use crate::storage::{clear_temporary, create_temporary, now_ns, rename_if_there, write_zeros};
 use crate::storage::{Directory, File, FileStatus, Mapping};
 
 use super::watched::{check_directory, Watched};
 use super::worker::Worker;
-use crate::recorder::clock::now_ns;
 use crate::recorder::log::Log;
 use crate::recorder::segment::{ActiveFile, Segment};
 use crate::recorder::threads::Step;
@@ -109,7 +108,8 @@ impl SegmentPreparer {
         // Kept until the disk file is ready too, which may take several tries.
         self.half = Some(active);
         let created_ts_ns = now_ns();
-        let disk = self.log.counters().prepare.of(|| self.ready_disk(index, created_ts_ns))?;
+        let disk =
+            self.log.counters().preparer.prepare.of(|| self.ready_disk(index, created_ts_ns))?;
         let Some(disk) = disk else { return Ok(false) };
         let Some(active) = self.half.take().map(Arc::new) else { return Ok(false) };
         let segment = Segment { index, layout: self.layout(), created_ts_ns, active, disk };
@@ -158,7 +158,7 @@ impl SegmentPreparer {
             }
             made => made?,
         };
-        self.log.notices.memory(active.mapping.is_locked());
+        self.log.note_memory(active.mapping.is_locked());
         self.mapped += 1;
         Ok(Some(active))
     }
@@ -231,7 +231,7 @@ impl SegmentPreparer {
         if !written? {
             return Ok(None);
         }
-        self.log.counters().segments_created.add(1);
+        self.log.counters().preparer.segments_created.add(1);
         Ok(Some(file))
     }
 
@@ -265,7 +265,7 @@ impl SegmentPreparer {
             {
                 // It may have been restored with holes.
                 spare.file.allocate(self.layout().file_size())?;
-                self.log.counters().segments_recycled.add(1);
+                self.log.counters().preparer.segments_recycled.add(1);
                 return Ok(Some(spare.file));
             }
             clear_temporary(wal, &spare.name)?;
@@ -286,7 +286,7 @@ impl SegmentPreparer {
     }
 
     /// Fails if the files of a prepared segment are no longer what their names say, or somebody
-    /// has removed the active directory.
+    /// has removed the active directory. Nothing is lost with the control file: that is told.
     fn watch(&mut self) -> Result<()> {
         let is_entered = |index, log: &Log| index <= log.appended().last_segment_index;
         while let Some(first) = self.ahead.front() {
@@ -302,7 +302,10 @@ impl SegmentPreparer {
                 false => Err(error),
             })?;
         }
-        check_directory(&*self.log.active)
+        check_directory(&*self.log.active)?;
+        let is_there = self.log.active.status_of(file_name::CONTROL)?.is_some();
+        self.log.notices.control(is_there, &self.log.active.path_of(file_name::CONTROL));
+        Ok(())
     }
 }
 
@@ -345,7 +348,7 @@ pub fn create_active(
         let made = file.allocate(size).and_then(|()| file.map(size, true));
         let mapping = made.map_err(|error| {
             let _ = directory.remove(&temporary);
-            explain_active(error, directory, config.active_set_size())
+            explain_active(error, directory, config.memory_size())
         })?;
         debug_assert_eq!(mapping.size() as u64, size);
         fill(&mapping)?;

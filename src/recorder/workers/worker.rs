@@ -21,26 +21,30 @@ pub trait Worker: Debug + Send + 'static {
 struct LogTask<W> {
     /// Of the worker, in messages.
     name: &'static str,
+    /// Of the worker, in `Role::ALL`: where its work is counted.
+    place: usize,
     log: Arc<Log>,
     signal: Arc<Signal>,
     worker: W,
 }
 
-/// Makes a task of a worker of a log, which `signal` wakes.
+/// Makes a task of a worker of a log, which `signal` wakes. `place` is its place in `Role::ALL`.
 pub fn task(
     name: &'static str,
+    place: usize,
     log: &Arc<Log>,
     signal: &Arc<Signal>,
     worker: impl Worker,
 ) -> Running {
     let (log, signal) = (Arc::clone(log), Arc::clone(signal));
-    Running::new(Box::new(LogTask { name, log, signal, worker }))
+    Running::new(Box::new(LogTask { name, place, log, signal, worker }))
 }
 
 impl<W: Worker> LogTask<W> {
     fn try_step(&mut self, stopping: bool) -> Result<Step> {
         self.log.poison().check_failed()?;
-        let step = self.worker.step(stopping)?;
+        let worker = &mut self.worker;
+        let step = self.log.counts.at_work(self.place, || worker.step(stopping))?;
         debug_assert!(stopping || step != Step::Done, "nobody asked {} to end", self.name);
         // The log may have failed in a step that went on, or in another thread.
         self.log.poison().check_failed()?;

@@ -214,8 +214,12 @@ impl Directory for DirectoryHandle {
     }
 
     fn status_of(&self, name: &str) -> Result<Option<FileStatus>> {
-        let state = self.enter(Call::Stat, &self.path_of(name))?;
-        let Some(inode) = state.directories[self.index].now.get(name) else { return Ok(None) };
+        let path = self.path_of(name);
+        let state = self.enter(Call::Stat, &path)?;
+        let Some(inode) = state.directories[self.index].now.get(name) else {
+            let below = state.find(&path).map(|index| (1, index as u64));
+            return Ok(below.map(|inode| FileStatus { inode, links: 1, size: 0 }));
+        };
         let size = state.inodes.get(inode).map_or(0, |file| file.size() as u64);
         Ok(Some(FileStatus { inode: (1, *inode), links: 1, size }))
     }

@@ -70,8 +70,13 @@ impl Bench {
 
     /// Makes the directories hold exactly these files.
     pub fn write(&self, files: &Files) {
+        // The directory itself stays: a new one would be a copy.
         for entry in fs::read_dir(self.log()).unwrap() {
-            fs::remove_file(entry.unwrap().path()).unwrap();
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => fs::remove_dir_all(path).unwrap(),
+                false => fs::remove_file(path).unwrap(),
+            }
         }
         for entry in fs::read_dir(self.memory()).unwrap() {
             fs::remove_dir_all(entry.unwrap().path()).unwrap();
@@ -89,14 +94,14 @@ impl Bench {
         }
     }
 
-    /// The files in the directories, without the lock.
+    /// The files in the directories, without the lock and the holds, of which there are none.
     pub fn files(&self) -> Files {
         let mut files = Files::new();
         let mut add = |directory: &Path, prefix: &str| {
             for entry in fs::read_dir(directory).unwrap() {
                 let entry = entry.unwrap();
                 let name = entry.file_name().into_string().unwrap();
-                if name != file_name::LOCK {
+                if ![file_name::LOCK, file_name::HOLDS].contains(&&*name) {
                     files.insert(format!("{prefix}{name}"), fs::read(entry.path()).unwrap());
                 }
             }

@@ -72,7 +72,7 @@ impl Start {
             boot_id: boot_id.to_owned(),
             active_path: home.active_path.clone(),
             clean,
-            wal_path: None,
+            ..IdentityRecord::default()
         };
         let text = record.encode().into_bytes();
         if !clean && boot_id == home.boot_id {
@@ -96,6 +96,19 @@ fn open(index: u32, ids: impl IntoIterator<Item = u64>, stamp: u64) -> Image {
 /// An open segment that never held an event.
 fn prepared(index: u32) -> Image {
     Image::open(index, [])
+}
+
+/// A log with segments so large that several threads walk one: hot, cold, and one that goes on.
+pub fn large(home: &Home) -> Start {
+    Start::new("large", 119_900)
+        .segment(&Image::closed(0, 1..=40_000))
+        .frozen(&Image::closed(1, 40_001..=60_000), false)
+        .segment(&Image::closed(2, 60_001..=61_000))
+        .segment(&Image { blocks: 160, ..closed_with_room(3, 61_001..=100_100) })
+        .segment(&Image::closed(4, 100_101..=119_000))
+        .segment(&open(5, 119_001..=119_900, 119_800))
+        .meta(119_850)
+        .identity(home, "11111111-2222-3333-4444-555555555555", false)
 }
 
 /// Every state a log can be in.

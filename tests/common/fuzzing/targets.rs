@@ -125,7 +125,10 @@ pub fn names(source: &mut Source) {
     match file_name::parse(&name) {
         Some(FileName::Hot(index)) => assert_eq!(file_name::hot(index), name),
         Some(FileName::Cold(index)) => assert_eq!(file_name::cold(index), name),
-        Some(FileName::Temporary) => assert!(name.ends_with(".tmp")),
+        Some(FileName::Temporary | FileName::BegunSnapshot(_)) => {
+            assert!(name.ends_with(".tmp"));
+        }
+        Some(FileName::Snapshot(id)) => assert_eq!(file_name::snapshot(id), name),
         None => {}
     }
 }

@@ -1,0 +1,325 @@
+//! `export`: events as Parquet, Arrow IPC or CSV, in bounded memory.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use arrow_ipc::writer::{FileWriter, StreamWriter};
+use arrow_schema::SchemaRef;
+use clap::ValueEnum;
+use flashstrike_wal::format::RequestEvent;
+use indicatif::{ProgressBar, ProgressStyle};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use serde::Serialize;
+
+use crate::columns::{not_made, Shape};
+use crate::directory::Log;
+use crate::events::{write_csv, Events, How, Next, CSV_HEAD};
+use crate::failure::{Failure, Outcome, Verdict};
+use crate::new_log::{name, partial_of};
+use crate::output::Output;
+use crate::selection::{Filter, Range};
+use crate::table::count;
+
+/// Events of a batch.
+const BATCH: usize = 64 * 1024;
+/// Events that a Parquet file buffers before it writes them.
+const ROW_GROUP: usize = 512 * 1024;
+
+/// Events as Parquet, Arrow IPC or CSV
+///
+/// Every block is checked before its events are exported, and a file gets its name when it is
+/// whole. Memory is bounded, however long the log is.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The WAL directory
+    dir: PathBuf,
+    /// The file to make: *.parquet, *.arrow or *.csv; - is standard output (arrow or csv)
+    out: PathBuf,
+    #[command(flatten)]
+    range: Range,
+    #[command(flatten)]
+    filter: Filter,
+    /// What to write, where the name does not say it
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Whether timestamps are numbers or times; utc refuses what is no time
+    #[arg(long, value_enum, default_value_t = Timestamps::Number)]
+    timestamps: Timestamps,
+    /// The 56 bytes behind the id as one column, for engines that put something else there
+    #[arg(long)]
+    payload: bool,
+    /// The unit of prices and quantities, for those who read the file: into its metadata
+    #[arg(long, value_name = "TEXT")]
+    scale: Option<String>,
+    /// Only events that are durable
+    #[arg(long)]
+    durable_only: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Parquet,
+    Arrow,
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Timestamps {
+    Number,
+    Utc,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    dir: String,
+    out: String,
+    events: u64,
+    first_event_id: u64,
+    last_event_id: u64,
+}
+
+/// Where events go.
+enum Sink {
+    Parquet(Box<ArrowWriter<BufWriter<File>>>),
+    ArrowFile(Box<FileWriter<BufWriter<File>>>),
+    ArrowStream(Box<StreamWriter<BufWriter<io::Stdout>>>),
+    Csv(Box<dyn Write>),
+}
+
+pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
+    let (dir, out) = (&arguments.dir, &arguments.out);
+    let log = Log::look(dir)?;
+    let format = format(arguments)?;
+    let shape = Shape { utc: arguments.timestamps == Timestamps::Utc, payload: arguments.payload };
+    if format == Format::Csv && (shape.utc || shape.payload) {
+        return Err(Failure::usage("CSV has timestamps as numbers, and each field by itself")
+            .next("export as parquet or arrow"));
+    }
+    let partial = match is_stdout(out) {
+        true => None,
+        false => Some(reserve(out)?),
+    };
+    let schema = shape.schema(metadata(&log, arguments));
+    let mut sink = Sink::open(format, partial.as_deref(), &schema)?;
+    let how = How { follow: false, durable_only: arguments.durable_only };
+    let mut events = Events::open(dir, &arguments.range, how)?;
+    let exported = copy(arguments, &mut events, shape, &schema, &mut sink);
+    let finished = exported.and_then(|(n, first, last)| {
+        sink.finish(first, last)?;
+        Ok((n, first, last))
+    });
+    let (n, first_event_id, last_event_id) = match (finished, &partial) {
+        (Ok(done), Some(partial)) => {
+            File::open(partial)?.sync_all()?;
+            name(partial, out)?;
+            done
+        }
+        (Ok(done), None) => done,
+        (Err(failure), partial) => {
+            partial.iter().for_each(|partial| drop(std::fs::remove_file(partial)));
+            return Err(failure);
+        }
+    };
+    // What is on standard output are the events.
+    if partial.is_some() {
+        let (dir, out) = (dir.display().to_string(), out.display().to_string());
+        let report = Report { dir, out, events: n, first_event_id, last_event_id };
+        match output.is_json() {
+            true => output.object(&report)?,
+            false => output.line(&format!("{}: {}", report.out, count(n, "event")))?,
+        }
+    }
+    Ok(Verdict::Well)
+}
+
+fn is_stdout(out: &Path) -> bool {
+    out.as_os_str() == "-"
+}
+
+fn format(arguments: &Arguments) -> Outcome<Format> {
+    let ending = arguments.out.extension().and_then(|ending| ending.to_str());
+    let named = match ending {
+        Some("parquet") => Some(Format::Parquet),
+        Some("arrow" | "ipc" | "feather") => Some(Format::Arrow),
+        Some("csv") => Some(Format::Csv),
+        _ => None,
+    };
+    let usage = |what: &str| Failure::usage(what).next("--format parquet, arrow or csv");
+    let format = arguments.format.or(named).ok_or_else(|| usage("what is to be written?"))?;
+    match format == Format::Parquet && is_stdout(&arguments.out) {
+        true => Err(usage("Parquet needs a file: it is written from both ends")),
+        false => Ok(format),
+    }
+}
+
+/// The path beside OUT under which it is written.
+fn reserve(out: &Path) -> Outcome<PathBuf> {
+    if out.symlink_metadata().is_ok() {
+        let message = format!("{}: is there already", out.display());
+        return Err(Failure::usage(message).next("remove it, or name another file"));
+    }
+    partial_of(out)
+}
+
+fn metadata(log: &Log, arguments: &Arguments) -> HashMap<String, String> {
+    let mut metadata = HashMap::new();
+    let mut add = |name: &str, value: String| drop(metadata.insert(name.to_owned(), value));
+    if let Some(identity) = &log.identity {
+        add("flashstrike_wal.log_id", format!("{:032x}", identity.id));
+    }
+    if let Some(scale) = &arguments.scale {
+        add("flashstrike_wal.scale", scale.clone());
+    }
+    metadata
+}
+
+/// Exports the events, a batch at a time; gives how many, the first one and the last.
+fn copy(
+    arguments: &Arguments,
+    events: &mut Events,
+    shape: Shape,
+    schema: &SchemaRef,
+    sink: &mut Sink,
+) -> Outcome<(u64, u64, u64)> {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}") {
+        bar.set_style(style);
+    }
+    let mut batch: Vec<RequestEvent> = Vec::with_capacity(BATCH + 256);
+    let (mut n, mut first, mut last) = (0, 0, 0);
+    loop {
+        let is_end = match events.next()? {
+            Next::Batch(read) => {
+                let wanted = read
+                    .iter()
+                    .filter(|event| arguments.range.has(event) && arguments.filter.has(event));
+                batch.extend(wanted);
+                false
+            }
+            Next::Nothing | Next::End => true,
+        };
+        if batch.len() >= BATCH || (is_end && !batch.is_empty()) {
+            if n == 0 {
+                first = batch[0].event_id;
+            }
+            last = batch[batch.len() - 1].event_id;
+            n += batch.len() as u64;
+            sink.write(&batch, shape, schema)?;
+            batch.clear();
+            bar.set_position(n);
+        }
+        if is_end {
+            bar.finish_and_clear();
+            return Ok((n, first, last));
+        }
+    }
+}
+
+impl Sink {
+    /// Opens the file, or standard output.
+    fn open(format: Format, file: Option<&Path>, schema: &SchemaRef) -> Outcome<Self> {
+        let create = |path: &Path| -> Outcome<BufWriter<File>> {
+            let made = File::create(path).map_err(|error| {
+                Failure::usage(format!("{}: {error}", path.display())).next("name another file")
+            });
+            Ok(BufWriter::with_capacity(1024 * 1024, made?))
+        };
+        Ok(match (format, file) {
+            (Format::Parquet, Some(path)) => {
+                let writer =
+                    ArrowWriter::try_new(create(path)?, schema.clone(), Some(properties(schema)));
+                Sink::Parquet(Box::new(writer.map_err(not_written)?))
+            }
+            (Format::Arrow, Some(path)) => Sink::ArrowFile(Box::new(
+                FileWriter::try_new(create(path)?, schema).map_err(not_made)?,
+            )),
+            (Format::Csv, file) => {
+                let mut to: Box<dyn Write> = match file {
+                    Some(path) => Box::new(create(path)?),
+                    None => Box::new(BufWriter::new(io::stdout())),
+                };
+                writeln!(to, "{CSV_HEAD}")?;
+                Sink::Csv(to)
+            }
+            (Format::Arrow | Format::Parquet, None) => {
+                let to = BufWriter::new(io::stdout());
+                Sink::ArrowStream(Box::new(StreamWriter::try_new(to, schema).map_err(not_made)?))
+            }
+        })
+    }
+
+    fn write(&mut self, events: &[RequestEvent], shape: Shape, schema: &SchemaRef) -> Outcome<()> {
+        match self {
+            Sink::Parquet(writer) => {
+                writer.write(&shape.batch(schema, events)?).map_err(not_written)
+            }
+            Sink::ArrowFile(writer) => {
+                writer.write(&shape.batch(schema, events)?).map_err(not_made)
+            }
+            Sink::ArrowStream(writer) => {
+                writer.write(&shape.batch(schema, events)?).map_err(not_made)
+            }
+            Sink::Csv(to) => events.iter().try_for_each(|event| write_csv(event, to)),
+        }
+    }
+
+    fn finish(self, first: u64, last: u64) -> Outcome<()> {
+        let range = [("first_event_id", first), ("last_event_id", last)];
+        let range = range.map(|(name, id)| (format!("flashstrike_wal.{name}"), id.to_string()));
+        match self {
+            Sink::Parquet(mut writer) => {
+                for (key, value) in range {
+                    writer.append_key_value_metadata(KeyValue::new(key, value));
+                }
+                writer.close().map_err(not_written)?;
+            }
+            Sink::ArrowFile(mut writer) => {
+                range.into_iter().for_each(|(key, value)| writer.write_metadata(key, value));
+                writer.finish().map_err(not_made)?;
+            }
+            Sink::ArrowStream(mut writer) => writer.finish().map_err(not_made)?,
+            Sink::Csv(mut to) => to.flush()?,
+        }
+        Ok(())
+    }
+}
+
+/// Delta encoding for what rises or stays near, and zstd behind it.
+fn properties(schema: &SchemaRef) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_size(ROW_GROUP)
+        .set_data_page_row_count_limit(BATCH)
+        .set_write_batch_size(8192)
+        .set_dictionary_enabled(false);
+    // Nobody looks for a range of bytes that have no order, and finding it takes long.
+    for bytes in ["payload", "reserved"].map(ColumnPath::from) {
+        properties = properties.set_column_statistics_enabled(bytes, EnabledStatistics::None);
+    }
+    let is_number = |name: &&str| !["payload", "reserved"].contains(name);
+    let metadata = schema.metadata().iter();
+    let metadata = metadata.map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    properties = properties.set_key_value_metadata(Some(metadata.collect()));
+    for name in schema.fields().iter().map(|field| field.name().as_str()).filter(is_number) {
+        let column = ColumnPath::from(name);
+        properties = properties.set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+    }
+    properties.build()
+}
+
+fn not_written(error: ParquetError) -> Failure {
+    match error {
+        ParquetError::External(error) => match error.downcast::<io::Error>() {
+            Ok(error) => (*error).into(),
+            Err(error) => Failure::unreadable(error.to_string()),
+        },
+        error => Failure::unreadable(error.to_string()),
+    }
+}

@@ -1,0 +1,88 @@
+//! Where output goes: to people, with colour only on a terminal, or to programs, as JSON.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::failure::Outcome;
+
+/// Standard output.
+pub struct Output {
+    to: BufWriter<Stdout>,
+    json: bool,
+    colour: bool,
+}
+
+/// What a word says of the log, for those who see colour.
+#[derive(Debug, Clone, Copy)]
+pub enum Tone {
+    Good,
+    Bad,
+    Doubtful,
+}
+
+impl Output {
+    pub fn new(json: bool) -> Self {
+        let stdout = io::stdout();
+        let colour = stdout.is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Output { to: BufWriter::with_capacity(64 * 1024, stdout), json, colour }
+    }
+
+    /// Whether a program reads it.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Writes an object as a line of JSON.
+    pub fn object(&mut self, object: &impl Serialize) -> Outcome<()> {
+        serde_json::to_writer(&mut self.to, object).map_err(io::Error::from)?;
+        Ok(self.to.write_all(b"\n")?)
+    }
+
+    /// Writes a line for people.
+    pub fn line(&mut self, line: &str) -> Outcome<()> {
+        Ok(writeln!(self.to, "{line}")?)
+    }
+
+    /// The text, coloured where it is seen.
+    pub fn toned(&self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Good => 32,
+            Tone::Bad => 31,
+            Tone::Doubtful => 33,
+        };
+        match self.colour {
+            true => format!("\x1b[1;{code}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
+    }
+
+    /// Begins a screen anew, where there is one.
+    pub fn clear(&mut self) -> Outcome<()> {
+        if io::stdout().is_terminal() {
+            self.to.write_all(b"\x1b[H\x1b[2J")?;
+        }
+        Ok(())
+    }
+
+    /// The stream itself, for many events.
+    pub fn stream(&mut self) -> &mut impl Write {
+        &mut self.to
+    }
+
+    pub fn flush(&mut self) -> Outcome<()> {
+        Ok(self.to.flush()?)
+    }
+}
+
+/// A bar on standard error, where that is a terminal, for so many bytes.
+pub fn progress_bar(total: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}

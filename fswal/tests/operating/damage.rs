@@ -1,0 +1,118 @@
+//! `verify`, and what the others say of a log that is not well.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::{fswal, state_of, text, Place, PER_SEGMENT};
+
+/// Changes a byte of a file.
+pub fn flip(path: &Path, offset: u64) {
+    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x10], offset).unwrap();
+}
+
+const BLOCK: u64 = 16_448;
+
+#[test]
+fn a_sound_log_is_sound_and_not_touched() {
+    let place = Place::new();
+    place.record(1..=PER_SEGMENT + 300);
+    let before = state_of(place.base());
+    let report = fswal(&["verify", "--json", text(&place.log())]).ends_with(0).json();
+    assert_eq!((&report["sound"], &report["damage_count"]), (&json!(true), &json!(0)));
+    assert_eq!(report["events"], PER_SEGMENT + 300);
+    assert_eq!(
+        (&report["cannot_promise"], &report["last_event_id"]),
+        (&json!([]), &json!(PER_SEGMENT + 300))
+    );
+    assert_eq!(state_of(place.base()), before);
+}
+
+#[test]
+fn a_flipped_byte_is_named_to_the_block() {
+    let place = Place::new();
+    place.record(1..=PER_SEGMENT + 300);
+    let file = place.log().join("FS.00000000.wal");
+    // In the third block, in the payload of its sixth event.
+    flip(&file, 64 + 2 * BLOCK + 64 + 5 * 64 + 20);
+    let report = fswal(&["verify", "--json", text(&place.log())]).ends_with(1).json();
+    assert_eq!(report["damage_count"], 1);
+    let damage = &report["damages"][0];
+    assert_eq!((&damage["kind"], &damage["segment"]), (&json!("block"), &json!(0)));
+    assert_eq!((&damage["offset"], &damage["path"]), (&json!(64 + 2 * BLOCK), &json!(text(&file))));
+    assert_eq!((&damage["first_event_id"], &damage["last_event_id"]), (&json!(513), &json!(768)));
+    let said = fswal(&["verify", text(&place.log())]).ends_with(1);
+    assert!(said.out.contains("1 thing WRONG"), "{}", said.out);
+    assert!(said.out.contains("next: restore"), "{}", said.out);
+
+    // `cat` gives what is before, and says where it stopped and what to do.
+    let said = fswal(&["cat", text(&place.log())]).ends_with(1);
+    assert_eq!(said.out.lines().count(), 1 + 512);
+    assert!(
+        said.err.contains("event ids 513 to 768") && said.err.contains("next: "),
+        "{}",
+        said.err
+    );
+    let behind = fswal(&["cat", "--from-id", "769", text(&place.log())]).ends_with(0);
+    assert_eq!(behind.out.lines().count() as u64, 1 + PER_SEGMENT + 300 - 768);
+}
+
+#[test]
+fn a_missing_segment_is_named_and_a_dry_run_refuses() {
+    let place = Place::new();
+    place.record(1..=3 * PER_SEGMENT);
+    std::fs::remove_file(place.log().join("FS.00000001.wal")).unwrap();
+    let report = fswal(&["verify", "--json", text(&place.log())]).ends_with(1).json();
+    assert_eq!(report["damages"][0]["kind"], "missing-segment");
+    assert_eq!(report["damages"][0]["first_event_id"], PER_SEGMENT + 1);
+    assert_eq!(report["damages"][0]["last_event_id"], 2 * PER_SEGMENT);
+}
+
+#[test]
+fn what_cannot_be_promised_is_said() {
+    let place = Place::new();
+    place.crash(4, 4);
+    let copy = place.base().join("copy");
+    let copied =
+        std::process::Command::new("cp").arg("-a").args([place.log(), copy.clone()]).status();
+    assert!(copied.unwrap().success());
+    let doubts = |path: &Path| {
+        let report = fswal(&["verify", "--json", text(path)]).json();
+        report["cannot_promise"].to_string()
+    };
+    assert!(doubts(&place.log()).contains("not shut down"));
+    let of_copy = doubts(&copy);
+    assert!(of_copy.contains("a copy: ") && of_copy.contains("events may follow"), "{of_copy}");
+    assert_eq!(fswal(&["status", "--json", text(&copy)]).json()["state"], "copy");
+    for active in place.actives() {
+        std::fs::remove_dir_all(active).unwrap();
+    }
+    assert!(doubts(&place.log()).contains("is not here"));
+}
+
+#[test]
+fn segments_of_another_recorder_have_no_identity() {
+    let place = Place::new();
+    place.record(1..=300);
+    for name in ["wal_identity", "wal_lock"] {
+        std::fs::remove_file(place.log().join(name)).unwrap();
+    }
+    let status = fswal(&["status", "--json", text(&place.log())]).ends_with(1).json();
+    assert_eq!(status["state"], "unidentified");
+    assert_eq!(fswal(&["cat", text(&place.log())]).ends_with(0).out.lines().count(), 301);
+}
+
+#[test]
+fn ls_names_a_header_that_is_damaged() {
+    let place = Place::new();
+    place.record(1..=PER_SEGMENT + 1);
+    let cold = place.log().join("FS.00000000.wal.lz4");
+    std::fs::rename(place.log().join("FS.00000000.wal"), &cold).unwrap();
+    let rows = fswal(&["ls", "--json", text(&place.log())]).ends_with(1).lines();
+    assert_eq!((&rows[0]["state"], &rows[1]["state"]), (&json!("damaged"), &json!("hot")));
+}

@@ -1,0 +1,17 @@
+//! Runs the program itself on real directories: healthy, damaged, foreign, empty, crashed by a real
+//! SIGKILL, copied, and live.
+
+mod backup;
+mod damage;
+mod deploy;
+mod export;
+mod exporter;
+mod keeping;
+mod looking;
+mod orphans;
+mod recovering;
+mod report;
+mod salvage;
+mod scenes;
+mod support;
+mod transcripts;

@@ -1,0 +1,188 @@
+//! `report`: the page is whole by itself, says what is wrong, and a browser shows it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use regex::Regex;
+
+use crate::damage::flip;
+use crate::scenes::Scene;
+use crate::support::{fswal, state_of, text, Place};
+
+/// The page of a log, with the code that it ended with.
+fn page_of(place: &Place, log: &Path, code: i32) -> (PathBuf, String) {
+    let out = place.base().join("report.html");
+    fswal(&["report", text(log), "-o", text(&out)]).ends_with(code);
+    let page = std::fs::read_to_string(&out).unwrap();
+    check(&page);
+    (out, page)
+}
+
+/// Every element is closed in its turn, no `<` or `&` stands for itself, and nothing is fetched.
+#[track_caller]
+fn check(page: &str) {
+    let style = Regex::new(r"(?s)<style>.*?</style>").unwrap();
+    let page = style.replace(page, "").replacen("<!DOCTYPE html>", "", 1);
+    let tag = Regex::new(r#"<(/?)([a-z0-9]+)((?: [a-zA-Z0-9-]+="[^"<>]*")*)(/?)>"#).unwrap();
+    let mut open: Vec<String> = Vec::new();
+    for found in tag.captures_iter(&page) {
+        match (&found[1], &found[4]) {
+            ("/", _) => assert_eq!(open.pop().as_deref(), Some(&found[2]), "{}", &found[0]),
+            (_, "/") => {}
+            _ => open.push(found[2].to_owned()),
+        }
+    }
+    assert_eq!(open, [""; 0]);
+    let rest = tag.replace_all(&page, "");
+    assert!(!rest.contains('<') && !rest.contains('>'), "what is no tag has to be escaped");
+    assert!(page.contains("content=\"default-src 'none'; style-src 'unsafe-inline'\""));
+    let entity = Regex::new(r"&(amp|lt|gt|quot|#39);").unwrap();
+    assert!(!entity.replace_all(&page, "").contains('&'), "an ampersand that is not escaped");
+    for fetched in ["http:", "https:", "src=", "href=", "url(", "@import", "<script", "<link"] {
+        assert!(!page.contains(fetched), "{fetched}");
+    }
+}
+
+#[test]
+fn a_report_of_a_live_log_has_all_its_parts() {
+    let scene = Scene::named("live");
+    let (_, page) = page_of(&scene.place, &scene.place.log(), 0);
+    for part in [
+        "<div class=\"word\">Healthy</div>",
+        "12,988",
+        "Events over time",
+        "events a second",
+        "<h3>Syncs</h3>",
+        "99.9 %",
+        "new-log",
+        "100 kB",
+        "No holds",
+        "became",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.matches("<rect class=\"main\"").count() > 50, "bars of events over time");
+    assert!(page.contains("class=\"cold\"") && page.contains("class=\"hot\""));
+}
+
+#[test]
+fn a_report_names_the_damage() {
+    let scene = Scene::named("damaged");
+    let before = state_of(&scene.place.log());
+    let (_, page) = page_of(&scene.place, &scene.place.log(), 1);
+    assert!(state_of(&scene.place.log()) == before, "a report changes nothing");
+    for part in [
+        "<div class=\"word\">Damaged</div>",
+        "1 thing wrong",
+        "FS.00000001.wal",
+        "49,408",
+        "4,865 to 5,120",
+        "the block checksum does not match",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn what_a_damaged_compressed_segment_holds_is_no_gap() {
+    let scene = Scene::named("live");
+    flip(&scene.place.log().join("FS.00000001.wal.lz4"), 5000);
+    let (_, page) = page_of(&scene.place, &scene.place.log(), 1);
+    assert!(page.contains("<td>frame</td><td class=\"long\">FS.00000001.wal.lz4</td>"));
+    assert!(page.contains("damaged from id"));
+    assert!(page.contains("No gap was found, and no id is left out within a segment."));
+    assert!(page.contains("No pause that would be seen here."));
+    assert!(!page.contains("no event has the ids"));
+}
+
+#[test]
+fn a_report_of_an_empty_log_has_no_empty_charts() {
+    let place = Place::new();
+    let (manager, writer) = place.open();
+    manager.shutdown(writer).unwrap();
+    let (_, page) = page_of(&place, &place.log(), 0);
+    for said in ["There are no segments.", "There are no events.", "No segment is compressed."] {
+        assert!(page.contains(said), "{said}");
+    }
+    assert!(!page.contains("<svg"), "a chart of nothing");
+}
+
+#[test]
+fn a_report_shows_holds_snapshots_and_a_crash() {
+    let scene = Scene::named("kept");
+    let (_, page) = page_of(&scene.place, &scene.place.log(), 0);
+    assert!(page.contains("archive") && page.contains("class=\"snap\"") && page.contains("8,984"));
+    let scene = Scene::named("crashed");
+    let (_, page) = page_of(&scene.place, &scene.place.log(), 0);
+    assert!(page.contains("3001 to 3100 are in memory only"), "what a power cut would take");
+    assert!(page.contains("<h3>Syncs</h3>"), "its control file is still there");
+    let scene = Scene::named("memory_lost");
+    let (_, page) = page_of(&scene.place, &scene.place.log(), 1);
+    assert!(page.contains("<div class=\"word\">"));
+}
+
+#[test]
+fn a_pause_and_the_ids_left_out_are_found_within_a_segment() {
+    let place = Place::new();
+    let (manager, mut writer) = place.open();
+    for id in (1..=1000).chain(700_001..=701_000) {
+        // Its timestamp is by its id: the gap is a pause of 699 seconds.
+        writer.append(&crate::support::event(id)).unwrap();
+    }
+    manager.shutdown(writer).unwrap();
+    let (_, page) = page_of(&place, &place.log(), 0);
+    assert!(page.contains("no event has the ids 1,001 to 700,000"), "the gap");
+    assert!(page.contains("11 min 39 s"), "the pause");
+}
+
+#[test]
+fn a_path_is_text_whatever_its_name() {
+    let place = Place::new();
+    place.record(1..=5000);
+    let hostile = place.base().join("<script>alert('\"&amp;\u{1}')");
+    std::fs::rename(place.log(), &hostile).unwrap();
+    flip(&hostile.join("FS.00000000.wal"), 64 + 1000);
+    let (_, page) = page_of(&place, &hostile, 1);
+    assert!(page.contains("&lt;script&gt;alert(&#39;&quot;&amp;amp;\\u{1}&#39;)"));
+}
+
+#[test]
+fn a_report_is_not_written_over_the_log() {
+    let place = Place::new();
+    place.record(1..=10);
+    let segment = place.log().join("FS.00000000.wal");
+    let before = state_of(&place.log());
+    let said = fswal(&["report", text(&place.log()), "-o", text(&segment)]).ends_with(2);
+    assert!(said.err.contains("the log's own directory"), "{}", said.err);
+    fswal(&["report", text(&place.log()), "-o", text(&place.log().join("new.html"))]).ends_with(2);
+    assert_eq!(state_of(&place.log()), before);
+    let nowhere = place.base().join("nowhere/report.html");
+    fswal(&["report", text(&place.log()), "-o", text(&nowhere)]).ends_with(3);
+    let none = place.base().join("none");
+    fswal(&["report", text(&none), "-o", text(&nowhere)]).ends_with(2);
+}
+
+#[test]
+fn a_browser_shows_the_report() {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = names.iter().find(|name| {
+        Command::new(name).arg("--version").output().is_ok_and(|said| said.status.success())
+    });
+    let Some(browser) = found else {
+        return eprintln!("skipped: there is no chromium here to look at the page with");
+    };
+    let scene = Scene::named("damaged");
+    let (out, _) = page_of(&scene.place, &scene.place.log(), 1);
+    let profile = scene.place.base().join("profile");
+    let said = Command::new("timeout")
+        .args(["120", browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("file://{}", out.display()))
+        .output()
+        .unwrap();
+    let dom = String::from_utf8_lossy(&said.stdout);
+    let why = String::from_utf8_lossy(&said.stderr);
+    for part in ["Damaged", "4,865 to 5,120", "Events over time", "<rect"] {
+        assert!(dom.contains(part), "{part}: {dom} {why}");
+    }
+}

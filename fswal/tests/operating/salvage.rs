@@ -1,0 +1,79 @@
+//! `salvage`: all that can be read, and where what cannot is.
+
+use serde_json::json;
+
+use crate::damage::flip;
+use crate::support::{event, fswal, state_of, text, Place, PER_SEGMENT};
+
+const BLOCK: u64 = 16_448;
+
+#[test]
+fn everything_but_the_damaged_block_is_there() {
+    let place = Place::new();
+    place.record(1..=3 * PER_SEGMENT);
+    flip(&place.log().join("FS.00000001.wal"), 64 + 3 * BLOCK + 64 + 100);
+    let out = place.base().join("salvaged");
+    let before = state_of(&place.log());
+    let said = fswal(&["salvage", "--json", text(&place.log()), text(&out)]).ends_with(1).json();
+    assert_eq!(state_of(&place.log()), before);
+    let first = PER_SEGMENT + 3 * 256 + 1;
+    assert_eq!(said["lost"].as_array().unwrap().len(), 1);
+    let lost = &said["lost"][0];
+    assert_eq!((&lost["segment"], &lost["block"]), (&json!(1), &json!(3)));
+    let at = 64 + 3 * BLOCK;
+    assert_eq!((&lost["first_byte"], &lost["last_byte"]), (&json!(at), &json!(at + BLOCK - 1)));
+    let bounds = (&lost["after_event_id"], &lost["before_event_id"]);
+    assert_eq!(bounds, (&json!(first - 1), &json!(first + 256)));
+
+    assert_eq!(said["events"], 3 * PER_SEGMENT - 256);
+    fswal(&["verify", text(&out)]).ends_with(0);
+    let lines = fswal(&["cat", "--json", text(&out)]).ends_with(0).lines();
+    let kept = (1..=3 * PER_SEGMENT).filter(|id| !(first..first + 256).contains(id));
+    assert_eq!(lines.len() as u64, 3 * PER_SEGMENT - 256);
+    for (line, id) in lines.iter().zip(kept) {
+        assert_eq!((&line["event_id"], &line["price"]), (&json!(id), &json!(event(id).price)));
+    }
+    let id = |path| fswal(&["status", "--json", text(path)]).json()["log_id"].clone();
+    assert_ne!(id(&out), id(&place.log()), "it has an id of its own");
+}
+
+#[test]
+fn what_is_in_memory_only_is_salvaged_too() {
+    let place = Place::new();
+    place.crash(100, 150);
+    let out = place.base().join("salvaged");
+    let said = fswal(&["salvage", "--json", text(&place.log()), text(&out)]).ends_with(0).json();
+    assert_eq!((&said["events"], &said["last_event_id"]), (&json!(150), &json!(150)));
+    assert_eq!(said["lost"], json!([]));
+}
+
+#[test]
+fn a_missing_segment_lies_between_two_ids() {
+    let place = Place::new();
+    place.record(1..=3 * PER_SEGMENT);
+    std::fs::remove_file(place.log().join("FS.00000001.wal")).unwrap();
+    let out = place.base().join("salvaged");
+    let said = fswal(&["salvage", "--json", text(&place.log()), text(&out)]).ends_with(1).json();
+    assert_eq!(said["events"], 2 * PER_SEGMENT);
+    let lost = &said["lost"][0];
+    assert_eq!(lost["segment"], 1);
+    assert_eq!(lost["after_event_id"], PER_SEGMENT);
+    assert_eq!(lost["before_event_id"], 2 * PER_SEGMENT + 1);
+}
+
+#[test]
+fn nothing_is_written_over() {
+    let place = Place::new();
+    place.record(1..=10);
+    let out = place.base().join("out");
+    std::fs::create_dir(&out).unwrap();
+    fswal(&["salvage", text(&place.log()), text(&out)]).ends_with(2);
+    std::fs::remove_dir(&out).unwrap();
+    let partial = place.base().join("out.partial");
+    std::fs::create_dir(&partial).unwrap();
+    let said = fswal(&["salvage", text(&place.log()), text(&out)]).ends_with(2);
+    assert!(said.err.contains("a run that was killed has left it"), "{}", said.err);
+    std::fs::remove_dir(&partial).unwrap();
+    fswal(&["salvage", text(&place.log()), text(&out)]).ends_with(0);
+    assert!(out.join("FS.00000000.wal").exists() && !partial.exists());
+}
