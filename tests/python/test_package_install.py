@@ -56,9 +56,10 @@ def test_what_is_in_the_wheel():
     assert WHEEL.name == f"flashstrike_wal-{fs.__version__}-py3-none-manylinux_2_34_x86_64.whl"
     with zipfile.ZipFile(WHEEL) as wheel:
         names = {name for name in wheel.namelist() if "dist-info" not in name}
+        assert wheel.read("flashstrike_wal/LICENSE") == (ROOT / "LICENSE").read_bytes()
     sources = {f"flashstrike_wal/{path.name}"
                for path in (PACKAGE / "src/flashstrike_wal").iterdir() if path.is_file()}
-    assert names == sources | {"flashstrike_wal/libflashstrike_wal.so",
+    assert names == sources | {"flashstrike_wal/LICENSE", "flashstrike_wal/libflashstrike_wal.so",
                                "flashstrike_wal/libflashstrike_wal_python.so"}
     cargo = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)
     assert fs.__version__ == cargo[1] == fs.library_version()
