@@ -262,10 +262,8 @@ public:
 
 #if defined(__cpp_lib_span)
     /// The same bytes.
-    std::span<std::byte, sizeof(fs_request_event) - sizeof(std::uint64_t)> bytes() const noexcept {
-        return std::as_writable_bytes(
-            std::span<unsigned char, sizeof(fs_request_event) - sizeof(std::uint64_t)>(data(),
-                                                                                      size()));
+    std::span<std::byte, 56> bytes() const noexcept {
+        return std::as_writable_bytes(std::span<unsigned char, 56>(data(), size()));
     }
 #endif
 
