@@ -8,7 +8,7 @@ use crate::clock::short_span;
 use crate::table::{bytes, count, grouped};
 
 use super::interrupts::Served;
-use super::Measured;
+use super::measure::Measured;
 
 const MS: u64 = 1_000_000;
 const US: u64 = 1_000;

@@ -9,8 +9,8 @@ use crate::table::{bytes, count, grouped};
 
 use super::advice::{Grade, Reason, Setting};
 use super::interrupts::Served;
+use super::measure::Measured;
 use super::times::Percentiles;
-use super::Measured;
 
 pub fn show(
     seen: &Measured,
