@@ -33,8 +33,8 @@ impl Device {
     /// `None` where no single device is behind the directory.
     pub fn of(dir: &Path) -> Option<Device> {
         let dev = fs::metadata(dir).ok()?.dev();
-        let disk = whole(&format!("/sys/dev/block/{}:{}", major(dev), minor(dev)))?;
-        let name = disk.file_name()?.to_str()?.to_owned();
+        let disk = whole(Path::new(&format!("/sys/dev/block/{}:{}", major(dev), minor(dev))))?;
+        let name = name_of(&disk).to_owned();
         Some(Device { name, lines: lines_of(&disk) })
     }
 
@@ -45,7 +45,7 @@ impl Device {
 }
 
 /// The directory in /sys of a disk, also by one of its partitions.
-fn whole(path: &str) -> Option<PathBuf> {
+fn whole(path: &Path) -> Option<PathBuf> {
     let path = fs::canonicalize(path).ok()?;
     match path.join("partition").exists() {
         true => path.parent().map(Path::to_owned),
@@ -54,20 +54,36 @@ fn whole(path: &str) -> Option<PathBuf> {
 }
 
 fn lines_of(disk: &Path) -> Vec<u32> {
-    let names = |path: PathBuf| -> Vec<String> {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
-    };
     // A RAID or an encrypted volume is made of others.
-    let parts = names(disk.join("slaves"));
+    let parts = within(&disk.join("slaves"));
     if !parts.is_empty() {
-        let disks = parts.iter().filter_map(|part| whole(&format!("/sys/class/block/{part}")));
-        return disks.flat_map(|disk| lines_of(&disk)).collect();
+        return parts
+            .iter()
+            .filter_map(|part| whole(part))
+            .flat_map(|disk| lines_of(&disk))
+            .collect();
     }
-    // Those of the adapter that the disk is behind.
-    let lines = disk.ancestors().map(|device| names(device.join("msi_irqs")));
-    let lines = lines.into_iter().find(|lines| !lines.is_empty()).unwrap_or_default();
-    lines.iter().filter_map(|line| line.parse().ok()).collect()
+    // NVMe may keep its disks in a directory of their own, with links to their adapters.
+    let beside = disk.parent().map(within).unwrap_or_default();
+    let is_adapter = |path: &PathBuf| path.is_symlink() && name_of(path).starts_with("nvme");
+    let adapters =
+        beside.into_iter().filter(is_adapter).filter_map(|path| path.canonicalize().ok());
+    let devices: Vec<_> = std::iter::once(disk.to_owned()).chain(adapters).collect();
+    let lines = devices.iter().flat_map(|device| device.ancestors()).map(|device| {
+        let lines = within(&device.join("msi_irqs"));
+        lines.iter().filter_map(|line| name_of(line).parse().ok()).collect::<Vec<u32>>()
+    });
+    lines.into_iter().find(|lines| !lines.is_empty()).unwrap_or_default()
+}
+
+/// The paths of what is in a directory.
+fn within(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 /// The sums of these lines of /proc/interrupts.
@@ -121,6 +137,42 @@ mod tests {
         36:         10      64133  PCI-MSIX-0000:00:02.0   1-edge      virtio1-req.0\n\
         LOC:      94858      99625   Local timer interrupts\n\
         ERR:          0\n";
+
+    /// A tree such as /sys has: a SATA disk with a partition, an NVMe disk, and a RAID of the two.
+    #[test]
+    fn the_adapter_of_a_disk_is_found() {
+        let sys = tempfile::tempdir().unwrap();
+        let make = |path: &str| {
+            let path = sys.path().join(path);
+            fs::create_dir_all(&path).unwrap();
+            path
+        };
+        let link = |to: &Path, path: &str| std::os::unix::fs::symlink(to, sys.path().join(path));
+        make("pci0/00:1f.2/msi_irqs/30");
+        let disk = make("pci0/00:1f.2/ata1/host0/block/sda");
+        let partition = make("pci0/00:1f.2/ata1/host0/block/sda/sda1");
+        fs::write(partition.join("partition"), "1").unwrap();
+        make("pci0/01:00.0/msi_irqs/40");
+        make("pci0/01:00.0/msi_irqs/41");
+        let adapter = make("pci0/01:00.0/nvme/nvme0");
+        let nvme = make("virtual/nvme-subsys0/nvme0n1");
+        link(&adapter, "virtual/nvme-subsys0/nvme0").unwrap();
+        let raid = make("virtual/block/md0");
+        make("virtual/block/md0/slaves");
+        link(&partition, "virtual/block/md0/slaves/sda1").unwrap();
+        link(&nvme, "virtual/block/md0/slaves/nvme0n1").unwrap();
+
+        let sorted = |disk: &Path| {
+            let mut lines = lines_of(disk);
+            lines.sort();
+            lines
+        };
+        assert_eq!(whole(&partition), disk.canonicalize().ok());
+        assert_eq!(sorted(&disk), [30]);
+        assert_eq!(sorted(&nvme), [40, 41]);
+        assert_eq!(sorted(&raid), [30, 40, 41]);
+        assert_eq!(sorted(&make("virtual/block/loop0")), [0_u32; 0]);
+    }
 
     #[test]
     fn the_lines_of_a_disk_are_added_up() {

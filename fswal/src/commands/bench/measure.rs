@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use flashstrike_wal::directory::{filesystem_name, is_memory};
+use flashstrike_wal::directory::{filesystem_name, filesystem_note, is_memory, Use};
 use flashstrike_wal::storage::{Links, PosixStorage, Storage};
 use indicatif::ProgressBar;
 
@@ -24,6 +24,8 @@ pub struct Measured {
     pub dir: String,
     pub filesystem: &'static str,
     pub in_memory: bool,
+    /// What the library would note of the filesystem.
+    pub note: Option<String>,
     pub device: Option<String>,
     pub served: Served,
     /// How many this process may use, and the one that is for the engine's thread.
@@ -56,7 +58,8 @@ pub fn measure(
     interrupt: &Interrupt,
 ) -> Outcome<Measured> {
     let storage = PosixStorage::for_reading();
-    let status = open(&storage, dir)?.status()?;
+    let directory = open(&storage, dir)?;
+    let status = directory.status()?;
     let active_dir_free = match storage.open_directory(active_dir, Links::Follow)? {
         Some(directory) => directory.status()?.available,
         None => {
@@ -69,6 +72,7 @@ pub fn measure(
         dir: dir.display().to_string(),
         filesystem: filesystem_name(status.filesystem),
         in_memory: is_memory(status.filesystem),
+        note: filesystem_note(&*directory, Use::Wal)?,
         device: device.as_ref().map(|device| device.name.clone()),
         processors: processors.count(),
         rate,

@@ -61,6 +61,7 @@ struct Report<'a> {
     reasons: &'a [Reason],
     settings: &'a [Setting],
     filesystem: &'a str,
+    note: Option<&'a str>,
     device: Option<&'a str>,
     /// The processor that the disk interrupts, if it is always the same one.
     interrupt_processor: Option<usize>,
@@ -95,6 +96,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
         reasons: &reasons,
         settings: &settings,
         filesystem: seen.filesystem,
+        note: seen.note.as_deref(),
         device: seen.device.as_deref(),
         interrupt_processor: match seen.served {
             Served::On(processor) => Some(processor),

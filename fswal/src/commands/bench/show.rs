@@ -25,6 +25,9 @@ pub fn show(
         let grade = word(reason.grade, output);
         output.line(&format!("  {:<12}{grade}: {}", reason.of, reason.why))?;
     }
+    if let Some(note) = &seen.note {
+        output.line(&format!("  note: {note}"))?;
+    }
     output.line("measured")?;
     figures(seen, output)?;
     output.line("settings")?;
