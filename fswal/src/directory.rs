@@ -148,6 +148,14 @@ impl Log {
         }
     }
 
+    /// Files that recovery has kept aside, sorted.
+    pub fn kept_aside(&self) -> Outcome<Vec<String>> {
+        let mut names = self.wal.list()?;
+        names.retain(|name| name.ends_with(".corrupt") || name.contains(".corrupt."));
+        names.sort();
+        Ok(names)
+    }
+
     /// The durable id as far as it is known without reading segments.
     pub fn known_durable(&self) -> u64 {
         let meta = load_meta(&*self.wal).ok().flatten().flatten();
@@ -167,6 +175,25 @@ pub fn open(storage: &dyn Storage, path: &Path) -> Outcome<Arc<dyn Directory>> {
         return Err(Failure::usage(message).next("name the directory that the file is in"));
     }
     storage.open_directory(path, Links::Follow)?.ok_or_else(missing)
+}
+
+/// A file that is made in the log's own directory would be a foreign one there, or take a
+/// segment's place.
+pub fn refuse_within(dir: &Path, file: &Path) -> Outcome<()> {
+    let parent = match file.canonicalize() {
+        Ok(there) => there.parent().map(Path::to_owned),
+        Err(_) => {
+            let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+            parent.unwrap_or(Path::new(".")).canonicalize().ok()
+        }
+    };
+    match (dir.canonicalize(), parent) {
+        (Ok(dir), Some(parent)) if parent.starts_with(&dir) => {
+            let message = format!("{}: is in the log's own directory", file.display());
+            Err(Failure::usage(message).next("name a place outside of it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A WAL directory in which holds and snapshots are to be made, moved or removed.

@@ -2,6 +2,7 @@
 //! SIGKILL, copied, and live.
 
 mod backup;
+mod browser;
 mod damage;
 mod deploy;
 mod export;
@@ -9,6 +10,7 @@ mod exporter;
 mod keeping;
 mod looking;
 mod orphans;
+mod other_users;
 mod recovering;
 mod report;
 mod salvage;

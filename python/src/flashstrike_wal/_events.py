@@ -173,8 +173,9 @@ class EventArray(np.ndarray[tuple[int], np.dtype[np.void]], _Table):
 
     def _names(self) -> tuple[str, ...]:
         if self.dtype != EVENT_DTYPE or self.ndim != 1:
-            raise TypeError(f"this is no array of events: its type is {self.dtype}, "
-                            f"its shape {self.shape}")
+            kind = "EVENT_DTYPE" if self.dtype == EVENT_DTYPE else self.dtype
+            raise TypeError(f"this is no array of events: its type is {kind}, its shape "
+                            f"{self.shape}")
         return COLUMNS
 
     def _columns(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
