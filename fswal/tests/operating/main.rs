@@ -3,6 +3,7 @@
 
 mod backup;
 mod bench;
+mod browser;
 mod damage;
 mod deploy;
 mod export;
@@ -11,6 +12,7 @@ mod generate;
 mod keeping;
 mod looking;
 mod orphans;
+mod other_users;
 mod recovering;
 mod report;
 mod salvage;
