@@ -5,7 +5,6 @@
 #define BOTH_READERS_H
 
 #include "../support/check.h"
-#include "lz4_block.h"
 
 #include <flashstrike_wal_read.h>
 
@@ -16,6 +15,7 @@
 #include <lz4.h>
 #define LZ4_FUNCTION LZ4_decompress_safe_usingDict
 #else
+#include "lz4_block.h"
 #define LZ4_FUNCTION lz4_block
 #endif
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Prints tests/golden/format.json as lines of words, for read_files.c.
+"""Writes tests/golden/format.json as lines of words, for read_files.c.
 
-Usage: golden_lines.py FORMAT.JSON
+Usage: golden_lines.py FORMAT.JSON LINES
 """
 
 import json
 import sys
 
+sys.stdout = open(sys.argv[2], "w", encoding="utf-8")
 with open(sys.argv[1], encoding="utf-8") as file:
     golden = json.load(file)
 

@@ -60,9 +60,8 @@ def main():
     text = HEADER.read_text(encoding="utf-8")
     include = pathlib.Path("include")
     include.mkdir(exist_ok=True)
-    lines = run(sys.executable, str(ROOT / "tests/headers/golden_lines.py"),
-                str(ROOT / "tests/golden/format.json")).stdout
-    pathlib.Path("lines").write_text(lines, encoding="utf-8")
+    run(sys.executable, str(ROOT / "tests/headers/golden_lines.py"),
+        str(ROOT / "tests/golden/format.json"), "lines")
     missed = []
     for name, right, wrong in BUGS:
         if wanted and name not in wanted:
