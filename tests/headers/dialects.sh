@@ -27,7 +27,7 @@ try() {
 for compiler in gcc clang; do
     command -v "$compiler" >found || continue
     for dialect in c99 c11 c17 c2x; do
-        for header in flashstrike_wal_read.h; do
+        for header in flashstrike_wal_read.h flashstrike_wal_loader.h; do
             try "$compiler" "$dialect" c "$header"
             try "$compiler" "$dialect" c flashstrike_wal.h "$header"
             try "$compiler" "$dialect" c "$header" flashstrike_wal.h
@@ -37,8 +37,10 @@ done
 for compiler in g++ clang++; do
     command -v "$compiler" >found || continue
     for dialect in c++11 c++14 c++17 c++20 c++2b; do
-        try "$compiler" "$dialect" c++ flashstrike_wal_read.h
-        try "$compiler" "$dialect" c++ flashstrike_wal.h flashstrike_wal_read.h
+        for header in flashstrike_wal_read.h flashstrike_wal_loader.h; do
+            try "$compiler" "$dialect" c++ "$header"
+            try "$compiler" "$dialect" c++ flashstrike_wal.h "$header"
+        done
         case $dialect in
         c++1[14]) ;;
         *) try "$compiler" "$dialect" c++ flashstrike_wal_read.hpp flashstrike_wal.hpp ;;
