@@ -6,7 +6,7 @@ use flashstrike_wal::format::xxh64;
 use flashstrike_wal::keep::Hold;
 
 use crate::directory::{writable, Log, State};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 
 use super::report::Report;
 
