@@ -106,8 +106,7 @@ impl Contents<'_> {
         self.end = writer.finish()?;
         self.report.segments_written += u64::from(self.end.last_segment_index - index) + 1;
         if self.end.last_event_id != last {
-            let message =
-                format!("events {} to {last} cannot be read", self.end.last_event_id + 1);
+            let message = format!("events {} to {last} cannot be read", self.end.last_event_id + 1);
             return Err(Failure::wrong(message).next("`fswal verify DIR` names every damage"));
         }
         Ok(())

@@ -22,17 +22,12 @@ pub fn name_for(out: &Path) -> Outcome<String> {
 
 /// Makes a backup while retention is kept from what it needs. Only a run that is killed leaves its
 /// hold: one that fails may not be run again for long.
-pub fn during(
-    log: &Log,
-    name: &str,
-    make: impl FnOnce() -> Outcome<Report>,
-) -> Outcome<Report> {
+pub fn during(log: &Log, name: &str, make: impl FnOnce() -> Outcome<Report>) -> Outcome<Report> {
     let (hold, note) = hold(log, name)?;
     let made = make();
     if let Some(hold) = hold {
         drop(hold);
-        let removed =
-            writable(&log.path).and_then(|directory| Ok(Hold::remove(&directory, name)?));
+        let removed = writable(&log.path).and_then(|directory| Ok(Hold::remove(&directory, name)?));
         if made.is_ok() {
             removed?;
         }

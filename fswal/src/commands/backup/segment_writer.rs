@@ -27,12 +27,7 @@ pub struct SegmentWriter<'a> {
 
 impl<'a> SegmentWriter<'a> {
     /// Begins with this segment, behind the place `before`.
-    pub fn new(
-        target: &'a mut dyn Target,
-        index: u32,
-        layout: Layout,
-        before: MetaState,
-    ) -> Self {
+    pub fn new(target: &'a mut dyn Target, index: u32, layout: Layout, before: MetaState) -> Self {
         SegmentWriter {
             target,
             layout,

@@ -42,7 +42,13 @@ impl Bug {
             }
             Bug::HoldsCopied => {
                 let holds = storm.place.log().join("wal_holds");
-                assert!(Command::new("cp").arg("-r").arg(holds).arg(out).status().unwrap().success());
+                assert!(Command::new("cp")
+                    .arg("-r")
+                    .arg(holds)
+                    .arg(out)
+                    .status()
+                    .unwrap()
+                    .success());
             }
             Bug::NamedEarly => while !name_early(&storm.place.log(), out) {},
         }

@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -28,13 +28,13 @@ const ROUNDS: (u64, u64) = (6, 200);
 const STORMS_TO_CATCH: usize = 3;
 
 pub struct Storm {
-    pub place: Place,
     pub engine: Engine,
+    pub place: Place,
     memory: TempDir,
     random: u64,
-    /// The longest that a run into a directory took, and the most that one wrote into the pipe.
-    longest: Duration,
-    most: u64,
+    /// What the last finished backup had: files in a directory, bytes in the pipe.
+    files: u64,
+    bytes: u64,
     killed: u64,
 }
 
@@ -44,10 +44,13 @@ impl Storm {
         Storm {
             engine: Engine::start(&place),
             place,
-            memory: tempfile::Builder::new().prefix("fswal-backup-").tempdir_in("/dev/shm").unwrap(),
+            memory: tempfile::Builder::new()
+                .prefix("fswal-backup-")
+                .tempdir_in("/dev/shm")
+                .unwrap(),
             random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
-            longest: Duration::from_millis(100),
-            most: 8_000_000,
+            files: 8,
+            bytes: 2_000_000,
             killed: 0,
         }
     }
@@ -84,10 +87,10 @@ impl Storm {
 
     /// Backs up into a directory.
     fn back_up(&mut self, out: &Path) {
-        let (durable, begin) = (self.engine.durable(), Instant::now());
+        let durable = self.engine.durable();
         let run = fswal(&["backup", "--json", text(&self.place.log()), text(out)]);
-        self.longest = self.longest.max(begin.elapsed());
         self.check(out, durable, &run.ends_with(0).json());
+        self.files = files_in(out);
         assert!(!out.with_file_name("backup.partial").exists());
     }
 
@@ -99,15 +102,22 @@ impl Storm {
         assert_opens(&self.place, out, first..=last);
     }
 
-    /// A run that is killed at a random moment. What has the name then is a whole backup, of that
-    /// run or of the one before.
+    /// A run that is killed when it has made some of the files, or all of them. What has the name
+    /// then is a whole backup, of that run or of the one before.
     fn kill_into(&mut self, out: &Path) {
         let before = out.exists().then(|| ids_of(out));
-        let mut run =
-            command(&["backup", text(&self.place.log()), text(out)]).stdout(Stdio::null()).spawn();
-        let run = run.as_mut().unwrap();
-        std::thread::sleep(Duration::from_micros(self.below(self.longest.as_micros() as u64)));
-        self.kill(run);
+        let (partial, files) = (out.with_file_name("backup.partial"), self.below(self.files + 1));
+        let _ = std::fs::remove_dir_all(&partial);
+        let mut run = command(&["backup", text(&self.place.log()), text(out)]);
+        let mut run = run.stdout(Stdio::null()).spawn().unwrap();
+        // One that is named too early is there by its name.
+        let is_new = before.is_none();
+        let made = || files_in(&partial).max(if is_new { files_in(out) } else { 0 });
+        while made() < files && run.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        std::thread::sleep(Duration::from_micros(self.below(5000)));
+        self.kill(&mut run);
         check_killed(&self.place, out, before);
     }
 
@@ -126,7 +136,7 @@ impl Storm {
 
     /// A run that is killed somewhere in its stream. What came out has no identity, or is whole.
     fn kill_a_stream(&mut self) {
-        let (out, bytes) = (self.new_directory(), self.below(self.most));
+        let (out, bytes) = (self.new_directory(), self.below(self.bytes));
         let mut run = self.pipe(&out, bytes);
         self.kill(&mut run);
         if out.join("wal_identity").exists() {
@@ -141,10 +151,10 @@ impl Storm {
         out
     }
 
-    /// Passes so much of a stream on, slowly: for each piece, the log goes on by half as much.
+    /// Passes so much of a stream on, slowly: 50 MB a second at most.
     fn pipe(&mut self, out: &Path, bytes: u64) -> Child {
         const PIECE: usize = 256 * 1024;
-        const EVENTS: u64 = PIECE as u64 / 64 / 2;
+        const PAUSE: Duration = Duration::from_millis(5);
         let log = self.place.log();
         let mut run = command(&["backup", "--json", text(&log), "--to-tar"]);
         let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -160,14 +170,17 @@ impl Storm {
             }
             to.write_all(&piece[..read]).unwrap();
             passed += read as u64;
-            let now = self.engine.durable();
-            wait_until("the log goes on", || self.engine.durable() >= now + EVENTS);
+            std::thread::sleep(PAUSE);
         }
-        self.most = self.most.max(passed);
+        self.bytes = self.bytes.max(passed);
         drop(to);
         tar.wait().unwrap();
         run
     }
+}
+
+fn files_in(directory: &Path) -> u64 {
+    std::fs::read_dir(directory).map_or(0, |files| files.count() as u64)
 }
 
 /// The events of something that has the name of a backup.

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::directory::metrics_of;
@@ -12,7 +13,7 @@ use flashstrike_wal::telemetry::MetricsSnapshot;
 
 use crate::support::{config, event, wait_until, Place};
 
-/// Tight retention: 4 segments of 1 MB hot, and 4 cold.
+/// Tight retention: 4 segments of 0.5 MB hot, and 4 cold.
 const HOT: u32 = 4;
 const COLD: u32 = 4;
 /// The engine waits while more wait to be frozen than this: no disk and no compression keeps up
@@ -35,7 +36,9 @@ impl Engine {
             .stdout(Stdio::null())
             .spawn();
         let engine = Engine { log: place.log(), child: child.unwrap() };
-        wait_until("retention is at work", || engine.metrics().is_some_and(|m| m.segments_deleted > 0));
+        wait_until("retention is at work", || {
+            engine.metrics().is_some_and(|m| m.segments_deleted > 0)
+        });
         engine
     }
 
@@ -97,7 +100,7 @@ fn full_speed() {
         std::process::exit(1);
     });
     let config = Config {
-        num_blocks: 64,
+        num_blocks: 32,
         max_segments: Keep::AtMost(HOT),
         max_compressed_segments: Keep::AtMost(COLD),
         prepared_segments: 4,
@@ -110,7 +113,7 @@ fn full_speed() {
         writer.append(&event(id)).unwrap();
         if id % 1024 == 0 {
             while manager.log().metrics().hot_segments > MOST_HOT {
-                std::thread::yield_now();
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
     }

@@ -47,7 +47,10 @@ fn it_has_what_a_directory_has() {
     let (code, said) = to_tar(&place, &stream);
     assert_eq!(code, Some(0), "{said}");
     let said: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((&said["up_to_event_id"], &said["out"]), (&(2 * PER_SEGMENT + 700).into(), &"-".into()));
+    assert_eq!(
+        (&said["up_to_event_id"], &said["out"]),
+        (&(2 * PER_SEGMENT + 700).into(), &"-".into())
+    );
     let extracted = extract(&place, &stream);
     assert!(files_of(&extracted) == files_of(&out));
     assert_opens(&place, &extracted, 1..=2 * PER_SEGMENT + 700);
