@@ -66,18 +66,19 @@ impl Storm {
     /// runs that were killed.
     fn round(&mut self, n: u64) {
         self.engine.wait_for_retention();
-        let kills = self.below(3);
         let outs = [self.memory.path(), self.place.base()].map(|at| at.join("backup"));
         match n % 3 {
             2 => {
-                (0..kills).for_each(|_| self.kill_a_stream());
+                (0..self.below(2)).for_each(|_| self.kill_a_stream());
                 self.stream();
             }
             kind => {
                 let out = &outs[kind as usize];
-                if self.below(2) == 0 && out.exists() {
-                    std::fs::remove_dir_all(out).unwrap();
+                if self.below(2) == 0 {
+                    let _ = std::fs::remove_dir_all(out);
                 }
+                // One onto nothing, so that it is seen that nothing is there too early.
+                let kills = u64::from(!out.exists()) + self.below(2);
                 (0..kills).for_each(|_| self.kill_into(out));
                 self.back_up(out);
             }
