@@ -152,9 +152,9 @@ impl Storm {
         out
     }
 
-    /// Passes so much of a stream on, slowly: 50 MB a second at most.
+    /// Passes so much of a stream on, slowly: 13 MB a second at most.
     fn pipe(&mut self, out: &Path, bytes: u64) -> Child {
-        const PIECE: usize = 256 * 1024;
+        const PIECE: usize = 64 * 1024;
         const PAUSE: Duration = Duration::from_millis(5);
         let log = self.place.log();
         let mut run = command(&["backup", "--json", text(&log), "--to-tar"]);
