@@ -8,7 +8,8 @@
 # make bench   measure the library, the floors of the machine and other logs, in a quarter of an
 #              hour (QUICK=1: in a minute and a half; BENCH_DIR=directory on the disk to be
 #              measured; benches/README.md)
-# make tools   build fswal, the operator's tool (target/tools/release/fswal; docs/operating.md)
+# make tools   build fswal, the operator's tool (target/tools/release/fswal; docs/operating.md), and
+#              its man pages and completions (target/tools/share)
 # make wheel   build/wheel/flashstrike_wal-*.whl, the Python package with the library in it
 # make bench-python  what the Python package costs beside calls from C, in two minutes
 # make bench-export  what export and backup take beside reading and cp, in two minutes
@@ -17,8 +18,9 @@
 # make transcripts  write those of docs/ anew, from the tool (a test compares them)
 # make book    build/book/index.html, the pages of docs/ as a searchable book; fails for a link that
 #              leads nowhere, and for code that is not that of the file it is taken from
-# make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py), and
-#              whether the pages show the kept results (tools/bench_table.py)
+# make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py), whether
+#              the pages show the kept results (tools/bench_table.py), and whether the licences are
+#              those of what is linked (tools/third_party.py)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -93,6 +95,7 @@ TOOLS_MANIFEST := --locked --manifest-path fswal/Cargo.toml
 tools:
 	tools/require.sh cargo gcc
 	$(TOOLS) cargo build --release $(TOOLS_MANIFEST)
+	$(CARGO_TARGET_DIR)/tools/release/fswal generate $(CARGO_TARGET_DIR)/tools/share
 
 test-tools:
 	tools/require.sh cargo gcc
@@ -186,6 +189,8 @@ lint:
 	tools/test_bench_table.py
 	tools/bench_table.py --check
 	tools/book_code.py --check
+	tools/test_third_party.py
+	tools/third_party.py --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --manifest-path benches/Cargo.toml -- -D warnings
 	$(TOOLS) cargo clippy --all-targets $(TOOLS_MANIFEST) -- -D warnings

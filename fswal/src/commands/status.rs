@@ -127,7 +127,7 @@ fn look(arguments: &Arguments, interval: Duration) -> Outcome<Status> {
     let live = log.metrics;
     let status = log.wal.status()?;
     let durable = log.known_durable();
-    let disk_bytes = disk_use(&log)?;
+    let disk_bytes = log.segment_bytes()? + log.snapshot_bytes()?;
     let mut found = Status {
         dir: log.path.display().to_string(),
         state: log.state,
@@ -176,19 +176,6 @@ fn measure(log: &Log, before: MetricsSnapshot, interval: Duration) -> Option<f64
     let after = metrics_of(&*log.storage, &log.path).ok()?;
     let events = after.appended_events.checked_sub(before.appended_events)?;
     (after.generation == before.generation).then(|| events as f64 / begin.elapsed().as_secs_f64())
-}
-
-/// Bytes of the log's segments and snapshots.
-fn disk_use(log: &Log) -> Outcome<u64> {
-    let hot = log.inventory.hot.iter().map(|&index| file_name::hot(index));
-    let cold = log.inventory.cold.iter().map(|&index| file_name::cold(index));
-    let snapshots = log.inventory.snapshots.iter().map(|&id| file_name::snapshot(id));
-    let mut sum = 0;
-    for name in hot.chain(cold).chain(snapshots) {
-        // One that went meanwhile takes no room.
-        sum += log.wal.status_of(&name)?.map_or(0, |status| status.size);
-    }
-    Ok(sum)
 }
 
 /// Seconds until the disk is full at this rate; `None` where the log stops growing before, or does

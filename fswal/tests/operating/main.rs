@@ -2,10 +2,12 @@
 //! SIGKILL, copied, and live.
 
 mod backup;
+mod bench;
 mod damage;
 mod deploy;
 mod export;
 mod exporter;
+mod generate;
 mod keeping;
 mod looking;
 mod orphans;
