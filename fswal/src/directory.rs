@@ -9,7 +9,7 @@ use flashstrike_wal::directory::{
     Ground, Identity, Inventory,
 };
 use flashstrike_wal::error::{Cause, Error};
-use flashstrike_wal::format::IdentityRecord;
+use flashstrike_wal::format::{file_name, IdentityRecord};
 use flashstrike_wal::keep::WalDirectory;
 use flashstrike_wal::storage::{Directory, Links, PosixStorage, Storage};
 use flashstrike_wal::telemetry::{MetricsSnapshot, STATE_FAILED};
@@ -146,6 +146,11 @@ impl Log {
                 .is_some_and(|metrics| u128::from(metrics.heartbeat_age_ns) < SILENCE.as_nanos())),
             open => Ok(open?),
         }
+    }
+
+    /// Whether this library has written it: another recorder makes no lock file.
+    pub fn is_ours(&self) -> bool {
+        self.identity.is_some() || !matches!(self.wal.status_of(file_name::LOCK), Ok(None))
     }
 
     /// The durable id as far as it is known without reading segments.

@@ -302,7 +302,9 @@ impl Cursor {
         // An open segment may be written at this moment: what is read ahead of it would be old.
         let ahead_to = if self.is_closed() { self.block_limit } else { self.block + 1 };
         let read = self.blocks.load(self.block, ahead_to);
-        if self.header.is_none() && self.is_closed() && matches!(read, Ok(0)) {
+        // Where nothing says how many blocks there are, they end with the file.
+        let is_counted = self.header.is_some() || self.blocks_of_frame().is_some();
+        if !is_counted && self.is_closed() && matches!(read, Ok(0)) {
             return self.finish();
         }
         let bytes = *read.as_ref().unwrap_or(&0) as u64;

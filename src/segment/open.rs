@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::{xxh64, EVENTS_PER_BLOCK, MAX_EVENT_ID};
+use crate::format::{xxh64, BLOCK_SIZE, EVENTS_PER_BLOCK, MAX_EVENT_ID};
 use crate::format::{BlockHeader, Layout, RequestEvent, Rule, SegmentScan};
 use crate::storage::File;
 
@@ -150,7 +150,8 @@ impl Cursor {
         if let Some(ids) = scan.damaged() {
             debug_assert_eq!(accepted, 0, "nothing of a damaged block counts");
             self.close_pending(ids.0 - 1);
-            self.report(self.damage(DamageKind::Block, offset, ids, WRONG_CHECKSUM))?;
+            let damage = self.damage(DamageKind::Block, offset, ids, WRONG_CHECKSUM);
+            self.report(Damage { len: BLOCK_SIZE as u64, ..damage })?;
             self.last_event_id = ids.1.min(MAX_EVENT_ID);
             self.chained = header.map(|header| header.chained_checksum);
             return Ok(());

@@ -12,6 +12,7 @@ mod orphans;
 mod recovering;
 mod report;
 mod salvage;
+mod salvage_storm;
 mod scenes;
 mod support;
 mod transcripts;
