@@ -106,9 +106,11 @@ impl Salvaged {
         let (place, len) = (failure.place, failure.place.len);
         let (head, size) = (SEGMENT_HEADER_SIZE as u64, BLOCK_SIZE as u64);
         let block_of = |byte: u64| byte.saturating_sub(head) / size;
-        // Of a file in the place of another nothing says how long that was.
-        let has_bytes =
-            len > 0 || kind_of(failure).is_some_and(|kind| kind != DamageKind::Misnamed);
+        // Of a file in the place of another, or of which nothing can be read, nothing says how much
+        // it held.
+        let is_whole =
+            matches!(kind_of(failure), None | Some(DamageKind::Misnamed | DamageKind::Frame));
+        let has_bytes = len > 0 || !is_whole;
         let first_byte = place.offset.filter(|_| has_bytes);
         let last_byte = first_byte.filter(|_| len > 0).map(|first| first + len - 1);
         let named_from = place.event_ids.map(|(first, _)| first).filter(|_| len == 0);
@@ -147,19 +149,23 @@ impl Salvaged {
             Err(_) => false,
         };
         if !is_meta_right {
-            let path = log.wal.path_of(file_name::META);
-            let why = format!(
-                "{}: missing or not valid: whether the log went on behind what was read is not \
-                 known",
-                path.display()
-            );
-            self.damaged.push(Damaged { segment: None, why });
+            let what = "whether the log went on behind what was read is not known";
+            self.miss_file(log, file_name::META, what);
+        }
+        if log.identity.is_none() && log.is_ours() {
+            self.miss_file(log, file_name::IDENTITY, "it names the log and its memory");
         }
         match reader.active_directory() {
             Ok(Some(active)) => self.look_in_memory(log, ControlView::open(&*active)),
             Ok(None) => self.miss_memory(log),
             Err(error) => self.lose_the_end(format!("its memory cannot be read: {error}")),
         }
+    }
+
+    fn miss_file(&mut self, log: &Log, name: &str, what: &str) {
+        let path = log.wal.path_of(name);
+        let why = format!("{}: missing or not valid: {what}", path.display());
+        self.damaged.push(Damaged { segment: None, why });
     }
 
     /// A log that is written meanwhile has more in memory than was read.
@@ -191,8 +197,8 @@ impl Salvaged {
                  found; {HINT}"
             )),
             State::Unidentified if log.is_ours() => self.lose_the_end(format!(
-                "wal_identity is missing or damaged: if the log was not shut down, what was \
-                 appended last is in memory; {HINT}"
+                "if the log was not shut down, what was appended last was in memory, which is not \
+                 found; {HINT}"
             )),
             State::Unidentified => self.doubts.push(
                 "without wal_identity it is not known whether the log was shut down".to_owned(),
@@ -235,8 +241,10 @@ fn costs_events(failure: &Failure) -> bool {
     let place = &failure.place;
     match kind_of(failure) {
         _ if place.len > 0 => true,
-        Some(DamageKind::DurableLost | DamageKind::Active | DamageKind::Misnamed) => true,
-        Some(DamageKind::Frame | DamageKind::Truncated) => place.event_ids.is_some(),
+        Some(DamageKind::DurableLost | DamageKind::Misnamed) => true,
+        Some(DamageKind::Active | DamageKind::Frame | DamageKind::Truncated) => {
+            place.event_ids.is_some()
+        }
         Some(_) => false,
         // A segment that is missing or cannot be opened, or events that were durable; but not a
         // header that cannot be read, behind which its blocks are.

@@ -315,8 +315,10 @@ impl LogFiles {
         if !header.is_some_and(|header| header.is_closed()) {
             let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
             if let Some(memory) = self.memory_beside(&*file, &now, index).ok().flatten() {
+                let mut cursor = Cursor::memory(self.site(index), memory, floor);
+                cursor.prefer_sealed(Arc::clone(&file));
                 let found = FoundAs { header: None, identity: Some(now), disk: Some(file) };
-                return Ok(here(index, Cursor::memory(self.site(index), memory, floor), found));
+                return Ok(here(index, cursor, found));
             }
             identity = Some(now);
         }

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::format::{BlockHeader, Layout, RequestEvent, SegmentHeader, BLOCK_SIZE};
 use crate::format::{MAX_BLOCKS, SEGMENT_HEADER_SIZE};
 
-use crate::storage::Slots;
+use crate::storage::{File, Slots};
 
 use super::batch::Batch;
 use super::blocks::{events_of, Blocks, Source};
@@ -125,6 +125,8 @@ pub struct Cursor {
     pub(super) end: Option<Step>,
     pub(super) batch: Batch,
     pub(super) effort: Effort,
+    /// The disk file of a segment in memory, where what is sealed in it counts before that.
+    pub(super) sealed_in: Option<Arc<dyn File>>,
 }
 
 impl Cursor {
@@ -147,6 +149,7 @@ impl Cursor {
             end: None,
             batch: Batch::default(),
             effort: Effort::default(),
+            sealed_in: None,
         }
     }
 

@@ -112,8 +112,12 @@ impl Findings {
         self.faults.push_back((fault, false));
     }
 
-    /// Reports what is wrong with the frame before `end` and has cost no event.
+    /// Reports what is wrong with the frame before `end` and has cost no event, behind what is
+    /// pending.
     pub fn report_faults(&mut self, site: &Site, end: u64) {
+        if !self.pending.is_empty() {
+            return;
+        }
         while self.faults.front().is_some_and(|(fault, _)| fault.content.end <= end) {
             if let Some((fault, false)) = self.faults.pop_front() {
                 self.report(of_frame(site, &fault));

@@ -244,7 +244,10 @@ impl FrameContent {
             return self.finish();
         }
         let Some(packed) = self.load(word) else { return };
-        let expected = self.expected_len();
+        // Only the last block may hold less than the others.
+        let is_full = packed.fault.is_some() && !self.is_end(packed.next);
+        let full = (is_full && self.header.block_checksums).then_some(self.header.block_limit);
+        let expected = self.expected_len().or(full);
         let start = self.filled;
         let mut fault = packed.fault;
         let readings = if self.header.block_checksums {

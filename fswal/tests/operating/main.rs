@@ -8,6 +8,7 @@ mod export;
 mod exporter;
 mod keeping;
 mod looking;
+mod orphan_views;
 mod orphans;
 mod recovering;
 mod report;

@@ -20,7 +20,8 @@ impl Random {
     }
 
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        // In proportion: a file may be a few bytes longer in another run.
+        ((u128::from(self.next()) * end as u128) >> 64) as usize
     }
 
     pub fn within(&mut self, range: Range<usize>) -> usize {
