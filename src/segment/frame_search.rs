@@ -44,8 +44,8 @@ impl FrameContent {
         Some(Packed { raw, next, fault: Some((what, None)) })
     }
 
-    /// Where the next block with the right checksum begins behind the one at `from`, or the end mark
-    /// of the frame is.
+    /// Where the next block with the right checksum begins behind the one at `from`, or the end
+    /// mark of the frame is.
     pub(super) fn next_right_block(&mut self, from: u64) -> Result<Option<u64>> {
         let longest = self.header.block_limit + 2 * WORD as usize;
         let mut begin = from + 2 * WORD + 1;
@@ -106,8 +106,8 @@ impl FrameContent {
     }
 }
 
-/// Whether this is what a segment holds from `start` on: the first block header in it is that of the
-/// block that begins there.
+/// Whether this is what a segment holds from `start` on: the first block header in it is that of
+/// the block that begins there.
 fn begins_at(content: &[u8], start: u64) -> bool {
     let (head, size) = (SEGMENT_HEADER_SIZE as u64, BLOCK_SIZE as u64);
     let block = start.saturating_sub(head).div_ceil(size);

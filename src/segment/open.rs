@@ -53,8 +53,8 @@ impl Cursor {
         Cursor { block_limit: layout.blocks, ..Self::new(site, source, authority, floor) }
     }
 
-    /// Has a walk through memory take what is sealed in this file of the same segment from there: it
-    /// is proved, and memory is not.
+    /// Has a walk through memory take what is sealed in this file of the same segment from there:
+    /// it is proved, and memory is not.
     pub fn prefer_sealed(&mut self, disk: Arc<dyn File>) {
         self.sealed_in = Some(disk);
     }
