@@ -14,6 +14,7 @@ mod history;
 mod hold_files;
 mod new_log;
 mod output;
+mod salvaged;
 mod selection;
 mod table;
 
