@@ -119,6 +119,24 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// A time in the unit that fits it.
+pub fn short_span(ns: u64) -> String {
+    match ns {
+        0..=999 => format!("{ns} ns"),
+        1_000..=999_999 => format!("{} µs", short(ns, 1_000)),
+        1_000_000..=999_999_999 => format!("{} ms", short(ns, 1_000_000)),
+        1_000_000_000..=99_999_999_999 => format!("{} s", short(ns, SECOND_NS)),
+        _ => span(Duration::from_nanos(ns)),
+    }
+}
+
+fn short(ns: u64, unit: u64) -> String {
+    match ns < 10 * unit {
+        true => format!("{:.1}", ns as f64 / unit as f64).trim_end_matches(".0").to_owned(),
+        false => (ns / unit).to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,5 +177,11 @@ mod tests {
         assert_eq!([in_words(0), in_words(1_500), in_words(15_000_000)], ["0 s", "1 µs", "15 ms"]);
         assert_eq!([in_words(119 * SECOND_NS), in_words(120 * SECOND_NS)], ["119 s", "2 min 0 s"]);
         assert_eq!(in_words(3 * DAY * SECOND_NS), "3 days 0 h");
+    }
+
+    #[test]
+    fn spans_in_a_unit_that_fits() {
+        let all = [128, 16_384, 1_234_567, 1 << 34].map(short_span);
+        assert_eq!(all, ["128 ns", "16 µs", "1.2 ms", "17 s"]);
     }
 }

@@ -9,7 +9,7 @@ use flashstrike_wal::directory::{
     Ground, Identity, Inventory,
 };
 use flashstrike_wal::error::{Cause, Error};
-use flashstrike_wal::format::IdentityRecord;
+use flashstrike_wal::format::{file_name, IdentityRecord};
 use flashstrike_wal::keep::WalDirectory;
 use flashstrike_wal::storage::{Directory, Links, PosixStorage, Storage};
 use flashstrike_wal::telemetry::{MetricsSnapshot, STATE_FAILED};
@@ -146,6 +146,32 @@ impl Log {
                 .is_some_and(|metrics| u128::from(metrics.heartbeat_age_ns) < SILENCE.as_nanos())),
             open => Ok(open?),
         }
+    }
+
+    /// Bytes of its segments' files.
+    pub fn segment_bytes(&self) -> Outcome<u64> {
+        let hot = self.inventory.hot.iter().map(|&index| file_name::hot(index));
+        let cold = self.inventory.cold.iter().map(|&index| file_name::cold(index));
+        self.bytes_of(hot.chain(cold))
+    }
+
+    /// Bytes of its snapshots' files.
+    pub fn snapshot_bytes(&self) -> Outcome<u64> {
+        self.bytes_of(self.inventory.snapshots.iter().map(|&id| file_name::snapshot(id)))
+    }
+
+    /// Bytes of what recovery has kept aside.
+    pub fn kept_aside_bytes(&self) -> Outcome<u64> {
+        self.bytes_of(self.kept_aside()?.into_iter())
+    }
+
+    fn bytes_of(&self, names: impl Iterator<Item = String>) -> Outcome<u64> {
+        let mut sum = 0;
+        for name in names {
+            // One that went meanwhile takes no room.
+            sum += self.wal.status_of(&name)?.map_or(0, |status| status.size);
+        }
+        Ok(sum)
     }
 
     /// Files that recovery has kept aside, sorted.

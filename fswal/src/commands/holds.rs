@@ -116,7 +116,7 @@ fn told(output: &mut Output, name: &str, state: &'static str, event_id: Option<u
 fn list(dir: &Path, output: &mut Output) -> Outcome {
     let log = Log::look(dir)?;
     let rows = rows(&log)?;
-    let is_wrong = rows.iter().any(|row| row.state == "damaged");
+    let is_wrong = rows.iter().any(|row| row.event_id.is_none());
     show(&rows, output)?;
     Ok(if is_wrong { Verdict::Wrong } else { Verdict::Well })
 }
@@ -124,11 +124,7 @@ fn list(dir: &Path, output: &mut Output) -> Outcome {
 fn rows(log: &Log) -> Outcome<Vec<Row>> {
     let durable = log.known_durable();
     let rows = hold_files(log)?.into_iter().map(|hold| Row {
-        state: match (hold.record, hold.is_broken) {
-            (None, _) => "damaged",
-            (Some(_), true) => "broken",
-            (Some(_), false) => "held",
-        },
+        state: hold.state(),
         event_id: hold.event_id(),
         behind: hold.event_id().map(|id| (durable + 1).saturating_sub(id)),
         updated_ns: hold.record.map(|record| record.updated_ns),

@@ -137,3 +137,21 @@ fn ls_names_a_header_that_is_damaged() {
     let rows = fswal(&["ls", "--json", text(&place.log())]).ends_with(1).lines();
     assert_eq!((&rows[0]["state"], &rows[1]["state"]), (&json!("damaged"), &json!("hot")));
 }
+
+#[test]
+fn of_many_damages_it_is_said_how_many_are_not_named() {
+    let place = Place::new();
+    place.record(1..=3 * PER_SEGMENT);
+    let log = place.log();
+    for index in 0..2 {
+        let segment = log.join(format!("FS.{index:08}.wal"));
+        (0..16).for_each(|block| flip(&segment, 64 + block * BLOCK + 1000));
+    }
+    let found = fswal(&["verify", "--json", text(&log)]).ends_with(1).json();
+    let named = found["damages"].as_array().unwrap().len() as u64;
+    let all = found["damage_count"].as_u64().unwrap();
+    assert!(all >= 32 && named < all, "{named} of {all}");
+    let said = fswal(&["verify", text(&log)]).ends_with(1).out;
+    assert_eq!(said.lines().filter(|line| line.starts_with("  block: ")).count() as u64, named);
+    assert!(said.contains(&format!("\n  and {} more\n", all - named)), "{said}");
+}

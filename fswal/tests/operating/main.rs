@@ -2,11 +2,13 @@
 //! SIGKILL, copied, and live.
 
 mod backup;
+mod bench;
 mod browser;
 mod damage;
 mod deploy;
 mod export;
 mod exporter;
+mod generate;
 mod keeping;
 mod looking;
 mod orphans;

@@ -100,7 +100,7 @@ impl Facts {
         let state = self.log.state;
         matches!(state, State::Failed | State::MemoryLost)
             || state == State::Unidentified
-            || self.holds.iter().any(|hold| hold.state == "damaged")
+            || self.holds.iter().any(|hold| hold.event_id.is_none())
     }
 
     pub fn headline(&self) -> Headline {
@@ -135,11 +135,7 @@ impl Facts {
 
 fn holds(log: &Log) -> Outcome<Vec<Hold>> {
     let holds = hold_files(log)?.into_iter().map(|hold| Hold {
-        state: match (hold.record, hold.is_broken) {
-            (None, _) => "damaged",
-            (Some(_), true) => "given up",
-            (Some(_), false) => "held",
-        },
+        state: hold.state(),
         event_id: hold.event_id(),
         updated_ns: hold.record.map_or(0, |record| record.updated_ns),
         name: hold.name,

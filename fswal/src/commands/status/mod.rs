@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use flashstrike_wal::directory::metrics_of;
-use flashstrike_wal::format::file_name;
 use flashstrike_wal::storage::now_ns;
 use serde::Serialize;
 
@@ -146,7 +145,7 @@ fn look(arguments: &Arguments, interval: Duration) -> Outcome<Status> {
         Some(metrics) => metrics.durable_event_id,
         None => log.known_durable(),
     };
-    let disk_bytes = disk_use(&log)?;
+    let disk_bytes = log.segment_bytes()? + log.snapshot_bytes()? + log.kept_aside_bytes()?;
     let mut found = Status {
         dir: log.path.display().to_string(),
         state: log.state,
@@ -201,19 +200,6 @@ fn measure(log: &mut Log, interval: Duration) -> Option<f64> {
     }
     log.metrics = Some(after);
     Some(rate / begin.elapsed().as_secs_f64())
-}
-
-/// Bytes of the log's segments and snapshots, and of what recovery has kept aside.
-fn disk_use(log: &Log) -> Outcome<u64> {
-    let hot = log.inventory.hot.iter().map(|&index| file_name::hot(index));
-    let cold = log.inventory.cold.iter().map(|&index| file_name::cold(index));
-    let snapshots = log.inventory.snapshots.iter().map(|&id| file_name::snapshot(id));
-    let mut sum = 0;
-    for name in hot.chain(cold).chain(snapshots).chain(log.kept_aside()?) {
-        // One that went meanwhile takes no room.
-        sum += log.wal.status_of(&name)?.map_or(0, |status| status.size);
-    }
-    Ok(sum)
 }
 
 fn show(status: &Status, output: &mut Output) -> Outcome<()> {
