@@ -4,6 +4,9 @@
 set -eu
 "$CMAKE" --install "$BUILD" --prefix "$PWD/installed" >/dev/null
 mv installed moved
+for name in LICENSE THIRD_PARTY_LICENSES.md; do
+    find moved -name "$name" -size +0 | grep -q . || { echo "$name is missing" >&2; exit 1; }
+done
 
 configure() {
     "$CMAKE" -S "$SOURCE/tests/package/engine" -B "$1" -DCMAKE_PREFIX_PATH="$PWD/moved" \

@@ -108,6 +108,27 @@ fn segments_of_another_recorder_have_no_identity() {
 }
 
 #[test]
+fn what_recovery_has_kept_aside_is_listed_and_takes_room() {
+    let place = Place::new();
+    place.record(1..=3 * PER_SEGMENT);
+    std::fs::remove_file(place.log().join("FS.00000001.wal")).unwrap();
+    let (path, memory) = (place.log(), place.memory().to_owned());
+    fswal(&["recover", "--accept-loss", "--active-dir", text(&memory), text(&path)]).ends_with(0);
+    let aside: Vec<_> = std::fs::read_dir(&path).unwrap().map(Result::unwrap).collect();
+    let aside = aside.iter().filter(|file| text(&file.path()).contains(".corrupt"));
+    let bytes: u64 = aside.map(|file| file.metadata().unwrap().len()).sum();
+    assert!(bytes > 0);
+    let rows = fswal(&["ls", "--json", text(&path)]).ends_with(0).lines();
+    let of = |aside: bool| {
+        let rows = rows.iter().filter(|row| row["kept_aside"].is_string() == aside);
+        rows.map(|row| row["bytes"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!(of(true), bytes);
+    let status = fswal(&["status", "--json", text(&path)]).ends_with(0).json();
+    assert_eq!(status["disk_bytes"], of(true) + of(false));
+}
+
+#[test]
 fn ls_names_a_header_that_is_damaged() {
     let place = Place::new();
     place.record(1..=PER_SEGMENT + 1);
@@ -115,4 +136,22 @@ fn ls_names_a_header_that_is_damaged() {
     std::fs::rename(place.log().join("FS.00000000.wal"), &cold).unwrap();
     let rows = fswal(&["ls", "--json", text(&place.log())]).ends_with(1).lines();
     assert_eq!((&rows[0]["state"], &rows[1]["state"]), (&json!("damaged"), &json!("hot")));
+}
+
+#[test]
+fn of_many_damages_it_is_said_how_many_are_not_named() {
+    let place = Place::new();
+    place.record(1..=3 * PER_SEGMENT);
+    let log = place.log();
+    for index in 0..2 {
+        let segment = log.join(format!("FS.{index:08}.wal"));
+        (0..16).for_each(|block| flip(&segment, 64 + block * BLOCK + 1000));
+    }
+    let found = fswal(&["verify", "--json", text(&log)]).ends_with(1).json();
+    let named = found["damages"].as_array().unwrap().len() as u64;
+    let all = found["damage_count"].as_u64().unwrap();
+    assert!(all >= 32 && named < all, "{named} of {all}");
+    let said = fswal(&["verify", text(&log)]).ends_with(1).out;
+    assert_eq!(said.lines().filter(|line| line.starts_with("  block: ")).count() as u64, named);
+    assert!(said.contains(&format!("\n  and {} more\n", all - named)), "{said}");
 }

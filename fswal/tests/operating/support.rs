@@ -230,3 +230,22 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// What a tool says, where it is installed.
+pub fn say(command: &mut Command) -> Option<Output> {
+    match command.output() {
+        Ok(said) => Some(said),
+        Err(error) => {
+            eprintln!("skipped: {:?}: {error}", command.get_program());
+            None
+        }
+    }
+}
+
+/// A tool that is installed found nothing wrong.
+#[track_caller]
+pub fn is_well(said: Option<Output>) {
+    let Some(said) = said else { return };
+    let text = [said.stdout, said.stderr].concat();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&text));
+}

@@ -87,6 +87,7 @@ impl Facts {
         let is_damaged = self.found.damages.iter().any(|damage| damage.error.is_none());
         match self.found.damage_count {
             0 if self.needs_decision() => Verdict::Wrong,
+            0 if self.log.state == State::MemoryUnreadable => Verdict::Unreadable,
             0 => Verdict::Well,
             _ if is_damaged => Verdict::Wrong,
             _ => Verdict::Unreadable,
@@ -96,9 +97,9 @@ impl Facts {
     /// As `status` judges.
     fn needs_decision(&self) -> bool {
         let state = self.log.state;
-        matches!(state, State::Failed | State::MemoryLost | State::MemoryUnreadable)
+        matches!(state, State::Failed | State::MemoryLost)
             || state == State::Unidentified
-            || self.holds.iter().any(|hold| hold.state == "damaged")
+            || self.holds.iter().any(|hold| hold.event_id.is_none())
     }
 
     pub fn headline(&self) -> Headline {
@@ -107,6 +108,9 @@ impl Facts {
         let (tone, word, why) = match (self.verdict(), self.log.state) {
             (Verdict::Wrong, _) if self.found.damage_count > 0 => {
                 (Tone::Bad, "Damaged", format!("{wrong} wrong; {state}"))
+            }
+            (Verdict::Unreadable, _) if self.found.damage_count == 0 => {
+                (Tone::Doubtful, "Not known", state.to_owned())
             }
             (Verdict::Unreadable, _) => (
                 Tone::Bad,
@@ -130,11 +134,7 @@ impl Facts {
 
 fn holds(log: &Log) -> Outcome<Vec<Hold>> {
     let holds = hold_files(log)?.into_iter().map(|hold| Hold {
-        state: match (hold.record, hold.is_broken) {
-            (None, _) => "damaged",
-            (Some(_), true) => "given up",
-            (Some(_), false) => "held",
-        },
+        state: hold.state(),
         event_id: hold.event_id(),
         updated_ns: hold.record.map_or(0, |record| record.updated_ns),
         name: hold.name,
