@@ -14,7 +14,8 @@ from pathlib import Path
 INCLUDE = Path(__file__).resolve().parent.parent / "include"
 HEADER, LOADER = INCLUDE / "flashstrike_wal.h", INCLUDE / "flashstrike_wal_loader.h"
 DECLARATION = re.compile(
-    r"^(?:FS_WAL_MUST_CHECK\s)?(?P<type>(?:const )?\w+ \*?)fs_wal_(?P<name>\w+)\((?P<arguments>[^;]*)\);", re.M)
+    r"^(?:FS_WAL_MUST_CHECK\s)?"
+    r"(?P<type>(?:const )?\w+ \*?)fs_wal_(?P<name>\w+)\((?P<arguments>[^;]*)\);", re.M)
 
 
 def functions():
