@@ -20,8 +20,6 @@ DECLARATION = re.compile(
 
 def functions():
     text = HEADER.read_text(encoding="utf-8")
-    # The mark cannot stand before a pointer to a function.
-    text = re.sub(r"^FS_WAL_MUST_CHECK\s", "", text, flags=re.M)
     found = [(f["type"], f["name"], " ".join(f["arguments"].split()))
              for f in DECLARATION.finditer(text)]
     # A declaration that is written in another way must not be passed over.
