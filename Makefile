@@ -165,6 +165,7 @@ header:
 	tools/require.sh cargo gcc
 	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked -p flashstrike-wal-tests --test published \
 	    the_committed_header
+	tools/loader_table.py --write
 
 # mdbook in an environment of its own, made anew when its version changes.
 MDBOOK := $(BUILD)/mdbook/bin/mdbook
@@ -191,6 +192,7 @@ lint:
 	cargo fmt --check --manifest-path benches/Cargo.toml
 	cargo fmt --check --manifest-path fswal/Cargo.toml
 	tools/line_lengths.py
+	tools/loader_table.py --check
 	tools/test_arrows.py
 	tools/arrows.py
 	tools/test_bench_table.py
