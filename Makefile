@@ -119,6 +119,8 @@ torture: build
 	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test hostile f12_
 	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so FLASHSTRIKE_TORTURE=$(TORTURE) \
 	    tests/python/run.sh test_package_lifetime.py
+	FLASHSTRIKE_TORTURE=$(TORTURE) $(TOOLS) cargo test $(TOOLS_MANIFEST) --test operating storm \
+	    -- --show-output
 	$(MAKE) tools
 	.venv/bin/python fswal/tests/prometheus.py $(CARGO_TARGET_DIR)/tools/release/fswal
 	tools/durability_table.py

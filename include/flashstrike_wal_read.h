@@ -347,6 +347,7 @@ static inline bool fs_wal_read_meta_of_cpp(const void *bytes, size_t size, fs_wa
 typedef struct fs_wal_read_text {
     /// NULL = there is none.
     const char *begin;
+    /// In bytes.
     size_t length;
 } fs_wal_read_text;
 
@@ -356,14 +357,29 @@ typedef struct fs_wal_read_text {
 /// What `wal_identity` says; docs/format.md has what its lines mean. Texts lie in the bytes that it
 /// was decoded from.
 typedef struct fs_wal_read_identity_t {
-    /// `id`: its first 16 hexadecimal digits, and the other 16.
-    uint64_t id_high, id_low;
-    uint64_t wal_dev, wal_ino, generation;
-    fs_wal_read_text boot_id, active_path, wal_path;
+    /// `id`: its first 16 hexadecimal digits.
+    uint64_t id_high;
+    /// The other 16.
+    uint64_t id_low;
+    /// `wal_dev`.
+    uint64_t wal_dev;
+    /// `wal_ino`.
+    uint64_t wal_ino;
+    /// `generation`.
+    uint64_t generation;
+    /// `boot_id`.
+    fs_wal_read_text boot_id;
+    /// `active_path`.
+    fs_wal_read_text active_path;
+    /// `wal_path`.
+    fs_wal_read_text wal_path;
     /// 1 after a shutdown that made everything durable: all of the log is in its directory. If it
     /// is 0 the newest events may be in `active_path` only.
     uint32_t clean;
-    uint32_t ancestor_count, cut_count;
+    /// How many `ancestors` there are.
+    uint32_t ancestor_count;
+    /// How many `cuts` there are.
+    uint32_t cut_count;
     /// Newest first. Those of records that do not say it were copied in generation 2^64-1.
     struct {
         uint64_t id_high, id_low, copied_in;
@@ -1039,11 +1055,11 @@ static inline fs_wal_status fs_wal_read_begin_open_(fs_wal_read_segment *walk, u
     return FS_WAL_OK;
 }
 
-/// Begins to read a hot segment: all bytes of the file `FS.<index>.wal`, aligned to 8. `after` is
-/// the last event before it, 0 = none or not known. `durable_id` matters if it is open: the highest
-/// event id that is known to be durable, by `wal_meta.dat` and by `fs_wal_read_durable_id` of this
-/// and later hot segments. Returns `FS_WAL_OK`, `FS_WAL_ERR_CORRUPT` or
-/// `FS_WAL_ERR_INVALID_ARGUMENT`.
+/// Begins to read a hot segment. The bytes are all of the file `FS.<index>.wal`, aligned to 8.
+/// `after` is the last event before it, 0 = none or not known. `durable_id` matters if it is open:
+/// the highest event id that is known to be durable, by `wal_meta.dat` and by
+/// `fs_wal_read_durable_id` of this and later hot segments. Returns `FS_WAL_OK`,
+/// `FS_WAL_ERR_CORRUPT` or `FS_WAL_ERR_INVALID_ARGUMENT`.
 static inline fs_wal_status fs_wal_read_hot(fs_wal_read_segment *walk, const void *bytes,
                                             size_t size, uint32_t index, uint64_t after,
                                             uint64_t durable_id)
@@ -1345,13 +1361,17 @@ static inline fs_wal_status fs_wal_read_next(fs_wal_read_segment *walk, fs_reque
 typedef struct fs_wal_read_files {
     /// Its number in the names.
     uint32_t index;
-    /// Whether there is a hot file, and a cold one.
-    bool has_hot, has_cold;
+    /// Whether there is a hot file.
+    bool has_hot;
+    /// Whether there is a cold file.
+    bool has_cold;
     /// All bytes of the hot file, aligned to 8, as mapped or allocated memory is.
     const void *hot;
+    /// How many.
     size_t hot_size;
     /// All bytes of the cold file.
     const void *cold;
+    /// How many.
     size_t cold_size;
 } fs_wal_read_files;
 
@@ -1360,6 +1380,7 @@ typedef struct fs_wal_read_files {
 typedef struct fs_wal_read_log {
     /// The segments that there are, by rising index.
     const fs_wal_read_files *segments;
+    /// How many.
     size_t segment_count;
     /// `last_event_id` in `wal_meta.dat`, 0 if that is missing or not valid.
     uint64_t durable_id;
@@ -1369,6 +1390,7 @@ typedef struct fs_wal_read_log {
     fs_wal_read_lz4 lz4;
     /// Room for the content of any of the cold segments, aligned to 8.
     void *room;
+    /// How many bytes it has.
     size_t room_size;
 
     /// What is wrong, after `FS_WAL_ERR_CORRUPT`.

@@ -148,6 +148,11 @@ impl Log {
         }
     }
 
+    /// Whether this library has written it: another recorder makes no lock file.
+    pub fn is_ours(&self) -> bool {
+        self.identity.is_some() || !matches!(self.wal.status_of(file_name::LOCK), Ok(None))
+    }
+
     /// Bytes of its segments' files.
     pub fn segment_bytes(&self) -> Outcome<u64> {
         let hot = self.inventory.hot.iter().map(|&index| file_name::hot(index));

@@ -122,7 +122,7 @@ fn missed(error: Error) -> Outcome<()> {
     Err(match is_damage {
         true => failure.next(
             "`fswal verify DIR` names every damage; --from-id behind the damaged events goes on \
-             there",
+             there; `fswal salvage DIR OUT` makes a log of all that can be read",
         ),
         false => failure,
     })

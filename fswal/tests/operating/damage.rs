@@ -4,9 +4,11 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use flashstrike_wal::config::{Config, Keep};
+use flashstrike_wal::recorder::Manager;
 use serde_json::json;
 
-use crate::support::{fswal, state_of, text, Place, PER_SEGMENT};
+use crate::support::{event, fswal, state_of, text, wait_until, Place, PER_SEGMENT};
 
 /// Changes a byte of a file.
 pub fn flip(path: &Path, offset: u64) {
@@ -60,6 +62,34 @@ fn a_flipped_byte_is_named_to_the_block() {
     );
     let behind = fswal(&["cat", "--from-id", "769", text(&place.log())]).ends_with(0);
     assert_eq!(behind.out.lines().count() as u64, 1 + PER_SEGMENT + 300 - 768);
+}
+
+/// A block of the frame holds 15 blocks of the segment. Those behind it do not need it.
+#[test]
+fn cat_goes_on_behind_a_damaged_block_of_a_compressed_segment() {
+    let place = Place::new();
+    let config = Config { num_blocks: 64, max_segments: Keep::AtMost(1), ..place.config() };
+    let (manager, mut writer) = Manager::open(&place.log(), config).unwrap();
+    (1..=64 * 256 + 9).for_each(|id| writer.append(&event(id)).unwrap());
+    let cold = place.log().join("FS.00000000.wal.lz4");
+    wait_until("it is compressed", || cold.exists() && !cold.with_extension("").exists());
+    manager.shutdown(writer).unwrap();
+    let frame = std::fs::read(&cold).unwrap();
+    let len = u32::from_le_bytes(frame[15..19].try_into().unwrap()) & 0x7FFF_FFFF;
+    // In the second block of the frame, where the blocks 15 to 31 of the segment are.
+    flip(&cold, 15 + 4 + u64::from(len) + 4 + 100);
+    let log = place.log();
+    let from = |id: u64| fswal(&["cat", "--limit", "3", "--from-id", &id.to_string(), text(&log)]);
+    for whole in [1, 15 * 256 - 5, 32 * 256 + 1, 40 * 256, 64 * 256] {
+        let said = from(whole).ends_with(0);
+        let first = said.out.lines().nth(1).unwrap();
+        assert!(first.starts_with(&format!("{whole},")), "{first}");
+    }
+    for damaged in [20 * 256, 25 * 256 + 7] {
+        let said = from(damaged).ends_with(1);
+        assert_eq!(said.out.lines().count(), 1, "{}", said.out);
+        assert!(said.err.contains("next: ") && said.err.contains("fswal salvage"), "{}", said.err);
+    }
 }
 
 #[test]

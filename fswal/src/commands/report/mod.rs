@@ -5,6 +5,7 @@ mod coverage;
 mod facts;
 mod markup;
 mod page;
+mod probes;
 mod scale;
 mod segments;
 mod timeline;
