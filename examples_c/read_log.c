@@ -1,5 +1,4 @@
-/* Reads a whole log with flashstrike_wal_read.h: links no library but lz4, and without WITH_LZ4 not
- * even that (then only logs that have no cold segments).
+/* Reads a whole log with flashstrike_wal_read.h, and links nothing for it.
  *
  *     read_log DIRECTORY
  *
@@ -20,12 +19,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#ifdef WITH_LZ4
-#include <lz4.h>
-#define LZ4 LZ4_decompress_safe_usingDict
-#else
-#define LZ4 NULL
-#endif
 
 /* Maps a file. An empty one is NULL and 0. */
 static bool map(int directory, const char *name, const void **bytes, size_t *size)
@@ -109,7 +102,6 @@ static int print(fs_wal_read_log *log)
     const fs_request_event *events;
     size_t count;
     fs_wal_status status;
-    log->lz4 = LZ4;
     log->room = malloc(log->room_size + 1);
     while ((status = fs_wal_read_log_events(log, &events, &count)) == FS_WAL_OK)
         for (size_t i = 0; i < count; i++)
@@ -123,7 +115,7 @@ static int print(fs_wal_read_log *log)
         fprintf(stderr, "segment %" PRIu32 ", offset %" PRIu64 ": %s\n", damage->segment_index,
                 damage->offset, damage->what);
     else
-        fprintf(stderr, "cold segments cannot be read: no lz4, or no memory\n");
+        fprintf(stderr, "there is no memory for a cold segment\n");
     return status == FS_WAL_ERR_CORRUPT ? 1 : 2;
 }
 /* ANCHOR_END: read */

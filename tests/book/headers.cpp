@@ -20,9 +20,9 @@ void apply(const fs_request_event& event) { applied = event.event_id; }
 
 // ANCHOR: log
 /// The events of the log in a directory, without the library. False if something is wrong with it.
-bool replay(const std::filesystem::path& dir, fs_wal_read_lz4 lz4) {
+bool replay(const std::filesystem::path& dir) {
     std::vector<std::vector<char>> contents;  // or map the files
-    files::Log log(lz4);
+    files::Log log;
     for (const auto& file : std::filesystem::directory_iterator(dir)) {
         if (!file.is_regular_file()) continue;
         std::ifstream in(file.path(), std::ios::binary);
@@ -49,10 +49,10 @@ int main() {
         }
         log.shutdown();
     }
-    if (!replay("log", nullptr) || applied != 1000) return 1;
+    if (!replay("log") || applied != 1000) return 1;
     std::fstream segment("log/FS.00000000.wal", std::ios::in | std::ios::out | std::ios::binary);
     segment.seekp(20'000);
     segment.put('x');
     segment.close();
-    return !replay("log", nullptr) && applied == 256 ? 0 : 1;
+    return !replay("log") && applied == 256 ? 0 : 1;
 }
