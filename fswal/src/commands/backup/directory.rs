@@ -1,13 +1,18 @@
 //! A backup in a directory, which has another name until it is whole.
+//!
+//! What it takes beside `cp` is the syncs: one that has to begin the writing waits for the disk and
+//! for a commit of the filesystem. So a file's writing begins as soon as it is copied, and it is
+//! synced long after, when its commit has happened with those of others.
 
+use std::collections::VecDeque;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use flashstrike_wal::format::{file_name, SegmentHeader};
 use flashstrike_wal::storage;
-use rustix::fs::{renameat_with, RenameFlags, CWD};
+use rustix::fs::{fadvise, renameat_with, Advice, RenameFlags, CWD};
 
 use crate::failure::{Failure, Outcome};
 use crate::new_log::{name, partial_of};
@@ -16,10 +21,15 @@ use super::earlier::Earlier;
 use super::report::Report;
 use super::target::{was_cut, Target, PIECE};
 
+/// So many files are written before the oldest of them is synced.
+const MOST_UNSYNCED: usize = 64;
+
 pub struct NewDirectory {
     out: PathBuf,
     partial: PathBuf,
     earlier: Option<Earlier>,
+    /// Those written last, by name. They stay open, so that no error of the disk is missed.
+    unsynced: VecDeque<(String, File)>,
 }
 
 impl NewDirectory {
@@ -28,7 +38,7 @@ impl NewDirectory {
         let partial = partial_of(out)?;
         clear(&partial)?;
         DirBuilder::new().mode(0o750).create(&partial)?;
-        Ok(NewDirectory { out: out.to_owned(), partial, earlier })
+        Ok(NewDirectory { out: out.to_owned(), partial, earlier, unsynced: VecDeque::new() })
     }
 
     /// Where it is until it is named.
@@ -36,8 +46,11 @@ impl NewDirectory {
         &self.partial
     }
 
-    /// Makes the names in it durable, as its files are.
-    pub fn sync(&self) -> Outcome<()> {
+    /// Makes its files and their names durable.
+    pub fn sync(&mut self) -> Outcome<()> {
+        while !self.unsynced.is_empty() {
+            self.sync_oldest()?;
+        }
         Ok(File::open(&self.partial)?.sync_all()?)
     }
 
@@ -48,19 +61,33 @@ impl NewDirectory {
             return name(partial, out);
         }
         let exchanged = renameat_with(CWD, partial, CWD, out, RenameFlags::EXCHANGE);
-        exchanged.map_err(std::io::Error::from)?;
+        exchanged.map_err(io::Error::from)?;
         let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
         clear(partial)
+    }
+
+    /// Begins to write a file to disk, and syncs one that was begun long ago.
+    fn sync_later(&mut self, name: &str, file: File) -> Outcome<()> {
+        // This only begins it: pages that are not on disk yet stay in memory, to be checked.
+        let _ = fadvise(&file, 0, None, Advice::DontNeed);
+        self.unsynced.push_back((name.to_owned(), file));
+        match self.unsynced.len() > MOST_UNSYNCED {
+            true => self.sync_oldest(),
+            false => Ok(()),
+        }
+    }
+
+    fn sync_oldest(&mut self) -> Outcome<()> {
+        let Some((name, file)) = self.unsynced.pop_front() else { return Ok(()) };
+        Ok(file.sync_data().map_err(|error| failed(&self.partial.join(name), &error))?)
     }
 
     /// Makes a file, readable as the library's own are.
     fn create_file(&self, name: &str) -> Outcome<File> {
         let path = self.partial.join(name);
         let made = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&path);
-        Ok(made.map_err(|error| {
-            std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?)
+        Ok(made.map_err(|error| failed(&path, &error))?)
     }
 }
 
@@ -73,7 +100,8 @@ impl Target for NewDirectory {
         tell: &mut dyn FnMut(u64),
     ) -> Outcome<()> {
         let (file, size) = (self.create_file(name)?, from.size()?);
-        file.set_len(size)?;
+        let failed = |error| failed(&self.partial.join(name), &error);
+        file.set_len(size).map_err(failed)?;
         let mut piece = vec![0; PIECE];
         let mut offset = 0;
         while offset < size {
@@ -82,19 +110,20 @@ impl Target for NewDirectory {
                 return Err(was_cut(name));
             }
             if piece[..read].iter().any(|byte| *byte != 0) {
-                file.write_all_at(&piece[..read], offset)?;
+                file.write_all_at(&piece[..read], offset).map_err(failed)?;
             }
             offset += read as u64;
             tell(read as u64);
         }
-        Ok(file.sync_data()?)
+        self.sync_later(name, file)
     }
 
     fn write(&mut self, name: &str, parts: [&[u8]; 2], size: u64) -> Outcome<()> {
         let mut file = self.create_file(name)?;
-        file.set_len(size)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        Ok(file.sync_all()?)
+        let written = file.set_len(size);
+        let written = written.and_then(|()| parts.iter().try_for_each(|part| file.write_all(part)));
+        written.map_err(|error| failed(&self.partial.join(name), &error))?;
+        self.sync_later(name, file)
     }
 
     fn keep_older(&mut self, oldest: u32, report: &mut Report) -> Outcome<()> {
@@ -117,6 +146,11 @@ impl Target for NewDirectory {
     fn id(&self) -> Option<u128> {
         self.earlier.as_ref().map(|earlier| earlier.id)
     }
+}
+
+/// The error, with the file it is about.
+fn failed(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Removes what a run that was killed has left, and nothing else.

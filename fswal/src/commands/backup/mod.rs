@@ -69,9 +69,10 @@ fn into_directory(log: &Log, out: &Path) -> Outcome<Report> {
         let mut report = Report::of(&source, out);
         let end = put_events(&source, &mut target, &mut report)?;
         put_records(&source, &mut target, end)?;
-        target.sync()?;
+        // Meanwhile the disk goes on.
         check_events(target.path(), &report)?;
         check_opens(target.path(), &report)?;
+        target.sync()?;
         target.name()?;
         Ok(report)
     })
