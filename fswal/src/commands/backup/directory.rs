@@ -1,10 +1,5 @@
 //! A backup in a directory, which has another name until it is whole.
-//!
-//! What it takes beside `cp` is the syncs: one that has to begin the writing waits for the disk and
-//! for a commit of the filesystem. So a file's writing begins as soon as it is copied, and it is
-//! synced long after, when its commit has happened with those of others.
 
-use std::collections::VecDeque;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -12,24 +7,21 @@ use std::path::{Path, PathBuf};
 
 use flashstrike_wal::format::{file_name, SegmentHeader};
 use flashstrike_wal::storage;
-use rustix::fs::{fadvise, renameat_with, Advice, RenameFlags, CWD};
+use rustix::fs::{renameat_with, RenameFlags, CWD};
 
 use crate::failure::{Failure, Outcome};
 use crate::new_log::{name, partial_of};
 
 use super::earlier::Earlier;
 use super::report::Report;
+use super::syncs::Syncs;
 use super::target::{was_cut, Target, PIECE};
-
-/// So many files are written before the oldest of them is synced.
-const MOST_UNSYNCED: usize = 64;
 
 pub struct NewDirectory {
     out: PathBuf,
     partial: PathBuf,
     earlier: Option<Earlier>,
-    /// Those written last, by name. They stay open, so that no error of the disk is missed.
-    unsynced: VecDeque<(String, File)>,
+    syncs: Syncs,
 }
 
 impl NewDirectory {
@@ -38,7 +30,7 @@ impl NewDirectory {
         let partial = partial_of(out)?;
         clear(&partial)?;
         DirBuilder::new().mode(0o750).create(&partial)?;
-        Ok(NewDirectory { out: out.to_owned(), partial, earlier, unsynced: VecDeque::new() })
+        Ok(NewDirectory { out: out.to_owned(), partial, earlier, syncs: Syncs::start() })
     }
 
     /// Where it is until it is named.
@@ -46,17 +38,12 @@ impl NewDirectory {
         &self.partial
     }
 
-    /// Makes its files and their names durable.
-    pub fn sync(&mut self) -> Outcome<()> {
-        while !self.unsynced.is_empty() {
-            self.sync_oldest()?;
-        }
-        Ok(File::open(&self.partial)?.sync_all()?)
-    }
-
-    /// Gives it its name, in one step. The earlier backup goes then.
+    /// Waits until its files and their names are durable, and gives it its name, in one step. The
+    /// earlier backup goes then.
     pub fn name(self) -> Outcome<()> {
+        self.syncs.finish()?;
         let (partial, out) = (&self.partial, &self.out);
+        File::open(partial)?.sync_all()?;
         if self.earlier.is_none() {
             return name(partial, out);
         }
@@ -65,22 +52,6 @@ impl NewDirectory {
         let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
         clear(partial)
-    }
-
-    /// Begins to write a file to disk, and syncs one that was begun long ago.
-    fn sync_later(&mut self, name: &str, file: File) -> Outcome<()> {
-        // This only begins it: pages that are not on disk yet stay in memory, to be checked.
-        let _ = fadvise(&file, 0, None, Advice::DontNeed);
-        self.unsynced.push_back((name.to_owned(), file));
-        match self.unsynced.len() > MOST_UNSYNCED {
-            true => self.sync_oldest(),
-            false => Ok(()),
-        }
-    }
-
-    fn sync_oldest(&mut self) -> Outcome<()> {
-        let Some((name, file)) = self.unsynced.pop_front() else { return Ok(()) };
-        Ok(file.sync_data().map_err(|error| failed(&self.partial.join(name), &error))?)
     }
 
     /// Makes a file, readable as the library's own are.
@@ -115,7 +86,8 @@ impl Target for NewDirectory {
             offset += read as u64;
             tell(read as u64);
         }
-        self.sync_later(name, file)
+        self.syncs.add(self.partial.join(name), file);
+        Ok(())
     }
 
     fn write(&mut self, name: &str, parts: [&[u8]; 2], size: u64) -> Outcome<()> {
@@ -123,7 +95,8 @@ impl Target for NewDirectory {
         let written = file.set_len(size);
         let written = written.and_then(|()| parts.iter().try_for_each(|part| file.write_all(part)));
         written.map_err(|error| failed(&self.partial.join(name), &error))?;
-        self.sync_later(name, file)
+        self.syncs.add(self.partial.join(name), file);
+        Ok(())
     }
 
     fn keep_older(&mut self, oldest: u32, report: &mut Report) -> Outcome<()> {
