@@ -18,6 +18,8 @@
 # make transcripts  write those of docs/ anew, from the tool (a test compares them)
 # make book    build/book/index.html, the pages of docs/ as a searchable book; fails for a link that
 #              leads nowhere, and for code that is not that of the file it is taken from
+# make api-docs  build/api-docs/html/index.html, the reference of the headers from their comments;
+#              fails for what is not documented
 # make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py), whether
 #              the pages show the kept results (tools/bench_table.py), and whether the licences are
 #              those of what is linked (tools/third_party.py)
@@ -26,7 +28,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
 .PHONY: test test-rust build test-c test-python test-tools tools wheel torture fuzz demo bench
-.PHONY: bench-python bench-export header transcripts book lint clean
+.PHONY: bench-python bench-export header transcripts book api-docs lint clean
 
 REQUESTS ?= 2000000
 FUZZ_SECONDS ?= 600
@@ -44,7 +46,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # What the tests need besides the build; as root they mount filesystems.
 RUST_TOOLS := cargo gcc strace lz4 $(if $(filter 0,$(shell id -u)),e2fsprogs xfsprogs)
 BUILD_TOOLS := cargo gcc g++ cmake make
-C_TOOLS := pkg-config python3 valgrind
+C_TOOLS := abigail-tools clang pkg-config python3 valgrind
 PYTHON_TOOLS := gcc python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
 BUILD := build
 
@@ -163,6 +165,7 @@ header:
 	tools/require.sh cargo gcc
 	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked -p flashstrike-wal-tests --test published \
 	    the_committed_header
+	tools/loader_table.py --write
 
 # mdbook in an environment of its own, made anew when its version changes.
 MDBOOK := $(BUILD)/mdbook/bin/mdbook
@@ -178,12 +181,18 @@ book: $(MDBOOK)
 	$(MDBOOK) build
 	tools/book.py --check-links $(BUILD)/book
 
+api-docs:
+	tools/require.sh doxygen
+	mkdir -p $(BUILD)
+	doxygen docs/Doxyfile
+
 lint:
 	tools/require.sh cargo gcc python3
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path benches/Cargo.toml
 	cargo fmt --check --manifest-path fswal/Cargo.toml
 	tools/line_lengths.py
+	tools/loader_table.py --check
 	tools/test_arrows.py
 	tools/arrows.py
 	tools/test_bench_table.py

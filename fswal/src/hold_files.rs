@@ -9,7 +9,7 @@ use crate::failure::Outcome;
 pub struct HoldFile {
     pub name: String,
     /// Retention has given it up.
-    is_broken: bool,
+    pub is_broken: bool,
     /// `None`: it is damaged, and holds everything.
     pub record: Option<HoldRecord>,
 }

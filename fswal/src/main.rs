@@ -14,6 +14,7 @@ mod history;
 mod hold_files;
 mod new_log;
 mod output;
+mod salvaged;
 mod selection;
 mod table;
 
@@ -25,6 +26,15 @@ use failure::Outcome;
 use output::Output;
 
 const AFTER_HELP: &str = "\
+What is it?
+  Is the log well, and who has it open?       status DIR
+  The engine died: was anything lost?         status DIR, recover --dry-run DIR
+  The engine's open is refused                recover --dry-run DIR
+  Is a file damaged, and where?               verify DIR, then salvage DIR OUT
+  The disk fills up                           status DIR, ls DIR, holds DIR
+  /dev/shm fills up, a log was moved          orphans
+  A copy; the events of an hour               backup DIR OUT, export DIR OUT
+
 Exit codes: 0 all is well, 1 something is wrong with the log, 2 wrong usage or there is no log \
 here, 3 something cannot be read or written (input or output, permission).
 

@@ -3,6 +3,7 @@
 
 mod backup;
 mod bench;
+mod browser;
 mod damage;
 mod deploy;
 mod export;
@@ -10,10 +11,13 @@ mod exporter;
 mod generate;
 mod keeping;
 mod looking;
+mod orphan_views;
 mod orphans;
+mod other_users;
 mod recovering;
 mod report;
 mod salvage;
+mod salvage_storm;
 mod scenes;
 mod support;
 mod transcripts;

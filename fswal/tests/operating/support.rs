@@ -172,6 +172,11 @@ impl Said {
     }
 }
 
+/// Runs a command that is the program in the end.
+pub fn said_by(command: &mut Command) -> Said {
+    Said::of(command.output().unwrap())
+}
+
 /// Runs the program.
 pub fn fswal(arguments: &[&str]) -> Said {
     fswal_with(arguments, "")
