@@ -9,6 +9,7 @@
 #              hour (QUICK=1: in a minute and a half; BENCH_DIR=directory on the disk to be
 #              measured; benches/README.md)
 # make tools   build fswal, the operator's tool (target/tools/release/fswal; docs/operating.md)
+# make package build/packages/: Debian packages, and a tarball (docs/integrating.md)
 # make wheel   build/wheel/flashstrike_wal-*.whl, the Python package with the library in it
 # make bench-python  what the Python package costs beside calls from C, in two minutes
 # make bench-export  what export and backup take beside reading and cp, in two minutes
@@ -23,7 +24,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust build test-c test-python test-tools tools wheel torture fuzz demo bench
+.PHONY: test test-rust build test-c test-python test-tools test-package tools package wheel torture
+.PHONY: fuzz demo bench
 .PHONY: bench-python bench-export header transcripts book lint clean
 
 REQUESTS ?= 2000000
@@ -42,7 +44,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # What the tests need besides the build; as root they mount filesystems.
 RUST_TOOLS := cargo gcc strace lz4 $(if $(filter 0,$(shell id -u)),e2fsprogs xfsprogs)
 BUILD_TOOLS := cargo gcc g++ cmake make
-C_TOOLS := pkg-config python3 valgrind
+C_TOOLS := ninja-build pkg-config python3 valgrind
 PYTHON_TOOLS := gcc python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
 BUILD := build
 
@@ -92,7 +94,7 @@ TOOLS_MANIFEST := --locked --manifest-path fswal/Cargo.toml
 
 tools:
 	tools/require.sh cargo gcc
-	$(TOOLS) cargo build --release $(TOOLS_MANIFEST)
+	$(TOOLS) tools/without_paths.sh cargo build --release $(TOOLS_MANIFEST)
 
 test-tools:
 	tools/require.sh cargo gcc
@@ -101,6 +103,29 @@ test-tools:
 transcripts:
 	tools/require.sh cargo gcc
 	FSWAL_WRITE_TRANSCRIPTS=1 $(TOOLS) cargo test $(TOOLS_MANIFEST) --test operating transcripts
+
+# The Debian packages, and a tarball. Files in them have the time of the last commit.
+PACKAGES := $(BUILD)/packages
+PACKAGE_CONFIGURE = cmake -S . -DCMAKE_BUILD_TYPE=Release \
+    -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) \
+    -DFLASHSTRIKE_WAL_BUILD_TESTS=OFF -DFLASHSTRIKE_WAL_BUILD_EXAMPLES=OFF \
+    -DCPACK_PACKAGE_DIRECTORY=$(CURDIR)/$(PACKAGES)
+
+package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+package: tools
+	tools/require.sh $(BUILD_TOOLS) dpkg-dev file
+	rm -rf $(PACKAGES)
+	$(PACKAGE_CONFIGURE) -B $(BUILD)/deb -DCPACK_GENERATOR=DEB -DCMAKE_INSTALL_PREFIX=/usr
+	$(PACKAGE_CONFIGURE) -B $(BUILD)/tarball -DCPACK_GENERATOR=TGZ -DCMAKE_INSTALL_LIBDIR=lib
+	for kind in deb tarball; do \
+	    cmake --build $(BUILD)/$$kind && (cd $(BUILD)/$$kind && cpack); \
+	done
+	ls -l $(PACKAGES)
+
+test-package: package
+	tools/require.sh lintian $(if $(filter 0,$(shell id -u)),debootstrap)
+	tests/package/deb_contents.sh $(PACKAGES)
+	tests/package/clean_root.sh . $(PACKAGES) $(CURDIR)/$(BUILD)/clean_root
 
 wheel: build
 	tools/require.sh $(PYTHON_TOOLS)
@@ -134,10 +159,11 @@ demo:
 # The benchmarks are a separate package, so that the logs they compare with are not part of the
 # library's build.
 bench:
-	tools/require.sh cargo gcc
-	cargo build --locked --release
+	tools/require.sh $(BUILD_TOOLS)
+	$(call CONFIGURE,OFF)
+	cmake --build $(BUILD) --target flashstrike_wal_shared
 	cargo build --locked --release --manifest-path benches/Cargo.toml
-	FLASHSTRIKE_WAL_LIB=$(CARGO_TARGET_DIR)/release/libflashstrike_wal.so \
+	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so \
 	QUICK=$(QUICK) BENCH_DIR=$(BENCH_DIR) BENCH_OUT=$(BENCH_OUT) \
 	    $(CARGO_TARGET_DIR)/release/flashstrike-wal-benches
 

@@ -8,6 +8,7 @@ present() {
     case $1 in
         btrfs-progs) command -v mkfs.btrfs >/dev/null ;;  # a package, not a program
         e2fsprogs) command -v mkfs.ext4 >/dev/null ;;
+        ninja-build) command -v ninja >/dev/null ;;
         xfsprogs) command -v mkfs.xfs >/dev/null ;;
         python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;  # a package, not a program
         *) command -v "$1" >/dev/null ;;
