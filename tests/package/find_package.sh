@@ -3,6 +3,7 @@
 # versions are accepted, which components there are, and what is said of one that is not there.
 . "$SOURCE/tests/package/helpers.sh"
 install_and_move
+lib=$(basename "$PWD"/moved/lib*)
 
 engine() {
     build=$1
@@ -44,15 +45,18 @@ refused "no component threads" look unknown -DCOMPONENTS="shared;threads"
 
 # Each component by itself is missed, and its file is named.
 missing() {
-    file=$(echo "$PWD/moved/"$2)
+    file=$PWD/moved/$2
     mv "$file" kept
     refused "$1 is not installed: $file" look "no_$1" -DCOMPONENTS="$1"
-    look "no_$1_optional" -DOPTIONAL_COMPONENTS="$1" >/dev/null
     mv kept "$file"
 }
-missing static 'lib*/libflashstrike_wal.a'
-missing headers 'include/flashstrike_wal.h'
-missing shared 'lib*/libflashstrike_wal.so'
+missing static "$lib/libflashstrike_wal.a"
+mv moved/"$lib"/libflashstrike_wal.a kept
+look optional -DCOMPONENTS=shared -DOPTIONAL_COMPONENTS=static |
+    grep -q "library flashstrike_wal::shared, of headers shared$"
+mv kept moved/"$lib"/libflashstrike_wal.a
+missing headers include/flashstrike_wal.h
+missing shared "$lib/libflashstrike_wal.so"
 mkdir -p moved/bin
 printf '#!/bin/sh\necho fswal\n' >moved/bin/fswal
 chmod +x moved/bin/fswal
@@ -60,7 +64,7 @@ missing tools bin/fswal
 look tools -DCOMPONENTS=tools | grep -q "tool $PWD/moved/bin/fswal"
 
 # Without the shared library the static one is what a program gets that does not choose.
-rm moved/lib*/libflashstrike_wal.so
+rm moved/"$lib"/libflashstrike_wal.so
 look only_static | grep -q "library flashstrike_wal::static, of headers static"
-rm moved/lib*/libflashstrike_wal.a
-refused "No library is installed" look neither
+rm moved/"$lib"/libflashstrike_wal.a
+refused "Component static is not installed" look neither
