@@ -22,7 +22,7 @@ need() {
 refused() {
     words=$1
     shift
-    if "$@" >refused.txt 2>&1; then fail "succeeded: $*"; fi
+    if ("$@") >refused.txt 2>&1; then fail "succeeded: $*"; fi
     # CMake wraps its messages.
     tr -s ' \n' '  ' <refused.txt | grep -qF "$words" || {
         cat refused.txt
