@@ -104,23 +104,23 @@ transcripts:
 	tools/require.sh cargo gcc
 	FSWAL_WRITE_TRANSCRIPTS=1 $(TOOLS) cargo test $(TOOLS_MANIFEST) --test operating transcripts
 
-# The Debian packages, and a tarball. Files in them have the time of the last commit.
+# Debian packages and a tarball. Files in them have the time of the last commit.
 PACKAGES := $(BUILD)/packages
-PACKAGE_CONFIGURE = cmake -S . -DCMAKE_BUILD_TYPE=Release \
+CONFIGURE_PACKAGES = cmake -S . -DCMAKE_BUILD_TYPE=Release \
     -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) \
-    -DFLASHSTRIKE_WAL_BUILD_TESTS=OFF -DFLASHSTRIKE_WAL_BUILD_EXAMPLES=OFF \
-    -DCPACK_PACKAGE_DIRECTORY=$(CURDIR)/$(PACKAGES)
+    -DFLASHSTRIKE_WAL_BUILD_TESTS=OFF -DFLASHSTRIKE_WAL_BUILD_EXAMPLES=OFF
 
 package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 package: tools
 	tools/require.sh $(BUILD_TOOLS) dpkg-dev file
-	rm -rf $(PACKAGES)
-	$(PACKAGE_CONFIGURE) -B $(BUILD)/deb -DCPACK_GENERATOR=DEB -DCMAKE_INSTALL_PREFIX=/usr
-	$(PACKAGE_CONFIGURE) -B $(BUILD)/tarball -DCPACK_GENERATOR=TGZ -DCMAKE_INSTALL_LIBDIR=lib
+	rm -rf $(PACKAGES) $(BUILD)/deb/packages $(BUILD)/tarball/packages
+	$(CONFIGURE_PACKAGES) -B $(BUILD)/deb -DCPACK_GENERATOR=DEB -DCMAKE_INSTALL_PREFIX=/usr
+	$(CONFIGURE_PACKAGES) -B $(BUILD)/tarball -DCPACK_GENERATOR=TGZ -DCMAKE_INSTALL_LIBDIR=lib
 	for kind in deb tarball; do \
 	    cmake --build $(BUILD)/$$kind && (cd $(BUILD)/$$kind && cpack); \
 	done
-	ls -l $(PACKAGES)
+	mkdir -p $(PACKAGES)
+	cp $(BUILD)/deb/packages/*.deb $(BUILD)/tarball/packages/*.tar.gz $(PACKAGES)
 
 test-package: package
 	tools/require.sh lintian $(if $(filter 0,$(shell id -u)),debootstrap)

@@ -20,11 +20,32 @@ foreach(kind headers shared static)
 endforeach()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   COMPONENT ${development} FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+# Debian's packages have the licences where Debian wants them (debian.cmake).
+if(NOT CPACK_GENERATOR STREQUAL "DEB")
+  install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}"
+    COMPONENT ${runtime})
+endif()
 # The operator's tool, with its man pages and completions, where `make tools` has built it.
-install(PROGRAMS "${FLASHSTRIKE_WAL_CARGO_TARGET_DIR}/tools/release/fswal"
-  DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT ${tools} OPTIONAL)
+set(wal_fswal "${FLASHSTRIKE_WAL_CARGO_TARGET_DIR}/tools/release/fswal")
+install(PROGRAMS "${wal_fswal}" DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT ${tools} OPTIONAL)
 install(DIRECTORY "${FLASHSTRIKE_WAL_CARGO_TARGET_DIR}/tools/share/"
   DESTINATION "${CMAKE_INSTALL_DATADIR}" COMPONENT ${tools} OPTIONAL)
+
+# CMake itself strips shared libraries only.
+function(wal_strip component file)
+  if(NOT IS_ABSOLUTE "${file}")
+    string(PREPEND file "\${CMAKE_INSTALL_PREFIX}/")
+  endif()
+  install(CODE "
+    set(file \"\$ENV{DESTDIR}${file}\")
+    if(CMAKE_INSTALL_DO_STRIP AND EXISTS \"\${file}\")
+      execute_process(COMMAND \"${CMAKE_STRIP}\" ${ARGN} \"\${file}\" COMMAND_ERROR_IS_FATAL ANY)
+    endif()"
+    COMPONENT ${component})
+endfunction()
+wal_strip(${development} "${CMAKE_INSTALL_LIBDIR}/libflashstrike_wal.a"
+  --strip-debug --enable-deterministic-archives)
+wal_strip(${tools} "${CMAKE_INSTALL_BINDIR}/fswal")
 
 # --- find_package
 

@@ -7,6 +7,7 @@ set -euo pipefail
 present() {
     case $1 in
         btrfs-progs) command -v mkfs.btrfs >/dev/null ;;  # a package, not a program
+        dpkg-dev) command -v dpkg-shlibdeps >/dev/null ;;  # a package, not a program
         e2fsprogs) command -v mkfs.ext4 >/dev/null ;;
         ninja-build) command -v ninja >/dev/null ;;
         xfsprogs) command -v mkfs.xfs >/dev/null ;;
