@@ -124,7 +124,7 @@ package: tools
 
 test-package: package
 	tools/require.sh lintian $(if $(filter 0,$(shell id -u)),debootstrap)
-	tests/package/deb_contents.sh $(PACKAGES)
+	tests/package/contents.sh . $(PACKAGES)
 	tests/package/clean_root.sh . $(PACKAGES) $(CURDIR)/$(BUILD)/clean_root
 
 wheel: build

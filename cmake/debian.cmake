@@ -8,6 +8,10 @@ set(FLASHSTRIKE_WAL_MAINTAINER
     "The flashstrike-wal authors <flashstrike-wal@users.noreply.github.com>"
     CACHE STRING "Who made the Debian packages")
 set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENTS_ALL ${runtime} ${development})
+if(EXISTS "${wal_fswal}")
+  list(APPEND CPACK_COMPONENTS_ALL ${tools})
+endif()
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(deb_version "${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE}")
 set(CPACK_DEBIAN_PACKAGE_MAINTAINER "${FLASHSTRIKE_WAL_MAINTAINER}")

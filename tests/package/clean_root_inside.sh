@@ -34,9 +34,9 @@ done
 ldd plain | grep -q '=> /lib/x86_64-linux-gnu/libflashstrike_wal.so.0' || fail "$(ldd plain)"
 fswal verify log >log.txt 2>&1 || fail "$(cat log.txt)"
 
-dpkg --purge flashstrike-wal-tools libflashstrike-wal-dev \
-    "$(dpkg-query --show --showformat '${Package}\n' 'libflashstrike-wal0*' | head -n 1)" \
-    >log.txt 2>&1 || fail "$(cat log.txt)"
+# shellcheck disable=SC2046
+dpkg --purge $(dpkg-query --show --showformat '${Package}\n' '*flashstrike-wal*') >log.txt 2>&1 ||
+    fail "$(cat log.txt)"
 everything >after
 diff before after || fail "left behind (>), or taken away (<)"
 if ldconfig -p | grep flashstrike; then fail "the loader still knows the library"; fi
