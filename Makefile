@@ -8,7 +8,8 @@
 # make bench   measure the library, the floors of the machine and other logs, in a quarter of an
 #              hour (QUICK=1: in a minute and a half; BENCH_DIR=directory on the disk to be
 #              measured; benches/README.md)
-# make tools   build fswal, the operator's tool (target/tools/release/fswal; docs/operating.md)
+# make tools   build fswal, the operator's tool (target/tools/release/fswal; docs/operating.md), and
+#              its man pages and completions (target/tools/share)
 # make package build/packages/: Debian packages, and a tarball (docs/integrating.md)
 # make wheel   build/wheel/flashstrike_wal-*.whl, the Python package with the library in it
 # make bench-python  what the Python package costs beside calls from C, in two minutes
@@ -18,15 +19,18 @@
 # make transcripts  write those of docs/ anew, from the tool (a test compares them)
 # make book    build/book/index.html, the pages of docs/ as a searchable book; fails for a link that
 #              leads nowhere, and for code that is not that of the file it is taken from
-# make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py), and
-#              whether the pages show the kept results (tools/bench_table.py)
+# make api-docs  build/api-docs/html/index.html, the reference of the headers from their comments;
+#              fails for what is not documented
+# make lint    formatting, line lengths, clippy, rustdoc, import circles (tools/arrows.py), whether
+#              the pages show the kept results (tools/bench_table.py), and whether the licences are
+#              those of what is linked (tools/third_party.py)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
 .PHONY: test test-rust build test-c test-python test-tools test-package tools package wheel torture
 .PHONY: fuzz demo bench
-.PHONY: bench-python bench-export header transcripts book lint clean
+.PHONY: bench-python bench-export header transcripts book api-docs lint clean
 
 REQUESTS ?= 2000000
 FUZZ_SECONDS ?= 600
@@ -44,7 +48,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # What the tests need besides the build; as root they mount filesystems.
 RUST_TOOLS := cargo gcc strace lz4 $(if $(filter 0,$(shell id -u)),e2fsprogs xfsprogs)
 BUILD_TOOLS := cargo gcc g++ cmake make
-C_TOOLS := ninja-build pkg-config python3 valgrind
+C_TOOLS := abigail-tools clang ninja-build pkg-config python3 valgrind
 PYTHON_TOOLS := gcc python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
 BUILD := build
 
@@ -95,6 +99,7 @@ TOOLS_MANIFEST := --locked --manifest-path fswal/Cargo.toml
 tools:
 	tools/require.sh cargo gcc
 	$(TOOLS) tools/without_paths.sh cargo build --release $(TOOLS_MANIFEST)
+	$(CARGO_TARGET_DIR)/tools/release/fswal generate $(CARGO_TARGET_DIR)/tools/share
 
 test-tools:
 	tools/require.sh cargo gcc
@@ -139,6 +144,8 @@ torture: build
 	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test hostile f12_
 	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so FLASHSTRIKE_TORTURE=$(TORTURE) \
 	    tests/python/run.sh test_package_lifetime.py
+	FLASHSTRIKE_TORTURE=$(TORTURE) $(TOOLS) cargo test $(TOOLS_MANIFEST) --test operating storm \
+	    -- --show-output
 	$(MAKE) tools
 	.venv/bin/python fswal/tests/prometheus.py $(CARGO_TARGET_DIR)/tools/release/fswal
 	tools/durability_table.py
@@ -199,6 +206,11 @@ book: $(MDBOOK)
 	$(MDBOOK) build
 	tools/book.py --check-links $(BUILD)/book
 
+api-docs:
+	tools/require.sh doxygen
+	mkdir -p $(BUILD)
+	doxygen docs/Doxyfile
+
 lint:
 	tools/require.sh cargo gcc python3
 	cargo fmt --all --check
@@ -210,6 +222,8 @@ lint:
 	tools/test_bench_table.py
 	tools/bench_table.py --check
 	tools/book_code.py --check
+	tools/test_third_party.py
+	tools/third_party.py --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --manifest-path benches/Cargo.toml -- -D warnings
 	$(TOOLS) cargo clippy --all-targets $(TOOLS_MANIFEST) -- -D warnings

@@ -23,10 +23,7 @@ set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 
 set(deb_docs "${PROJECT_BINARY_DIR}/debian")
 file(READ "${PROJECT_SOURCE_DIR}/LICENSE" deb_licence)
-set(deb_third_party "")
-if(EXISTS "${PROJECT_SOURCE_DIR}/THIRD_PARTY_LICENSES.md")
-  file(READ "${PROJECT_SOURCE_DIR}/THIRD_PARTY_LICENSES.md" deb_third_party)
-endif()
+file(READ "${PROJECT_SOURCE_DIR}/THIRD_PARTY_LICENSES.md" deb_third_party)
 file(WRITE "${deb_docs}/copyright" "${deb_licence}\n${deb_third_party}")
 file(COPY_FILE "${PROJECT_SOURCE_DIR}/CHANGELOG.md" "${deb_docs}/changelog")
 # The time is SOURCE_DATE_EPOCH, if that is set.

@@ -22,8 +22,8 @@ install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_
   COMPONENT ${development} FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 # Debian's packages have the licences where Debian wants them (debian.cmake).
 if(NOT CPACK_GENERATOR STREQUAL "DEB")
-  install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}"
-    COMPONENT ${runtime})
+  install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" "${PROJECT_SOURCE_DIR}/THIRD_PARTY_LICENSES.md"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/flashstrike_wal" COMPONENT ${runtime})
 endif()
 # The operator's tool, with its man pages and completions, where `make tools` has built it.
 set(wal_fswal "${FLASHSTRIKE_WAL_CARGO_TARGET_DIR}/tools/release/fswal")

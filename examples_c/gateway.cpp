@@ -8,6 +8,7 @@
 #include <flashstrike_wal.hpp>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -64,7 +65,7 @@ private:
         if (durable == answered_) {
             // Told, and yet nothing is new: an earlier look has seen it, or the log has failed,
             // which throws here.
-            log_.wait_durable(answered_ + 1, 0);
+            static_cast<void>(log_.wait_durable(answered_ + 1, std::chrono::nanoseconds(0)));
             return;
         }
         if (write(client_, &durable, sizeof durable) != sizeof durable) fail("write to the client");

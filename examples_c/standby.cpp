@@ -19,6 +19,8 @@
 #include <string>
 #include <thread>
 
+using namespace std::chrono_literals;
+
 namespace {
 
 constexpr const char* kUsage =
@@ -26,8 +28,7 @@ constexpr const char* kUsage =
     "  --snapshot-every=N      take a snapshot after so many requests; 0: none (default: 0)\n"
     "  --hold=NAME             have the engine keep what this standby has not read yet\n";
 
-constexpr std::uint64_t kMillisecond = 1'000'000;
-constexpr auto kPause = std::chrono::milliseconds(10);
+constexpr auto kPause = 10ms;
 
 volatile std::sig_atomic_t told_to_end = 0;
 
@@ -58,9 +59,9 @@ public:
         reader_.seek(last_event_id_ + 1);
     }
 
-    /// Waits for the next requests and applies them. False if none have come in `timeout_ns`.
-    bool follow(std::uint64_t timeout_ns) {
-        const bool more = reader_.wait(timeout_ns);
+    /// Waits for the next requests and applies them. False if none have come in `timeout`.
+    bool follow(std::chrono::nanoseconds timeout) {
+        const bool more = reader_.wait(timeout);
         if (more)
             for (const fs_request_event& request : reader_.next_batch()) {
                 book_.apply(request);
@@ -100,8 +101,8 @@ void run(const std::string& dir, std::uint64_t snapshot_every, const std::string
     std::printf("following from %llu on\n",
                 static_cast<unsigned long long>(standby.last_event_id() + 1));
     std::fflush(stdout);
-    while (!told_to_end) standby.follow(10 * kMillisecond);
-    while (standby.follow(100 * kMillisecond)) {
+    while (!told_to_end) standby.follow(10ms);
+    while (standby.follow(100ms)) {
     }
     print_book("standby", standby.last_event_id(), standby.book());
 }

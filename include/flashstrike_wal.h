@@ -152,6 +152,8 @@ const char *fs_wal_version(void);
  * FS_WAL_ERR_WOULD_BLOCK, FS_WAL_ERR_TIMEOUT and FS_WAL_END are normal flow: they are no failures
  * and leave the last error as it is.
  *
+ * Do not ignore what a call returns that is marked FS_WAL_MUST_CHECK.
+ *
  * FS_WAL_ERR_POISONED is final: a write or a sync of the log has failed, or the library has met a
  * defect of its own (the call that met it returned FS_WAL_ERR_INTERNAL). Shut the log down. The
  * next open recovers what was appended.
@@ -218,6 +220,22 @@ typedef int32_t fs_wal_status;
 
 /// A reader is at the end of the log. Normal flow, leaves no error text.
 #define FS_WAL_END 15
+
+#if defined(__cplusplus) && __cplusplus >= 201703L
+/// Marks the calls whose status must be looked at: a program that ignores it loses events, or goes
+/// on with something that is not there. The compiler warns. To ignore one on purpose, cast it to
+/// void; before C23 and C++17, assign it to a variable.
+#define FS_WAL_MUST_CHECK [[nodiscard]]
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202000L
+/// The same in C23.
+#define FS_WAL_MUST_CHECK [[nodiscard]]
+#elif defined(__GNUC__)
+/// The same before C23 and C++17.
+#define FS_WAL_MUST_CHECK __attribute__((warn_unused_result))
+#else
+/// This compiler has no such warning.
+#define FS_WAL_MUST_CHECK
+#endif
 
 /// The name of a status as this header spells it: "FS_WAL_ERR_IO". Never NULL; for a number that
 /// is no status, a text that says so. The text is static and belongs to the library. Threads: any.
@@ -485,7 +503,10 @@ void fs_wal_config_init(struct fs_wal_config *config, uint32_t struct_size);
 /// version does not support), `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_CORRUPT` (see
 /// `FS_WAL_FLAG_ACCEPT_LOSS`), `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`,
 /// `FS_WAL_ERR_NOT_FOUND` or `FS_WAL_ERR_IO`.
-fs_wal_status fs_wal_open(const char *dir, const struct fs_wal_config *config, struct fs_wal **out);
+FS_WAL_MUST_CHECK
+fs_wal_status fs_wal_open(const char *dir,
+                          const struct fs_wal_config *config,
+                          struct fs_wal **out);
 
 /// The library's threads run where the thread that opened could run.
 #define FS_WAL_THREADS_INHERIT 0
@@ -576,7 +597,7 @@ fs_wal_status fs_wal_recovery_report(const struct fs_wal *wal,
 /// Threads: the writer; or any, once the writer has stopped for good. Returns `FS_WAL_OK` when
 /// everything appended is on stable storage. Otherwise what went wrong: `FS_WAL_ERR_POISONED`,
 /// `FS_WAL_ERR_IO`, `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION` or a common status.
-fs_wal_status fs_wal_shutdown(struct fs_wal *wal);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_shutdown(struct fs_wal *wal);
 
 /** @} */
 
@@ -600,7 +621,9 @@ fs_wal_status fs_wal_shutdown(struct fs_wal *wal);
 /// `FS_WAL_ERR_WOULD_BLOCK` (only with `FS_WAL_BACKPRESSURE_FAIL_FAST`), `FS_WAL_ERR_NO_SPACE` (try
 /// again when there is space) or `FS_WAL_ERR_POISONED`. Unless it returns `FS_WAL_OK`, nothing was
 /// appended.
-fs_wal_status fs_wal_append(struct fs_wal *wal, const struct fs_request_event *event);
+FS_WAL_MUST_CHECK
+fs_wal_status fs_wal_append(struct fs_wal *wal,
+                            const struct fs_request_event *event);
 
 /// Appends the `count` events at `events` in order, as `count` calls of `fs_wal_append` would, in
 /// less time. `events` may be NULL when `count` is 0.
@@ -610,6 +633,7 @@ fs_wal_status fs_wal_append(struct fs_wal *wal, const struct fs_request_event *e
 ///
 /// Threads: the writer. Returns what `fs_wal_append` returns, for the first event that was not
 /// appended.
+FS_WAL_MUST_CHECK
 fs_wal_status fs_wal_append_batch(struct fs_wal *wal,
                                   const struct fs_request_event *events,
                                   size_t count,
@@ -624,14 +648,14 @@ fs_wal_status fs_wal_append_batch(struct fs_wal *wal,
 /// or shutdown. A claim that is not committed leaves no trace.
 ///
 /// Threads: the writer. Returns what `fs_wal_append` returns, except `FS_WAL_ERR_OUT_OF_ORDER`.
-fs_wal_status fs_wal_claim(struct fs_wal *wal, struct fs_request_event **slot);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_claim(struct fs_wal *wal, struct fs_request_event **slot);
 
 /// Makes the event in the claimed slot exist, with this id. It then survives as an event of
 /// `fs_wal_append` does. After `FS_WAL_ERR_OUT_OF_ORDER` the claim still holds.
 ///
 /// Threads: the writer. Returns a common status (`FS_WAL_ERR_INVALID_ARGUMENT` when nothing is
 /// claimed), `FS_WAL_ERR_OUT_OF_ORDER` or `FS_WAL_ERR_POISONED`.
-fs_wal_status fs_wal_commit(struct fs_wal *wal, uint64_t event_id);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_commit(struct fs_wal *wal, uint64_t event_id);
 
 /** @} */
 
@@ -657,19 +681,23 @@ typedef struct fs_wal_meta_state {
 
 /// The last event appended: its segment, the offset just past it, and its id, all of the same
 /// moment. All 0 while the log is empty. Never waits. Threads: any. Returns a common status.
-fs_wal_status fs_wal_meta(const struct fs_wal *wal, struct fs_wal_meta_state *out);
+FS_WAL_MUST_CHECK
+fs_wal_status fs_wal_meta(const struct fs_wal *wal,
+                          struct fs_wal_meta_state *out);
 
 /// The durable watermark: the last event on stable storage, given as `fs_wal_meta` gives the last
 /// event appended. It and every event before it survive a power cut. Never waits. Threads: any;
 /// also in a signal handler. Returns a common status.
-fs_wal_status fs_wal_durable(const struct fs_wal *wal, struct fs_wal_meta_state *out);
+FS_WAL_MUST_CHECK
+fs_wal_status fs_wal_durable(const struct fs_wal *wal,
+                             struct fs_wal_meta_state *out);
 
 /// Makes everything that was appended before this call durable, and returns when it is.
 ///
 /// Threads: any. When the writer calls it, the writer waits. Returns a common status or
 /// `FS_WAL_ERR_POISONED` (a write or sync has failed: what is above the watermark may never survive
 /// a power cut).
-fs_wal_status fs_wal_sync(struct fs_wal *wal);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_sync(struct fs_wal *wal);
 
 /// Waits until the event `event_id` is durable, at most `timeout_ns` nanoseconds (`UINT64_MAX`:
 /// without limit; 0: only looks). When the sync mode would not soon bring a sync, it asks for one.
@@ -679,7 +707,10 @@ fs_wal_status fs_wal_sync(struct fs_wal *wal);
 /// Threads: any. Returns a common status (`FS_WAL_ERR_CLOSED` when another thread shut the log down
 /// meanwhile; `FS_WAL_ERR_INVALID_ARGUMENT` for `UINT64_MAX`, which is no id),
 /// `FS_WAL_ERR_TIMEOUT` or `FS_WAL_ERR_POISONED`.
-fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_t timeout_ns);
+FS_WAL_MUST_CHECK
+fs_wal_status fs_wal_wait_durable(struct fs_wal *wal,
+                                  uint64_t event_id,
+                                  uint64_t timeout_ns);
 
 /// Makes a descriptor, an eventfd, for an event loop (epoll, io_uring): it becomes readable each
 /// time the durable watermark has moved, when the log fails, and a last time when it is shut down.
@@ -696,7 +727,7 @@ fs_wal_status fs_wal_wait_durable(struct fs_wal *wal, uint64_t event_id, uint64_
 ///
 /// Threads: any. Returns a common status, `FS_WAL_ERR_NO_SPACE` (no descriptors are left),
 /// `FS_WAL_ERR_POISONED` or `FS_WAL_ERR_IO`.
-fs_wal_status fs_wal_durable_fd(struct fs_wal *wal, int *fd);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_durable_fd(struct fs_wal *wal, int *fd);
 
 /** @} */
 
@@ -720,7 +751,7 @@ fs_wal_status fs_wal_durable_fd(struct fs_wal *wal, int *fd);
 ///
 /// May wait for the removal of one file, but not for a sync. Never delays the writer. Threads: any.
 /// Returns a common status or `FS_WAL_ERR_POISONED` (nothing is deleted any more).
-fs_wal_status fs_wal_set_retention_floor(struct fs_wal *wal, uint64_t event_id);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_set_retention_floor(struct fs_wal *wal, uint64_t event_id);
 
 /** @} */
 
@@ -827,6 +858,7 @@ typedef struct fs_wal_reader_config {
 /// or no directory; with a hold, no log that this library has had open for writing), with a hold
 /// also what `fs_wal_hold_open` returns, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE`
 /// (descriptors or memory) or `FS_WAL_ERR_IO`.
+FS_WAL_MUST_CHECK
 fs_wal_status fs_wal_reader_open(const char *dir,
                                  const struct fs_wal_reader_config *config,
                                  struct fs_wal_reader **out);
@@ -839,11 +871,14 @@ fs_wal_status fs_wal_reader_open(const char *dir,
 /// `FS_WAL_ERR_NOT_FOUND` (another log is in the place of the followed one), `FS_WAL_ERR_CORRUPT`,
 /// `FS_WAL_ERR_GAP`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory),
 /// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
-fs_wal_status fs_wal_reader_next(struct fs_wal_reader *reader, struct fs_request_event *out);
+FS_WAL_MUST_CHECK
+fs_wal_status fs_wal_reader_next(struct fs_wal_reader *reader,
+                                 struct fs_request_event *out);
 
 /// Gives some of the next events, at least one, without copying them: `*events` points at the
 /// first and `*count` is their number. They belong to the reader and are valid until the next call
 /// on it. Threads: one at a time. Returns what `fs_wal_reader_next` returns.
+FS_WAL_MUST_CHECK
 fs_wal_status fs_wal_reader_next_batch(struct fs_wal_reader *reader,
                                        const struct fs_request_event **events,
                                        size_t *count);
@@ -858,7 +893,7 @@ fs_wal_status fs_wal_reader_next_batch(struct fs_wal_reader *reader,
 ///
 /// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
 /// `FS_WAL_ERR_GAP`.
-fs_wal_status fs_wal_reader_seek(struct fs_wal_reader *reader, uint64_t event_id);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_reader_seek(struct fs_wal_reader *reader, uint64_t event_id);
 
 /// Moves the reader, forwards or back, to the first event whose `timestamp` is `timestamp_ns` or
 /// higher, of the events that are still there. The place is found by a binary search, which is
@@ -869,7 +904,9 @@ fs_wal_status fs_wal_reader_seek(struct fs_wal_reader *reader, uint64_t event_id
 ///
 /// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
 /// `FS_WAL_ERR_GAP`.
-fs_wal_status fs_wal_reader_seek_time(struct fs_wal_reader *reader, uint64_t timestamp_ns);
+FS_WAL_MUST_CHECK
+fs_wal_status fs_wal_reader_seek_time(struct fs_wal_reader *reader,
+                                      uint64_t timestamp_ns);
 
 /// Waits until a follower (`FS_WAL_READER_FOLLOW`) has an event to give, at most `timeout_ns`
 /// nanoseconds (`UINT64_MAX`: without limit; 0: only looks). Spins for `spin_ns` of its options,
@@ -989,6 +1026,7 @@ typedef struct fs_wal_snapshot_info {
 /// `FS_WAL_ERR_LOCKED` (somebody is writing a snapshot of this event), `FS_WAL_ERR_CORRUPT`
 /// (`wal_identity` is damaged), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` or
 /// `FS_WAL_ERR_IO`.
+FS_WAL_MUST_CHECK
 fs_wal_status fs_wal_snapshot_create(const char *dir,
                                      uint64_t event_id,
                                      struct fs_wal_snapshot **out);
@@ -999,11 +1037,15 @@ fs_wal_status fs_wal_snapshot_create(const char *dir,
 ///
 /// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_NO_SPACE`,
 /// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
-fs_wal_status fs_wal_snapshot_write(struct fs_wal_snapshot *snapshot, const void *bytes, size_t n);
+FS_WAL_MUST_CHECK
+fs_wal_status fs_wal_snapshot_write(struct fs_wal_snapshot *snapshot,
+                                    const void *bytes,
+                                    size_t n);
 
-/// Makes the snapshot durable and gives it its name, `SNAP.<event id>.fss`: or nothing of it is
-/// left. The writer of the log then deletes older ones (`fs_wal_config.max_snapshots`), and no
-/// event that follows the oldest one that is left. Nothing can be added after the first call.
+/// Makes the snapshot durable and gives it its name, or leaves nothing of it. The file is then
+/// `SNAP.<event id>.fss`. The writer of the log deletes older ones (`fs_wal_config.max_snapshots`),
+/// and no event that follows the oldest one that is left. Nothing can be added after the first
+/// call.
 ///
 /// While the event is not known to be durable, it returns `FS_WAL_ERR_WOULD_BLOCK`: call it again,
 /// or close the snapshot. A snapshot is never ahead of its log. Who may not read the log's active
@@ -1018,7 +1060,7 @@ fs_wal_status fs_wal_snapshot_write(struct fs_wal_snapshot *snapshot, const void
 /// (events that follow are gone already: set a hold before), `FS_WAL_ERR_LOCKED` (somebody holds
 /// `wal_holds/.lock` for ten seconds), `FS_WAL_ERR_NOT_FOUND` (the log is gone),
 /// `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
-fs_wal_status fs_wal_snapshot_commit(struct fs_wal_snapshot *snapshot);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_snapshot_commit(struct fs_wal_snapshot *snapshot);
 
 /// Opens the newest good snapshot of the log in `dir` whose event is at or below `at_most` (0: the
 /// newest). Every byte of it is checked first. Passed over are: one that is damaged, one of another
@@ -1037,6 +1079,7 @@ fs_wal_status fs_wal_snapshot_commit(struct fs_wal_snapshot *snapshot);
 /// log), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory); when there are
 /// snapshots and none is good, what is wrong with the newest: `FS_WAL_ERR_CORRUPT`,
 /// `FS_WAL_ERR_GAP` or `FS_WAL_ERR_IO`.
+FS_WAL_MUST_CHECK
 fs_wal_status fs_wal_snapshot_open(const char *dir,
                                    uint64_t at_most,
                                    struct fs_wal_snapshot_info *info,
@@ -1047,6 +1090,7 @@ fs_wal_status fs_wal_snapshot_open(const char *dir,
 ///
 /// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_END`,
 /// `FS_WAL_ERR_CORRUPT` (the file was changed since it was opened) or `FS_WAL_ERR_IO`.
+FS_WAL_MUST_CHECK
 fs_wal_status fs_wal_snapshot_read(struct fs_wal_snapshot *snapshot,
                                    void *buf,
                                    size_t n,
@@ -1083,6 +1127,7 @@ typedef struct fs_wal_hold fs_wal_hold;
 /// `fs_wal_last_error_detail` has them; or the hold was broken), `FS_WAL_ERR_CORRUPT` (its file is
 /// damaged; or the log was cut below it, and events below it were taken back: remove it and begin
 /// anew), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` or `FS_WAL_ERR_IO`.
+FS_WAL_MUST_CHECK
 fs_wal_status fs_wal_hold_open(const char *dir,
                                const char *name,
                                uint64_t event_id,
@@ -1102,7 +1147,7 @@ fs_wal_status fs_wal_hold_move(struct fs_wal_hold *hold, uint64_t event_id);
 ///
 /// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_GAP` (it was
 /// broken), `FS_WAL_ERR_NOT_FOUND` (somebody has removed it) or `FS_WAL_ERR_IO`.
-fs_wal_status fs_wal_hold_get(const struct fs_wal_hold *hold, uint64_t *event_id);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_hold_get(const struct fs_wal_hold *hold, uint64_t *event_id);
 
 /// Closes the hold and frees the handle. The hold stays, and holds. `hold` may be NULL. Threads:
 /// one at a time; it is the last call on the handle.
@@ -1282,7 +1327,7 @@ typedef struct fs_wal_verify_report_t {
 /// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_NO_SPACE` (descriptors or memory) when what could be read
 /// is not damaged; `FS_WAL_ERR_NOT_FOUND` when there is no log in the directory, or no directory;
 /// or a common status.
-fs_wal_status fs_wal_verify(const char *dir, struct fs_wal_verify_report_t *out);
+FS_WAL_MUST_CHECK fs_wal_status fs_wal_verify(const char *dir, struct fs_wal_verify_report_t *out);
 
 /** @} */
 

@@ -43,6 +43,9 @@ pub struct Place {
     pub offset: Option<u64>,
     /// First and last event id concerned.
     pub event_ids: Option<(u64, u64)>,
+    /// Bytes from there on of which no event can be read; 0 = it costs none, or their end is not
+    /// known.
+    pub len: u64,
 }
 
 /// A failure in words and as data.
@@ -113,6 +116,15 @@ impl Error {
     pub fn at(mut self, place: Place) -> Self {
         if let Error::Failure(failure) = &mut self {
             failure.place = place;
+        }
+        self
+    }
+
+    /// The same error, with the segment it concerns, if it does not name one.
+    #[must_use]
+    pub fn in_segment(mut self, index: u32) -> Self {
+        if let Error::Failure(failure) = &mut self {
+            failure.place.segment_index.get_or_insert(index);
         }
         self
     }

@@ -6,6 +6,7 @@ set -euo pipefail
 
 present() {
     case $1 in
+        abigail-tools) command -v abidiff >/dev/null ;;
         btrfs-progs) command -v mkfs.btrfs >/dev/null ;;  # a package, not a program
         dpkg-dev) command -v dpkg-shlibdeps >/dev/null ;;  # a package, not a program
         e2fsprogs) command -v mkfs.ext4 >/dev/null ;;

@@ -30,13 +30,15 @@ pub fn event_time(timestamp: u64) -> String {
 }
 
 /// A time from the command line: nanoseconds, or `2026-11-28T23:57:00`, with a fraction and a `Z`
-/// if you like, or the day alone.
+/// if you like, or without the seconds, or the day alone.
 pub fn parse(text: &str) -> Result<u64, String> {
     if let Ok(ns) = text.parse() {
         return Ok(ns);
     }
     parse_utc(text).ok_or_else(|| {
-        "a time is a number of nanoseconds, or UTC as 2026-11-28T23:57:00.123Z or 2026-11-28".into()
+        "a time is a number of nanoseconds, or UTC as 2026-11-28, 2026-11-28T23:57 or \
+         2026-11-28T23:57:00.123Z"
+            .into()
     })
 }
 
@@ -47,7 +49,8 @@ fn parse_utc(text: &str) -> Option<u64> {
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
     let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let mut parts = time.splitn(3, ':').map(|part| part.parse::<u64>().ok());
-    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    let (hour, minute) = (parts.next()??, parts.next()??);
+    let second = parts.next().unwrap_or(Some(0))?;
     let is_digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
     if hour > 23 || minute > 59 || second > 59 || !is_digits || !(1..=9).contains(&fraction.len()) {
         return None;
@@ -116,6 +119,24 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// A time in the unit that fits it.
+pub fn short_span(ns: u64) -> String {
+    match ns {
+        0..=999 => format!("{ns} ns"),
+        1_000..=999_999 => format!("{} µs", short(ns, 1_000)),
+        1_000_000..=999_999_999 => format!("{} ms", short(ns, 1_000_000)),
+        1_000_000_000..=99_999_999_999 => format!("{} s", short(ns, SECOND_NS)),
+        _ => span(Duration::from_nanos(ns)),
+    }
+}
+
+fn short(ns: u64, unit: u64) -> String {
+    match ns < 10 * unit {
+        true => format!("{:.1}", ns as f64 / unit as f64).trim_end_matches(".0").to_owned(),
+        false => (ns / unit).to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,9 +154,12 @@ mod tests {
         }
         assert_eq!(parse("2026-11-28"), parse("2026-11-28T00:00:00"));
         assert_eq!(parse("2026-11-28 01:02:03.5"), parse("2026-11-28T01:02:03.500Z"));
+        assert_eq!(parse("2026-11-28T01:02Z"), parse("2026-11-28T01:02:00Z"));
         assert_eq!(parse("17"), Ok(17));
         for wrong in
             ["", "today", "2026-02-29", "2026-13-01", "2026-01-01T24:00:00", "-1", "1969-12-31"]
+                .into_iter()
+                .chain(["2026-01-01T23", "2026-01-01T23:", "2026-01-01T23:57:"])
         {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
@@ -153,5 +177,11 @@ mod tests {
         assert_eq!([in_words(0), in_words(1_500), in_words(15_000_000)], ["0 s", "1 µs", "15 ms"]);
         assert_eq!([in_words(119 * SECOND_NS), in_words(120 * SECOND_NS)], ["119 s", "2 min 0 s"]);
         assert_eq!(in_words(3 * DAY * SECOND_NS), "3 days 0 h");
+    }
+
+    #[test]
+    fn spans_in_a_unit_that_fits() {
+        let all = [128, 16_384, 1_234_567, 1 << 34].map(short_span);
+        assert_eq!(all, ["128 ns", "16 µs", "1.2 ms", "17 s"]);
     }
 }

@@ -9,7 +9,7 @@ use flashstrike_wal::directory::{
     Ground, Identity, Inventory,
 };
 use flashstrike_wal::error::{Cause, Error};
-use flashstrike_wal::format::IdentityRecord;
+use flashstrike_wal::format::{file_name, IdentityRecord};
 use flashstrike_wal::keep::WalDirectory;
 use flashstrike_wal::storage::{Directory, Links, PosixStorage, Storage};
 use flashstrike_wal::telemetry::{MetricsSnapshot, STATE_FAILED};
@@ -148,6 +148,45 @@ impl Log {
         }
     }
 
+    /// Whether this library has written it: another recorder makes no lock file.
+    pub fn is_ours(&self) -> bool {
+        self.identity.is_some() || !matches!(self.wal.status_of(file_name::LOCK), Ok(None))
+    }
+
+    /// Bytes of its segments' files.
+    pub fn segment_bytes(&self) -> Outcome<u64> {
+        let hot = self.inventory.hot.iter().map(|&index| file_name::hot(index));
+        let cold = self.inventory.cold.iter().map(|&index| file_name::cold(index));
+        self.bytes_of(hot.chain(cold))
+    }
+
+    /// Bytes of its snapshots' files.
+    pub fn snapshot_bytes(&self) -> Outcome<u64> {
+        self.bytes_of(self.inventory.snapshots.iter().map(|&id| file_name::snapshot(id)))
+    }
+
+    /// Bytes of what recovery has kept aside.
+    pub fn kept_aside_bytes(&self) -> Outcome<u64> {
+        self.bytes_of(self.kept_aside()?.into_iter())
+    }
+
+    fn bytes_of(&self, names: impl Iterator<Item = String>) -> Outcome<u64> {
+        let mut sum = 0;
+        for name in names {
+            // One that went meanwhile takes no room.
+            sum += self.wal.status_of(&name)?.map_or(0, |status| status.size);
+        }
+        Ok(sum)
+    }
+
+    /// Files that recovery has kept aside, sorted.
+    pub fn kept_aside(&self) -> Outcome<Vec<String>> {
+        let mut names = self.wal.list()?;
+        names.retain(|name| name.ends_with(".corrupt") || name.contains(".corrupt."));
+        names.sort();
+        Ok(names)
+    }
+
     /// The durable id as far as it is known without reading segments.
     pub fn known_durable(&self) -> u64 {
         let meta = load_meta(&*self.wal).ok().flatten().flatten();
@@ -167,6 +206,25 @@ pub fn open(storage: &dyn Storage, path: &Path) -> Outcome<Arc<dyn Directory>> {
         return Err(Failure::usage(message).next("name the directory that the file is in"));
     }
     storage.open_directory(path, Links::Follow)?.ok_or_else(missing)
+}
+
+/// A file that is made in the log's own directory would be a foreign one there, or take a
+/// segment's place.
+pub fn refuse_within(dir: &Path, file: &Path) -> Outcome<()> {
+    let parent = match file.canonicalize() {
+        Ok(there) => there.parent().map(Path::to_owned),
+        Err(_) => {
+            let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+            parent.unwrap_or(Path::new(".")).canonicalize().ok()
+        }
+    };
+    match (dir.canonicalize(), parent) {
+        (Ok(dir), Some(parent)) if parent.starts_with(&dir) => {
+            let message = format!("{}: is in the log's own directory", file.display());
+            Err(Failure::usage(message).next("name a place outside of it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A WAL directory in which holds and snapshots are to be made, moved or removed.

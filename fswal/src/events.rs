@@ -21,7 +21,12 @@ pub struct How {
 }
 
 /// Where events come from.
-pub enum Events {
+pub struct Events {
+    from: Source,
+    is_denial_told: bool,
+}
+
+enum Source {
     Log(Box<Reader>),
     Follower(Box<Follower>),
 }
@@ -39,36 +44,37 @@ impl Events {
     pub fn open(dir: &Path, range: &Range, how: How) -> Outcome<Self> {
         let read = ReaderOptions { verify: true };
         let end_event_id = range.to_id.unwrap_or(0);
-        let mut events = if how.follow || how.durable_only {
+        let from = if how.follow || how.durable_only {
             let How { follow, durable_only } = how;
             let spin = Duration::ZERO;
             let options = FollowOptions { read, follow, durable_only, end_event_id, spin };
-            Events::Follower(Box::new(Follower::open(dir, options)?))
+            Source::Follower(Box::new(Follower::open(dir, options)?))
         } else {
             let mut reader = Reader::open(dir, read)?;
             reader.end_behind(end_event_id);
             reader.use_threads(1)?;
-            Events::Log(Box::new(reader))
+            Source::Log(Box::new(reader))
         };
+        let mut events = Events { from, is_denial_told: false };
         events.begin(range)?;
         Ok(events)
     }
 
     fn begin(&mut self, range: &Range) -> Result<(), Error> {
-        match (self, range.from_id, range.from_time) {
-            (Events::Log(reader), Some(id), _) => reader.seek(id),
-            (Events::Log(reader), None, Some(time)) => reader.seek_time(time),
-            (Events::Follower(follower), Some(id), _) => follower.seek(id),
-            (Events::Follower(follower), None, Some(time)) => follower.seek_time(time),
+        match (&mut self.from, range.from_id, range.from_time) {
+            (Source::Log(reader), Some(id), _) => reader.seek(id),
+            (Source::Log(reader), None, Some(time)) => reader.seek_time(time),
+            (Source::Follower(follower), Some(id), _) => follower.seek(id),
+            (Source::Follower(follower), None, Some(time)) => follower.seek_time(time),
             (_, None, None) => Ok(()),
         }
     }
 
     /// The next events. Those that retention has removed are told, and passed over.
     pub fn next(&mut self) -> Outcome<Next<'_>> {
-        let next = match self {
-            Events::Log(reader) => reader.next_batch(),
-            Events::Follower(follower) => follower.next_batch(),
+        let next = match &mut self.from {
+            Source::Log(reader) => reader.next_batch(),
+            Source::Follower(follower) => follower.next_batch(),
         };
         match next {
             Ok(events) => Ok(Next::Batch(events)),
@@ -78,11 +84,26 @@ impl Events {
         }
     }
 
+    /// Says so, once, when what is not durable yet is missing: other users may not read it.
+    pub fn tell_denial(&mut self) {
+        let metrics = match &self.from {
+            Source::Log(reader) => reader.metrics(),
+            Source::Follower(follower) => follower.metrics(),
+        };
+        if metrics.active_denied && !self.is_denial_told {
+            self.is_denial_told = true;
+            eprintln!(
+                "fswal: note: this user may not read the log's active directory: events that are \
+                 not durable yet are missing"
+            );
+        }
+    }
+
     /// Waits until there is something.
     pub fn wait(&mut self) -> Outcome<()> {
-        match self {
-            Events::Log(_) => Ok(()),
-            Events::Follower(follower) => match follower.wait(None) {
+        match &mut self.from {
+            Source::Log(_) => Ok(()),
+            Source::Follower(follower) => match follower.wait(None) {
                 Ok(()) => Ok(()),
                 Err(error) => missed(error),
             },
@@ -101,7 +122,7 @@ fn missed(error: Error) -> Outcome<()> {
     Err(match is_damage {
         true => failure.next(
             "`fswal verify DIR` names every damage; --from-id behind the damaged events goes on \
-             there",
+             there; `fswal salvage DIR OUT` makes a log of all that can be read",
         ),
         false => failure,
     })

@@ -104,6 +104,14 @@ impl From<Error> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         let code = if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { 3 };
-        Failure { code, message: error.to_string(), next: None }
+        let next = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "make room and run it again"
+            }
+            io::ErrorKind::PermissionDenied => "name a place where this user may write",
+            io::ErrorKind::NotFound => "check the path",
+            _ => "look at `dmesg`: the disk, or the way to it, may have failed",
+        };
+        Failure { code, message: error.to_string(), next: Some(next.to_owned()) }
     }
 }

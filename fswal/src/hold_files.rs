@@ -10,13 +10,22 @@ pub struct HoldFile {
     pub name: String,
     /// Retention has given it up.
     pub is_broken: bool,
-    /// `None`: it is damaged.
+    /// `None`: it is damaged, and holds everything.
     pub record: Option<HoldRecord>,
 }
 
 impl HoldFile {
     pub fn event_id(&self) -> Option<u64> {
         self.record.map(|record| record.event_id)
+    }
+
+    /// In a word.
+    pub fn state(&self) -> &'static str {
+        match (self.record, self.is_broken) {
+            (None, _) => "damaged",
+            (Some(_), true) => "broken",
+            (Some(_), false) => "held",
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! `fswal` operates flashstrike-wal logs from a shell. One file a command, in `commands`; the rooms
 //! they share: `failure` (errors and exit codes), `output` (people or programs), `table`,
 //! `clock` (times in words), `selection` (ranges and filters of events), `directory` (what state a
-//! log is in), `new_log` (a log made of events from elsewhere),
-//! `segment_file` (segments of a copy), `events` (reading them), `columns` (events as Arrow).
+//! log is in), `new_log` (a log made of events from elsewhere), `events` (reading them), `columns`
+//! (events as Arrow).
 
 mod clock;
 mod columns;
@@ -14,24 +14,34 @@ mod history;
 mod hold_files;
 mod new_log;
 mod output;
-mod segment_file;
+mod salvaged;
 mod selection;
 mod table;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Outcome;
 use output::Output;
 
 const AFTER_HELP: &str = "\
+What is it?
+  Is the log well, and who has it open?       status DIR
+  The engine died: was anything lost?         status DIR, recover --dry-run DIR
+  The engine's open is refused                recover --dry-run DIR
+  Is a file damaged, and where?               verify DIR, then salvage DIR OUT
+  The disk fills up                           status DIR, ls DIR, holds DIR
+  /dev/shm fills up, a log was moved          orphans
+  A copy; the events of an hour               backup DIR OUT, export DIR OUT
+
 Exit codes: 0 all is well, 1 something is wrong with the log, 2 wrong usage or there is no log \
 here, 3 something cannot be read or written (input or output, permission).
 
 Begin with `fswal status DIR`. Only recover (without --dry-run), holds and snapshots set and \
 remove, and orphans --remove and --discard-events change a log or take anything away; backup sets \
-a hold while it runs. No command holds up a log that is being written.";
+a hold while it runs. No command holds up a log that is being written, but for bench: it loads the \
+disk and the processors.";
 
 /// Operates flashstrike-wal logs: is it healthy, what is in it, can it be recovered
 #[derive(Debug, Parser)]
@@ -59,6 +69,9 @@ enum Command {
     Backup(commands::backup::Arguments),
     Export(commands::export::Arguments),
     Exporter(commands::exporter::Arguments),
+    Bench(commands::bench::Arguments),
+    #[command(hide = true)]
+    Generate(commands::generate::Arguments),
 }
 
 fn run(command: &Command, output: &mut Output) -> Outcome {
@@ -76,6 +89,8 @@ fn run(command: &Command, output: &mut Output) -> Outcome {
         Command::Backup(arguments) => commands::backup::run(arguments, output),
         Command::Export(arguments) => commands::export::run(arguments, output),
         Command::Exporter(arguments) => commands::exporter::run(arguments, output),
+        Command::Bench(arguments) => commands::bench::run(arguments, output),
+        Command::Generate(arguments) => commands::generate::run(arguments, &Arguments::command()),
     }
 }
 

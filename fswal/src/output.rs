@@ -1,11 +1,14 @@
 //! Where output goes: to people, with colour only on a terminal, or to programs, as JSON.
 
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::fs::{flock, FlockOperation};
 use serde::Serialize;
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 
 /// Standard output.
 pub struct Output {
@@ -76,6 +79,41 @@ impl Output {
     pub fn flush(&mut self) -> Outcome<()> {
         Ok(self.to.flush()?)
     }
+}
+
+/// A file that is written, whose failures name it.
+pub struct NamedFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl NamedFile {
+    /// Makes the file, or takes over one that nobody is writing.
+    pub fn create(path: &Path) -> Outcome<Self> {
+        let open = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = open.map_err(|error| named(path, &error))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Failure::usage(format!("{}: another run is writing it", path.display()))
+                .next("wait for that, or name another file")
+        })?;
+        file.set_len(0).map_err(|error| named(path, &error))?;
+        Ok(NamedFile { file, path: path.to_owned() })
+    }
+}
+
+impl Write for NamedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).map_err(|error| named(&self.path, &error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The failure, with what it concerns.
+pub fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A bar on standard error, where that is a terminal, for so many bytes.

@@ -15,11 +15,12 @@ pub struct Range {
     /// Up to this event id
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
     pub to_id: Option<u64>,
-    /// From this timestamp on: nanoseconds, or UTC as 2026-11-28T23:57:00. The place is found
-    /// without reading what is before, which is exact if timestamps rise
+    /// From this timestamp on: nanoseconds since 1970, or UTC as 2026-11-28T23:57:00; a day alone
+    /// is its midnight. The place is found without reading what is before, which is exact if
+    /// timestamps rise
     #[arg(long, value_name = "TIME", value_parser = clock::parse, conflicts_with = "from_id")]
     pub from_time: Option<u64>,
-    /// Only events up to this timestamp
+    /// Only events up to this timestamp, which is included
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
     pub to_time: Option<u64>,
 }

@@ -134,11 +134,15 @@ def check(prometheus, engines, dead, folder):
     print(sum(len(group["rules"]) for group in groups), "rules")
 
     gone, names = engines[1], set(engines[1].names)
-    alarm = {("FsWalNotReported", name) for name in names}
+    closed = {("FsWalNotOpen", name) for name, is_there in dead.items() if is_there}
+    closed |= {("FsWalNotFound", name) for name, is_there in dead.items() if not is_there}
+    alarm = {(alert, name) for alert in ("FsWalNotReported", "FsWalNotOpen") for name in names}
     def of_gone():
-        return {alert for alert in prometheus.firing() if alert[0] == "FsWalNotReported"}
+        watched = ("FsWalNotReported", "FsWalNotOpen", "FsWalNotFound")
+        return {alert for alert in prometheus.firing() if alert[0] in watched} - closed
 
-    until("no alarm", set(), of_gone)
+    until("those that are not open alarm", closed, lambda: prometheus.firing() & closed)
+    until("no other alarm", set(), of_gone)
     gone.end()
     until("a process that was killed", lives | dict.fromkeys(names, 0),
           lambda: prometheus.values("fswal_log_live"))

@@ -59,7 +59,12 @@ mod tests {
 
     #[test]
     fn a_failure_is_kept_in_words_and_as_data() {
-        let place = Place { segment_index: Some(0), offset: Some(4096), event_ids: Some((7, 9)) };
+        let place = Place {
+            segment_index: Some(0),
+            offset: Some(4096),
+            event_ids: Some((7, 9)),
+            len: 16_448,
+        };
         let error = Error::io("read x.wal", &std::io::Error::from_raw_os_error(5)).at(place);
         assert_eq!(record(&error), FS_WAL_ERR_IO);
         assert!(text().starts_with("read x.wal: "), "{}", text());

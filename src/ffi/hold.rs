@@ -64,6 +64,7 @@ pub(super) unsafe fn hold_name<'a>(name: *const c_char, argument: &str) -> Resul
 /// damaged; or the log was cut below it, and events below it were taken back: remove it and begin
 /// anew), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_hold_open(
     dir: *const c_char,
     name: *const c_char,
@@ -100,6 +101,7 @@ pub unsafe extern "C" fn fs_wal_hold_move(hold: *mut WalHold, event_id: u64) -> 
 /// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_GAP` (it was
 /// broken), `FS_WAL_ERR_NOT_FOUND` (somebody has removed it) or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_hold_get(hold: *const WalHold, event_id: *mut u64) -> Status {
     // SAFETY: the header asks for an open hold, for one thread at a time, and for a number that can
     // be written.

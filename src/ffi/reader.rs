@@ -104,6 +104,7 @@ unsafe fn borrow<'a>(reader: *const WalReader) -> Result<&'a WalReader> {
 /// also what `fs_wal_hold_open` returns, `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE`
 /// (descriptors or memory) or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_reader_open(
     dir: *const c_char,
     config: *const ReaderConfig,
@@ -130,6 +131,7 @@ pub unsafe extern "C" fn fs_wal_reader_open(
 /// `FS_WAL_ERR_GAP`, `FS_WAL_ERR_LOCKED`, `FS_WAL_ERR_NO_SPACE` (descriptors or memory),
 /// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_reader_next(
     reader: *mut WalReader,
     out: *mut RequestEvent,
@@ -151,6 +153,7 @@ pub unsafe extern "C" fn fs_wal_reader_next(
 /// first and `*count` is their number. They belong to the reader and are valid until the next call
 /// on it. Threads: one at a time. Returns what `fs_wal_reader_next` returns.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_reader_next_batch(
     reader: *mut WalReader,
     events: *mut *const RequestEvent,
@@ -181,6 +184,7 @@ pub unsafe extern "C" fn fs_wal_reader_next_batch(
 /// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
 /// `FS_WAL_ERR_GAP`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u64) -> Status {
     let _held_off = HeldOff::new();
     // SAFETY: the header asks for an open reader and for one thread at a time.
@@ -197,6 +201,7 @@ pub unsafe extern "C" fn fs_wal_reader_seek(reader: *mut WalReader, event_id: u6
 /// Threads: one at a time. Returns what `fs_wal_reader_next` returns, except `FS_WAL_END` and
 /// `FS_WAL_ERR_GAP`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_reader_seek_time(
     reader: *mut WalReader,
     timestamp_ns: u64,

@@ -30,6 +30,7 @@ use super::{fork, last_error, signals};
 /// `FS_WAL_FLAG_ACCEPT_LOSS`), `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION`,
 /// `FS_WAL_ERR_NOT_FOUND` or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_open(
     dir: *const c_char,
     config: *const WalConfig,
@@ -58,6 +59,7 @@ pub unsafe extern "C" fn fs_wal_open(
 /// again when there is space) or `FS_WAL_ERR_POISONED`. Unless it returns `FS_WAL_OK`, nothing was
 /// appended.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_append(wal: *mut Wal, event: *const RequestEvent) -> Status {
     // SAFETY: the header asks for an open handle, for the writer's thread, and for an event that
     // can be read.
@@ -95,6 +97,7 @@ unsafe extern "C" fn append_slowly(wal: *mut Wal, event: *const RequestEvent) ->
 /// Threads: the writer. Returns what `fs_wal_append` returns, for the first event that was not
 /// appended.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_append_batch(
     wal: *mut Wal,
     events: *const RequestEvent,
@@ -126,6 +129,7 @@ pub unsafe extern "C" fn fs_wal_append_batch(
 ///
 /// Threads: the writer. Returns what `fs_wal_append` returns, except `FS_WAL_ERR_OUT_OF_ORDER`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_claim(wal: *mut Wal, slot: *mut *mut RequestEvent) -> Status {
     // SAFETY: the header asks for an open handle, for the writer's thread, and for a pointer that
     // can be written.
@@ -163,6 +167,7 @@ unsafe extern "C" fn claim_slowly(wal: *mut Wal, slot: *mut *mut RequestEvent) -
 /// Threads: the writer. Returns a common status (`FS_WAL_ERR_INVALID_ARGUMENT` when nothing is
 /// claimed), `FS_WAL_ERR_OUT_OF_ORDER` or `FS_WAL_ERR_POISONED`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_commit(wal: *mut Wal, event_id: u64) -> Status {
     // SAFETY: the header asks for an open handle and for the writer's thread.
     unsafe {
@@ -190,6 +195,7 @@ unsafe extern "C" fn commit_slowly(wal: *mut Wal, event_id: u64) -> Status {
 /// The last event appended: its segment, the offset just past it, and its id, all of the same
 /// moment. All 0 while the log is empty. Never waits. Threads: any. Returns a common status.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_meta(wal: *const Wal, out: *mut MetaState) -> Status {
     // SAFETY: the header asks for an open handle and for a pointer that can be written.
     unsafe { with_log(wal, |log| argument::set(out, "out", || Ok(log.appended()))) }
@@ -199,6 +205,7 @@ pub unsafe extern "C" fn fs_wal_meta(wal: *const Wal, out: *mut MetaState) -> St
 /// event appended. It and every event before it survive a power cut. Never waits. Threads: any;
 /// also in a signal handler. Returns a common status.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_durable(wal: *const Wal, out: *mut MetaState) -> Status {
     // SAFETY: the header asks for an open handle and for a pointer that can be written.
     unsafe { with_log(wal, |log| argument::set(out, "out", || Ok(log.durable()))) }
@@ -210,6 +217,7 @@ pub unsafe extern "C" fn fs_wal_durable(wal: *const Wal, out: *mut MetaState) ->
 /// `FS_WAL_ERR_POISONED` (a write or sync has failed: what is above the watermark may never survive
 /// a power cut).
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_sync(wal: *mut Wal) -> Status {
     // SAFETY: the header asks for an open handle.
     unsafe { wait_with_log(wal, |log| log.sync()) }
@@ -224,6 +232,7 @@ pub unsafe extern "C" fn fs_wal_sync(wal: *mut Wal) -> Status {
 /// meanwhile; `FS_WAL_ERR_INVALID_ARGUMENT` for `UINT64_MAX`, which is no id),
 /// `FS_WAL_ERR_TIMEOUT` or `FS_WAL_ERR_POISONED`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_wait_durable(
     wal: *mut Wal,
     event_id: u64,
@@ -250,6 +259,7 @@ pub unsafe extern "C" fn fs_wal_wait_durable(
 /// Threads: any. Returns a common status, `FS_WAL_ERR_NO_SPACE` (no descriptors are left),
 /// `FS_WAL_ERR_POISONED` or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_durable_fd(wal: *mut Wal, fd: *mut c_int) -> Status {
     // SAFETY: the header asks for an open handle and for a pointer that can be written.
     unsafe {
@@ -267,6 +277,7 @@ pub unsafe extern "C" fn fs_wal_durable_fd(wal: *mut Wal, fd: *mut c_int) -> Sta
 /// May wait for the removal of one file, but not for a sync. Never delays the writer. Threads: any.
 /// Returns a common status or `FS_WAL_ERR_POISONED` (nothing is deleted any more).
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64) -> Status {
     // SAFETY: the header asks for an open handle.
     unsafe { wait_with_log(wal, |log| log.set_retention_floor(event_id)) }
@@ -293,6 +304,7 @@ pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64
 /// everything appended is on stable storage. Otherwise what went wrong: `FS_WAL_ERR_POISONED`,
 /// `FS_WAL_ERR_IO`, `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION` or a common status.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_shutdown(wal: *mut Wal) -> Status {
     // SAFETY: the header asks for NULL or an open handle that no call is begun on any more, and
     // for a writer that has stopped.

@@ -105,6 +105,7 @@ pub(super) fn keeping(dir: &Path) -> Result<WalDirectory> {
 /// (`wal_identity` is damaged), `FS_WAL_ERR_PERMISSION`, `FS_WAL_ERR_NO_SPACE` or
 /// `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_snapshot_create(
     dir: *const c_char,
     event_id: u64,
@@ -129,6 +130,7 @@ pub unsafe extern "C" fn fs_wal_snapshot_create(
 /// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_ERR_NO_SPACE`,
 /// `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_snapshot_write(
     snapshot: *mut WalSnapshot,
     bytes: *const c_void,
@@ -143,9 +145,10 @@ pub unsafe extern "C" fn fs_wal_snapshot_write(
     }
 }
 
-/// Makes the snapshot durable and gives it its name, `SNAP.<event id>.fss`: or nothing of it is
-/// left. The writer of the log then deletes older ones (`fs_wal_config.max_snapshots`), and no
-/// event that follows the oldest one that is left. Nothing can be added after the first call.
+/// Makes the snapshot durable and gives it its name, or leaves nothing of it. The file is then
+/// `SNAP.<event id>.fss`. The writer of the log deletes older ones (`fs_wal_config.max_snapshots`),
+/// and no event that follows the oldest one that is left. Nothing can be added after the first
+/// call.
 ///
 /// While the event is not known to be durable, it returns `FS_WAL_ERR_WOULD_BLOCK`: call it again,
 /// or close the snapshot. A snapshot is never ahead of its log. Who may not read the log's active
@@ -161,6 +164,7 @@ pub unsafe extern "C" fn fs_wal_snapshot_write(
 /// `wal_holds/.lock` for ten seconds), `FS_WAL_ERR_NOT_FOUND` (the log is gone),
 /// `FS_WAL_ERR_NO_SPACE`, `FS_WAL_ERR_PERMISSION` or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_snapshot_commit(snapshot: *mut WalSnapshot) -> Status {
     let mut is_tried = false;
     // SAFETY: the header asks for an open snapshot and for one thread at a time.
@@ -196,6 +200,7 @@ pub unsafe extern "C" fn fs_wal_snapshot_commit(snapshot: *mut WalSnapshot) -> S
 /// snapshots and none is good, what is wrong with the newest: `FS_WAL_ERR_CORRUPT`,
 /// `FS_WAL_ERR_GAP` or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_snapshot_open(
     dir: *const c_char,
     at_most: u64,
@@ -238,6 +243,7 @@ fn as_c(reader: &SnapshotReader) -> WalSnapshotInfo {
 /// Threads: one at a time. Returns a common status, `FS_WAL_ERR_CLOSED`, `FS_WAL_END`,
 /// `FS_WAL_ERR_CORRUPT` (the file was changed since it was opened) or `FS_WAL_ERR_IO`.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_snapshot_read(
     snapshot: *mut WalSnapshot,
     buf: *mut c_void,

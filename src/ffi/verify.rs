@@ -147,6 +147,7 @@ unsafe impl CStruct for WalVerifyReport {}
 /// is not damaged; `FS_WAL_ERR_NOT_FOUND` when there is no log in the directory, or no directory;
 /// or a common status.
 #[no_mangle]
+#[must_use]
 pub unsafe extern "C" fn fs_wal_verify(dir: *const c_char, out: *mut WalVerifyReport) -> Status {
     guard(|| {
         // SAFETY: the header asks for a C string.

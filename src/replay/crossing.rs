@@ -15,6 +15,7 @@ impl Reader {
         if !self.salvages {
             return Err(error);
         }
+        let error = error.in_segment(index);
         let order = Some((index, u64::MAX, DamageKind::MissingSegment));
         let is_news = order > self.reported;
         self.reported = self.reported.max(order);

@@ -53,6 +53,7 @@ impl Reader {
             segment_index: self.next_index,
             offset: None,
             event_ids: Some((end + 1, durable_id)),
+            len: 0,
         };
         if self.salvages {
             self.from = durable_id + 1;
@@ -132,7 +133,7 @@ impl Reader {
                 (format!("retention has removed events {} to {}", ids.0, ids.1), Some(ids))
             }
         };
-        let place = Place { segment_index: Some(index), offset: None, event_ids };
+        let place = Place { segment_index: Some(index), event_ids, ..Place::default() };
         Err(Error::new(Cause::Gap, message).at(place))
     }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::directory::{
-    find_active, load_identity, ActiveDirectory, ControlView, Identity, Inventory,
+    find_active, load_identity, relocated, witness, ActiveDirectory, ControlView, Identity,
+    Inventory,
 };
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord, Layout, Rule, MAX_EVENT_ID};
 use crate::segment::{gone_from_disk, scan_segment, Damage, DamageKind, Memory};
-use crate::storage::{may_be_mapped, File, Open};
+use crate::storage::{may_be_mapped, Directory, File, Open};
 
 use super::log_files::{LogFiles, Segment};
 
@@ -25,9 +26,8 @@ impl LogFiles {
     /// be read, none: whoever comes to the segment at the end says so.
     pub(super) fn only_in_memory(&self, inventory: &Inventory) -> Vec<u32> {
         let find = || -> Result<Vec<u32>> {
-            let Identity::Known(identity) = load_identity(&*self.wal)? else { return Ok(vec![]) };
-            let found = find_active(&*self.storage, &*self.wal, &identity)?;
-            let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(vec![]) };
+            let found = self.active_directory(&load_identity(&*self.wal)?)?;
+            let Some(directory) = found else { return Ok(vec![]) };
             let mut files = BTreeMap::new();
             for index in Inventory::of(&*directory)?.hot.difference(&inventory.indexes()) {
                 let Some(file) = directory.open(&file_name::hot(*index), Open::Read)? else {
@@ -117,13 +117,35 @@ impl LogFiles {
         memory.map_or(0, |memory| memory.first_slot())
     }
 
+    /// The active directory of the log with this identity, if there is one that counts. One that
+    /// salvages finds it also without that name, by what it says of itself.
+    pub(super) fn active_directory(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<Arc<dyn Directory>>> {
+        let (storage, wal) = (&*self.storage, &*self.wal);
+        let record = match (identity, &self.memory_parent) {
+            (Identity::Known(known), None) => known.clone(),
+            (Identity::Known(known), Some(parent)) => {
+                relocated(storage, known.clone(), &wal.status()?, parent)
+            }
+            (_, None) => return Ok(None),
+            (_, Some(parent)) => match witness(storage, &wal.status()?, parent, &mut Vec::new())? {
+                Some(record) => record,
+                None => return Ok(None),
+            },
+        };
+        Ok(match find_active(storage, wal, &record)? {
+            Some(ActiveDirectory::Ours(directory)) => Some(directory),
+            _ => None,
+        })
+    }
+
     /// The segment in the active directory, if there is one that counts. Who may not enter that
     /// directory reads what is on disk, which is everything durable.
     pub(super) fn active_segment(&self, identity: &Identity, index: u32) -> Result<Option<Memory>> {
-        let Identity::Known(identity) = identity else { return Ok(None) };
         let find = || {
-            let found = find_active(&*self.storage, &*self.wal, identity)?;
-            let Some(ActiveDirectory::Ours(directory)) = found else { return Ok(None) };
+            let Some(directory) = self.active_directory(identity)? else { return Ok(None) };
             let file = directory.open(&file_name::hot(index), Open::Read)?;
             let Some(mut memory) = file.map_or(Ok(None), |file| Memory::open(file, index))? else {
                 return Ok(None);

@@ -68,6 +68,8 @@ pub struct LogFiles {
     denied: AtomicBool,
     /// Memory is mapped, to see in it what comes.
     pub(super) follows: bool,
+    /// Where the active directory is looked for, too, if not where the log says.
+    pub(super) memory_parent: Option<PathBuf>,
 }
 
 impl LogFiles {
@@ -89,7 +91,8 @@ impl LogFiles {
                 "there is no log here: no wal_identity, no wal_meta.dat, no segment",
             ));
         }
-        Ok(LogFiles { storage, wal, how, denied: AtomicBool::new(false), follows: false })
+        let denied = AtomicBool::new(false);
+        Ok(LogFiles { storage, wal, how, denied, follows: false, memory_parent: None })
     }
 
     /// Whether the active directory was met and may not be read: what is in it only is not given.
@@ -312,12 +315,19 @@ impl LogFiles {
         if !header.is_some_and(|header| header.is_closed()) {
             let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
             if let Some(memory) = self.memory_beside(&*file, &now, index).ok().flatten() {
+                let mut cursor = Cursor::memory(self.site(index), memory, floor);
+                cursor.prefer_sealed(Arc::clone(&file));
                 let found = FoundAs { header: None, identity: Some(now), disk: Some(file) };
-                return Ok(here(index, Cursor::memory(self.site(index), memory, floor), found));
+                return Ok(here(index, cursor, found));
             }
             identity = Some(now);
         }
-        let cursor = self.salvage_hot(index, Arc::clone(&file), read, floor)?;
+        let is_doubtful = matches!(read, Ok(None)) && !self.is_by_cpp();
+        let cursor = match is_doubtful {
+            // It may have been closed: the seals of its blocks decide.
+            true => Cursor::salvage_hot(self.site(index), Arc::clone(&file), read, floor)?,
+            false => self.salvage_hot(index, Arc::clone(&file), read, floor)?,
+        };
         Ok(here(index, cursor, FoundAs { header: Some((file, header)), identity, disk: None }))
     }
 

@@ -4,10 +4,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::directory::load_identity;
 use crate::error::{Error, Result};
 use crate::format::RequestEvent;
 use crate::segment::{Batch, Damage, DamageKind, Step};
-use crate::storage::{PosixStorage, Slots, Storage};
+use crate::storage::{Directory, PosixStorage, Slots, Storage};
 
 use super::counts::{Counts, ReaderMetrics};
 use super::log_files::{How, LogFiles, Segment};
@@ -110,6 +111,20 @@ impl Reader {
     /// The same, on any storage.
     pub fn open_salvaging_with(storage: Arc<dyn Storage>, directory: &Path) -> Result<Reader> {
         Ok(Self::begin(LogFiles::open(storage, directory, How::Salvage)?))
+    }
+
+    /// The same. Where the log does not name its active directory any more, or has it elsewhere
+    /// now, it is looked for in `parent`.
+    pub fn open_salvaging_beside(directory: &Path, parent: &Path) -> Result<Reader> {
+        let storage = Arc::new(PosixStorage::for_reading());
+        let mut files = LogFiles::open(storage, directory, How::Salvage)?;
+        files.memory_parent = Some(parent.to_owned());
+        Ok(Self::begin(files))
+    }
+
+    /// The active directory that it reads in, if there is one that counts.
+    pub fn active_directory(&self) -> Result<Option<Arc<dyn Directory>>> {
+        self.files.active_directory(&load_identity(&*self.files.wal)?)
     }
 
     /// Begins at the oldest event.

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::format::{BlockHeader, Layout, RequestEvent, SegmentHeader, BLOCK_SIZE};
 use crate::format::{MAX_BLOCKS, SEGMENT_HEADER_SIZE};
 
-use crate::storage::Slots;
+use crate::storage::{File, Slots};
 
 use super::batch::Batch;
 use super::blocks::{events_of, Blocks, Source};
@@ -125,6 +125,8 @@ pub struct Cursor {
     pub(super) end: Option<Step>,
     pub(super) batch: Batch,
     pub(super) effort: Effort,
+    /// The disk file of a segment in memory, where what is sealed in it counts before that.
+    pub(super) sealed_in: Option<Arc<dyn File>>,
 }
 
 impl Cursor {
@@ -147,6 +149,7 @@ impl Cursor {
             end: None,
             batch: Batch::default(),
             effort: Effort::default(),
+            sealed_in: None,
         }
     }
 
@@ -302,7 +305,9 @@ impl Cursor {
         // An open segment may be written at this moment: what is read ahead of it would be old.
         let ahead_to = if self.is_closed() { self.block_limit } else { self.block + 1 };
         let read = self.blocks.load(self.block, ahead_to);
-        if self.header.is_none() && self.is_closed() && matches!(read, Ok(0)) {
+        // Where nothing says how many blocks there are, they end with the file.
+        let is_counted = self.header.is_some() || self.blocks_of_frame().is_some();
+        if !is_counted && self.is_closed() && matches!(read, Ok(0)) {
             return self.finish();
         }
         let bytes = *read.as_ref().unwrap_or(&0) as u64;

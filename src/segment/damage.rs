@@ -67,7 +67,12 @@ impl DamageKind {
 
     /// The kind that an error says it is of.
     pub fn of(error: &Error) -> Option<Self> {
-        Self::ALL.get(usize::from(error.damage()?)).copied()
+        Self::numbered(error.damage()?)
+    }
+
+    /// The kind of this number in an error.
+    pub fn numbered(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
     }
 }
 
@@ -82,7 +87,10 @@ pub struct Damage {
     pub path: String,
     /// Offset in the segment of the block, header or event concerned.
     pub offset: u64,
-    /// The same in the file: another one in a cold segment.
+    /// Bytes of the segment, from `offset` on, of which no event can be read; 0 = it costs none, or
+    /// their end is not known.
+    pub len: u64,
+    /// The offset in the file: another one in a cold segment.
     pub file_offset: u64,
     /// First and last id of the events that cannot be trusted; zeros when there are none.
     pub event_ids: (u64, u64),
@@ -100,6 +108,7 @@ impl Damage {
             segment_index: None,
             path: path.display().to_string(),
             offset: 0,
+            len: 0,
             file_offset: 0,
             event_ids: (0, 0),
             what: what.to_owned(),
@@ -152,6 +161,7 @@ impl Damage {
             segment_index: self.segment_index,
             offset: self.segment_index.map(|_| self.offset),
             event_ids: names_events.then_some((first, last)),
+            len: self.len,
         };
         match &self.error {
             Some(error) => {

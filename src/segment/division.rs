@@ -87,6 +87,15 @@ impl Cursor {
         })
     }
 
+    /// Stands at the block `index` with this header, of which nothing before is known.
+    pub(super) fn stand_before(&mut self, own: &BlockHeader, index: u32) {
+        if let Some(header) = self.header {
+            self.last_event_id = own.first_event_id.saturating_sub(1);
+            self.chained = None;
+            self.pass_to(index, &header);
+        }
+    }
+
     /// Stands behind a block with this header, as if it had walked there from the first block.
     /// `false`: the header cannot be that of the block `index` of this segment.
     pub(super) fn stand_behind(&mut self, before: &BlockHeader, index: u32) -> bool {
@@ -96,16 +105,21 @@ impl Cursor {
         if before.block_index != index || !is_full || !ids.contains(&before.last_event_id) {
             return false;
         }
-        self.block = index + 1;
         self.last_event_id = before.last_event_id;
         self.chained = Some(before.chained_checksum);
+        self.pass_to(index + 1, &header);
+        true
+    }
+
+    /// Stands at a block as if all before it were read.
+    fn pass_to(&mut self, block: u32, header: &SegmentHeader) {
+        self.block = block;
         self.seen = Seen {
-            blocks: u64::from(self.block),
-            events: u64::from(Layout { blocks: self.block }.capacity()),
+            blocks: u64::from(block),
+            events: u64::from(Layout { blocks: block }.capacity()),
             first_event_id: header.first_event_id,
-            bytes: (SEGMENT_HEADER_SIZE + self.block as usize * BLOCK_SIZE) as u64,
+            bytes: (SEGMENT_HEADER_SIZE + block as usize * BLOCK_SIZE) as u64,
         };
         self.blocks.forget();
-        true
     }
 }

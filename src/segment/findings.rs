@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::format::BLOCK_SIZE;
+
 use super::damage::{Damage, DamageKind, Site};
 use super::frame::Fault;
 
@@ -9,10 +11,11 @@ use super::frame::Fault;
 #[derive(Debug, Default)]
 pub struct Findings {
     found: VecDeque<Damage>,
-    /// Each ends where the next event that is right begins.
+    /// In the order of their places. Each ends where the next one begins, or the next event that is
+    /// right.
     pending: Vec<Damage>,
-    /// Some of that looks like events, and not like the unused end of a file.
-    pending_looks_used: bool,
+    /// The end of what looks like events in that, and not like the unused end of a file.
+    pending_used_to: u64,
     /// What is wrong with the frame around here, and whether it was reported.
     faults: VecDeque<(Fault, bool)>,
     any: bool,
@@ -43,11 +46,15 @@ impl Findings {
         self.found.push_back(damage);
     }
 
-    /// Damage of which only the first event is known. More of the same kind in a row is one damage.
+    /// Damage of which only the first event is known, in a block. More of the same kind in a row is
+    /// one damage; not so where the ids themselves are wrong.
     pub fn pend(&mut self, damage: Damage, looks_used: bool) {
         self.any = true;
-        self.pending_looks_used |= looks_used;
-        if self.pending.last().is_none_or(|last| last.kind != damage.kind) {
+        if looks_used {
+            self.pending_used_to = damage.offset + BLOCK_SIZE as u64;
+        }
+        let goes_on = |last: &Damage| last.kind == damage.kind && damage.kind != DamageKind::Order;
+        if !self.pending.last().is_some_and(goes_on) {
             self.pending.push(damage);
         }
     }
@@ -64,28 +71,40 @@ impl Findings {
             self.pending.push(Damage { offset, event_ids: (from, 0), ..damage });
         }
         self.any = true;
+        self.pending_used_to = offset + len;
         true
     }
 
-    /// What is pending ends with the event `last` at the latest. Returns the last event that may be
-    /// lost, 0 = none.
-    pub fn close(&mut self, last: u64) -> u64 {
-        self.pending_looks_used = false;
+    /// What is pending ends with the event `last` at the latest, and before `end` of the segment.
+    /// Returns the last event that may be lost, 0 = none.
+    pub fn close(&mut self, last: u64, end: u64) -> u64 {
+        self.end_pending_before(end);
         let mut lost = 0;
         for mut damage in self.pending.drain(..) {
-            let first = damage.event_ids.0;
-            damage.event_ids = if first <= last { (first, last) } else { (0, 0) };
-            lost = lost.max(damage.event_ids.1);
+            if damage.kind != DamageKind::Order {
+                let first = damage.event_ids.0;
+                damage.event_ids = if first <= last { (first, last) } else { (0, 0) };
+                lost = lost.max(damage.event_ids.1);
+            }
             self.found.push_back(damage);
         }
         lost
     }
 
+    fn end_pending_before(&mut self, mut end: u64) {
+        for damage in self.pending.iter_mut().rev() {
+            damage.len = end.saturating_sub(damage.offset);
+            end = damage.offset;
+        }
+        self.pending_used_to = 0;
+    }
+
     /// At the end of a file whose events nothing counts. What is pending has no known end, or it
     /// is no damage but the unused end of the file.
     pub fn end_of_file(&mut self) {
-        let used = self.pending_looks_used;
-        self.pending.retain(|damage| used || damage.kind == DamageKind::Frame);
+        let used_to = self.pending_used_to;
+        self.pending.retain(|damage| damage.offset < used_to);
+        self.end_pending_before(used_to);
         self.found.extend(self.pending.drain(..));
     }
 
@@ -93,8 +112,12 @@ impl Findings {
         self.faults.push_back((fault, false));
     }
 
-    /// Reports what is wrong with the frame before `end` and has cost no event.
+    /// Reports what is wrong with the frame before `end` and has cost no event, behind what is
+    /// pending.
     pub fn report_faults(&mut self, site: &Site, end: u64) {
+        if !self.pending.is_empty() {
+            return;
+        }
         while self.faults.front().is_some_and(|(fault, _)| fault.content.end <= end) {
             if let Some((fault, false)) = self.faults.pop_front() {
                 self.report(of_frame(site, &fault));

@@ -22,7 +22,8 @@ pub(super) const HISTORY: usize = 64 * 1024;
 pub(super) const RAW: u32 = 1 << 31;
 pub(super) const WORD: u64 = 4;
 /// No segment is longer; a frame that is, is not one.
-const MAX_CONTENT: u64 = SEGMENT_HEADER_SIZE as u64 + MAX_BLOCKS as u64 * BLOCK_SIZE as u64;
+pub(super) const MAX_CONTENT: u64 =
+    SEGMENT_HEADER_SIZE as u64 + MAX_BLOCKS as u64 * BLOCK_SIZE as u64;
 
 /// Something wrong with a frame.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub struct FrameContent {
     pub(super) window: Vec<u8>,
     pub(super) filled: usize,
     pub(super) packed: Vec<u8>,
+    /// Blocks to come that are damaged so that nothing can be decoded of them.
+    pub(super) hidden: u64,
     /// Bytes hashed so far in search of blocks.
     pub(super) searched: usize,
     /// Where the LZ4 blocks of the window begin, in the content and in the file.
@@ -93,6 +96,7 @@ impl FrameContent {
             window: Vec::new(),
             filled: 0,
             packed: Vec::new(),
+            hidden: 0,
             searched: 0,
             places: VecDeque::new(),
             faults: VecDeque::new(),
@@ -106,7 +110,9 @@ impl FrameContent {
             }
             (None, _) => {
                 frame.fault(0, 0, "the frame's header is not valid", None);
-                let block_checksums = frame.is_block(frame.header.len);
+                let begin = frame.header.len;
+                let block_checksums =
+                    frame.is_block(begin) || frame.next_right_block(begin)?.is_some();
                 frame.header = FrameHeader::guessed(block_checksums);
             }
         }
@@ -129,6 +135,11 @@ impl FrameContent {
         let mut bytes = [0; SEGMENT_HEADER_SIZE];
         let read = self.read_at(&mut bytes, 0);
         SegmentHeader::decode(&bytes).filter(|_| read == bytes.len())
+    }
+
+    /// Bytes of the content, as the frame says.
+    pub fn content_size(&self) -> Option<u64> {
+        self.header.content_size
     }
 
     /// Whether there is no content at all, by what was read so far.
@@ -216,6 +227,13 @@ impl FrameContent {
         if self.produced > MAX_CONTENT {
             return self.give_up("the frame holds more than a segment", None);
         }
+        if self.hidden > 0 {
+            self.hidden -= 1;
+            let len = self.header.block_limit;
+            self.add_zeros(self.filled, len);
+            self.produced += len as u64;
+            return;
+        }
         let word = match self.word(self.at) {
             Ok(Some(word)) => word,
             Ok(None) => return self.give_up("the frame is cut short", None),
@@ -226,7 +244,10 @@ impl FrameContent {
             return self.finish();
         }
         let Some(packed) = self.load(word) else { return };
-        let expected = self.expected_len();
+        // Only the last block may hold less than the others.
+        let is_full = packed.fault.is_some() && !self.is_end(packed.next);
+        let full = (is_full && self.header.block_checksums).then_some(self.header.block_limit);
+        let expected = self.expected_len().or(full);
         let start = self.filled;
         let mut fault = packed.fault;
         let readings = if self.header.block_checksums {
@@ -257,6 +278,7 @@ impl FrameContent {
         self.checksum.update(&self.window[start..self.filled]);
         if let Some((what, error)) = fault {
             self.whole = false;
+            let len = len + self.hidden * self.header.block_limit as u64;
             self.fault(self.at, len, what, error);
         }
         let oldest = (self.produced + len) - self.filled as u64;
@@ -266,6 +288,13 @@ impl FrameContent {
         self.places.push_back((self.produced, self.at));
         self.produced += len;
         self.at = packed.next;
+    }
+
+    /// Adds zeros to the window, from `start` of it on.
+    fn add_zeros(&mut self, start: usize, len: usize) {
+        self.filled = start + len;
+        self.window.resize(self.window.len().max(self.filled), 0);
+        self.window[start..self.filled].fill(0);
     }
 
     /// Bytes that this block must hold, where that is known.

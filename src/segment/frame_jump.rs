@@ -15,6 +15,14 @@ impl FrameContent {
         !self.faults.is_empty()
     }
 
+    /// Forgets what was found to be wrong, and begins anew: who reads there meets it again.
+    pub fn forget_faults(&mut self) {
+        if self.has_fault() {
+            self.faults.clear();
+            self.begin_at(0, self.header.len);
+        }
+    }
+
     /// Makes the content at `offset` the next to be read, before or behind what was read. Its
     /// checksum then says nothing any more. `false` when the lengths of its blocks do not lead
     /// there.
@@ -28,15 +36,19 @@ impl FrameContent {
         if !self.can_jump() || !self.find_blocks(block) {
             return false;
         }
-        self.at = self.block_places[block];
-        self.produced = block as u64 * limit;
-        (self.filled, self.ended) = (0, false);
+        self.begin_at(block, self.block_places[block]);
+        true
+    }
+
+    fn begin_at(&mut self, block: usize, at: u64) {
+        self.at = at;
+        self.produced = (block * self.header.block_limit) as u64;
+        (self.filled, self.hidden, self.ended) = (0, 0, false);
         self.whole = block == 0;
         self.places.clear();
         if block == 0 {
             self.checksum.reset(0);
         }
-        true
     }
 
     /// Finds where the blocks of the frame begin, up to this one.

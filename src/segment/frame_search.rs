@@ -2,7 +2,10 @@
 
 use xxhash_rust::xxh32::xxh32;
 
-use super::frame::{word_at, FrameContent, RAW, WORD};
+use crate::error::Result;
+use crate::format::{BlockHeader, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
+
+use super::frame::{word_at, FrameContent, MAX_CONTENT, RAW, WORD};
 use super::frame_block::Packed;
 
 /// Bytes hashed at most in search of blocks, a few seconds: more are needed only by a file that was
@@ -16,32 +19,77 @@ impl FrameContent {
             self.give_up(what, None);
             return None;
         }
-        let limit = self.header.block_limit;
-        // The longest this block can be, and the longest the next one can be.
-        let longest = 2 * (limit + 2 * WORD as usize);
-        let window_len = (self.file_size - self.at).min(longest as u64) as usize;
-        let mut bytes = vec![0; window_len];
-        if let Err(error) = self.file.read_at(&mut bytes, self.at) {
-            self.give_up("cannot be read", Some(error));
-            return None;
-        }
-        let farthest = (limit + 2 * WORD as usize).min(bytes.len());
-        for next in 2 * WORD as usize + 1..=farthest {
-            let block = block_in(&bytes[next..], limit);
-            self.searched += block.map_or(0, <[u8]>::len);
-            if block.is_some_and(is_right) || self.is_end(self.at + next as u64) {
-                self.packed.clear();
-                self.packed.extend_from_slice(&bytes[WORD as usize..next]);
+        let next = match self.next_right_block(self.at) {
+            Ok(Some(next)) => next,
+            Ok(None) => {
+                self.give_up(what, None);
+                return None;
+            }
+            Err(error) => {
+                self.give_up("cannot be read", Some(error));
+                return None;
+            }
+        };
+        let here = self.produced / self.header.block_limit as u64;
+        let number = self.number_of_block(next).filter(|number| *number > here);
+        self.hidden = number.map_or(0, |number| number - here - 1);
+        self.packed.clear();
+        if self.hidden == 0 {
+            let mut packed = vec![0; (next - self.at - WORD) as usize];
+            if self.file.read_at(&mut packed, self.at + WORD).is_ok() {
+                self.packed = packed;
                 self.take_checksum();
-                let next = self.at + next as u64;
-                return Some(Packed { raw, next, fault: Some((what, None)) });
-            }
-            if self.searched > SEARCH_LIMIT {
-                break;
             }
         }
-        self.give_up(what, None);
-        None
+        Some(Packed { raw, next, fault: Some((what, None)) })
+    }
+
+    /// Where the next block with the right checksum begins behind the one at `from`, or the end
+    /// mark of the frame is.
+    pub(super) fn next_right_block(&mut self, from: u64) -> Result<Option<u64>> {
+        let longest = self.header.block_limit + 2 * WORD as usize;
+        let mut begin = from + 2 * WORD + 1;
+        while begin < self.file_size {
+            // The blocks that begin in the first half of it are whole.
+            let len = (self.file_size - begin).min(2 * longest as u64) as usize;
+            let mut bytes = vec![0; len];
+            self.file.read_at(&mut bytes, begin)?;
+            for at in 0..longest.min(len) {
+                let block = block_in(&bytes[at..], self.header.block_limit);
+                self.searched += block.map_or(0, <[u8]>::len);
+                if block.is_some_and(is_right) || self.is_end(begin + at as u64) {
+                    return Ok(Some(begin + at as u64));
+                }
+                if self.searched > SEARCH_LIMIT {
+                    return Ok(None);
+                }
+            }
+            begin += longest as u64;
+        }
+        Ok(None)
+    }
+
+    /// The number in the frame of the block that begins at `at`, by what is in it: the segment's
+    /// block headers name their places.
+    fn number_of_block(&mut self, at: u64) -> Option<u64> {
+        let limit = self.header.block_limit as u64;
+        let blocks = self.header.content_size.map(|size| size.div_ceil(limit));
+        if self.is_end(at) {
+            return blocks;
+        }
+        let word = self.word(at).ok()??;
+        let len = (word & !RAW) as usize;
+        let mut packed = vec![0; len];
+        self.file.read_at(&mut packed, at + WORD).ok()?;
+        let content = match word & RAW {
+            0 => lz4_flex::block::decompress(&packed, limit as usize).ok()?,
+            _ => packed,
+        };
+        let number = (0..MAX_CONTENT / limit).find(|number| begins_at(&content, number * limit));
+        number.or_else(|| {
+            let is_last = self.is_end(at + WORD + len as u64 + WORD);
+            blocks.filter(|_| is_last).map(|blocks| blocks - 1)
+        })
     }
 
     /// Whether a whole block with the right checksum begins here.
@@ -56,6 +104,16 @@ impl FrameContent {
     pub(super) fn is_end(&self, at: u64) -> bool {
         at + self.trailer_len() == self.file_size && matches!(self.word(at), Ok(Some(0)))
     }
+}
+
+/// Whether this is what a segment holds from `start` on: the first block header in it is that of
+/// the block that begins there.
+fn begins_at(content: &[u8], start: u64) -> bool {
+    let (head, size) = (SEGMENT_HEADER_SIZE as u64, BLOCK_SIZE as u64);
+    let block = start.saturating_sub(head).div_ceil(size);
+    let offset = (head + block * size - start) as usize;
+    let header = content.get(offset..).and_then(<[u8]>::first_chunk).and_then(BlockHeader::decode);
+    header.is_some_and(|header| u64::from(header.block_index) == block)
 }
 
 /// The block at the beginning of `bytes`, checksum included, if its length can be right.

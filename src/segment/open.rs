@@ -6,8 +6,10 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::format::{xxh64, EVENTS_PER_BLOCK, MAX_EVENT_ID};
 use crate::format::{BlockHeader, Layout, RequestEvent, Rule, SegmentScan};
-use crate::storage::File;
+use crate::format::{BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
+use crate::storage::{File, Slots};
 
+use super::batch::Batch;
 use super::blocks::{events_of, first_id_of, Source};
 use super::cursor::{Authority, Cursor, Look, Step, WRONG_CHAIN};
 use super::damage::{Damage, DamageKind, Site};
@@ -51,9 +53,50 @@ impl Cursor {
         Cursor { block_limit: layout.blocks, ..Self::new(site, source, authority, floor) }
     }
 
+    /// Has a walk through memory take what is sealed in this file of the same segment from there:
+    /// it is proved, and memory is not.
+    pub fn prefer_sealed(&mut self, disk: Arc<dyn File>) {
+        self.sealed_in = Some(disk);
+    }
+
+    /// Gives what is sealed of the current block on disk. `false`: there is nothing.
+    fn take_sealed(&mut self, from: u64) -> Result<bool> {
+        let block = self.seen.events as u32 / EVENTS_PER_BLOCK as u32;
+        let is_begin = self.seen.events % EVENTS_PER_BLOCK as u64 == 0 && block < self.block_limit;
+        let Some(disk) = self.sealed_in.as_ref().filter(|_| is_begin) else { return Ok(false) };
+        let (mut slots, offset) = (Arc::default(), Layout::block_offset(block));
+        let bytes = Slots::to_fill(&mut slots, &mut Vec::new(), BLOCK_SIZE);
+        if disk.read_at(bytes, offset).unwrap_or(0) < BLOCK_SIZE {
+            return Ok(false);
+        }
+        let is_next = |header: &BlockHeader| {
+            header.block_index == block && header.first_event_id > self.last_event_id
+        };
+        let header = bytes.first_chunk().and_then(BlockHeader::decode).filter(is_next);
+        let Some(header) = header.filter(|header| header.covers(bytes)) else { return Ok(false) };
+        let count = usize::from(header.event_count);
+        let mut memory = vec![0; count * EVENT_SIZE];
+        if let Source::Memory(source) = &self.blocks.source {
+            source.peek(&mut memory, offset + BLOCK_HEADER_SIZE as u64)?;
+        }
+        if memory != events_of(bytes, count) {
+            let what = "the active directory has other events than the block that is sealed here";
+            self.findings.report(self.damage(DamageKind::Active, offset, (0, 0), what));
+        }
+        let begin = BLOCK_HEADER_SIZE / EVENT_SIZE;
+        self.batch = Batch::new(&slots, begin..begin + count);
+        self.last_event_id = header.last_event_id;
+        self.seen.events += count as u64;
+        self.pass_below(from);
+        Ok(true)
+    }
+
     /// Reads what is committed in the current block; its events from the id `from` on are the
     /// batch.
     pub(super) fn memory_block(&mut self, from: u64) -> Result<Step> {
+        if self.take_sealed(from)? {
+            return Ok(Step::Block);
+        }
         let Source::Memory(memory) = &mut self.blocks.source else { return Ok(Step::End) };
         let begin = self.seen.events as u32;
         let capacity = memory.layout().capacity();
@@ -150,7 +193,8 @@ impl Cursor {
         if let Some(ids) = scan.damaged() {
             debug_assert_eq!(accepted, 0, "nothing of a damaged block counts");
             self.close_pending(ids.0 - 1);
-            self.report(self.damage(DamageKind::Block, offset, ids, WRONG_CHECKSUM))?;
+            let damage = self.damage(DamageKind::Block, offset, ids, WRONG_CHECKSUM);
+            self.report(Damage { len: BLOCK_SIZE as u64, ..damage })?;
             self.last_event_id = ids.1.min(MAX_EVENT_ID);
             self.chained = header.map(|header| header.chained_checksum);
             return Ok(());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::format::SEGMENT_HEADER_SIZE;
 use crate::format::{Layout, SegmentHeader, BLOCK_SIZE, MAX_BLOCKS, MAX_EVENT_ID};
 use crate::storage::File;
 
@@ -10,6 +11,7 @@ use super::blocks::{first_id_of, Source};
 use super::check::BadBlock;
 use super::cursor::{Authority, Cursor, Step};
 use super::damage::{Damage, DamageKind, Site};
+use super::findings::of_frame;
 use super::frame::FrameContent;
 use super::header::{misnamed, HeaderState};
 
@@ -39,15 +41,28 @@ impl Cursor {
         let header = content.header_despite_faults();
         let holds_nothing = content.holds_nothing();
         let mut walk = Self::new(site, Source::Frame(content), Authority::Header, floor);
-        if holds_nothing {
+        if holds_nothing && walk.blocks_of_frame().is_none() {
             // That is all there is to say of it.
-            walk.report_faults_before(u64::MAX);
+            walk.lose_everything();
             walk.end = Some(Step::Complete);
             return Ok(walk);
         }
         walk.report_faults_before(0);
         walk.take_header(header.filter(SegmentHeader::is_closed));
+        if let (None, Some(blocks)) = (walk.header, walk.blocks_of_frame()) {
+            walk.block_limit = blocks;
+        }
         Ok(walk)
+    }
+
+    /// Nothing of the frame can be read, nor how many blocks there were.
+    fn lose_everything(&mut self) {
+        let mut ids = (self.last_event_id + 1, 0);
+        let Source::Frame(content) = &mut self.blocks.source else { return };
+        while let Some(fault) = content.take_fault() {
+            let damage = of_frame(&self.site, &fault);
+            self.findings.report(Damage { event_ids: std::mem::take(&mut ids), ..damage });
+        }
     }
 
     /// Trusts the header of a closed segment, if that is possible.
@@ -81,16 +96,17 @@ impl Cursor {
         let from = self.last_event_id + 1;
         let known = bad.header.filter(|header| header.first_event_id >= from);
         if !self.findings.blame_frame(&self.site, offset, BLOCK_SIZE as u64, from) {
-            if let Some(header) = known {
+            let ids = bad.header.map(|header| (header.first_event_id, header.last_event_id));
+            if let (Some(header), Some(ids)) = (known, ids) {
                 self.close_pending(header.first_event_id - 1);
-            }
-            if let Some(header) = bad.header {
-                let ids = (header.first_event_id, header.last_event_id);
-                self.findings.report(self.damage(bad.kind, offset, ids, bad.what));
+                let damage = self.damage(bad.kind, offset, ids, bad.what);
+                self.findings.report(Damage { len: BLOCK_SIZE as u64, ..damage });
             } else {
                 let first_id = first_id_of(self.blocks.bytes());
-                let looks_used = first_id >= from && first_id <= MAX_EVENT_ID;
-                let damage = self.damage(bad.kind, offset, (from, 0), bad.what);
+                let is_event = first_id >= from && first_id <= MAX_EVENT_ID;
+                let ids = ids.filter(|_| bad.kind == DamageKind::Order);
+                let looks_used = ids.is_some() || is_event;
+                let damage = self.damage(bad.kind, offset, ids.unwrap_or((from, 0)), bad.what);
                 self.findings.pend(Damage { error: bad.error, ..damage }, looks_used);
             }
         }
@@ -135,7 +151,15 @@ impl Cursor {
     }
 
     pub(super) fn close_pending(&mut self, last: u64) {
-        self.last_event_id = self.last_event_id.max(self.findings.close(last));
+        let end = Layout::block_offset(self.block);
+        self.last_event_id = self.last_event_id.max(self.findings.close(last, end));
+    }
+
+    /// How many blocks the content of a frame has, by what the frame says.
+    pub(super) fn blocks_of_frame(&self) -> Option<u32> {
+        let Source::Frame(content) = &self.blocks.source else { return None };
+        let size = content.content_size()?.checked_sub(SEGMENT_HEADER_SIZE as u64)?;
+        u32::try_from(size.div_ceil(BLOCK_SIZE as u64)).ok().filter(|blocks| *blocks <= MAX_BLOCKS)
     }
 
     /// Reports what is wrong with the frame before `end` and has cost no event.

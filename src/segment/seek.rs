@@ -28,29 +28,67 @@ impl Cursor {
         if self.block != 0 || !self.is_closed() || self.is_damaged() || !self.can_jump() {
             return true;
         }
-        // Blocks before `low` end too early; the one that is sought is not behind `high`.
-        let (mut low, mut high) = (0, header.block_count.saturating_sub(1));
-        while low < high {
-            // By id a block is passed if it ends too early, by time if the next one begins early.
-            let middle = (low + high) / 2;
-            let is_before = match sought {
-                Sought::Id(id) => self.header_of(middle).map(|header| header.last_event_id < id),
-                Sought::Time(time) => self.time_of(middle + 1).map(|first| first < time),
-            };
-            match is_before {
-                Some(true) => low = middle + 1,
-                Some(false) => high = middle,
+        let last = header.block_count.saturating_sub(1);
+        let block = match sought {
+            Sought::Id(id) => {
+                let block = self.block_of_id(id, last);
+                if self.header_of(block).is_none() {
+                    // If what is sought lies behind what cannot be read, it is read from there.
+                    if let Some((behind, header)) = self.next_header(block, last) {
+                        if header.first_event_id <= id {
+                            self.stand_before(&header, behind);
+                            return self.jump_to(behind);
+                        }
+                    }
+                }
+                block
+            }
+            Sought::Time(time) => match self.block_of_time(time, last) {
+                Some(block) => block,
                 None => return self.begin_anew(),
+            },
+        };
+        if block == 0 {
+            return self.begin_anew();
+        }
+        let Some(before) = self.header_of(block - 1) else { return self.begin_anew() };
+        if !self.stand_behind(&before, block - 1) {
+            return self.begin_anew();
+        }
+        self.jump_to(block)
+    }
+
+    /// The first block, up to `last`, that is not known to end before an id. A block whose header
+    /// cannot be read says nothing, and the next one that can be decides.
+    fn block_of_id(&mut self, id: u64, last: u32) -> u32 {
+        let (mut low, mut high) = (0, last);
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.next_header(middle, high) {
+                Some((at, header)) if header.last_event_id < id => low = at + 1,
+                _ => high = middle,
             }
         }
-        if low == 0 {
-            return self.begin_anew();
+        low
+    }
+
+    /// The last block, up to `last`, that begins with an earlier event than a time, or the first
+    /// one; `None` = it cannot be told.
+    fn block_of_time(&mut self, time: u64, last: u32) -> Option<u32> {
+        let (mut low, mut high) = (0, last);
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.time_of(middle + 1)? < time {
+                true => low = middle + 1,
+                false => high = middle,
+            }
         }
-        let Some(before) = self.header_of(low - 1) else { return self.begin_anew() };
-        if !self.stand_behind(&before, low - 1) {
-            return self.begin_anew();
-        }
-        self.jump_to(low)
+        Some(low)
+    }
+
+    /// The first block from `block` up to `last` whose header can be read.
+    fn next_header(&mut self, block: u32, last: u32) -> Option<(u32, BlockHeader)> {
+        (block..=last).find_map(|at| self.header_of(at).map(|header| (at, header)))
     }
 
     /// The time of the segment's first event, as it stands there; `None` = it cannot be read.
@@ -72,7 +110,11 @@ impl Cursor {
 
     fn header_of(&mut self, block: u32) -> Option<BlockHeader> {
         let mut bytes = [0; BLOCK_HEADER_SIZE];
-        self.peek(&mut bytes, Layout::block_offset(block))?;
+        let peeked = self.peek(&mut bytes, Layout::block_offset(block));
+        if let Source::Frame(content) = &mut self.blocks.source {
+            content.forget_faults();
+        }
+        peeked?;
         BlockHeader::decode(&bytes).filter(|header| header.block_index == block)
     }
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 namespace wal = flashstrike::wal;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -118,21 +119,33 @@ bool take(wal::Log& log, Engine& engine, const fs_request_event& request) {
 // ANCHOR_END: append
 
 // ANCHOR: payload
-/// An engine's own layout: 56 bytes behind the id.
+/// What an engine records of an order: 56 bytes.
 struct Order {
-    std::uint64_t event_id;
     std::uint64_t client_order_id;
     std::int64_t price;
     std::uint32_t quantity;
     char symbol[8];
     std::uint8_t flags[28];
 };
-static_assert(sizeof(Order) == sizeof(fs_request_event));
 
-void append_order(wal::Log& log, std::uint64_t id, const Order& order) {
-    const wal::Claim place = log.claim();  // in the log itself; holds what was there before
-    std::memcpy(place.data(), &order.client_order_id, wal::Claim::size());
+void append_order(wal::Log& log, std::uint64_t id, const char* symbol) {
+    Order& order = log.claim().as<Order>();  // in the log itself; holds what was there before
+    order = Order{};
+    std::strncpy(order.symbol, symbol, sizeof order.symbol - 1);
     log.commit(id);  // makes it exist
+}
+
+/// The same as a whole event.
+struct OrderEvent {
+    std::uint64_t event_id;
+    Order order;
+};
+static_assert(wal::is_event_v<OrderEvent>);
+
+void count_orders(wal::Log& log, wal::Reader& reader, std::uint64_t id, std::uint64_t& shares) {
+    log.append(OrderEvent{id, {7, 10'050, 100, "FS", {}}});
+    for (const wal::Events& events : reader.batches())
+        for (const OrderEvent& event : events.as<OrderEvent>()) shares += event.order.quantity;
 }
 // ANCHOR_END: payload
 
@@ -153,7 +166,8 @@ public:
     void on_moved() {
         moved_.take();  // first take, then look
         const std::uint64_t durable = log_.durable().last_event_id;
-        if (durable == answered_) log_.wait_durable(answered_ + 1, 0);  // throws if the log failed
+        if (durable == answered_)  // nothing is new, or the log has failed: then this throws
+            static_cast<void>(log_.wait_durable(answered_ + 1, 0ns));
         answered_ = durable;  // here every client with an id up to it gets its answer
     }
 
@@ -209,14 +223,18 @@ void first_run(const std::string& dir, const std::string& memory) {
     hold.move(id + 1);
     // ANCHOR_END: hold
 
-    Order order{};
-    order.client_order_id = 7;
-    append_order(log, ++id, order);
+    append_order(log, ++id, "FS");
     engine.act_on(fs_request_event{});
     fs_request_event again{};
     again.event_id = id;
     expect(take(log, engine, again) && engine.refused == 1, "an id that was there is refused");
     log.shutdown();
+
+    wal::Log orders(dir + "-orders");
+    wal::Reader reader(dir + "-orders");
+    std::uint64_t shares = 0;
+    count_orders(orders, reader, 1, shares);
+    expect(shares == 100, "an event of the engine's own type");
 }
 
 void second_run(const std::string& dir, const std::string& memory) {

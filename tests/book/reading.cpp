@@ -2,6 +2,7 @@
 
 #include <flashstrike_wal.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <string>
 
 namespace wal = flashstrike::wal;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -61,9 +63,9 @@ void range(const std::string& dir) {
 
 // ANCHOR: follow
 /// One turn of a follower: waits for events, and applies them. False if none came in that time.
-bool follow(wal::Reader& reader, std::uint64_t timeout_ns) {
+bool follow(wal::Reader& reader, std::chrono::nanoseconds timeout) {
     try {
-        if (!reader.wait(timeout_ns)) return false;
+        if (!reader.wait(timeout)) return false;
         for (const fs_request_event& event : reader.next_batch()) apply(event);
         return true;
     } catch (const wal::Error& error) {
@@ -87,12 +89,12 @@ void following(const std::string& dir, wal::Log& log) {
     config.hold = "standby";  // goes on where it stopped, and retention waits for it
     wal::Reader reader(dir, config);
     // ANCHOR_END: open_follower
-    while (follow(reader, 0)) {
+    while (follow(reader, 0ns)) {
     }
     expect(seen == 10'000, "what was there");
     append(log, 10'001, 10'001);
-    expect(follow(reader, UINT64_MAX) && last == 10'001, "and what came");
-    expect(!follow(reader, 0), "no more");
+    expect(follow(reader, wal::forever) && last == 10'001, "and what came");
+    expect(!follow(reader, 0ns), "no more");
 }
 
 void durable_only(const std::string& dir) {
@@ -100,7 +102,7 @@ void durable_only(const std::string& dir) {
     wal::Reader reader(dir, FS_WAL_READER_FOLLOW | FS_WAL_READER_DURABLE_ONLY);
     // ANCHOR_END: durable_only
     seen = 0;
-    while (seen < 10'001) follow(reader, UINT64_MAX);
+    while (seen < 10'001) follow(reader, wal::forever);
 }
 
 void salvage(const std::string& dir) {

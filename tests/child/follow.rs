@@ -19,7 +19,7 @@ use flashstrike_wal::storage::{PosixStorage, Storage};
 use crate::arguments::Arguments;
 
 /// How long a follower may see nothing before it gives up.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// Looks between two waits.
 const LOOKS: u32 = 10_000;
 

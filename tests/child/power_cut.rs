@@ -26,7 +26,7 @@ const CUTS_PER_LOG: u64 = 20;
 /// A planted bug must be caught within this many cuts.
 const CUTS_TO_CATCH: u64 = 60;
 /// An open that takes longer is hanging.
-const LONGEST_OPEN: Duration = Duration::from_secs(30);
+const LONGEST_OPEN: Duration = Duration::from_secs(90);
 const PAGE: u64 = 4096;
 
 const KINDS: [(&str, Kind); 2] = [("ext4", Kind::Ext4), ("xfs", Kind::Xfs)];

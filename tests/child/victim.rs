@@ -17,7 +17,7 @@ use flashstrike_wal::recorder::{Manager, Writer};
 use crate::arguments::Arguments;
 
 /// How long a log may be out of space: one call fails, the next works.
-const LONGEST_FULL: Duration = Duration::from_secs(5);
+const LONGEST_FULL: Duration = Duration::from_secs(30);
 
 /// The orders of a victim.
 struct Orders<'a> {

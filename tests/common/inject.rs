@@ -13,7 +13,7 @@ use super::child;
 use super::flow::Shared;
 
 /// Only a process that hangs takes longer.
-const LONGEST: Duration = Duration::from_secs(40);
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Which thread's calls are counted, and from when on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

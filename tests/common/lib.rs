@@ -262,7 +262,7 @@ pub fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Waits until workers have made a condition true.
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    const LONGEST: Duration = Duration::from_secs(20);
+    const LONGEST: Duration = Duration::from_secs(60);
     let begin = Instant::now();
     while !is_so() {
         assert!(begin.elapsed() < LONGEST, "timed out after {LONGEST:?}: {what}");

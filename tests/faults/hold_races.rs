@@ -25,7 +25,7 @@ use flashstrike_wal::storage::PosixStorage;
 
 const PLANTED: Bug = Bug::DeletedWithoutLock;
 /// Rounds within which the planted bug must be found.
-const ROUNDS_TO_CATCH: u64 = 60;
+const ROUNDS_TO_CATCH: u64 = 1_000;
 /// Rounds with one log: less is deleted than written while something is held.
 const ROUNDS_A_LOG: u64 = 10;
 

@@ -4,6 +4,9 @@
 . "$SOURCE/tests/package/helpers.sh"
 install_and_move
 lib=$(basename "$PWD"/moved/lib*)
+for name in LICENSE THIRD_PARTY_LICENSES.md; do
+    find moved -name "$name" -size +0 | grep -q . || fail "$name is missing"
+done
 
 engine() {
     build=$1

@@ -60,6 +60,26 @@ def test_asyncio_loses_nothing_when_a_task_is_cancelled(log):
     assert asyncio.run(main()) == list(range(3, 200, 3))
 
 
+def test_asyncio_tasks_may_share_a_reader(log):
+    """Each event goes to one of them, in order."""
+    async def main():
+        reader, seen = log.follow(), []
+
+        async def take():
+            async for batch in reader:
+                seen.extend(batch["event_id"])
+
+        tasks = [asyncio.create_task(take()) for _ in range(3)]
+        for number in range(1, 100):
+            log.append(event_id=number)
+            await asyncio.sleep(0)
+        log.close()
+        await asyncio.gather(*tasks)
+        return seen
+
+    assert asyncio.run(main()) == list(range(1, 100))
+
+
 def test_asyncio_ends_beside_a_follower_that_waits(log, capfd):
     async def main():
         reader = log.follow()

@@ -16,6 +16,7 @@ from support import HERE, ROOT
 PACKAGE = ROOT / "python"
 WHEEL = next(Path(os.environ["FLASHSTRIKE_WHEELS"]).glob("*.whl"))
 ASK = "import sys; print(*sys.version_info[:2], sys.implementation.name)"
+LICENCES = ("LICENSE", "THIRD_PARTY_LICENSES.md")
 #: The oldest is met with the oldest numpy that the package allows.
 VERSIONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 
@@ -56,11 +57,12 @@ def test_what_is_in_the_wheel():
     assert WHEEL.name == f"flashstrike_wal-{fs.__version__}-py3-none-manylinux_2_34_x86_64.whl"
     with zipfile.ZipFile(WHEEL) as wheel:
         names = {name for name in wheel.namelist() if "dist-info" not in name}
-        assert wheel.read("flashstrike_wal/LICENSE") == (ROOT / "LICENSE").read_bytes()
+        for name in LICENCES:
+            assert wheel.read(f"flashstrike_wal/{name}") == (ROOT / name).read_bytes()
     sources = {f"flashstrike_wal/{path.name}"
                for path in (PACKAGE / "src/flashstrike_wal").iterdir() if path.is_file()}
-    assert names == sources | {"flashstrike_wal/LICENSE", "flashstrike_wal/libflashstrike_wal.so",
-                               "flashstrike_wal/libflashstrike_wal_python.so"}
+    made = {"libflashstrike_wal.so", "libflashstrike_wal_python.so", *LICENCES}
+    assert names == sources | {f"flashstrike_wal/{name}" for name in made}
     cargo = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)
     assert fs.__version__ == cargo[1] == fs.library_version()
 

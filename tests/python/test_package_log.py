@@ -217,7 +217,7 @@ def test_snapshots(log):
     with fails("NOT_FOUND"):
         log.open_snapshot(99)
     ahead = log.create_snapshot(200)
-    with fails("WOULD_BLOCK"):
+    with fails("WOULD_BLOCK", "event 200 is not durable"):
         ahead.commit(timeout=0.01)
     log.append_batch(make_events(100, 101))
     ahead.commit()

@@ -114,6 +114,9 @@ def test_numbers(log, call, number):
     ({"event_id": [1, -2]}, ValueError, "do not fit"),
     ({"event_id": [1, 2], "price": [1]}, ValueError, "'price' has the shape"),
     ({"event_id": [1, 2], "prize": [1, 2]}, ValueError, "no column 'prize'"),
+    ({"event_id": 5}, TypeError, "'event_id' must be several values, not int"),
+    ({"event_id": iter([1, 2])}, TypeError, "several values"),
+    ({"event_id": np.arange(2, 6).reshape(2, 2)}, ValueError, "'event_id' has the shape"),
     ({"price": [1, 2]}, ValueError, "no column 'event_id'"),
     ({"event_id": [1], "reserved": [b"short"]}, ValueError, "21 bytes a row"),
     ({"event_id": [1], "reserved": np.zeros((1, 21))}, TypeError, "reserved"),
@@ -144,6 +147,7 @@ def test_single_events(log, event, fields, kind):
     (datetime.datetime(2026, 1, 1), ValueError), (np.datetime64("NaT"), ValueError),
     (np.datetime64("1969-01-01"), ValueError), (datetime.date(2026, 1, 1), TypeError),
     (np.datetime64("3000-01-01"), ValueError), (np.datetime64(1500, "ps"), ValueError),
+    (pandas.NaT, ValueError), (pandas.Timestamp("2026-01-01"), ValueError),
 ])
 def test_times(log, time, kind):
     with pytest.raises(kind):
@@ -219,7 +223,7 @@ def test_a_slot_is_used_while_it_is_claimed_only(tmp_path):
         assert log.meta().last_event_id == first
     slot = log.claim()
     for field, value, kind in [("event_id", 1, KeyError), ("prize", 1, KeyError),
-                               ("price", 1.5, TypeError), ("side", 256, OverflowError)]:
+                               ("price", 1.5, TypeError), ("side", 256, ValueError)]:
         with pytest.raises(kind):
             slot[field] = value
     with pytest.raises(ValueError):
@@ -271,6 +275,69 @@ def test_errors_have_their_detail_and_can_be_sent_to_another_process(tmp_path):
     with pytest.raises(FileNotFoundError) as missing:
         fs.read(tmp_path / "absent")
     assert missing.value.status == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("columns, kind, words", [
+    ({"price": np.zeros(3)}, TypeError, "'price' must be of int64"),
+    ({"price": np.zeros(3, np.int8)}, TypeError, "'price' must be of int64"),
+    ({"price": np.zeros(3, ">i8")}, TypeError, "'price' must be of int64"),
+    ({"price": np.zeros((3, 2), np.int64)}, TypeError, "not of int64 and .3, 2."),
+    ({"price": np.array(5)}, TypeError, "'price' must be of int64"),
+    ({"price": [1, 2, 3]}, TypeError, "'price' must be a numpy array, not list"),
+    ({"price": np.ma.zeros(3, np.int64)}, TypeError, "must be a numpy array, not MaskedArray"),
+    ({"reserved": np.zeros(3, "S21")}, TypeError, "'reserved' must be of uint8"),
+    ({"reserved": np.zeros((3, 20), np.uint8)}, TypeError, "'reserved' must be of uint8"),
+    ({"price": np.zeros(3, np.int64), "side": np.zeros(2, np.uint8)}, ValueError, "in length"),
+    ({"prize": np.zeros(3, np.int64)}, ValueError, "no column 'prize'"),
+])
+def test_columns_are_what_they_are_told_to_be(columns, kind, words):
+    """Who takes them as Arrow data goes by the types of an event, and reads that much memory."""
+    with pytest.raises(kind, match=words):
+        fs.Columns(columns)
+
+
+def test_columns_of_any_layout_go_out_as_they_are():
+    values = np.arange(10, dtype=np.int64)[::-2]
+    rows = np.arange(5 * 42, dtype=np.uint8).reshape(5, 42)[:, ::2]
+    table = fs.Columns({"price": values, "reserved": rows}).to_arrow()
+    assert table["price"].to_pylist() == [9, 7, 5, 3, 1]
+    assert table["reserved"].to_pylist() == [bytes(row) for row in rows]
+
+
+def test_a_scrape_names_what_is_no_log_or_is_there_twice(log):
+    with pytest.raises(ValueError, match="the same path"):
+        fs.metrics_prometheus([log, log])
+    for wrong in (log, ["wal"], None, [log, None]):
+        with pytest.raises(TypeError, match="logs must be several open logs"):
+            fs.metrics_prometheus(wrong)
+    assert fs.metrics_prometheus([]) == ""
+
+
+def test_a_log_is_the_same_wherever_the_process_goes(tmp_path, monkeypatch):
+    """Its path may be that of another log there."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    with fs.Log(there / "wal", **SMALL) as other:
+        other.append_batch(make_events(9, 100))
+    monkeypatch.chdir(here)
+    with fs.Log("wal", **SMALL) as log, fs.Reader("wal", follow=True) as early:
+        log.append_batch(make_events(2))
+        log.sync()
+        monkeypatch.chdir(there)
+        assert log.directory == b"wal"
+        with log.follow() as reader, log.create_snapshot() as snapshot, log.hold("h") as hold:
+            assert list(reader.read()["event_id"]) == [1, 2]
+            assert hold.event_id == 1
+            snapshot.commit(timeout=30)
+        assert log.open_snapshot().info.event_id == 2
+        log.append_batch(make_events(3 * 4096, 3))      # the reader opens segments
+        seen, wanted = 0, 2 + 3 * 4096
+        while seen < wanted:
+            batch = early.read(timeout=30)
+            assert len(batch), f"only {seen} came"
+            seen += len(batch)
+    assert fs.read("wal")["event_id"][0] == 100
 
 
 def test_handles_are_not_copied(log):

@@ -20,10 +20,6 @@ use crate::selection::{type_name, Filter, Range};
 pub struct Arguments {
     /// The WAL directory
     dir: PathBuf,
-    #[command(flatten)]
-    range: Range,
-    #[command(flatten)]
-    filter: Filter,
     /// What it looks like; --json is the same as json
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
@@ -36,6 +32,11 @@ pub struct Arguments {
     /// At most this many events
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
+    // Last: their heading is that of all that follow.
+    #[command(flatten)]
+    range: Range,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,9 +58,13 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
     while left > 0 {
         let batch = match events.next() {
             Ok(Next::Batch(batch)) => batch,
-            Ok(Next::End) => break,
+            Ok(Next::End) => {
+                events.tell_denial();
+                break;
+            }
             Ok(Next::Nothing) => {
                 output.flush()?;
+                events.tell_denial();
                 events.wait()?;
                 continue;
             }

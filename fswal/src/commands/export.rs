@@ -9,7 +9,6 @@ use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::SchemaRef;
 use clap::ValueEnum;
 use flashstrike_wal::format::RequestEvent;
-use indicatif::{ProgressBar, ProgressStyle};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -19,20 +18,20 @@ use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
 use crate::columns::{not_made, Shape};
-use crate::directory::Log;
+use crate::directory::{refuse_within, Log};
 use crate::events::{write_csv, Events, How, Next, CSV_HEAD};
 use crate::failure::{Failure, Outcome, Verdict};
 use crate::new_log::{name, partial_of};
-use crate::output::Output;
+use crate::output::{named, progress_bar, NamedFile, Output};
 use crate::selection::{Filter, Range};
-use crate::table::count;
+use crate::table::{count, grouped};
 
 /// Events of a batch.
 const BATCH: usize = 64 * 1024;
 /// Events that a Parquet file buffers before it writes them.
 const ROW_GROUP: usize = 512 * 1024;
 
-/// Events as Parquet, Arrow IPC or CSV
+/// Events as Parquet, Arrow IPC or CSV: all of them, or those of a range of ids or times
 ///
 /// Every block is checked before its events are exported, and a file gets its name when it is
 /// whole. Memory is bounded, however long the log is.
@@ -42,10 +41,6 @@ pub struct Arguments {
     dir: PathBuf,
     /// The file to make: *.parquet, *.arrow or *.csv; - is standard output (arrow or csv)
     out: PathBuf,
-    #[command(flatten)]
-    range: Range,
-    #[command(flatten)]
-    filter: Filter,
     /// What to write, where the name does not say it
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -61,6 +56,11 @@ pub struct Arguments {
     /// Only events that are durable
     #[arg(long)]
     durable_only: bool,
+    // Last: their heading is that of all that follow.
+    #[command(flatten)]
+    range: Range,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,8 +87,8 @@ struct Report {
 
 /// Where events go.
 enum Sink {
-    Parquet(Box<ArrowWriter<BufWriter<File>>>),
-    ArrowFile(Box<FileWriter<BufWriter<File>>>),
+    Parquet(Box<ArrowWriter<BufWriter<NamedFile>>>),
+    ArrowFile(Box<FileWriter<BufWriter<NamedFile>>>),
     ArrowStream(Box<StreamWriter<BufWriter<io::Stdout>>>),
     Csv(Box<dyn Write>),
 }
@@ -104,29 +104,34 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
     }
     let partial = match is_stdout(out) {
         true => None,
-        false => Some(reserve(out)?),
+        false => Some(reserve(dir, out)?),
     };
     let schema = shape.schema(metadata(&log, arguments));
-    let mut sink = Sink::open(format, partial.as_deref(), &schema)?;
     let how = How { follow: false, durable_only: arguments.durable_only };
     let mut events = Events::open(dir, &arguments.range, how)?;
-    let exported = copy(arguments, &mut events, shape, &schema, &mut sink);
+    let mut sink = Sink::open(format, partial.as_deref(), &schema)?;
+    let bar = progress_bar(0, "{bar:40} {percent} %, event {msg}, {eta} left");
+    let end = arguments.range.to_id.unwrap_or(u64::MAX).min(log.known_durable());
+    let mut tell = |first: u64, now: u64| {
+        bar.set_length(end.saturating_sub(first).max(1));
+        bar.set_position(now - first);
+        bar.set_message(grouped(now));
+    };
+    let exported = copy(arguments, &mut events, shape, &schema, &mut sink, &mut tell);
+    bar.finish_and_clear();
+    events.tell_denial();
     let finished = exported.and_then(|(n, first, last)| {
         sink.finish(first, last)?;
+        if let Some(partial) = &partial {
+            File::open(partial)?.sync_all().map_err(|error| named(partial, &error))?;
+            name(partial, out)?;
+        }
         Ok((n, first, last))
     });
-    let (n, first_event_id, last_event_id) = match (finished, &partial) {
-        (Ok(done), Some(partial)) => {
-            File::open(partial)?.sync_all()?;
-            name(partial, out)?;
-            done
-        }
-        (Ok(done), None) => done,
-        (Err(failure), partial) => {
-            partial.iter().for_each(|partial| drop(std::fs::remove_file(partial)));
-            return Err(failure);
-        }
-    };
+    if let (Err(_), Some(partial)) = (&finished, &partial) {
+        drop(std::fs::remove_file(partial));
+    }
+    let (n, first_event_id, last_event_id) = finished?;
     // What is on standard output are the events.
     if partial.is_some() {
         let (dir, out) = (dir.display().to_string(), out.display().to_string());
@@ -160,7 +165,8 @@ fn format(arguments: &Arguments) -> Outcome<Format> {
 }
 
 /// The path beside OUT under which it is written.
-fn reserve(out: &Path) -> Outcome<PathBuf> {
+fn reserve(dir: &Path, out: &Path) -> Outcome<PathBuf> {
+    refuse_within(dir, out)?;
     if out.symlink_metadata().is_ok() {
         let message = format!("{}: is there already", out.display());
         return Err(Failure::usage(message).next("remove it, or name another file"));
@@ -180,18 +186,17 @@ fn metadata(log: &Log, arguments: &Arguments) -> HashMap<String, String> {
     metadata
 }
 
-/// Exports the events, a batch at a time; gives how many, the first one and the last.
+/// Exports the events, a batch at a time; gives how many, the first one and the last. Tells the
+/// first and the last id that was read.
 fn copy(
     arguments: &Arguments,
     events: &mut Events,
     shape: Shape,
     schema: &SchemaRef,
     sink: &mut Sink,
+    tell: &mut dyn FnMut(u64, u64),
 ) -> Outcome<(u64, u64, u64)> {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}") {
-        bar.set_style(style);
-    }
+    let mut begin = None;
     let mut batch: Vec<RequestEvent> = Vec::with_capacity(BATCH + 256);
     let (mut n, mut first, mut last) = (0, 0, 0);
     loop {
@@ -201,6 +206,9 @@ fn copy(
                     .iter()
                     .filter(|event| arguments.range.has(event) && arguments.filter.has(event));
                 batch.extend(wanted);
+                if let (Some(first), Some(last)) = (read.first(), read.last()) {
+                    tell(*begin.get_or_insert(first.event_id), last.event_id);
+                }
                 false
             }
             Next::Nothing | Next::End => true,
@@ -213,10 +221,8 @@ fn copy(
             n += batch.len() as u64;
             sink.write(&batch, shape, schema)?;
             batch.clear();
-            bar.set_position(n);
         }
         if is_end {
-            bar.finish_and_clear();
             return Ok((n, first, last));
         }
     }
@@ -225,11 +231,8 @@ fn copy(
 impl Sink {
     /// Opens the file, or standard output.
     fn open(format: Format, file: Option<&Path>, schema: &SchemaRef) -> Outcome<Self> {
-        let create = |path: &Path| -> Outcome<BufWriter<File>> {
-            let made = File::create(path).map_err(|error| {
-                Failure::usage(format!("{}: {error}", path.display())).next("name another file")
-            });
-            Ok(BufWriter::with_capacity(1024 * 1024, made?))
+        let create = |path: &Path| -> Outcome<BufWriter<NamedFile>> {
+            Ok(BufWriter::with_capacity(1024 * 1024, NamedFile::create(path)?))
         };
         Ok(match (format, file) {
             (Format::Parquet, Some(path)) => {

@@ -64,7 +64,11 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
         Failure::usage(message).next("name another address or port with --listen")
     })?;
     let address = listener.local_addr()?;
-    output.line(&format!("listening on http://{address}/metrics"))?;
+    let url = format!("http://{address}/metrics");
+    match output.is_json() {
+        true => output.object(&serde_json::json!({ "listening": url }))?,
+        false => output.line(&format!("listening on {url}"))?,
+    }
     output.flush()?;
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use flashstrike_wal::error::Cause;
 use flashstrike_wal::keep::Hold;
 use serde::Serialize;
 
@@ -13,10 +14,11 @@ use crate::hold_files::hold_files;
 use crate::output::Output;
 use crate::table::{grouped, Table};
 
-/// Named floors of retention: list, set, remove
+/// Who keeps old events from being deleted, and from which one on: list, set, remove
 ///
 /// Nothing at or above the event of a hold is deleted. A hold that nobody moves fills the disk,
-/// unless the engine's max_held_bytes breaks it. Without a command, lists them.
+/// unless the engine's max_held_bytes breaks it: `holds remove` lets go what it keeps. Without a
+/// command, lists them.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
@@ -68,7 +70,15 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
         (Some(Command::Set { dir, name, event }), _) => set(dir, name, *event, output),
         (Some(Command::Remove { dir, name }), _) => {
             Log::look(dir)?;
-            Hold::remove(&writable(dir)?, name)?;
+            Hold::remove(&writable(dir)?, name).map_err(|error| {
+                let is_none = error.cause() == Some(Cause::NotFound);
+                let failure = Failure::from(error);
+                if is_none {
+                    failure.next("`fswal holds DIR` lists them")
+                } else {
+                    failure
+                }
+            })?;
             told(output, name, "removed", None)
         }
         (Some(Command::List { dir }), _) | (None, Some(dir)) => list(dir, output),
@@ -106,7 +116,7 @@ fn told(output: &mut Output, name: &str, state: &'static str, event_id: Option<u
 fn list(dir: &Path, output: &mut Output) -> Outcome {
     let log = Log::look(dir)?;
     let rows = rows(&log)?;
-    let is_wrong = rows.iter().any(|row| row.state == "damaged");
+    let is_wrong = rows.iter().any(|row| row.event_id.is_none());
     show(&rows, output)?;
     Ok(if is_wrong { Verdict::Wrong } else { Verdict::Well })
 }
@@ -114,11 +124,7 @@ fn list(dir: &Path, output: &mut Output) -> Outcome {
 fn rows(log: &Log) -> Outcome<Vec<Row>> {
     let durable = log.known_durable();
     let rows = hold_files(log)?.into_iter().map(|hold| Row {
-        state: match (hold.record, hold.is_broken) {
-            (None, _) => "damaged",
-            (Some(_), true) => "broken",
-            (Some(_), false) => "held",
-        },
+        state: hold.state(),
         event_id: hold.event_id(),
         behind: hold.event_id().map(|id| (durable + 1).saturating_sub(id)),
         updated_ns: hold.record.map(|record| record.updated_ns),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use flashstrike_wal::error::Cause;
 use flashstrike_wal::format::{
     file_name, Layout, LogEnd, RequestEvent, Rule, SegmentHeader, SegmentScan,
 };
@@ -20,8 +21,9 @@ use crate::table::{bytes, grouped, id, Table};
 ///
 /// cold: compressed. hot: closed and not compressed. open: its header counts nothing yet; its
 /// events are counted where they are. prepared: open, and without events. twin: both files are
-/// there. damaged: its header cannot be read. The times are those of the events, which are the
-/// engine's. Ends with 1 if a segment is damaged.
+/// there. damaged: its header is not right. unreadable: its file cannot be read. The times are
+/// those of the events, which are the engine's. Ends with 1 if a segment is damaged, with 3 if one
+/// cannot be read.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The WAL directory
@@ -64,12 +66,12 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
         ">size",
         ">ratio",
     ]);
-    let mut damaged = 0;
+    let mut states = Vec::new();
     let mut floor = 0;
     for index in log.inventory.indexes() {
         let Some(row) = look(&log, index, floor, reader.as_mut())? else { continue };
         floor = floor.max(row.last_event_id);
-        damaged += u64::from(row.state == "damaged");
+        states.push(row.state);
         if output.is_json() {
             output.object(&row)?;
             continue;
@@ -91,7 +93,11 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
         table.write(output)?;
     }
     kept_aside(&log, output)?;
-    Ok(if damaged > 0 { Verdict::Wrong } else { Verdict::Well })
+    Ok(match &states {
+        states if states.contains(&"damaged") => Verdict::Wrong,
+        states if states.contains(&"unreadable") => Verdict::Unreadable,
+        _ => Verdict::Well,
+    })
 }
 
 /// `None` when retention has removed it meanwhile.
@@ -115,6 +121,10 @@ fn look(log: &Log, index: u32, floor: u64, reader: Option<&mut Reader>) -> Outco
             of_closed(&mut row, &header, cold_size.filter(|_| !is_hot), reader);
         }
         Ok(None) if is_hot => of_open(log, &mut row, &hot, floor)?,
+        Err(error) if error.cause() != Some(Cause::Corrupt) => {
+            row.state = "unreadable";
+            eprintln!("fswal: {error}");
+        }
         Ok(None) | Err(_) => row.state = "damaged",
     }
     Ok(Some(row))
@@ -179,9 +189,7 @@ fn timestamp(file: &dyn File, slot: u32) -> Outcome<Option<u64>> {
 }
 
 fn kept_aside(log: &Log, output: &mut Output) -> Outcome<()> {
-    let mut names = log.wal.list()?;
-    names.retain(|name| name.ends_with(".corrupt") || name.contains(".corrupt."));
-    names.sort();
+    let names = log.kept_aside()?;
     if !names.is_empty() && !output.is_json() {
         output.line("\nkept aside by recovery:")?;
     }

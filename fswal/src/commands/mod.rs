@@ -1,9 +1,11 @@
 //! The commands, a file each. None imports another.
 
 pub mod backup;
+pub mod bench;
 pub mod cat;
 pub mod export;
 pub mod exporter;
+pub mod generate;
 pub mod holds;
 pub mod ls;
 pub mod orphans;

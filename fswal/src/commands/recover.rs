@@ -1,5 +1,6 @@
 //! `recover`: what an open would decide, or the open itself.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use flashstrike_wal::config::{Config, Keep, DEFAULT_ACTIVE_PARENT};
@@ -158,29 +159,50 @@ fn foreseen(dir: &Path, foresight: &Foresight) -> Report {
 /// The rows of the recovery table, for people.
 const ROWS: [(&str, &str); 19] = [
     ("new-log", "There is no log yet."),
-    ("unknown-identity", "Without wal_identity the segments on disk alone are the log."),
-    ("copy", "A copy of another directory: the segments on disk alone are the log."),
-    ("moved", "The log is not where it was, and its newest events wait in memory."),
-    ("clean", "It was shut down: nothing is to be recovered."),
-    ("reboot", "The machine was restarted under it: the disk alone has the log."),
-    ("process-crash", "Its process died: the events in memory are carried over."),
-    ("other-boot-id", "Its memory is there, so there was no restart: it is carried over."),
+    ("unknown-identity", "wal_identity is missing or damaged: the segments on disk are the log."),
+    ("copy", "A copy of another directory: the segments in it are the log."),
+    ("moved", "The log was moved before it was recovered, and its newest events wait in memory."),
+    ("clean", "It was shut down cleanly: there is nothing to recover."),
+    ("reboot", "The machine was restarted while it was open: what is on disk is the log."),
+    ("process-crash", "Its process died: what is only in memory is brought to the disk."),
+    (
+        "other-boot-id",
+        "The boot id is another, but its memory is there: it is brought to the disk.",
+    ),
     ("active-directory-lost", "Its process died, and the memory with its newest events is gone."),
     ("active-directory-unreadable", "Its process died, and its memory cannot be used."),
-    ("tail-cut", "What follows the last event that is proved was never promised: kept aside."),
+    (
+        "tail-cut",
+        "Behind the last event that is proved are some that were never durable: kept aside.",
+    ),
     ("break-below-durable", "Events that were durable cannot be proved."),
     ("missing-segment", "A segment between others is missing."),
     ("misnamed", "A segment bears the name of another."),
     ("overlap", "A segment begins among the events of the one before."),
     ("unclosed", "A segment before the last one is not closed: copied while it was written."),
-    ("beyond-shutdown", "Events follow those it was shut down with: files of two states."),
+    ("beyond-shutdown", "Events follow those it was shut down with: files of two times are mixed."),
     ("active-segment-lost", "A segment is whole neither on disk nor in memory."),
-    ("active-contradicts", "Memory and disk have different events of the same ids."),
+    ("active-contradicts", "Memory and disk have different events under the same ids."),
 ];
 
 fn in_words(label: &str) -> String {
     let row = |part: &str| ROWS.iter().find(|(label, _)| *label == part).map(|(_, words)| *words);
     label.split('/').filter_map(row).collect::<Vec<_>>().join(" ")
+}
+
+/// Where the log ends, and whether the disk alone proves that.
+fn end_in_words(report: &Report) -> String {
+    let (last, durable) = (report.last_event_id, report.durable_event_id);
+    let end = match last {
+        0 => "the log has no events".to_owned(),
+        last => format!("the log ends with event {last}"),
+    };
+    match last.cmp(&durable) {
+        Ordering::Equal if last == 0 => end,
+        Ordering::Equal => format!("{end}, which was durable"),
+        Ordering::Less => format!("{end}, though events up to {durable} were durable"),
+        Ordering::Greater => format!("{end}; event {} was the last durable one", id(durable)),
+    }
 }
 
 fn show(report: &Report, output: &mut Output) -> Outcome<()> {
@@ -196,12 +218,9 @@ fn show(report: &Report, output: &mut Output) -> Outcome<()> {
     for words in &report.words {
         output.line(&format!("  {words}"))?;
     }
-    let (last, durable) = (id(report.last_event_id), id(report.durable_event_id));
-    output.line(&format!(
-        "  the log ends at event {last}; up to {durable} the disk alone knows it durable"
-    ))?;
+    output.line(&format!("  {}", end_in_words(report)))?;
     let numbers = [
-        (report.events_carried_over, "carried over from memory"),
+        (report.events_carried_over, "brought from memory to the disk"),
         (report.events_kept_aside, "behind the end, kept aside in *.corrupt"),
     ];
     for (n, what) in numbers.into_iter().filter(|(n, _)| *n > 0) {
@@ -226,7 +245,7 @@ mod tests {
 
     #[test]
     fn every_part_of_a_label_is_said() {
-        assert_eq!(in_words("clean"), "It was shut down: nothing is to be recovered.");
+        assert_eq!(in_words("clean"), "It was shut down cleanly: there is nothing to recover.");
         let both = in_words("reboot/tail-cut");
         assert!(both.contains("restarted") && both.contains("kept aside"), "{both}");
     }

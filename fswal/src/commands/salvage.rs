@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
+use flashstrike_wal::config::DEFAULT_ACTIVE_PARENT;
 use flashstrike_wal::error::{Cause, Error};
-use flashstrike_wal::format::{BLOCK_SIZE, SEGMENT_HEADER_SIZE};
-use flashstrike_wal::replay::{DamageKind, Reader};
-use serde::Serialize;
+use flashstrike_wal::replay::Reader;
 
 use crate::directory::Log;
 use crate::failure::{Failure, Outcome, Verdict};
 use crate::new_log::NewLog;
 use crate::output::{Output, Tone};
+use crate::salvaged::{Lost, Salvaged};
 use crate::table::{count, id};
 
 /// A new log, with an id of its own, of everything that can be read of a damaged one, and the list
@@ -26,140 +26,103 @@ pub struct Arguments {
     dir: PathBuf,
     /// The directory to make
     out: PathBuf,
-}
-
-#[derive(Debug, Serialize)]
-struct Report {
-    dir: String,
-    out: String,
-    events: u64,
-    first_event_id: u64,
-    last_event_id: u64,
-    lost: Vec<Lost>,
-}
-
-/// A place that cannot be read.
-#[derive(Debug, Serialize)]
-struct Lost {
-    segment: Option<u32>,
-    block: Option<u64>,
-    /// In the segment, uncompressed.
-    first_byte: Option<u64>,
-    /// `None`: to wherever the next event was found.
-    last_byte: Option<u64>,
-    /// What is lost lies behind this event; 0 = the log's beginning.
-    after_event_id: u64,
-    /// And before this one; none = to the end.
-    before_event_id: Option<u64>,
-    why: String,
+    /// Where to look for the log's memory, if it is not where the log says or that cannot be read:
+    /// the directory in which active directories are made
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_ACTIVE_PARENT)]
+    active_dir: PathBuf,
 }
 
 pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
-    Log::look(&arguments.dir)?;
-    let mut reader = Reader::open_salvaging(&arguments.dir)?;
+    let log = Log::look(&arguments.dir)?;
+    let mut reader = Reader::open_salvaging_beside(&arguments.dir, &arguments.active_dir)?;
     reader.use_threads(1)?;
     let mut new = NewLog::create(&arguments.out)?;
-    let mut report = Report {
-        dir: arguments.dir.display().to_string(),
-        out: arguments.out.display().to_string(),
-        events: 0,
-        first_event_id: 0,
-        last_event_id: 0,
-        lost: Vec::new(),
-    };
+    let mut report = Salvaged::new(&log, &arguments.out);
     read_all(&mut reader, &mut new, &mut report)?;
+    report.look_beside(&log, &reader);
     report.events = new.finish()?;
-    let is_whole = report.lost.is_empty();
     match output.is_json() {
         true => output.object(&report)?,
         false => show(&report, output)?,
     }
-    Ok(if is_whole { Verdict::Well } else { Verdict::Wrong })
+    Ok(if report.is_whole() { Verdict::Well } else { Verdict::Wrong })
 }
 
-fn read_all(reader: &mut Reader, new: &mut NewLog, report: &mut Report) -> Outcome<()> {
+/// A salvaging reader goes on behind what it cannot read, and reports it once: one that reports the
+/// same again stands still.
+fn read_all(reader: &mut Reader, new: &mut NewLog, report: &mut Salvaged) -> Outcome<()> {
+    let mut last_error = None;
     loop {
         match reader.next_batch() {
             Ok(events) => {
                 for event in events {
                     new.append(event)?;
                 }
-                let (first, last) = (events[0].event_id, events[events.len() - 1].event_id);
-                if report.first_event_id == 0 {
-                    report.first_event_id = first;
-                }
-                report.last_event_id = last;
-                let open = report.lost.iter_mut().filter(|lost| lost.before_event_id.is_none());
-                open.for_each(|lost| lost.before_event_id = Some(first));
+                report.pass(events[0].event_id, events[events.len() - 1].event_id);
+                last_error = None;
             }
             Err(Error::End) => return Ok(()),
-            Err(error) => add(error, report)?,
+            Err(Error::Failure(failure)) => {
+                let may_go_on = matches!(failure.cause, Cause::Corrupt | Cause::Io | Cause::Gap);
+                let message = Some(failure.message.clone());
+                if !may_go_on || message == last_error {
+                    return Err(Error::Failure(failure).into());
+                }
+                last_error = message;
+                report.add(*failure);
+            }
+            Err(error) => return Err(Failure::from(error)),
         }
     }
 }
 
-/// Notes what cannot be read. A salvaging reader goes on behind it, and reports it once: one that
-/// reports the same again stands still.
-fn add(error: Error, report: &mut Report) -> Outcome<()> {
-    let is_damage = matches!(error.cause(), Some(Cause::Corrupt | Cause::Io));
-    let why = error.to_string();
-    let again =
-        report.lost.last().is_some_and(|lost| lost.why == why && lost.before_event_id.is_none());
-    if !is_damage || again {
-        return Err(Failure::from(error));
-    }
-    let Error::Failure(failure) = &error else { return Err(error.into()) };
-    let offset = failure.place.offset;
-    let (head, size) = (SEGMENT_HEADER_SIZE as u64, BLOCK_SIZE as u64);
-    let is_block = matches!(
-        DamageKind::of(&error),
-        Some(DamageKind::Block | DamageKind::BlockHeader | DamageKind::Chain)
-    );
-    let extent = if is_block { Some(size) } else { None };
-    report.lost.push(Lost {
-        segment: failure.place.segment_index,
-        block: offset.filter(|offset| *offset >= head).map(|offset| (offset - head) / size),
-        first_byte: offset,
-        last_byte: offset.zip(extent).map(|(offset, extent)| offset + extent - 1),
-        after_event_id: report.last_event_id,
-        before_event_id: None,
-        why,
-    });
-    Ok(())
-}
-
-fn show(report: &Report, output: &mut Output) -> Outcome<()> {
-    let verdict = match report.lost.len() {
-        0 => output.toned(Tone::Good, "all of it"),
-        n => {
+fn show(report: &Salvaged, output: &mut Output) -> Outcome<()> {
+    let verdict = match (report.lost.len(), report.is_whole()) {
+        (0, true) => output.toned(Tone::Good, "all of it"),
+        (0, false) => output.toned(Tone::Doubtful, "damaged, and all that it holds is there"),
+        (n, _) => {
             let places = count(n as u64, "place");
             output.toned(Tone::Bad, &format!("{places} could not be read"))
         }
     };
     output.line(&format!("{}: {verdict}", report.dir))?;
-    output.line(&format!(
-        "  {}: {}, ids {} to {}, checked",
-        report.out,
-        count(report.events, "event"),
-        id(report.first_event_id),
-        id(report.last_event_id)
-    ))?;
+    let ids = match report.events {
+        0 => String::new(),
+        _ => format!(", ids {} to {}", id(report.first_event_id), id(report.last_event_id)),
+    };
+    output.line(&format!("  {}: {}{ids}, checked", report.out, count(report.events, "event"),))?;
     for lost in &report.lost {
-        let segment = lost.segment.map_or_else(String::new, |n| format!("segment {n}, "));
-        let block = lost.block.map_or_else(String::new, |n| format!("block {n}, "));
-        let bytes = match (lost.first_byte, lost.last_byte) {
-            (Some(first), Some(last)) => format!("bytes {first} to {last}, "),
-            (Some(first), None) => format!("from byte {first} on, "),
-            (None, _) => String::new(),
-        };
-        let before = lost
-            .before_event_id
-            .map_or_else(|| "to the end".to_owned(), |before| format!("and before event {before}"));
-        output.line(&format!(
-            "  lost: {segment}{block}{bytes}behind event {} {before}",
-            id(lost.after_event_id)
-        ))?;
+        output.line(&format!("  lost: {}", place(lost)))?;
         output.line(&format!("    {}", lost.why))?;
     }
+    for damaged in &report.damaged {
+        output.line(&format!("  damaged, at no cost of events: {}", damaged.why))?;
+    }
+    for doubt in &report.doubts {
+        output.line(&format!("  note: {doubt}"))?;
+    }
     Ok(())
+}
+
+fn place(lost: &Lost) -> String {
+    let range = |what: &str, first: u64, last: Option<u64>| match last {
+        Some(last) if last == first => format!("{what} {first}"),
+        Some(last) => format!("{what}s {first} to {last}"),
+        None => format!("from {what} {first} on"),
+    };
+    let last_segment = lost.last_segment.map(u64::from);
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(lost.segment.map(|first| range("segment", u64::from(first), last_segment)));
+    parts.extend(lost.block.map(|first| range("block", first, lost.last_block)));
+    parts.extend(lost.first_byte.map(|first| range("byte", first, lost.last_byte)));
+    let after = match lost.after_event_id {
+        0 => "from the log's beginning".to_owned(),
+        after => format!("behind event {after}"),
+    };
+    let before = match lost.before_event_id {
+        Some(before) => format!("and before event {before}"),
+        None => "to the end".to_owned(),
+    };
+    parts.push(format!("{after} {before}"));
+    parts.join(", ")
 }

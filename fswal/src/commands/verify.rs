@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use flashstrike_wal::format::file_name;
 use flashstrike_wal::replay::{verify_telling, Damage, Newest, VerifyReport};
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::directory::Log;
@@ -78,7 +76,9 @@ impl Place {
 
 pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
     let log = Log::look(&arguments.dir)?;
-    let bar = progress(&log)?;
+    let template = "{bar:40} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, \
+                    {eta} left";
+    let bar = progress_bar(log.segment_bytes()?, template);
     let begin = Instant::now();
     let found = verify_telling(&log.path, &mut |so_far| bar.set_position(so_far.bytes));
     bar.finish_and_clear();
@@ -98,19 +98,6 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
         true => Verdict::Wrong,
         false => Verdict::Unreadable,
     })
-}
-
-/// A bar on standard error, where that is a terminal.
-fn progress(log: &Log) -> Outcome<ProgressBar> {
-    let hot = log.inventory.hot.iter().map(|&index| file_name::hot(index));
-    let cold = log.inventory.cold.iter().map(|&index| file_name::cold(index));
-    let mut total = 0;
-    for name in hot.chain(cold) {
-        total += log.wal.status_of(&name)?.map_or(0, |status| status.size);
-    }
-    let template = "{bar:40} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, \
-                    {eta} left";
-    Ok(progress_bar(total, template))
 }
 
 fn report(dir: &Path, found: &VerifyReport) -> Report {

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use flashstrike_wal::telemetry::{prometheus_text, LogMetrics};
 use regex::Regex;
 use serde_json::Value;
+
+use crate::exporter::Exporter;
+use crate::support::{is_well, say, text, Place};
 
 const RULES: [&str; 2] = ["prometheus/rules.yml", "prometheus/rules_test.yml"];
 const DASHBOARD: &str = "grafana/flashstrike-wal.json";
@@ -20,15 +23,18 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(deploy(name)).unwrap()
 }
 
-/// The names of samples that the library prints.
+/// The names of samples that the library prints, and of those that the exporter adds.
 fn printed() -> BTreeSet<String> {
-    let text = prometheus_text(&[LogMetrics::default()]);
+    let place = Place::new();
+    place.record(1..=10);
+    let exporter = Exporter::start(&[format!("log={}", text(&place.log()))]);
+    let text = prometheus_text(&[LogMetrics::default()]) + &exporter.metrics();
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     samples.map(|line| line.split('{').next().unwrap().to_owned()).collect()
 }
 
 fn named(text: &str) -> BTreeSet<String> {
-    let name = Regex::new(r"\bfs_wal_[a-z0-9_]+").unwrap();
+    let name = Regex::new(r"\b(fs_wal|fswal)_[a-z0-9_]+").unwrap();
     name.find_iter(text).map(|found| found.as_str().to_owned()).collect()
 }
 
@@ -85,24 +91,6 @@ fn the_dashboard_is_one_that_grafana_takes() {
     assert!(panels.len() > 15);
 }
 
-/// What a tool says, where it is installed.
-fn say(command: &mut Command) -> Option<Output> {
-    match command.output() {
-        Ok(said) => Some(said),
-        Err(error) => {
-            eprintln!("skipped: {:?}: {error}", command.get_program());
-            None
-        }
-    }
-}
-
-#[track_caller]
-fn is_well(said: Option<Output>) {
-    let Some(said) = said else { return };
-    let text = [said.stdout, said.stderr].concat();
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&text));
-}
-
 #[test]
 fn promtool_finds_that_each_alert_fires_when_it_should() {
     let [rules, tests] = RULES.map(deploy);
@@ -122,5 +110,21 @@ fn the_unit_keeps_what_recovery_needs() {
         "ProtectSystem=strict",
     ] {
         assert!(unit.lines().any(|found| found == line), "{line}");
+    }
+}
+
+#[test]
+fn systemd_knows_every_line_of_the_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let unit = folder.path().join("engine.service");
+    // The engine itself is not here.
+    let text = read("systemd/engine.service").replace("=/usr/bin/engine", "=/bin/true");
+    std::fs::write(&unit, text).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    if let Some(said) = say(verify.args(["verify", "--man=no"]).arg(&unit)) {
+        let said = String::from_utf8(said.stderr).unwrap();
+        // What it says of other units of the machine is not ours.
+        let ours: Vec<_> = said.lines().filter(|line| line.contains("engine.service")).collect();
+        assert!(ours.is_empty(), "{ours:?}");
     }
 }

@@ -10,9 +10,10 @@ use arrow_array::types::{Int64Type, TimestampNanosecondType, UInt32Type, UInt64T
 use arrow_array::RecordBatch;
 use flashstrike_wal::format::RequestEvent;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rustix::fs::{flock, FlockOperation};
 
 use crate::damage::flip;
-use crate::support::{command, event, fswal, text, Place, PER_SEGMENT};
+use crate::support::{command, event, fswal, state_of, text, Place, PER_SEGMENT};
 
 fn read_parquet(path: &Path) -> Vec<RecordBatch> {
     let file = File::open(path).unwrap();
@@ -155,6 +156,48 @@ fn what_is_not_whole_gets_no_name_and_nothing_is_written_over() {
     assert!(!out.exists() && !place.base().join("day.parquet.partial").exists());
     for wrong in [&["-"][..], &["-", "--format", "parquet"], &["day"], &["x.csv", "--payload"]] {
         fswal(&[&["export", text(&place.log())], wrong].concat()).ends_with(2);
+    }
+}
+
+#[test]
+fn one_run_at_a_time_writes_a_file_and_none_into_the_log() {
+    let place = Place::new();
+    place.record(1..=100);
+    let out = place.base().join("day.csv");
+    let path = place.log();
+    let export = ["export", text(&path), text(&out)];
+    let partial = File::create(place.base().join("day.csv.partial")).unwrap();
+    flock(&partial, FlockOperation::LockExclusive).unwrap();
+    let said = fswal(&export).ends_with(2);
+    assert!(said.err.contains("day.csv.partial: another run is writing it"), "{}", said.err);
+    drop(partial);
+    fswal(&export).ends_with(0);
+    assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 101);
+
+    let before = state_of(&path);
+    let said = fswal(&["export", text(&path), text(&path.join("day.csv"))]).ends_with(2);
+    assert!(said.err.contains("the log's own directory"), "{}", said.err);
+    assert_eq!(state_of(&path), before);
+}
+
+/// A file may not grow beyond 1 kB here, as on a disk that is full.
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let place = Place::new();
+    place.record(1..=5000);
+    for name in ["day.csv", "day.arrow", "day.parquet"] {
+        let out = place.base().join(name);
+        let said = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 2; exec \"$0\" export \"$1\" \"$2\""])
+            .arg(env!("CARGO_BIN_EXE_fswal"))
+            .args([&place.log(), &out])
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(3), "{name}: {words}");
+        assert!(words.contains(&format!("{name}.partial: ")), "{words}");
+        assert!(words.contains("next: "), "{words}");
+        assert!(!out.exists() && !place.base().join(format!("{name}.partial")).exists());
     }
 }
 

@@ -6,13 +6,13 @@ use std::process::{Child, Stdio};
 
 use crate::support::{command, event, fswal, text, Place};
 
-struct Exporter {
+pub struct Exporter {
     child: Child,
     address: String,
 }
 
 impl Exporter {
-    fn start(logs: &[String]) -> Self {
+    pub fn start(logs: &[String]) -> Self {
         let mut child = command(&["exporter", "--listen", "127.0.0.1:0"])
             .args(logs)
             .stdout(Stdio::piped())
@@ -38,7 +38,7 @@ impl Exporter {
         String::from_utf8(answer).unwrap()
     }
 
-    fn metrics(&self) -> String {
+    pub fn metrics(&self) -> String {
         let answer = self.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");

@@ -24,7 +24,8 @@ fn a_hold_is_set_moved_listed_and_removed() {
     let status = fswal(&["status", "--json", log]).ends_with(0).json();
     assert_eq!((&status["holds"], &status["held_from_event_id"]), (&json!(1), &json!(200)));
     fswal(&["holds", "remove", log, "standby"]).ends_with(0);
-    fswal(&["holds", "remove", log, "standby"]).ends_with(2);
+    let none = fswal(&["holds", "remove", log, "standby"]).ends_with(2);
+    assert!(none.err.contains("`fswal holds DIR` lists them"), "{}", none.err);
     fswal(&["holds", "set", log, "no/name"]).ends_with(2);
     assert_eq!(fswal(&["holds", log]).ends_with(0).out, "no holds\n");
 }
@@ -41,6 +42,21 @@ fn a_hold_that_cannot_be_read_holds_everything_and_is_told() {
     assert!(said.out.contains("damaged") && said.out.contains("everything"), "{}", said.out);
     let status = fswal(&["status", "--json", log]).ends_with(1).json();
     assert!(status["problems"][0].as_str().unwrap().contains("holds everything"));
+    assert_eq!((&status["holds"], &status["held_from_event_id"]), (&json!(1), &json!(null)));
+    fswal(&["holds", "remove", log, "archive"]).ends_with(0);
+    fswal(&["status", log]).ends_with(0);
+}
+
+#[test]
+fn what_is_held_is_by_holds_and_not_by_snapshots() {
+    let place = Place::new();
+    place.record(1..=500);
+    let path = place.log();
+    let log = text(&path);
+    fswal_with(&["snapshots", "set", log, "--event", "300"], "state").ends_with(0);
+    let status = fswal(&["status", "--json", log]).ends_with(0).json();
+    assert_eq!((&status["holds"], &status["held_from_event_id"]), (&json!(0), &json!(null)));
+    assert_eq!(status["newest_snapshot_event_id"], 300);
 }
 
 #[test]

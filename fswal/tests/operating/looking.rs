@@ -7,7 +7,7 @@ use flashstrike_wal::config::{Config, SyncMode};
 use flashstrike_wal::recorder::Manager;
 use serde_json::json;
 
-use crate::support::{command, event, fswal, state_of, text, Place, PER_SEGMENT};
+use crate::support::{command, event, fswal, state_of, text, wait_until, Place, PER_SEGMENT};
 
 #[test]
 fn a_directory_without_a_log_is_wrong_usage() {
@@ -79,6 +79,27 @@ fn a_killed_writer_is_a_crash_and_not_live() {
     }
     let lost = fswal(&["status", "--json", text(&place.log())]).ends_with(1).json();
     assert_eq!(lost["state"], "memory-lost");
+}
+
+#[test]
+fn a_writer_that_is_stopped_is_not_well() {
+    let place = Place::new();
+    let mut child = place.spawn_writer(100, 200);
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    let log = place.log();
+    wait_until("its silence is told", || {
+        let said = fswal(&["status", "--json", "--interval", "10", text(&log)]);
+        let problems = said.json()["problems"].to_string();
+        said.code == 1 && problems.contains("silent for")
+    });
+    signal("-CONT");
+    wait_until("it is well again", || fswal(&["status", text(&log)]).code == 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `orphans`: nothing that holds events is removed unasked.
 
+use std::path::PathBuf;
+
 use serde_json::{json, Value};
 
 use crate::support::{event, fswal, text, Place};
@@ -89,14 +91,12 @@ fn events_are_saved_as_a_log_before_their_orphan_goes() {
     assert_eq!((&saved["events"], &saved["last_event_id"]), (&one["events"], &json!(5000)));
 }
 
-#[test]
-fn only_a_clean_one_goes_by_itself() {
-    let place = Place::new();
+/// Records events and shuts the log down, and leaves its memory as a shutdown does that is killed
+/// before it has removed that: the control file says that the log is closed.
+pub fn leave_behind(place: &Place, events: u64) -> PathBuf {
     let (manager, mut writer) = place.open();
-    (1..=20).for_each(|id| writer.append(&event(id)).unwrap());
+    (1..=events).for_each(|id| writer.append(&event(id)).unwrap());
     let active = place.actives().remove(0);
-    // What is left of a shutdown that is killed before it has removed its memory: the control file
-    // says that the log is closed.
     let left = place.memory().join("left");
     std::fs::create_dir(&left).unwrap();
     for entry in std::fs::read_dir(&active).unwrap() {
@@ -106,6 +106,13 @@ fn only_a_clean_one_goes_by_itself() {
     manager.shutdown(writer).unwrap();
     assert!(!active.exists());
     std::fs::rename(&left, &active).unwrap();
+    active
+}
+
+#[test]
+fn only_a_clean_one_goes_by_itself() {
+    let place = Place::new();
+    let active = leave_behind(&place, 20);
     assert_eq!(orphans(&place, &["--all", "--remove"])[0]["kind"], "leftover");
     assert!(active.exists(), "its log removes it");
 

@@ -61,6 +61,44 @@ fn a_missing_segment_lies_between_two_ids() {
     assert_eq!(lost["before_event_id"], 2 * PER_SEGMENT + 1);
 }
 
+/// The identity that says where its memory is is damaged; or the memory has been moved.
+#[test]
+fn memory_is_found_where_it_is_said_to_be() {
+    let place = Place::new();
+    place.crash(100, 150);
+    let identity = place.log().join("wal_identity");
+    let whole = std::fs::read(&identity).unwrap();
+    flip(&identity, 40);
+    let (log, elsewhere) = (place.log(), place.base().join("elsewhere"));
+    std::fs::create_dir(&elsewhere).unwrap();
+    let salvage = |active_dir: &std::path::Path| {
+        let out = place.base().join("salvaged");
+        let arguments = ["salvage", "--json", "--active-dir", text(active_dir)];
+        let said = fswal(&[&arguments[..], &[text(&log), text(&out)]].concat());
+        fswal(&["verify", text(&out)]).ends_with(0);
+        std::fs::remove_dir_all(&out).unwrap();
+        (said.code, said.json())
+    };
+    let (code, found) = salvage(place.memory());
+    assert_eq!((code, &found["last_event_id"]), (1, &json!(150)), "{found}");
+    assert_eq!(found["lost"], json!([]));
+    assert!(found["damaged"][0]["why"].as_str().unwrap().contains("wal_identity"), "{found}");
+    let (code, lost) = salvage(&elsewhere);
+    assert_eq!((code, lost["last_event_id"].as_u64() < Some(150)), (1, true), "{lost}");
+    let lost = &lost["lost"][0];
+    assert!(lost["why"].as_str().unwrap().contains("--active-dir"), "{lost}");
+    assert_eq!((&lost["before_event_id"], &lost["segment"]), (&json!(null), &json!(null)));
+
+    std::fs::write(&identity, whole).unwrap();
+    let active = place.actives().remove(0);
+    let moved = place.base().join("moved");
+    std::fs::create_dir(&moved).unwrap();
+    let moving = std::process::Command::new("mv").args([&active, &moved]).status();
+    assert!(moving.unwrap().success());
+    assert_eq!(salvage(&moved).1["last_event_id"], 150);
+    assert_eq!(salvage(place.memory()).0, 1);
+}
+
 #[test]
 fn nothing_is_written_over() {
     let place = Place::new();

@@ -1,5 +1,7 @@
 //! The situations that docs/operating.md and docs/migrating.md show.
 
+use std::process::Command;
+
 use flashstrike_wal::config::Keep;
 use flashstrike_wal::recorder::{Manager, Writer};
 
@@ -42,6 +44,13 @@ impl Scene {
                 std::fs::rename(place.log(), place.base().join("elsewhere")).unwrap();
             }
             "cpp_recorder" => leave_as_cpp(&place),
+            "empty" => std::fs::create_dir(place.log()).unwrap(),
+            "foreign" => {
+                std::fs::create_dir(place.log()).unwrap();
+                std::fs::write(place.log().join("orders.csv"), "id,price\n").unwrap();
+                std::fs::write(place.log().join("FS.7.wal.old"), [0; 100]).unwrap();
+            }
+            "copied" => copy(&place),
             "nothing" => {}
             other => panic!("there is no scene {other}"),
         }
@@ -55,6 +64,15 @@ impl Drop for Scene {
             manager.shutdown(writer).unwrap();
         }
     }
+}
+
+/// A copy, where the log was, of one whose process died.
+fn copy(place: &Place) {
+    place.crash(3000, 3100);
+    let original = place.base().join("original");
+    std::fs::rename(place.log(), &original).unwrap();
+    let copied = Command::new("cp").arg("-a").args([original, place.log()]).status();
+    assert!(copied.unwrap().success());
 }
 
 /// A directory as the C++ recorder leaves it: segments, and a meta record of 16 bytes in its order.

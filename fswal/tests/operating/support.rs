@@ -172,6 +172,11 @@ impl Said {
     }
 }
 
+/// Runs a command that is the program in the end.
+pub fn said_by(command: &mut Command) -> Said {
+    Said::of(command.output().unwrap())
+}
+
 /// Runs the program.
 pub fn fswal(arguments: &[&str]) -> Said {
     fswal_with(arguments, "")
@@ -229,4 +234,23 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(begin.elapsed() < Duration::from_secs(120), "{what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// What a tool says, where it is installed.
+pub fn say(command: &mut Command) -> Option<Output> {
+    match command.output() {
+        Ok(said) => Some(said),
+        Err(error) => {
+            eprintln!("skipped: {:?}: {error}", command.get_program());
+            None
+        }
+    }
+}
+
+/// A tool that is installed found nothing wrong.
+#[track_caller]
+pub fn is_well(said: Option<Output>) {
+    let Some(said) = said else { return };
+    let text = [said.stdout, said.stderr].concat();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&text));
 }

@@ -15,6 +15,21 @@ const LOG_ID: &str = "${1}0123456789abcdef0123456789abcdef";
 const ACTIVE: &str =
     "flashstrike-wal-0123456789abcdef0123456789abcdef-fedcba9876543210fedcba9876543210";
 
+/// The commands whose outcomes are shown for each scene, and how their tables begin.
+const OUTCOMES: [&str; 10] = [
+    "status /var/lib/engine/wal",
+    "ls /var/lib/engine/wal",
+    "cat /var/lib/engine/wal",
+    "verify /var/lib/engine/wal",
+    "recover --dry-run /var/lib/engine/wal",
+    "salvage /var/lib/engine/wal /srv/salvaged",
+    "backup /var/lib/engine/wal /srv/backup",
+    "orphans --all",
+    "holds /var/lib/engine/wal",
+    "snapshots /var/lib/engine/wal",
+];
+const TABLES: [&str; 4] = ["index ", "event_id,", "name ", "after event"];
+
 #[test]
 fn the_transcripts_of_operating_are_what_the_program_says() {
     check("operating.md", 9);
@@ -66,7 +81,34 @@ fn with_transcripts(page: &str, least: usize) -> String {
         format!("{}{}{}", &found[1], said.join("\n"), &found[4])
     });
     assert!(shown >= least, "only {shown} transcripts were found");
+    with_outcomes(&page)
+}
+
+/// What each command says of a scene, a line for each.
+fn with_outcomes(page: &str) -> String {
+    let block = r"(?s)(<!-- outcomes_([a-z_]+): begin -->\n```text\n)(.*?)(```\n<!-- outcomes)";
+    let block = Regex::new(block).unwrap();
+    let page = block.replace_all(page, |found: &regex::Captures| {
+        let scene = Scene::named(&found[2]);
+        let lines: String = OUTCOMES.iter().map(|command| outcome(&scene, command)).collect();
+        format!("{}{lines}{}", &found[1], &found[4])
+    });
     page.into_owned()
+}
+
+/// How a command ends, and the first line of what it says; of a table, how many rows it has.
+fn outcome(scene: &Scene, command: &str) -> String {
+    let said = transcript(scene, &format!("fswal {command}"));
+    let name = command.replace(LOG, "DIR").replace("/srv/", "").replace(" --all", "");
+    let code = Regex::new(r"\(ends with ([0-9])\)").unwrap();
+    let code = code.captures(&said).map_or("0".to_owned(), |code| code[1].to_owned());
+    let rows: Vec<&str> = said.lines().skip(1).collect();
+    let is_table = TABLES.iter().any(|head| rows.first().is_some_and(|row| row.starts_with(head)));
+    let first = match is_table && code == "0" {
+        true => format!("a table: {}", rows.len() - 1),
+        false => rows.first().unwrap_or(&"").replace(&format!("{LOG}: "), ""),
+    };
+    format!("{name:<24} {code}  {first}\n")
 }
 
 fn transcript(scene: &Scene, command: &str) -> String {

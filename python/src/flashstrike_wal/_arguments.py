@@ -34,6 +34,11 @@ def path(value: Path, name: str = "dir") -> bytes:
     return found
 
 
+def place(path: bytes) -> bytes:
+    """The path, the same wherever the process goes: there another log may have this one."""
+    return path if os.path.isabs(path) else os.path.join(os.getcwdb(), path)
+
+
 def integer(value: SupportsIndex, name: str, bits: int = 64) -> int:
     """An unsigned integer of so many bits. A bool is none, nor is a float that is whole."""
     if isinstance(value, (bool, np.bool_)):
@@ -62,6 +67,8 @@ def choice(value: str, name: str, choices: dict[str, int]) -> int:
 def nanoseconds(value: Time, name: str) -> int:
     """Nanoseconds since 1970 of a time."""
     if isinstance(value, datetime):
+        if value != value:  # pandas.NaT
+            raise ValueError(f"{name} is not a time")
         if value.tzinfo is None:
             raise ValueError(f"{name} is a datetime without a time zone: give it one")
         extra = int(getattr(value, "nanosecond", 0))  # a pandas Timestamp has more digits

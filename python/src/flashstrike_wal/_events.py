@@ -68,6 +68,18 @@ def checked_names(names: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
+def checked_column(name: str, values: object) -> NDArray[Any]:
+    """A column as it is, if it is what others are told that it is."""
+    dtype, item = column_dtype(name), (21,) if name == "reserved" else ()
+    kind = np.dtype(np.uint8) if item else dtype
+    if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"column {name!r} must be a numpy array, not {type(values).__name__}")
+    if values.dtype != kind or values.shape[1:] != item or not values.ndim:
+        raise TypeError(f"column {name!r} must be of {kind} and of the shape {('n', *item)}, "
+                        f"not of {values.dtype} and {values.shape}")
+    return values
+
+
 def declare_columns(names: Sequence[str], addresses: Sequence[int]) -> Any:
     """For C: where in an event the fields are, and where their columns begin."""
     return (Column * len(names))(*(
@@ -161,8 +173,9 @@ class EventArray(np.ndarray[tuple[int], np.dtype[np.void]], _Table):
 
     def _names(self) -> tuple[str, ...]:
         if self.dtype != EVENT_DTYPE or self.ndim != 1:
-            raise TypeError(f"this is no array of events: its type is {self.dtype}, "
-                            f"its shape {self.shape}")
+            kind = "EVENT_DTYPE" if self.dtype == EVENT_DTYPE else self.dtype
+            raise TypeError(f"this is no array of events: its type is {kind}, its shape "
+                            f"{self.shape}")
         return COLUMNS
 
     def _columns(self, names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -178,8 +191,8 @@ class Columns(Mapping[str, NDArray[Any]], _Table):
     """
 
     def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        checked_names(columns)
-        self._arrays = dict(columns)
+        self._arrays = {name: checked_column(name, columns[name])
+                        for name in checked_names(columns)}
         lengths = {len(values) for values in self._arrays.values()}
         if len(lengths) != 1:
             raise ValueError(f"columns differ in length: {sorted(lengths)}")
@@ -277,7 +290,10 @@ def as_batch(events: object) -> NDArray[np.void]:
     if "event_id" not in names:
         raise ValueError("there is no column 'event_id'")
     columns = cast("Mapping[str, Any]", events)
-    batch = np.zeros(len(columns["event_id"]), EVENT_DTYPE)
+    ids = columns["event_id"]
+    if not hasattr(ids, "__len__"):
+        raise TypeError(f"column 'event_id' must be several values, not {type(ids).__name__}")
+    batch = np.zeros(len(ids), EVENT_DTYPE)
     for name in names:
         _fill(batch[name], name, columns[name])
     return batch

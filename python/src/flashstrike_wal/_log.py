@@ -52,6 +52,7 @@ class Log(_lifetime.Tracked):
         self._handle: int | None = None
         self._lines: LogLines | None = None
         self._directory = _arguments.path(dir)
+        self._path = _arguments.place(self._directory)
         config = _options.config(options)
         # One thread at a time appends. Reentrant, so that a signal handler may append.
         self._writer = threading.RLock()
@@ -227,17 +228,17 @@ class Log(_lifetime.Tracked):
         """Begins a snapshot of the engine's state after this event; None = after the last event
         appended. See :class:`SnapshotWriter`."""
         last = self.meta().last_event_id
-        return SnapshotWriter(self._directory, last if event_id is None else event_id)
+        return SnapshotWriter(self._path, last if event_id is None else event_id)
 
     def open_snapshot(self, at_most: SupportsIndex | None = None) -> SnapshotReader:
         """Opens the newest good snapshot; see :class:`SnapshotReader`."""
         self._call(LIB.fs_wal_meta, byref(_abi.MetaState()))
-        return SnapshotReader(self._directory, at_most)
+        return SnapshotReader(self._path, at_most)
 
     def hold(self, name: str, event_id: SupportsIndex | None = None) -> Hold:
         """Opens a hold; see :class:`Hold`."""
         self._call(LIB.fs_wal_meta, byref(_abi.MetaState()))
-        return Hold(self._directory, name, event_id)
+        return Hold(self._path, name, event_id)
 
     def follow(self, from_id: SupportsIndex | None = None, *, durable_only: bool = False,
                spin_ns: SupportsIndex | None = None) -> Reader:
@@ -251,7 +252,7 @@ class Log(_lifetime.Tracked):
             spin_ns: see :class:`Reader`.
         """
         self._call(LIB.fs_wal_meta, byref(_abi.MetaState()))
-        reader = Reader(self._directory, follow=True, durable_only=durable_only, spin_ns=spin_ns)
+        reader = Reader(self._path, follow=True, durable_only=durable_only, spin_ns=spin_ns)
         try:
             if from_id is not None:
                 reader.seek(from_id)
@@ -375,6 +376,10 @@ class Log(_lifetime.Tracked):
 def metrics_prometheus(logs: Sequence[Log]) -> str:
     """The counters of several logs in one text of the Prometheus format, each with its own label
     ``log``, the path it was opened with. No log may be in it twice."""
+    if not isinstance(logs, Sequence) or not all(isinstance(log, Log) for log in logs):
+        raise TypeError("logs must be several open logs, such as [log]")
+    if len({log.directory for log in logs}) < len(logs):
+        raise ValueError("two of the logs have the same path, which is their label")
     with ExitStack() as inside:
         handles = []
         for log in logs:

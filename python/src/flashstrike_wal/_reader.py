@@ -80,7 +80,9 @@ class Reader(_lifetime.Tracked):
         self._hold = None if hold is None else Hold(self._directory, hold)
         out = ctypes.c_void_p()
         try:
-            check(LIB.fs_wal_reader_open(self._directory, byref(config), byref(out)))
+            # A follower opens the log by its path again and again.
+            place = _arguments.place(self._directory) if self._follow else self._directory
+            check(LIB.fs_wal_reader_open(place, byref(config), byref(out)))
             self._handle = _lifetime.Handle(out.value or 0, LIB.fs_wal_reader_close, "the reader")
             self._source = _abi.Source(_NEXT_BATCH, out.value, None, 0)
             self._few = np.empty(_FEW, EVENT_DTYPE)
@@ -257,8 +259,11 @@ class Reader(_lifetime.Tracked):
             ended = self._job is None and self._ends_when()
             if self._job is None:
                 self._job = self._start_job()
-            await _until_done(self._job)
-            job, self._job = self._job, None
+            job = self._job
+            await _until_done(job)
+            if self._job is not job:
+                continue  # Another task has taken what this one waited for.
+            self._job = None
             batch = job.result()
             if len(batch):
                 return batch

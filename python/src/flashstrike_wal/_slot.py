@@ -34,7 +34,11 @@ class Slot:
                            "commit sets event_id")
         if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
             raise TypeError(f"{field} must be an integer, not {type(value).__name__}")
-        self._event[field] = value.__index__()
+        try:
+            self._event[field] = value.__index__()
+        except OverflowError:
+            raise ValueError(f"{field} is {value}: it does not fit into "
+                             f"{EVENT_DTYPE[field].name}") from None
 
     def __getitem__(self, field: str) -> int:
         self._log._check_claimed(self)

@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex
 
 from . import _abi, _arguments, _lifetime, _reports
 from ._abi import LIB
-from ._errors import check
+from ._errors import WouldBlockError, check
 
 
 def _name(value: str) -> bytes:
@@ -90,10 +90,13 @@ class SnapshotWriter(_SnapshotFile):
                 status = LIB.fs_wal_snapshot_commit(pointer)
                 if status not in (_abi.WOULD_BLOCK, _abi.CLOSED, _abi.INVALID_ARGUMENT):
                     self._handle.taken()
-                if status != _abi.WOULD_BLOCK or (
-                        deadline is not None and time.monotonic_ns() >= deadline):
+                if status != _abi.WOULD_BLOCK:
                     check(status)
                     break
+                if deadline is not None and time.monotonic_ns() >= deadline:
+                    raise WouldBlockError(
+                        f"event {self.event_id} is not durable, and a snapshot is never ahead of "
+                        "its log: try again", code=status)
             time.sleep(0.001)
         self.close()
 

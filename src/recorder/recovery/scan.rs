@@ -258,7 +258,7 @@ fn find_end(
     }
     if let Some(index) = active.and_then(|active| active.misnamed) {
         walk.at = Break::ActiveContradicts;
-        walk.place = Place { segment_index: Some(index), offset: Some(0), event_ids: None };
+        walk.place = Place { segment_index: Some(index), offset: Some(0), ..Place::default() };
     }
     debug_assert!(walk.cut.indexes().first() > inventory.indexes().last() || cut_by.is_none());
     walk.inventory = inventory;

@@ -379,5 +379,5 @@ impl Walk {
 }
 
 fn place(index: u32, offset: Option<u64>) -> Place {
-    Place { segment_index: Some(index), offset, event_ids: None }
+    Place { segment_index: Some(index), offset, ..Place::default() }
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use flashstrike_wal::telemetry::{HistogramSnapshot, LatencySnapshot};
 
-use crate::clock::{event_time, span};
+use crate::clock::{event_time, short_span, span};
 use crate::history::Opened;
 use crate::output::Tone;
 use crate::table::{bytes, count, grouped};
 
 use super::facts::Facts;
 use super::markup::{bar, dot, escaped, legend, upright, Plot, Rows, Tick};
-use super::scale::{self, grouped_short, moment, short_bytes, short_span, BINS};
+use super::scale::{self, grouped_short, moment, short_bytes, BINS};
 use super::segments::{Kept, Segment};
 use super::timeline::{Clock, Timeline};
 
@@ -303,7 +303,7 @@ fn histogram_of(histogram: &HistogramSnapshot, latency: &LatencySnapshot) -> Str
         said: format!("How long {} took", count(histogram.count, "time")),
         y_name: String::from("how many"),
         y,
-        x_name: String::from("each bar: twice the time of the one before"),
+        x_name: String::from("each bar is twice as long"),
         x: ticks.map(tick).collect(),
         shapes,
     }

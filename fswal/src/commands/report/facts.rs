@@ -13,7 +13,8 @@ use crate::hold_files::hold_files;
 use crate::output::Tone;
 use crate::table::count;
 
-use super::segments::{self, Probe, Segment};
+use super::probes::{self, Probe};
+use super::segments::{self, Segment};
 
 pub struct Facts {
     pub log: Log,
@@ -71,7 +72,7 @@ impl Facts {
         Ok(Facts {
             disk_bytes: of_segments.chain(of_snapshots).sum(),
             disk_free_bytes: log.wal.status()?.available,
-            probes: segments::probes(&log, &segments, &found.damages),
+            probes: probes::probes(&log, &segments, &found.damages),
             opens: opens(&log)?,
             holds: holds(&log)?,
             latencies: latencies(&log)?,
@@ -87,6 +88,7 @@ impl Facts {
         let is_damaged = self.found.damages.iter().any(|damage| damage.error.is_none());
         match self.found.damage_count {
             0 if self.needs_decision() => Verdict::Wrong,
+            0 if self.log.state == State::MemoryUnreadable => Verdict::Unreadable,
             0 => Verdict::Well,
             _ if is_damaged => Verdict::Wrong,
             _ => Verdict::Unreadable,
@@ -96,9 +98,9 @@ impl Facts {
     /// As `status` judges.
     fn needs_decision(&self) -> bool {
         let state = self.log.state;
-        matches!(state, State::Failed | State::MemoryLost | State::MemoryUnreadable)
+        matches!(state, State::Failed | State::MemoryLost)
             || state == State::Unidentified
-            || self.holds.iter().any(|hold| hold.state == "damaged")
+            || self.holds.iter().any(|hold| hold.event_id.is_none())
     }
 
     pub fn headline(&self) -> Headline {
@@ -107,6 +109,9 @@ impl Facts {
         let (tone, word, why) = match (self.verdict(), self.log.state) {
             (Verdict::Wrong, _) if self.found.damage_count > 0 => {
                 (Tone::Bad, "Damaged", format!("{wrong} wrong; {state}"))
+            }
+            (Verdict::Unreadable, _) if self.found.damage_count == 0 => {
+                (Tone::Doubtful, "Not known", state.to_owned())
             }
             (Verdict::Unreadable, _) => (
                 Tone::Bad,
@@ -130,11 +135,7 @@ impl Facts {
 
 fn holds(log: &Log) -> Outcome<Vec<Hold>> {
     let holds = hold_files(log)?.into_iter().map(|hold| Hold {
-        state: match (hold.record, hold.is_broken) {
-            (None, _) => "damaged",
-            (Some(_), true) => "given up",
-            (Some(_), false) => "held",
-        },
+        state: hold.state(),
         event_id: hold.event_id(),
         updated_ns: hold.record.map_or(0, |record| record.updated_ns),
         name: hold.name,

@@ -5,19 +5,22 @@ mod coverage;
 mod facts;
 mod markup;
 mod page;
+mod probes;
 mod scale;
 mod segments;
 mod timeline;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flashstrike_wal::replay::{verify_telling, VerifyReport};
 use flashstrike_wal::storage::now_ns;
 use serde::Serialize;
 
-use crate::directory::{Log, State};
+use crate::directory::{refuse_within, Log, State};
 use crate::failure::{Failure, Outcome};
-use crate::output::{progress_bar, Output};
+use crate::new_log::{name, partial_of};
+use crate::output::{progress_bar, NamedFile, Output};
 use crate::table::bytes;
 
 use facts::Facts;
@@ -52,11 +55,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
     refuse_within(&arguments.dir, &arguments.output)?;
     let facts = Facts::gather(log, verified)?;
     let page = page::page(&facts, now_ns());
-    std::fs::write(&arguments.output, &page).map_err(|error| {
-        let error =
-            std::io::Error::new(error.kind(), format!("{}: {error}", arguments.output.display()));
-        Failure::from(error).next("name a file that this user may write with -o")
-    })?;
+    write(&arguments.output, &page)?;
     let headline = facts.headline();
     let written = Written {
         page: arguments.output.display().to_string(),
@@ -76,22 +75,16 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
     Ok(facts.verdict())
 }
 
-/// A page in the log's own directory would be a foreign file there, or take a segment's place.
-fn refuse_within(dir: &Path, page: &Path) -> Outcome<()> {
-    let parent = match page.canonicalize() {
-        Ok(there) => there.parent().map(Path::to_owned),
-        Err(_) => {
-            let parent = page.parent().filter(|parent| !parent.as_os_str().is_empty());
-            parent.unwrap_or(Path::new(".")).canonicalize().ok()
-        }
-    };
-    match (dir.canonicalize(), parent) {
-        (Ok(dir), Some(parent)) if parent.starts_with(&dir) => {
-            let message = format!("{}: is in the log's own directory", page.display());
-            Err(Failure::usage(message).next("name another place with -o"))
-        }
-        _ => Ok(()),
+/// Replaces the page, once the new one is whole.
+fn write(out: &Path, page: &str) -> Outcome<()> {
+    let partial = partial_of(out)?;
+    let mut file = NamedFile::create(&partial)?;
+    let written = file.write_all(page.as_bytes()).map_err(Failure::from);
+    let named = written.and_then(|()| name(&partial, out));
+    if named.is_err() {
+        drop(std::fs::remove_file(&partial));
     }
+    named
 }
 
 /// With a bar on standard error, where that is a terminal.

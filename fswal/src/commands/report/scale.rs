@@ -1,8 +1,6 @@
 //! Axes: round numbers and round times as their marks.
 
-use std::time::Duration;
-
-use crate::clock::{span, utc, utc_seconds};
+use crate::clock::{utc, utc_seconds};
 use crate::table::{bytes, grouped};
 
 use super::markup::Tick;
@@ -102,24 +100,6 @@ pub fn short_bytes(n: u64) -> String {
     bytes(n).replace(".0 ", " ")
 }
 
-/// A time in the unit that fits it.
-pub fn short_span(ns: u64) -> String {
-    match ns {
-        0..=999 => format!("{ns} ns"),
-        1_000..=999_999 => format!("{} µs", short(ns, 1_000)),
-        1_000_000..=999_999_999 => format!("{} ms", short(ns, 1_000_000)),
-        1_000_000_000..=99_999_999_999 => format!("{} s", short(ns, SECOND)),
-        _ => span(Duration::from_nanos(ns)),
-    }
-}
-
-fn short(ns: u64, unit: u64) -> String {
-    match ns < 10 * unit {
-        true => format!("{:.1}", ns as f64 / unit as f64).trim_end_matches(".0").to_owned(),
-        false => (ns / unit).to_string(),
-    }
-}
-
 /// A wall clock time to the second; "-" where there is none.
 pub fn moment(ns: u64) -> String {
     match ns {
@@ -167,10 +147,6 @@ mod tests {
     #[test]
     fn numbers_that_fit() {
         assert_eq!([grouped_short(2_500_000), grouped_short(1234)], ["2.5 M", "1,234"]);
-        assert_eq!(
-            [short_span(128), short_span(16_384), short_span(1 << 34)],
-            ["128 ns", "16 µs", "17 s"]
-        );
         assert_eq!(short_bytes(200_000), "200 kB");
     }
 }

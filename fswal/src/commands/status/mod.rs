@@ -1,13 +1,13 @@
 //! `status`: how a log is, from its control file while it is live, else from what it left.
 
+mod judge;
+mod runway;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use flashstrike_wal::directory::metrics_of;
-use flashstrike_wal::format::{file_name, BLOCK_SIZE, EVENTS_PER_BLOCK};
-use flashstrike_wal::keep::{Keepers, KeptFor};
-use flashstrike_wal::storage::{now_ns, Links, Storage};
-use flashstrike_wal::telemetry::MetricsSnapshot;
+use flashstrike_wal::storage::now_ns;
 use serde::Serialize;
 
 use crate::clock::{span, utc_seconds};
@@ -17,15 +17,19 @@ use crate::history::{opens, Opened};
 use crate::output::{Output, Tone};
 use crate::table::{bytes, count, grouped, id};
 
+use judge::{add_kept, judge};
+use runway::Runway;
+
 /// Is it healthy, live, clean? Who has it open, how far is it, how long does the disk last?
 ///
 /// A live log's answers come from its control file, without touching the log. Ends with 1 if
-/// something is wrong with the log, or if its next open would need a decision.
+/// something is wrong with the log, or if its next open would need a decision; with 3 if this user
+/// cannot see how it is.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The WAL directory
     dir: PathBuf,
-    /// Show it again and again, as `top` does
+    /// Show it again and again, as `top` does, until Ctrl-C
     #[arg(long)]
     watch: bool,
     /// How long the rate is measured, and between two looks with --watch, in milliseconds
@@ -56,8 +60,11 @@ struct Status {
     cold_segments: usize,
     disk_bytes: u64,
     disk_free_bytes: u64,
-    /// Seconds until the disk is full at this rate; none where the limits end the growth before.
+    /// Seconds until the disk is full at this rate; none where the limits end the growth before,
+    /// and where nothing is appended.
     runway_seconds: Option<u64>,
+    #[serde(skip)]
+    runway: Option<Runway>,
     holds: usize,
     held_from_event_id: Option<u64>,
     broken_holds: usize,
@@ -102,7 +109,14 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
     let interval = Duration::from_millis(arguments.interval);
     loop {
         let status = look(arguments, interval)?;
-        let verdict = if status.healthy { Verdict::Well } else { Verdict::Wrong };
+        let verdict = match status.healthy {
+            true => Verdict::Well,
+            // Nothing of the log is known to be wrong.
+            false if status.state == State::MemoryUnreadable && status.problems.len() == 1 => {
+                Verdict::Unreadable
+            }
+            false => Verdict::Wrong,
+        };
         if arguments.watch && !output.is_json() {
             output.clear()?;
         }
@@ -121,13 +135,17 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
 }
 
 fn look(arguments: &Arguments, interval: Duration) -> Outcome<Status> {
-    let log = Log::look(&arguments.dir)?;
+    let mut log = Log::look(&arguments.dir)?;
     let is_live = matches!(log.state, State::Live | State::Failed);
-    let rate = log.metrics.filter(|_| is_live).and_then(|before| measure(&log, before, interval));
+    let rate = if is_live { measure(&mut log, interval) } else { None };
     let live = log.metrics;
     let status = log.wal.status()?;
-    let durable = log.known_durable();
-    let disk_bytes = disk_use(&log)?;
+    // What is on disk of a live log may be newer than its counters were.
+    let durable = match live.filter(|_| is_live) {
+        Some(metrics) => metrics.durable_event_id,
+        None => log.known_durable(),
+    };
+    let disk_bytes = log.segment_bytes()? + log.snapshot_bytes()? + log.kept_aside_bytes()?;
     let mut found = Status {
         dir: log.path.display().to_string(),
         state: log.state,
@@ -150,6 +168,7 @@ fn look(arguments: &Arguments, interval: Duration) -> Outcome<Status> {
         disk_bytes,
         disk_free_bytes: status.available,
         runway_seconds: None,
+        runway: None,
         holds: 0,
         held_from_event_id: None,
         broken_holds: 0,
@@ -161,157 +180,26 @@ fn look(arguments: &Arguments, interval: Duration) -> Outcome<Status> {
     };
     found.lag_events = live.map(|m| m.appended_event_id.saturating_sub(m.durable_event_id));
     if let (Some(metrics), Some(rate)) = (live, rate) {
-        found.runway_seconds = runway(&log, &metrics, rate, status.available)?;
+        let runway = Runway::of(&log, &metrics, rate, status.available)?;
+        (found.runway, found.runway_seconds) = (Some(runway), runway.seconds());
     }
-    add_kept(&log, &mut found);
+    add_kept(&log, &mut found)?;
     judge(&log, &mut found)?;
     found.healthy = found.problems.is_empty();
     Ok(found)
 }
 
-/// Events a second, between two looks at the control file.
-fn measure(log: &Log, before: MetricsSnapshot, interval: Duration) -> Option<f64> {
-    let begin = Instant::now();
+/// Events a second, between two looks at the control file; the second is the one that counts.
+fn measure(log: &mut Log, interval: Duration) -> Option<f64> {
+    let (before, begin) = (log.metrics?, Instant::now());
     std::thread::sleep(interval);
     let after = metrics_of(&*log.storage, &log.path).ok()?;
-    let events = after.appended_events.checked_sub(before.appended_events)?;
-    (after.generation == before.generation).then(|| events as f64 / begin.elapsed().as_secs_f64())
-}
-
-/// Bytes of the log's segments and snapshots.
-fn disk_use(log: &Log) -> Outcome<u64> {
-    let hot = log.inventory.hot.iter().map(|&index| file_name::hot(index));
-    let cold = log.inventory.cold.iter().map(|&index| file_name::cold(index));
-    let snapshots = log.inventory.snapshots.iter().map(|&id| file_name::snapshot(id));
-    let mut sum = 0;
-    for name in hot.chain(cold).chain(snapshots) {
-        // One that went meanwhile takes no room.
-        sum += log.wal.status_of(&name)?.map_or(0, |status| status.size);
+    let rate = after.appended_events.checked_sub(before.appended_events)? as f64;
+    if after.generation != before.generation {
+        return None;
     }
-    Ok(sum)
-}
-
-/// Seconds until the disk is full at this rate; `None` where the log stops growing before, or does
-/// not grow.
-fn runway(log: &Log, metrics: &MetricsSnapshot, rate: f64, free: u64) -> Outcome<Option<u64>> {
-    const BYTES_PER_EVENT: f64 = BLOCK_SIZE as f64 / EVENTS_PER_BLOCK as f64;
-    let newest = log.inventory.hot.last().map(|&index| file_name::hot(index));
-    let newest = newest.map(|name| log.wal.status_of(&name)).transpose()?.flatten();
-    let segment = newest.map_or(0, |status| status.size);
-    let ratio = match metrics.compression_bytes_in {
-        0 => 1.0,
-        read => metrics.compression_bytes_out as f64 / read as f64,
-    };
-    let room = |limit: u64, now: u64| limit.saturating_sub(now).saturating_mul(segment);
-    let hot = room(metrics.max_segments, metrics.hot_segments);
-    let cold = room(metrics.max_compressed_segments, metrics.cold_segments) as f64 * ratio;
-    if hot.saturating_add(cold as u64) <= free || rate < 0.01 {
-        return Ok(None);
-    }
-    // Hot segments fill first; behind their limit what stays is compressed.
-    let until_limit = hot as f64 / (rate * BYTES_PER_EVENT);
-    let seconds = match hot >= free {
-        true => free as f64 / (rate * BYTES_PER_EVENT),
-        false => until_limit + (free - hot) as f64 / (rate * BYTES_PER_EVENT * ratio.max(1e-3)),
-    };
-    Ok(Some(seconds as u64))
-}
-
-/// Holds and snapshots.
-fn add_kept(log: &Log, found: &mut Status) {
-    let path = log.wal.path_of(file_name::HOLDS);
-    let holds = match log.storage.open_directory(&path, Links::Refuse) {
-        Ok(Some(holds)) => holds,
-        Ok(None) => return,
-        Err(error) => return found.notes.push(format!("holds: {error}")),
-    };
-    let names = holds.list().unwrap_or_default();
-    let is_broken = |name: &&String| name.ends_with(file_name::BROKEN_SUFFIX);
-    found.broken_holds = names.iter().filter(is_broken).count();
-    match Keepers::new(log.wal.clone(), holds, u32::MAX).look() {
-        Ok(seen) => {
-            let is_hold =
-                |keeper: &&flashstrike_wal::keep::Keeper| matches!(keeper.of, KeptFor::Hold(_));
-            found.holds = seen.keepers.iter().filter(is_hold).count();
-            found.held_from_event_id = seen.lowest().map(|lowest| lowest.event_id);
-            found.problems.extend(seen.unreadable.iter().map(|error| error.to_string()));
-        }
-        Err(error) => found.notes.push(format!("holds: {error}")),
-    }
-}
-
-/// What is wrong, and what is worth knowing.
-fn judge(log: &Log, found: &mut Status) -> Outcome<()> {
-    let (problems, notes) = (&mut found.problems, &mut found.notes);
-    let active = found.active_dir.as_deref().unwrap_or("");
-    match log.state {
-        State::Live | State::ShutDown => {}
-        State::Failed => {
-            let errno = log.metrics.map_or(0, |metrics| metrics.failed_errno);
-            let cause = std::io::Error::from_raw_os_error(errno as i32);
-            let why = if errno == 0 { String::new() } else { format!(" ({cause})") };
-            problems.push(format!(
-                "the log has failed{why}: stop the engine, look at the disk, open it again; its \
-                 events wait in memory"
-            ));
-        }
-        State::Crashed => notes.push(format!(
-            "the next open carries over what is only in {active}: do not remove that; \
-             `fswal recover --dry-run` says what it would do"
-        )),
-        State::MemoryLost => problems.push(format!(
-            "{active} had the newest events and is not here: put it back, or see \
-             `fswal recover --dry-run`"
-        )),
-        State::MemoryUnreadable => problems.push(format!(
-            "{active} cannot be read: {}",
-            log.trouble.as_ref().map_or_else(String::new, ToString::to_string)
-        )),
-        State::Rebooted => notes.push(
-            "what was not durable at the restart is gone; the next open ends the log where it can \
-             be proved"
-                .into(),
-        ),
-        State::Copy => notes.push("its first open gives it an id of its own".into()),
-        State::Unidentified => problems.push(
-            "wal_identity is missing or damaged: of a C++ recorder's directory that is normal, and \
-             the next open makes one; else see `fswal recover --dry-run`"
-                .into(),
-        ),
-    }
-    if let Some(metrics) = &log.metrics {
-        let wrong = [
-            (metrics.missing_segments, "segment was removed by somebody else"),
-            (metrics.damaged_segments, "segment was found damaged: see `fswal verify`"),
-        ];
-        for (n, what) in wrong.into_iter().filter(|(n, _)| *n > 0) {
-            problems.push(format!("{n}: {what}"));
-        }
-        if metrics.memory_locked == 0 && log.state == State::Live {
-            notes.push("its memory is not locked: an append may wait for a swapped page".into());
-        }
-    }
-    if found.broken_holds > 0 {
-        notes.push(format!(
-            "{} broken: see `fswal holds`",
-            count(found.broken_holds as u64, "hold")
-        ));
-    }
-    let is_aside = |name: &&String| name.ends_with(".corrupt") || name.contains(".corrupt.");
-    found.kept_aside_files = log.wal.list()?.iter().filter(is_aside).count();
-    if found.kept_aside_files > 0 {
-        let files = count(found.kept_aside_files as u64, "file");
-        notes.push(format!("{files} kept aside by an earlier recovery (*.corrupt)"));
-    }
-    let cut = log.identity.as_ref().and_then(|identity| identity.cuts.last());
-    found.last_cut = cut.map(|c| Cut { generation: c.generation, last_event_id: c.last_event_id });
-    if let Some(cut) = &found.last_cut {
-        notes.push(format!(
-            "the open of generation {} took the log from disk, or cut it, behind event {}",
-            cut.generation, cut.last_event_id
-        ));
-    }
-    Ok(())
+    log.metrics = Some(after);
+    Some(rate / begin.elapsed().as_secs_f64())
 }
 
 fn show(status: &Status, output: &mut Output) -> Outcome<()> {
@@ -336,9 +224,9 @@ fn show(status: &Status, output: &mut Output) -> Outcome<()> {
     }
     if let Some(appended) = status.appended_event_id {
         let lag = status.lag_events.unwrap_or(0);
-        let age = status
-            .lag_ns
-            .map_or_else(String::new, |ns| format!(", {}", span(Duration::from_nanos(ns))));
+        let age = status.lag_ns.filter(|&ns| ns > 0);
+        let age =
+            age.map_or_else(String::new, |ns| format!(", {}", span(Duration::from_nanos(ns))));
         let behind =
             if lag == 0 { "none".to_owned() } else { format!("{} ids{age}", grouped(lag)) };
         field("appended", id(appended))?;
@@ -352,9 +240,8 @@ fn show(status: &Status, output: &mut Output) -> Outcome<()> {
     field("segments", format!("{} hot, {} cold", status.hot_segments, status.cold_segments))?;
     let free = bytes(status.disk_free_bytes);
     field("disk", format!("{} used, {free} free", bytes(status.disk_bytes)))?;
-    if status.events_per_second.is_some() {
-        let runway = status.runway_seconds.map(Duration::from_secs);
-        field("runway", runway.map_or("the disk is enough for its limits".into(), span))?;
+    if let Some(runway) = status.runway {
+        field("runway", runway.words(status.holds > 0))?;
     }
     let held =
         status.held_from_event_id.map_or(String::new(), |id| format!(", from event {id} on"));
