@@ -10,12 +10,12 @@ build_copy() {
     (cd "$SOURCE" && git ls-files -z --cached --others --exclude-standard |
         tar --create --null --files-from - --ignore-failed-read) 2>/dev/null | tar -x -C "$1"
     "$CMAKE" -S "$1" -B "$1/out" -DCMAKE_INSTALL_PREFIX=/usr -DCPACK_GENERATOR=DEB \
-        -DFLASHSTRIKE_WAL_BUILD_TESTS=OFF -DFLASHSTRIKE_WAL_BUILD_EXAMPLES=OFF >out.txt
-    "$CMAKE" --build "$1/out" >>out.txt 2>&1
-    (cd "$1/out" && cpack) >>out.txt 2>&1
+        -DFLASHSTRIKE_WAL_BUILD_TESTS=OFF -DFLASHSTRIKE_WAL_BUILD_EXAMPLES=OFF &&
+        "$CMAKE" --build "$1/out" && (cd "$1/out" && cpack)
 }
-build_copy one
-build_copy another/name/and/deeper
+for copy in one another/name/and/deeper; do
+    build_copy $copy >out.txt 2>&1 || { cat out.txt; exit 1; }
+done
 cd another/name/and/deeper/out
 same=0
 for file in lib/*.so.*.*.* lib/*.a packages/*.deb; do
