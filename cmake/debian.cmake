@@ -1,5 +1,5 @@
 # The Debian packages: names, dependencies and documents as Debian's policy wants them.
-#   libflashstrike-wal0.1     what programs load; named after the SONAME, so that two can be installed
+#   libflashstrike-wal0.1     what programs load; named after its SONAME: two fit side by side
 #   libflashstrike-wal-dev    headers, static library, CMake and pkg-config files
 #   flashstrike-wal-tools     fswal
 # and -dbgsym of the first and the last, with the debug information that was taken out of them.

@@ -18,7 +18,8 @@ run() {
     case $said in "flashstrike_wal "*": 1") ;; *) fail "$1 said: $said" ;; esac
 }
 for link in flashstrike_wal static; do
-    cmake -S source -B "cmake_$link" -DLINK="flashstrike_wal::$link" >log.txt || fail "$(cat log.txt)"
+    cmake -S source -B "cmake_$link" -DLINK="flashstrike_wal::$link" >log.txt ||
+        fail "$(cat log.txt)"
     cmake --build "cmake_$link" >log.txt || fail "$(cat log.txt)"
     run "cmake_$link/engine"
 done

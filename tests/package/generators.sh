@@ -13,7 +13,8 @@ built_once() {
     build "$1"
     touch built
     build "$1"
-    anew=$(find "$1" -newer built -type f ! -path '*/CMakeFiles/*' ! -name '.ninja*' ! -name '*.txt')
+    anew=$(find "$1" -newer built -type f ! -path '*/CMakeFiles/*' ! -name '.ninja*' \
+        ! -name '*.txt')
     [ -z "$anew" ] || fail "$1 built again, though nothing changed: $anew"
 }
 
@@ -51,6 +52,13 @@ configure engine_stripped "$SOURCE/tests/package/engine" \
     -DCMAKE_PREFIX_PATH="$PWD/Release_stripped"
 build engine_stripped
 run_engine engine_stripped/engine
+
+# The presets can be configured.
+here=$PWD
+for preset in library release debug configs; do
+    (cd "$SOURCE" && "$CMAKE" --preset $preset -B "$here/preset_$preset") >preset.txt 2>&1 ||
+        { cat preset.txt; fail "preset $preset"; }
+done
 
 # Another processor: this compiler is the machine's own, told to compile for another.
 cat >toolchain.cmake <<'END'

@@ -2,8 +2,8 @@
 # Run the Python tests: run.sh [pytest arguments]
 #
 # They run against the package `flashstrike_wal`, built as a wheel and installed into .venv.
-# FLASHSTRIKE_WAL_LIB names the library (default: that of `make build`), FLASHSTRIKE_READ_SEGMENT the
-# C program read_segment (without it, its comparison is skipped).
+# FLASHSTRIKE_WAL_LIB names the library (default: that of `make build`), FLASHSTRIKE_READ_SEGMENT
+# the C program read_segment (without it, its comparison is skipped).
 #
 # run.sh --wheel DIRECTORY only builds the wheel.
 set -eu
