@@ -10,6 +10,7 @@
 #              measured; benches/README.md)
 # make tools   build fswal, the operator's tool (target/tools/release/fswal; docs/operating.md), and
 #              its man pages and completions (target/tools/share)
+# make package build/packages/: Debian packages, and a tarball (docs/integrating.md)
 # make wheel   build/wheel/flashstrike_wal-*.whl, the Python package with the library in it
 # make bench-python  what the Python package costs beside calls from C, in two minutes
 # make bench-export  what export and backup take beside reading and cp, in two minutes
@@ -27,7 +28,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust build test-c test-python test-tools tools wheel torture fuzz demo bench
+.PHONY: test test-rust build test-c test-python test-tools test-package tools package wheel torture
+.PHONY: fuzz demo bench
 .PHONY: bench-python bench-export header transcripts book api-docs lint clean
 
 REQUESTS ?= 2000000
@@ -46,7 +48,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # What the tests need besides the build; as root they mount filesystems.
 RUST_TOOLS := cargo gcc strace lz4 $(if $(filter 0,$(shell id -u)),e2fsprogs xfsprogs)
 BUILD_TOOLS := cargo gcc g++ cmake make
-C_TOOLS := abigail-tools clang pkg-config python3 valgrind
+C_TOOLS := abigail-tools clang liblz4-dev ninja-build pkg-config python3 valgrind
 PYTHON_TOOLS := gcc python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
 BUILD := build
 
@@ -96,7 +98,7 @@ TOOLS_MANIFEST := --locked --manifest-path fswal/Cargo.toml
 
 tools:
 	tools/require.sh cargo gcc
-	$(TOOLS) cargo build --release $(TOOLS_MANIFEST)
+	$(TOOLS) tools/without_paths.sh cargo build --release $(TOOLS_MANIFEST)
 	$(CARGO_TARGET_DIR)/tools/release/fswal generate $(CARGO_TARGET_DIR)/tools/share
 
 test-tools:
@@ -106,6 +108,31 @@ test-tools:
 transcripts:
 	tools/require.sh cargo gcc
 	FSWAL_WRITE_TRANSCRIPTS=1 $(TOOLS) cargo test $(TOOLS_MANIFEST) --test operating transcripts
+
+# Debian packages and a tarball. Files in them have the time of the last commit.
+PACKAGES := $(BUILD)/packages
+CONFIGURE_PACKAGES = cmake -S . -DCMAKE_BUILD_TYPE=Release \
+    -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) \
+    -DFLASHSTRIKE_WAL_BUILD_TESTS=OFF -DFLASHSTRIKE_WAL_BUILD_EXAMPLES=OFF
+
+package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+package: tools
+	tools/require.sh $(BUILD_TOOLS) dpkg-dev file
+	rm -rf $(PACKAGES) $(BUILD)/deb/packages $(BUILD)/tarball/packages
+	$(CONFIGURE_PACKAGES) -B $(BUILD)/deb -DCPACK_GENERATOR=DEB -DCMAKE_INSTALL_PREFIX=/usr
+	$(CONFIGURE_PACKAGES) -B $(BUILD)/tarball -DCPACK_GENERATOR=TGZ -DCMAKE_INSTALL_LIBDIR=lib
+	for kind in deb tarball; do \
+	    cmake --build $(BUILD)/$$kind && (cd $(BUILD)/$$kind && cpack); \
+	done
+	mkdir -p $(PACKAGES)
+	cp $(BUILD)/deb/packages/*.deb $(BUILD)/tarball/packages/*.tar.gz $(PACKAGES)
+
+test-package: package
+	tools/require.sh lintian $(if $(filter 0,$(shell id -u)),debootstrap)
+	tests/package/contents.sh . $(PACKAGES)
+	tests/package/clean_root.sh . $(PACKAGES) $(CURDIR)/$(BUILD)/clean_root || [ $$? -eq 77 ]
+	CMAKE=cmake SOURCE=$(CURDIR) tests/support/scratch.sh $(BUILD)/same_bytes \
+	    $(CURDIR)/tests/package/same_bytes.sh
 
 wheel: build
 	tools/require.sh $(PYTHON_TOOLS)
@@ -119,8 +146,8 @@ torture: build
 	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test hostile f12_
 	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so FLASHSTRIKE_TORTURE=$(TORTURE) \
 	    tests/python/run.sh test_package_lifetime.py
-	FLASHSTRIKE_TORTURE=$(TORTURE) $(TOOLS) cargo test $(TOOLS_MANIFEST) --test operating \
-	    salvage_storm
+	FLASHSTRIKE_TORTURE=$(TORTURE) $(TOOLS) cargo test $(TOOLS_MANIFEST) --test operating storm \
+	    -- --show-output
 	$(MAKE) tools
 	.venv/bin/python fswal/tests/prometheus.py $(CARGO_TARGET_DIR)/tools/release/fswal
 	tools/durability_table.py
@@ -141,10 +168,11 @@ demo:
 # The benchmarks are a separate package, so that the logs they compare with are not part of the
 # library's build.
 bench:
-	tools/require.sh cargo gcc
-	cargo build --locked --release
+	tools/require.sh $(BUILD_TOOLS)
+	$(call CONFIGURE,OFF)
+	cmake --build $(BUILD) --target flashstrike_wal_shared
 	cargo build --locked --release --manifest-path benches/Cargo.toml
-	FLASHSTRIKE_WAL_LIB=$(CARGO_TARGET_DIR)/release/libflashstrike_wal.so \
+	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so \
 	QUICK=$(QUICK) BENCH_DIR=$(BENCH_DIR) BENCH_OUT=$(BENCH_OUT) \
 	    $(CARGO_TARGET_DIR)/release/flashstrike-wal-benches
 
@@ -165,6 +193,7 @@ header:
 	tools/require.sh cargo gcc
 	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked -p flashstrike-wal-tests --test published \
 	    the_committed_header
+	tools/loader_table.py --write
 
 # mdbook in an environment of its own, made anew when its version changes.
 MDBOOK := $(BUILD)/mdbook/bin/mdbook
@@ -191,6 +220,7 @@ lint:
 	cargo fmt --check --manifest-path benches/Cargo.toml
 	cargo fmt --check --manifest-path fswal/Cargo.toml
 	tools/line_lengths.py
+	tools/loader_table.py --check
 	tools/test_arrows.py
 	tools/arrows.py
 	tools/test_bench_table.py

@@ -54,8 +54,10 @@ extern "C" {
     "libflashstrike_wal.so." FS_WAL_LOADER_TEXT_(FS_WAL_VERSION_MAJOR)
 #endif
 
-/// The library's functions. flashstrike_wal.h says what each does.
+/// The library's functions: each member is the function of that name in flashstrike_wal.h, which
+/// says what it does.
 typedef struct fs_wal_api {
+    /** @cond */
     /* fields: begin */
     const char *(*version)(void);
     const char *(*status_string)(fs_wal_status status);
@@ -111,6 +113,7 @@ typedef struct fs_wal_api {
     fs_wal_status (*metrics_prometheus_of_all)(const struct fs_wal *const *wals, size_t count,
                                                char *buf, size_t len, size_t *needed);
     /* fields: end */
+    /** @endcond */
 
     /// For `fs_wal_unload`.
     void *handle;

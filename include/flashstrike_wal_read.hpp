@@ -4,7 +4,7 @@
 /// -fno-exceptions: what is wrong is asked for after the range has ended.
 ///
 ///     using namespace flashstrike::wal;
-///     files::Log log(LZ4_decompress_safe_usingDict);
+///     files::Log log;
 ///     for (const MappedFile& file : map_all("/var/lib/engine/wal"))   // of the program
 ///         log.add(file.name(), file.data(), file.size());
 ///     for (const fs_request_event& event : log) apply(event);
@@ -33,14 +33,22 @@ namespace flashstrike::wal::files {
 /// Events that lie one behind the other, in the bytes they are read from.
 class Events {
 public:
+    /// None.
     Events() noexcept = default;
+    /// `size` events, the first of them at `data`.
     Events(const fs_request_event* data, std::size_t size) noexcept : data_(data), size_(size) {}
 
+    /// The first event.
     const fs_request_event* data() const noexcept { return data_; }
+    /// How many events.
     std::size_t size() const noexcept { return size_; }
+    /// Whether there are none.
     bool empty() const noexcept { return size_ == 0; }
+    /// The first event.
     const fs_request_event* begin() const noexcept { return data_; }
+    /// One past the last event.
     const fs_request_event* end() const noexcept { return data_ + size_; }
+    /// The event at `n`, counted from 0.
     const fs_request_event& operator[](std::size_t n) const noexcept { return data_[n]; }
 
 private:
@@ -116,16 +124,22 @@ public:
             Events batch_;
         };
 
+        /// The blocks that are left of a walk.
         explicit Batches(Walk* walk) noexcept : walk_(walk) {}
+        /// Reads the first block.
         iterator begin() const noexcept { return iterator(walk_); }
+        /// The end of the walk.
         End end() const noexcept { return {}; }
 
     private:
         Walk* walk_;
     };
 
+    /// Reads the first events.
     iterator begin() noexcept { return iterator(this); }
+    /// The end of the walk.
     End end() const noexcept { return {}; }
+    /// The blocks that are left.
     Batches batches() noexcept { return Batches(this); }
 
     /// The next events; none at the end, see status(). Those of a Log are valid until the next
@@ -199,7 +213,7 @@ private:
 /// one at a time into a buffer of its own.
 class Log : public Walk<Log> {
 public:
-    /// `lz4` is LZ4_decompress_safe_usingDict, and not needed where there are no cold segments.
+    /// `lz4`: LZ4_decompress_safe_usingDict, to be faster with cold segments.
     explicit Log(fs_wal_read_lz4 lz4 = nullptr) noexcept { log_.lz4 = lz4; }
     Log(const Log&) = delete;
     Log& operator=(const Log&) = delete;

@@ -8,8 +8,11 @@ present() {
     case $1 in
         abigail-tools) command -v abidiff >/dev/null ;;
         btrfs-progs) command -v mkfs.btrfs >/dev/null ;;  # a package, not a program
+        dpkg-dev) command -v dpkg-shlibdeps >/dev/null ;;  # a package, not a program
         e2fsprogs) command -v mkfs.ext4 >/dev/null ;;
+        ninja-build) command -v ninja >/dev/null ;;
         xfsprogs) command -v mkfs.xfs >/dev/null ;;
+        liblz4-dev) echo '#include <lz4frame.h>' | gcc -E - >/dev/null 2>&1 ;;  # a package
         python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;  # a package, not a program
         *) command -v "$1" >/dev/null ;;
     esac

@@ -1,8 +1,8 @@
 //! `fswal` operates flashstrike-wal logs from a shell. One file a command, in `commands`; the rooms
 //! they share: `failure` (errors and exit codes), `output` (people or programs), `table`,
 //! `clock` (times in words), `selection` (ranges and filters of events), `directory` (what state a
-//! log is in), `new_log` (a log made of events from elsewhere),
-//! `segment_file` (segments of a copy), `events` (reading them), `columns` (events as Arrow).
+//! log is in), `new_log` (a log made of events from elsewhere), `events` (reading them), `columns`
+//! (events as Arrow).
 
 mod clock;
 mod columns;
@@ -15,7 +15,6 @@ mod hold_files;
 mod new_log;
 mod output;
 mod salvaged;
-mod segment_file;
 mod selection;
 mod table;
 

@@ -218,7 +218,7 @@ impl Directory for PlantedDirectory {
 
     fn remove(&self, name: &str) -> Result<bool> {
         if self.state.bug == Some(Bug::DeletedWithoutLock) && segment_index(name).is_some() {
-            std::thread::sleep(Duration::from_millis(3));
+            std::thread::sleep(Duration::from_millis(10));
         }
         match self.real(name) == name {
             true => self.inner.remove(name),

@@ -1,15 +1,37 @@
 #!/bin/sh
-# An engine that includes our source tree with add_subdirectory: this builds the library and the
-# engine, but none of our examples or tests.
-# Environment: CMAKE, SOURCE, CARGO_DIR (shared, so that cargo does not build the library again).
-set -eu
-"$CMAKE" -S "$SOURCE/tests/package/superproject" -B build -DFLASHSTRIKE_WAL_SOURCE="$SOURCE" \
-    -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR="$CARGO_DIR"
-"$CMAKE" --build build
-build/engine | grep -q '^flashstrike_wal .*: 1$'
-if find build -name demo -o -name 'test_c_*' | grep .; then
-    echo "examples or tests were built inside another project" >&2
-    exit 1
+# An engine that has our sources in its tree: by add_subdirectory, by FetchContent, twice, before
+# and after find_package. None of our examples or tests is built there.
+. "$SOURCE/tests/package/helpers.sh"
+install_and_move
+
+# engine BUILD_DIRECTORY WAYS ARGUMENT...
+engine() {
+    build=$1 ways=$2
+    shift 2
+    configure "$build" "$SOURCE/tests/package/superproject" -DWAYS="$ways" \
+        -DFLASHSTRIKE_WAL_SOURCE="$SOURCE" -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR="$CARGO_DIR" \
+        -DCMAKE_PREFIX_PATH="$PWD/moved" "$@"
+    "$CMAKE" --build "$build" >"$build.txt" 2>&1 || { cat "$build.txt"; exit 1; }
+    run_engine "$build/engine"
+    run_engine "$build/static_engine"
+    loads_none "$build/static_engine"
+}
+engine source add_subdirectory
+loads_shared source/engine "$PWD/source/"
+"$CMAKE" --install source --prefix "$PWD/with_ours" >/dev/null
+[ -e "$(echo with_ours/lib*/libflashstrike_wal.so)" ] || fail "the library was not installed"
+
+engine twice "add_subdirectory;add_subdirectory;find_package;fetch_content" \
+    -DFLASHSTRIKE_WAL_INSTALL=OFF
+loads_shared twice/engine "$PWD/twice/"
+"$CMAKE" --install twice --prefix "$PWD/without_ours" >/dev/null
+[ ! -e without_ours ] || fail "installed, though it was told not to: $(find without_ours)"
+if find source twice -name demo -o -name 'test_c_*' | grep .; then
+    fail "examples or tests were built inside another project"
 fi
-"$CMAKE" --install build --prefix "$PWD/installed" >/dev/null
-find installed -name libflashstrike_wal.so | grep -q .
+
+engine fetched "fetch_content;fetch_content" -DBUILD_SHARED_LIBS=OFF -DLIBRARY_KIND_CHOSEN=ON
+loads_none fetched/engine
+
+engine found "find_package;add_subdirectory;find_package"
+loads_shared found/engine "$PWD/moved/"

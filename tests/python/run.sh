@@ -2,8 +2,8 @@
 # Run the Python tests: run.sh [pytest arguments]
 #
 # They run against the package `flashstrike_wal`, built as a wheel and installed into .venv.
-# FLASHSTRIKE_WAL_LIB names the library (default: the release build), FLASHSTRIKE_READ_SEGMENT the C
-# program read_segment (without it, its comparison is skipped).
+# FLASHSTRIKE_WAL_LIB names the library (default: that of `make build`), FLASHSTRIKE_READ_SEGMENT
+# the C program read_segment (without it, its comparison is skipped).
 #
 # run.sh --wheel DIRECTORY only builds the wheel.
 set -eu
@@ -22,7 +22,7 @@ fi
 
 # Absolute, because the tests run from their own directory.
 FLASHSTRIKE_WAL_LIB=$(realpath -m \
-    "${FLASHSTRIKE_WAL_LIB:-${CARGO_TARGET_DIR:-$root/target}/release/libflashstrike_wal.so}")
+    "${FLASHSTRIKE_WAL_LIB:-$root/build/lib/libflashstrike_wal.so}")
 export FLASHSTRIKE_WAL_LIB
 if [ "${1:-}" = --wheel ]; then
     PYTHON="$venv/bin/python" exec "$root/python/build_wheel.sh" "$(realpath -m "$2")"

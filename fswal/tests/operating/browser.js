@@ -29,6 +29,11 @@ for (const element of page.querySelectorAll("main *")) {
   const contrast = (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
   if (contrast < 4.5) wrong.add(`hard to read (${contrast.toFixed(1)}): ` + says(element));
 }
+for (const table of page.querySelectorAll(".scroll")) {
+  if (!table.closest("details") && table.scrollWidth > table.clientWidth) {
+    wrong.add("a table is wider than its place: " + says(table));
+  }
+}
 for (const axis of page.querySelectorAll(".plot .x, .plot .y")) {
   const marks = [...axis.children].filter((mark) => box(mark).width).map((mark) => [mark, box(mark)]);
   marks.forEach(([mark, one], n) => {

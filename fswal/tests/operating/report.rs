@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use flashstrike_wal::format::RequestEvent;
 use regex::Regex;
 
 use crate::damage::flip;
 use crate::scenes::Scene;
-use crate::support::{fswal, state_of, text, Place};
+use crate::support::{event, fswal, state_of, text, Place, PER_SEGMENT};
 
 /// The page of a log, with the code that it ended with.
 fn page_of(place: &Place, log: &Path, code: i32) -> (PathBuf, String) {
@@ -87,7 +88,9 @@ fn what_a_damaged_compressed_segment_holds_is_no_gap() {
     let scene = Scene::named("live");
     flip(&scene.place.log().join("FS.00000001.wal.lz4"), 5000);
     let (_, page) = page_of(&scene.place, &scene.place.log(), 1);
-    assert!(page.contains("<td>frame</td><td class=\"long\">FS.00000001.wal.lz4</td>"));
+    assert!(
+        page.contains(">frame</td><td class=\"long\" data-name=\"file\">FS.00000001.wal.lz4</td>")
+    );
     assert!(page.contains("damaged from id"));
     assert!(page.contains("No gap was found, and no id is left out within a segment."));
     assert!(page.contains("No pause that would be seen here."));
@@ -126,12 +129,50 @@ fn a_pause_and_the_ids_left_out_are_found_within_a_segment() {
     let (manager, mut writer) = place.open();
     for id in (1..=1000).chain(700_001..=701_000) {
         // Its timestamp is by its id: the gap is a pause of 699 seconds.
-        writer.append(&crate::support::event(id)).unwrap();
+        writer.append(&event(id)).unwrap();
     }
     manager.shutdown(writer).unwrap();
     let (_, page) = page_of(&place, &place.log(), 0);
     assert!(page.contains("no event has the ids 1,001 to 700,000"), "the gap");
     assert!(page.contains("11 min 39 s"), "the pause");
+}
+
+/// An engine that left ids out and went on at once: the rate is what it was, in every bar.
+#[test]
+fn ids_left_out_without_a_pause_are_found_and_are_no_burst() {
+    let place = Place::new();
+    let (manager, mut writer) = place.open();
+    for (n, id) in (1..=1500).chain(70_001..=71_500).enumerate() {
+        let timestamp = event(1).timestamp + n as u64 * 1_000_000;
+        writer.append(&RequestEvent { timestamp, ..event(id) }).unwrap();
+    }
+    manager.shutdown(writer).unwrap();
+    let (_, page) = page_of(&place, &place.log(), 0);
+    assert!(page.contains("no event has the ids 1,501 to 70,000"), "the gap");
+    assert!(page.contains("No pause that would be seen here."));
+    let bar = Regex::new(r"about ([0-9,]+) events").unwrap();
+    let bars: Vec<u32> = bar.captures_iter(&page).map(|it| it[1].parse().unwrap()).collect();
+    assert_eq!(bars.len(), 96);
+    assert!(bars.iter().all(|events| (30..=33).contains(events)), "{bars:?}");
+}
+
+#[test]
+fn a_damaged_block_at_the_beginning_of_a_segment_is_no_gap() {
+    let place = Place::new();
+    place.record(1..=3 * PER_SEGMENT);
+    flip(&place.log().join("FS.00000001.wal"), 64 + 64 + 100);
+    let (_, page) = page_of(&place, &place.log(), 1);
+    assert!(page.contains("No gap was found, and no id is left out within a segment."));
+}
+
+#[test]
+fn what_a_missing_segment_held_is_no_pause() {
+    let place = Place::new();
+    place.record(1..=3 * PER_SEGMENT);
+    std::fs::remove_file(place.log().join("FS.00000001.wal")).unwrap();
+    let (_, page) = page_of(&place, &place.log(), 1);
+    assert!(page.contains("missing segment") && page.contains("damaged from id"));
+    assert!(page.contains("No pause that would be seen here."));
 }
 
 #[test]

@@ -303,7 +303,7 @@ fn histogram_of(histogram: &HistogramSnapshot, latency: &LatencySnapshot) -> Str
         said: format!("How long {} took", count(histogram.count, "time")),
         y_name: String::from("how many"),
         y,
-        x_name: String::from("each bar: twice the time of the one before"),
+        x_name: String::from("each bar is twice as long"),
         x: ticks.map(tick).collect(),
         shapes,
     }

@@ -8,8 +8,8 @@ use crate::table::{count, grouped};
 use super::charts::note;
 use super::facts::Facts;
 use super::markup::{legend, strip, stripe, upright, Rows};
+use super::probes::id_gaps;
 use super::scale::{self, moment, BINS};
-use super::segments::id_gaps;
 use super::timeline::{Clock, Timeline};
 
 /// Rows of a table of gaps, and holds or snapshots that are drawn.
@@ -132,7 +132,7 @@ fn times(timeline: Option<&Timeline>) -> String {
 /// Holds and snapshots.
 pub fn kept(facts: &Facts) -> String {
     const MOST_ROWS: usize = 60;
-    let mut holds = Rows::new(&["hold", "state", ">from event", ">ids held", "updated"]);
+    let mut holds = Rows::new(&["~hold", "state", ">from event", ">ids held", "updated"]);
     for hold in facts.holds.iter().take(MOST_ROWS) {
         let behind = |id: u64| (facts.found.durable_event_id + 1).saturating_sub(id);
         holds.row(&[

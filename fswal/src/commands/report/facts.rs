@@ -13,7 +13,8 @@ use crate::hold_files::hold_files;
 use crate::output::Tone;
 use crate::table::count;
 
-use super::segments::{self, Probe, Segment};
+use super::probes::{self, Probe};
+use super::segments::{self, Segment};
 
 pub struct Facts {
     pub log: Log,
@@ -71,7 +72,7 @@ impl Facts {
         Ok(Facts {
             disk_bytes: of_segments.chain(of_snapshots).sum(),
             disk_free_bytes: log.wal.status()?.available,
-            probes: segments::probes(&log, &segments, &found.damages),
+            probes: probes::probes(&log, &segments, &found.damages),
             opens: opens(&log)?,
             holds: holds(&log)?,
             latencies: latencies(&log)?,

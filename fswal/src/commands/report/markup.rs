@@ -73,11 +73,12 @@ pub fn dot(class: &str, x: f64, y: f64, title: &str) -> String {
     )
 }
 
-/// An upright line.
+/// An upright line, with something light around it, so that it is seen on bars too.
 pub fn upright(class: &str, x: f64, title: &str) -> String {
     let x = percent(x);
     format!(
-        "<line class=\"{class}\" x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"100%\"><title>{}</title>\
+        "<line class=\"halo\" x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"100%\"/>\
+         <line class=\"{class}\" x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"100%\"><title>{}</title>\
          </line>",
         escaped(title)
     )
@@ -171,7 +172,8 @@ impl Rows {
     pub fn row(&mut self, cells: &[String]) {
         self.body += "<tr>";
         for (cell, name) in cells.iter().zip(&self.columns) {
-            let _ = write!(self.body, "<td{}>{}</td>", class_of(name), escaped(cell));
+            let (class, shown) = (class_of(name), escaped(shown(name)));
+            let _ = write!(self.body, "<td{class} data-name=\"{shown}\">{}</td>", escaped(cell));
         }
         self.body += "</tr>\n";
         self.count += 1;
@@ -181,20 +183,27 @@ impl Rows {
         self.count == 0
     }
 
-    /// The table, seen at once.
+    /// The table, seen at once: where it has no room, each row is a list.
     pub fn markup(&self) -> String {
-        let mut text = "<div class=\"scroll\"><table><thead><tr>".to_owned();
+        self.table("<table class=\"rows\">")
+    }
+
+    fn table(&self, begin: &str) -> String {
+        let mut text = format!("<div class=\"scroll\">{begin}<thead><tr>");
         for name in &self.columns {
-            let shown = escaped(name.trim_start_matches(['>', '~']));
-            let _ = write!(text, "<th{}>{shown}</th>", class_of(name));
+            let _ = write!(text, "<th{}>{}</th>", class_of(name), escaped(shown(name)));
         }
         text + "</tr></thead><tbody>\n" + &self.body + "</tbody></table></div>"
     }
 
     /// The table for who wants to read what the chart above it shows.
     pub fn folded(&self) -> String {
-        format!("<details><summary>The numbers</summary>{}</details>", self.markup())
+        format!("<details><summary>The numbers</summary>{}</details>", self.table("<table>"))
     }
+}
+
+fn shown(name: &str) -> &str {
+    name.trim_start_matches(['>', '~'])
 }
 
 fn class_of(name: &str) -> &'static str {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use flashstrike_wal::replay::{DamageKind, Newest};
 
-use crate::clock::{event_time, span, utc_seconds};
+use crate::clock::{span, utc_seconds};
+use crate::directory::State;
 use crate::table::{bytes, count, grouped, id};
 
 use super::charts::{self, class_of, note, section};
@@ -18,8 +19,8 @@ use super::timeline::{Clock, Timeline};
 const STYLE: &str = include_str!("page.css");
 
 pub fn page(facts: &Facts, now_ns: u64) -> String {
-    let path = facts.log.path.display().to_string();
-    let timeline = Timeline::of(&facts.probes, &facts.segments);
+    let path = path_of(facts);
+    let timeline = Timeline::of(&facts.probes, &facts.segments, &facts.found.damages);
     let timeline = timeline.as_ref();
     let mut text = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n\
@@ -34,8 +35,9 @@ pub fn page(facts: &Facts, now_ns: u64) -> String {
     text += &tiles(facts, timeline);
     text += "<div class=\"cards\">\n";
     // What is wrong comes first.
+    let is_kept = !facts.holds.is_empty() || !facts.snapshots.is_empty();
     let (before, after) = match facts.found.damage_count {
-        0 => (String::new(), section("Integrity", false, &integrity(facts))),
+        0 => (String::new(), section("Integrity", is_kept, &integrity(facts))),
         _ => (section("Integrity", true, &integrity(facts)), String::new()),
     };
     text += &before;
@@ -46,12 +48,18 @@ pub fn page(facts: &Facts, now_ns: u64) -> String {
     text += &section("How long things took", true, &charts::latencies(facts));
     text += &section("Opens and recoveries", true, &charts::history(&facts.opens));
     text += &after;
-    text += &section("Holds and snapshots", !before.is_empty(), &coverage::kept(facts));
+    text += &section("Holds and snapshots", is_kept || !before.is_empty(), &coverage::kept(facts));
     text += &section("The log", true, &identity(facts));
     text += "</div>\n";
     let version = env!("CARGO_PKG_VERSION");
     let _ = writeln!(text, "<footer>Written by fswal {version}; nothing was changed.</footer>");
     text + "</main></body></html>\n"
+}
+
+/// Whole: whoever sees the page is elsewhere.
+fn path_of(facts: &Facts) -> String {
+    let path = std::path::absolute(&facts.log.path);
+    path.unwrap_or_else(|_| facts.log.path.clone()).display().to_string()
 }
 
 fn head(facts: &Facts, path: &str, now_ns: u64) -> String {
@@ -74,7 +82,10 @@ fn tiles(facts: &Facts, timeline: Option<&Timeline>) -> String {
         (grouped(found.events), "events".to_owned()),
         (
             grouped(found.last_event_id),
-            format!("last event; the first is {}", id(found.first_event_id)),
+            match found.first_event_id {
+                0 => "last event: there is none".to_owned(),
+                first => format!("last event; the first is {}", grouped(first)),
+            },
         ),
         (grouped(found.durable_event_id), "durable up to".to_owned()),
         (
@@ -86,11 +97,10 @@ fn tiles(facts: &Facts, timeline: Option<&Timeline>) -> String {
     ];
     if let Some(timeline) = timeline.filter(|timeline| timeline.clock != Clock::Unit) {
         let width = span(Duration::from_nanos(timeline.last - timeline.first));
-        tiles
-            .push((width, format!("from {}", &event_time(timeline.first)[..19].replace('T', " "))));
+        tiles.push((width, format!("from {}", day_and_time(timeline.first))));
     }
     if let Some(open) = facts.opens.last() {
-        tiles.push((open.decision.clone(), format!("last open, {}", utc_seconds(open.ns))));
+        tiles.push((open.decision.clone(), format!("last open, {}", day_and_time(open.ns))));
     }
     let mut text = "<div class=\"tiles\">".to_owned();
     for (value, what) in tiles {
@@ -98,6 +108,11 @@ fn tiles(facts: &Facts, timeline: Option<&Timeline>) -> String {
         let _ = write!(text, "<div class=\"tile\"><b>{value}</b><span>{what}</span></div>");
     }
     text + "</div>\n"
+}
+
+/// A time of which no part stands alone on a line.
+fn day_and_time(ns: u64) -> String {
+    utc_seconds(ns).trim_end_matches('Z').replace('-', "\u{2011}").replace('T', "\u{a0}")
 }
 
 fn integrity(facts: &Facts) -> String {
@@ -196,10 +211,8 @@ fn doubts(facts: &Facts) -> Vec<String> {
 }
 
 fn identity(facts: &Facts) -> String {
-    let mut list: Vec<(&str, String)> = vec![
-        ("Directory", facts.log.path.display().to_string()),
-        ("State", facts.log.state.words().to_owned()),
-    ];
+    let mut list: Vec<(&str, String)> =
+        vec![("Directory", path_of(facts)), ("State", facts.log.state.words().to_owned())];
     if let Some(identity) = &facts.log.identity {
         list.push(("Log id", format!("{:032x}", identity.id)));
         list.push(("Generation", format!("{} (one for each open)", identity.generation)));
@@ -224,7 +237,14 @@ fn identity(facts: &Facts) -> String {
         ));
         list.push(("Memory locked", if metrics.memory_locked == 1 { "yes" } else { "no" }.into()));
     }
-    list.push(("wal_meta.dat", format!("durable up to {}", id(facts.meta_event_id))));
+    // That of a live log is of a later moment than the rest of the page.
+    if !matches!(facts.log.state, State::Live | State::Failed) {
+        let durable = match facts.meta_event_id {
+            0 => "nothing is durable yet".to_owned(),
+            last => format!("durable up to {}", grouped(last)),
+        };
+        list.push(("wal_meta.dat", durable));
+    }
     let mut text = "<dl>".to_owned();
     for (name, value) in list {
         let _ = write!(text, "<dt>{}</dt><dd>{}</dd>", escaped(name), escaped(&value));

@@ -1,20 +1,10 @@
-//! The segments of the log, and moments of its events: enough for charts, and never more of it in
-//! memory than a line a segment.
+//! The segments of the log, a line of memory for each.
 
 use flashstrike_wal::format::{file_name, Layout};
-use flashstrike_wal::replay::{closed_header, Damage, Reader, ReaderOptions, VerifyReport};
+use flashstrike_wal::replay::{closed_header, VerifyReport};
 
 use crate::directory::Log;
 use crate::failure::Outcome;
-
-use super::scale::BINS;
-
-/// How many events are looked at for their times.
-const MOST_PROBES: usize = 2048;
-/// And in one segment.
-const MOST_IN_SEGMENT: usize = 65;
-/// Pauses within segments that are looked for.
-const MOST_PAUSES: usize = 96;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
@@ -40,15 +30,6 @@ pub struct Segment {
     pub whole_bytes: u64,
     /// By the wall clock; 0 while it is open.
     pub closed_ns: u64,
-}
-
-/// An event's place among all of them, and its timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Probe {
-    /// Events before it.
-    pub rank: u64,
-    pub event_id: u64,
-    pub timestamp: u64,
 }
 
 /// All segments, by their headers.
@@ -124,118 +105,4 @@ pub fn count_damaged(segments: &mut [Segment]) {
             one.events = after - before - 1;
         }
     }
-}
-
-/// Moments of events, in the order of the log: those of damaged blocks are left out.
-pub fn probes(log: &Log, segments: &[Segment], damages: &[Damage]) -> Vec<Probe> {
-    let with_events = segments.iter().filter(|segment| segment.events > 0).count();
-    let Ok(mut reader) = Reader::open(&log.path, ReaderOptions { verify: true }) else {
-        return Vec::new();
-    };
-    let each = (MOST_PROBES / with_events.max(1)).clamp(2, MOST_IN_SEGMENT);
-    let stride = (2 * with_events).div_ceil(MOST_PROBES).max(1);
-    let mut probes: Vec<Probe> = Vec::new();
-    let mut before = 0;
-    for (n, segment) in segments.iter().filter(|segment| segment.events > 0).enumerate() {
-        if n % stride == 0 || n + 1 == with_events {
-            look_at_events(&mut reader, segment, before, each, &mut probes);
-        }
-        before += segment.events;
-    }
-    find_pauses(&mut reader, probes, damages)
-}
-
-/// Adds the events before and behind long pauses, so that a pause is seen where it is. What lies
-/// around damage is no pause.
-fn find_pauses(reader: &mut Reader, probes: Vec<Probe>, damages: &[Damage]) -> Vec<Probe> {
-    let (Some(first), Some(last)) = (probes.first(), probes.last()) else { return probes };
-    let long = last.timestamp.saturating_sub(first.timestamp) / BINS as u64;
-    let (mut found, mut searched) = (Vec::with_capacity(probes.len()), 0);
-    for (n, &probe) in probes.iter().enumerate() {
-        found.push(probe);
-        let Some(&next) = probes.get(n + 1) else { break };
-        let is_long = next.timestamp.saturating_sub(probe.timestamp) > long.max(1);
-        let is_damaged = damages.iter().any(|damage| {
-            let (first, last) = damage.event_ids;
-            first > 0 && first <= next.event_id && probe.event_id <= last.max(first)
-        });
-        if is_long && !is_damaged && next.rank > probe.rank + 1 && searched < MOST_PAUSES {
-            searched += 1;
-            found.extend(around_pause(reader, probe, next).unwrap_or_default());
-        }
-    }
-    found
-}
-
-/// Two events next to each other between these, on the two sides of the longest pause: each step
-/// takes the half that took longer.
-fn around_pause(reader: &mut Reader, begin: Probe, end: Probe) -> Option<Vec<Probe>> {
-    let (mut left, mut right, mut free) = (begin, end, end.event_id);
-    while free - left.event_id > 1 {
-        let middle = left.event_id + (free - left.event_id) / 2;
-        let event = reader.seek(middle).and_then(|()| reader.next()).ok()?;
-        if event.event_id >= right.event_id {
-            // No event has an id from the middle on up to the right one.
-            free = middle;
-            continue;
-        }
-        let (event_id, timestamp) = (event.event_id, event.timestamp);
-        let seen = Probe { rank: 0, event_id, timestamp };
-        let before = timestamp.checked_sub(left.timestamp)?;
-        match before > right.timestamp.checked_sub(timestamp)? {
-            true => (right, free) = (seen, event_id),
-            false => left = seen,
-        }
-    }
-    // By the ids, which have no gap but this one as far as is known.
-    let events = (left.event_id - begin.event_id).min(end.rank - begin.rank - 1);
-    left.rank = begin.rank + events;
-    right.rank = left.rank + 1;
-    Some(
-        [left, right]
-            .into_iter()
-            .filter(|one| one.event_id != begin.event_id && one.event_id != end.event_id)
-            .collect(),
-    )
-}
-
-fn look_at_events(
-    reader: &mut Reader,
-    segment: &Segment,
-    before: u64,
-    each: usize,
-    probes: &mut Vec<Probe>,
-) {
-    let share = |of: u64, n: usize| (u128::from(of) * n as u128 / (each - 1) as u128) as u64;
-    for n in 0..each {
-        let wanted =
-            segment.first_event_id + share(segment.last_event_id - segment.first_event_id, n);
-        let event = reader.seek(wanted).and_then(|()| reader.next());
-        let Ok(event) = event else { continue };
-        let is_new = probes.last().is_none_or(|last| last.event_id < event.event_id);
-        if is_new && event.event_id <= segment.last_event_id {
-            let rank = before + share(segment.events - 1, n);
-            let (event_id, timestamp) = (event.event_id, event.timestamp);
-            probes.push(Probe { rank, event_id, timestamp });
-        }
-    }
-}
-
-/// Ranges of ids that no event has, as far as they were found: between segments, and at pauses. The
-/// widest first.
-pub fn id_gaps(segments: &[Segment], probes: &[Probe]) -> Vec<(u64, u64)> {
-    let next_to = |two: &&[Probe]| two[1].rank <= two[0].rank + 1;
-    let apart = |two: &[Probe]| (two[0].event_id + 1, two[1].event_id - 1);
-    let pauses = probes.windows(2).filter(next_to).map(apart);
-    let mut gaps: Vec<_> = pauses.filter(|(first, last)| first <= last).collect();
-    let mut last = 0;
-    for segment in segments.iter().filter(|segment| segment.events > 0) {
-        if last > 0 && segment.first_event_id > last + 1 {
-            gaps.push((last + 1, segment.first_event_id - 1));
-        }
-        last = segment.last_event_id;
-    }
-    gaps.sort_unstable_by_key(|&(first, last)| (std::cmp::Reverse(last - first), first));
-    gaps.dedup();
-    gaps
 }

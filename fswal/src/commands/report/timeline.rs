@@ -1,9 +1,12 @@
 //! Events over time, in as many bins as a chart has bars, out of moments of some of them.
 
+use flashstrike_wal::replay::Damage;
+
 use crate::clock::event_time;
 
+use super::probes::{lies_between, Probe};
 use super::scale::BINS;
-use super::segments::{Probe, Segment};
+use super::segments::Segment;
 
 /// By which clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub struct Timeline {
 
 impl Timeline {
     /// `None` when nothing is known of any time.
-    pub fn of(probes: &[Probe], segments: &[Segment]) -> Option<Timeline> {
+    pub fn of(probes: &[Probe], segments: &[Segment], damages: &[Damage]) -> Option<Timeline> {
         let falls = probes.windows(2).filter(|two| two[1].timestamp < two[0].timestamp).count();
         let span = |points: &[Probe]| Some((points.first()?.timestamp, points.last()?.timestamp));
         let closings;
@@ -43,7 +46,8 @@ impl Timeline {
         };
         let (first, last) = span(points).filter(|(first, last)| first < last)?;
         let bins = spread(points, first, last);
-        Some(Timeline { clock, first, last, bins, quiet: quiet(points, last - first), falls })
+        let quiet = quiet(points, last - first, damages);
+        Some(Timeline { clock, first, last, bins, quiet, falls })
     }
 
     /// Where a bin begins, and where it ends.
@@ -99,11 +103,14 @@ fn spread(points: &[Probe], first: u64, last: u64) -> Vec<f64> {
     bins
 }
 
-/// Between an event and the next one, longer than a bin.
-fn quiet(points: &[Probe], width: u64) -> Vec<(u64, u64)> {
+/// Between an event and the next one, longer than a bin. Of what is damaged between them nothing is
+/// known.
+fn quiet(points: &[Probe], width: u64, damages: &[Damage]) -> Vec<(u64, u64)> {
     let long = width / BINS as u64;
     let is_quiet = |two: &&[Probe]| {
-        two[1].rank - two[0].rank <= 1 && two[1].timestamp - two[0].timestamp > long
+        let is_pause = two[1].rank - two[0].rank <= 1;
+        let is_damaged = damages.iter().any(|damage| lies_between(damage, &two[0], &two[1]));
+        is_pause && !is_damaged && two[1].timestamp - two[0].timestamp > long
     };
     let mut quiet: Vec<_> = points
         .windows(2)
@@ -124,7 +131,7 @@ mod tests {
 
     #[test]
     fn events_are_where_their_time_is() {
-        let of = |points: &[Probe]| Timeline::of(points, &[]);
+        let of = |points: &[Probe]| Timeline::of(points, &[], &[]);
         let even = of(&[probe(0, 1000), probe(9599, 1000 + 9600)]).unwrap();
         assert_eq!((even.clock, even.bins.len(), even.falls), (Clock::Unit, BINS, 0));
         assert!((even.bins.iter().sum::<f64>() - 9600.0).abs() < 1e-6);
@@ -152,8 +159,8 @@ mod tests {
             closed_ns,
         };
         let points = [probe(0, 7), probe(5, 6), probe(9, 8)];
-        let seen = Timeline::of(&points, &[closed(0, 100), closed(1, 300)]).unwrap();
+        let seen = Timeline::of(&points, &[closed(0, 100), closed(1, 300)], &[]).unwrap();
         assert_eq!((seen.clock, seen.falls, seen.first, seen.last), (Clock::Closed, 1, 100, 300));
-        assert!(Timeline::of(&points, &[closed(0, 100)]).is_none());
+        assert!(Timeline::of(&points, &[closed(0, 100)], &[]).is_none());
     }
 }

@@ -1,68 +1,35 @@
-//! Segment files of a directory that is being made: copied, or written event by event.
-
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+//! Segments that are sealed anew, event by event.
 
 use flashstrike_wal::format::{
     file_name, BlockHeader, Layout, MetaState, RequestEvent, SegmentHeader, EVENTS_PER_BLOCK,
     EVENT_SIZE,
 };
-use flashstrike_wal::storage::{self, now_ns};
+use flashstrike_wal::storage::now_ns;
 
 use crate::failure::{Failure, Outcome};
 
-/// Makes a file, readable as the library's own are.
-pub fn create(path: &Path) -> Outcome<File> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path);
-    Ok(made.map_err(|error| {
-        std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-    })?)
-}
+use super::target::Target;
 
-/// Copies a file and syncs the copy. What is zeros becomes a hole.
-pub fn copy(from: &dyn storage::File, to: &Path, tell: &mut dyn FnMut(u64)) -> Outcome<()> {
-    const PIECE: usize = 1024 * 1024;
-    let (file, size) = (create(to)?, from.size()?);
-    file.set_len(size)?;
-    let mut piece = vec![0; PIECE];
-    let mut offset = 0;
-    while offset < size {
-        let read = from.read_at(&mut piece, offset)?;
-        if read == 0 {
-            let message = format!("{}: its source was cut while it was copied", to.display());
-            return Err(Failure::wrong(message).next("somebody changes the log's files: find who"));
-        }
-        if piece[..read].iter().any(|byte| *byte != 0) {
-            file.write_all_at(&piece[..read], offset)?;
-        }
-        offset += read as u64;
-        tell(read as u64);
-    }
-    Ok(file.sync_data()?)
-}
-
-/// Writes events into segments, each closed when it is full. Before a segment's stamps say that
-/// what is before it is durable, it is.
+/// Writes events into segments, each closed when it is full. Stamps in them name only events of
+/// segments before, which the backup has.
 pub struct SegmentWriter<'a> {
-    directory: &'a Path,
+    target: &'a mut dyn Target,
     layout: Layout,
     index: u32,
     /// Sealed blocks and the events of the next one.
     blocks: Vec<u8>,
     events: Vec<u8>,
     header: SegmentHeader,
-    /// The last event of the segment before, which is synced.
+    /// The last event of the segment before.
     floor: u64,
     end: MetaState,
 }
 
 impl<'a> SegmentWriter<'a> {
     /// Begins with this segment, behind the place `before`.
-    pub fn new(directory: &'a Path, index: u32, layout: Layout, before: MetaState) -> Self {
+    pub fn new(target: &'a mut dyn Target, index: u32, layout: Layout, before: MetaState) -> Self {
         SegmentWriter {
-            directory,
+            target,
             layout,
             index,
             blocks: Vec::new(),
@@ -111,11 +78,8 @@ impl<'a> SegmentWriter<'a> {
             self.seal();
         }
         self.header.closed_ts_ns = now_ns();
-        let mut file = create(&self.directory.join(file_name::hot(self.index)))?;
-        file.set_len(self.layout.file_size())?;
-        file.write_all(&self.header.encode())?;
-        file.write_all(&self.blocks)?;
-        file.sync_data()?;
+        let (name, size) = (file_name::hot(self.index), self.layout.file_size());
+        self.target.write(&name, [&self.header.encode(), &self.blocks], size)?;
         self.end = place_behind(&self.header);
         self.floor = self.end.last_event_id;
         self.blocks.clear();

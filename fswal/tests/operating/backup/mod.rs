@@ -1,47 +1,28 @@
 //! `backup`: the copy opens, and has just the events that it says.
 
+mod opens;
+mod spoil;
+mod storm;
+mod storm_writer;
+mod stream;
+mod synced;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::recorder::Manager;
-use flashstrike_wal::replay::{Reader, ReaderOptions};
 use serde_json::{json, Value};
 
 use crate::damage::flip;
 use crate::support::PER_SEGMENT;
 use crate::support::{command, event, fswal, fswal_with, state_of, text, wait_until, Place};
 
+use opens::{assert_has, assert_opens};
+
 fn backup(place: &Place, out: &Path) -> Value {
     fswal(&["backup", "--json", text(&place.log()), text(out)]).ends_with(0).json()
-}
-
-/// Every event of a log is the one that belongs to its id, and the ids are these.
-#[track_caller]
-fn assert_has(log: &Path, ids: std::ops::RangeInclusive<u64>) {
-    let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
-    for id in ids {
-        assert_eq!(reader.next().unwrap(), event(id), "event {id}");
-    }
-    assert!(reader.next().is_err(), "nothing follows");
-}
-
-/// A copy of the backup opens without a decision, has these events, and goes on.
-#[track_caller]
-fn assert_opens(place: &Place, out: &Path, ids: std::ops::RangeInclusive<u64>) {
-    fswal(&["verify", text(out)]).ends_with(0);
-    let restored = place.base().join("restored");
-    let copied = std::process::Command::new("cp").arg("-a").arg(out).arg(&restored).status();
-    assert!(copied.unwrap().success());
-    let (manager, mut writer) = Manager::open(&restored, place.config()).unwrap();
-    let report = manager.log().recovery_report();
-    assert_eq!((&*report.decision, report.last_event_id), ("copy", *ids.end()));
-    assert_eq!(report.events_kept_aside, 0);
-    writer.append(&event(ids.end() + 1)).unwrap();
-    manager.shutdown(writer).unwrap();
-    assert_has(&restored, *ids.start()..=ids.end() + 1);
-    std::fs::remove_dir_all(&restored).unwrap();
 }
 
 fn holds(place: &Place) -> Vec<Value> {
@@ -162,8 +143,11 @@ fn an_earlier_backup_is_gone_on_from() {
 
     // What was kept is checked too.
     flip(&out.join("FS.00000002.wal"), 64 + 16_448 + 100);
+    let contents = || state_of(&out).into_iter().map(|(path, _, bytes)| (path, bytes));
+    let before: Vec<_> = contents().collect();
     let said = fswal(&["backup", text(&place.log()), text(&out)]).ends_with(1);
     assert!(said.err.contains("FS.00000002.wal") && said.err.contains("make a new one"));
+    assert!(contents().eq(before), "what is not right is not named");
 }
 
 #[test]
