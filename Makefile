@@ -48,7 +48,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 # What the tests need besides the build; as root they mount filesystems.
 RUST_TOOLS := cargo gcc strace lz4 $(if $(filter 0,$(shell id -u)),e2fsprogs xfsprogs)
 BUILD_TOOLS := cargo gcc g++ cmake make
-C_TOOLS := abigail-tools clang ninja-build pkg-config python3 valgrind
+C_TOOLS := abigail-tools clang liblz4-dev ninja-build pkg-config python3 valgrind
 PYTHON_TOOLS := gcc python3 python3-venv lz4 $(if $(filter 0,$(shell id -u)),btrfs-progs)
 BUILD := build
 
@@ -193,6 +193,7 @@ header:
 	tools/require.sh cargo gcc
 	FLASHSTRIKE_WRITE_HEADER=1 cargo test --locked -p flashstrike-wal-tests --test published \
 	    the_committed_header
+	tools/loader_table.py --write
 
 # mdbook in an environment of its own, made anew when its version changes.
 MDBOOK := $(BUILD)/mdbook/bin/mdbook
@@ -219,6 +220,7 @@ lint:
 	cargo fmt --check --manifest-path benches/Cargo.toml
 	cargo fmt --check --manifest-path fswal/Cargo.toml
 	tools/line_lengths.py
+	tools/loader_table.py --check
 	tools/test_arrows.py
 	tools/arrows.py
 	tools/test_bench_table.py

@@ -29,7 +29,7 @@
  *   2. File names           fs_wal_read_name
  *   3. Small files          fs_wal_read_meta, fs_wal_read_identity
  *   4. Headers              fs_wal_read_segment_header, fs_wal_read_block_header
- *   5. Cold segments        fs_wal_read_unpack, with the program's own lz4
+ *   5. Cold segments        fs_wal_read_unpack
  *   6. One segment          fs_wal_read_hot, _cold, _active, fs_wal_read_events, fs_wal_read_next
  *   7. A whole log          fs_wal_read_log: all segments in order, up to where the log ends
  *
@@ -664,19 +664,20 @@ static inline uint64_t fs_wal_read_durable_id(const void *bytes, size_t size)
 /**
  * @defgroup wal_read_frames 5. Cold segments
  *
- * A cold segment is a hot one in an LZ4 frame. This header reads the frame and checks its
- * checksums; a block of it is decompressed by the program's own lz4, whose function is passed in:
+ * A cold segment is a hot one in an LZ4 frame. This header reads the frame, checks its checksums
+ * and decompresses it. A program that has lz4 may pass its function, which is faster. It gets only
+ * blocks that a checksum has proved right, as in the library's frames all are: lz4 takes some
+ * damaged blocks for good ones.
  *
- *     #include <lz4.h>
  *     size_t room = fs_wal_read_unpacked_size(bytes, size);
  *     void *content = malloc(room);
  *     fs_wal_read_frame frame;
- *     fs_wal_read_unpack(bytes, size, LZ4_decompress_safe_usingDict, content, room, &frame);
+ *     fs_wal_read_unpack(bytes, size, NULL, content, room, &frame);
  *     fs_wal_read_cold(&segment, content, &frame, index, 0);
  * @{
  */
 
-/// `LZ4_decompress_safe_usingDict` of lz4.h, or what does the same.
+/// `LZ4_decompress_safe_usingDict` of lz4.h.
 typedef int (*fs_wal_read_lz4)(const char *source, char *target, int source_size, int target_room,
                                const char *dictionary, int dictionary_size);
 
@@ -787,6 +788,60 @@ static inline fs_wal_status fs_wal_read_end_frame_(const fs_wal_read_frame_heade
     return FS_WAL_OK;
 }
 
+/// Adds the bytes of a length that did not fit into its four bits. False at the end of the block.
+static inline bool fs_wal_read_lz4_length_(const unsigned char **at, const unsigned char *end,
+                                           size_t *length)
+{
+    unsigned char more = 255;
+    if (*length < 15)
+        return true;
+    while (more == 255) {
+        if (*at == end)
+            return false;
+        more = *(*at)++;
+        *length += more;
+    }
+    return true;
+}
+
+/// Decompresses one LZ4 block to `to`, which has `most` bytes of room and `history` bytes of
+/// content before it. Returns its length, or -1 when it is no such block.
+static inline int64_t fs_wal_read_lz4_block_(const unsigned char *block, size_t size,
+                                             unsigned char *to, size_t most, size_t history)
+{
+    const unsigned char *at = block, *end = block + size;
+    size_t done = 0;
+    while (at < end) {
+        size_t literals = *at >> 4, match = *at & 15u;
+        at++;
+        if (!fs_wal_read_lz4_length_(&at, end, &literals) || literals > (size_t)(end - at) ||
+            literals > most - done)
+            return -1;
+        if (literals > 0)
+            memcpy(to + done, at, literals);
+        at += literals;
+        done += literals;
+        if (at == end)
+            return (int64_t)done;
+        if (end - at < 2)
+            return -1;
+        const size_t distance = (size_t)at[0] | (size_t)at[1] << 8;
+        at += 2;
+        if (!fs_wal_read_lz4_length_(&at, end, &match) || distance == 0 ||
+            distance > done + history || match + 4 > most - done)
+            return -1;
+        unsigned char *target = to + done;
+        done += match + 4;
+        if (distance >= match + 4) {
+            memcpy(target, target - distance, match + 4);
+        } else { /* what is copied repeats what it has just copied */
+            for (unsigned char *stop = to + done; target < stop; target++)
+                *target = target[-(ptrdiff_t)distance];
+        }
+    }
+    return -1;
+}
+
 /// Decompresses one block to the end of the content. Returns its length, or -1 when it is none.
 static inline int64_t fs_wal_read_decode_(const fs_wal_read_frame_header_ *header, bool raw,
                                           const unsigned char *block, uint32_t length,
@@ -801,10 +856,13 @@ static inline int64_t fs_wal_read_decode_(const fs_wal_read_frame_header_ *heade
         memcpy(content + before, block, length);
         return length;
     }
-    const uint64_t history = header->independent ? 0 : before < 65536 ? before : 65536;
-    const char *dictionary = history ? (const char *)content + (before - history) : NULL;
-    const int decoded = lz4((const char *)block, (char *)content + before, (int)length, (int)most,
-                            dictionary, (int)history);
+    if (!lz4 || !header->block_checksums || !header->independent) {
+        const uint64_t history = header->independent ? 0 : before < 65536 ? before : 65536;
+        return fs_wal_read_lz4_block_(block, length, content + before, (size_t)most,
+                                      (size_t)history);
+    }
+    const int decoded =
+        lz4((const char *)block, (char *)content + before, (int)length, (int)most, NULL, 0);
     return decoded < 0 ? -1 : decoded;
 }
 
@@ -867,14 +925,14 @@ static inline fs_wal_status fs_wal_read_unpack_(const unsigned char *frame, size
 }
 
 /// Decompresses a cold segment's file into `content`, which has `room` for
-/// `fs_wal_read_unpacked_size` bytes and is aligned to 8. A frame that is damaged is an error, and
-/// `out` says where; what is before may still be read with `fs_wal_read_cold`, which gives out
-/// events up to there. Returns `FS_WAL_OK`, `FS_WAL_ERR_CORRUPT`, `FS_WAL_ERR_NO_SPACE` or
-/// `FS_WAL_ERR_INVALID_ARGUMENT`.
+/// `fs_wal_read_unpacked_size` bytes and is aligned to 8. `lz4` may be NULL. A damaged frame is an
+/// error, and `out` says where; what is before may still be read with `fs_wal_read_cold`, which
+/// gives out events up to there. Returns `FS_WAL_OK`, `FS_WAL_ERR_CORRUPT`,
+/// `FS_WAL_ERR_NO_SPACE` or `FS_WAL_ERR_INVALID_ARGUMENT`.
 static inline fs_wal_status fs_wal_read_unpack(const void *bytes, size_t size, fs_wal_read_lz4 lz4,
                                                void *content, size_t room, fs_wal_read_frame *out)
 {
-    if (!bytes || !lz4 || !out || (!content && room > 0))
+    if (!bytes || !out || (!content && room > 0))
         return FS_WAL_ERR_INVALID_ARGUMENT;
     memset(out, 0, sizeof *out);
     if (room < fs_wal_read_unpacked_size(bytes, size))
@@ -1289,7 +1347,6 @@ static inline fs_wal_status fs_wal_read_next(fs_wal_read_segment *walk, fs_reque
  *     log.segments = segments;             // rising indexes, see fs_wal_read_name
  *     log.segment_count = count;
  *     log.durable_id = meta.last_event_id; // see fs_wal_read_meta
- *     log.lz4 = LZ4_decompress_safe_usingDict;
  *     log.room = malloc(log.room_size = largest_unpacked_size);
  *     while ((status = fs_wal_read_log_events(&log, &events, &count)) == FS_WAL_OK)
  *         apply(events, count);
@@ -1329,7 +1386,7 @@ typedef struct fs_wal_read_log {
     uint64_t durable_id;
     /// The directory has no `wal_identity`: the C++ recorder may have written it.
     bool has_no_identity;
-    /// For cold segments; NULL if there are none.
+    /// `LZ4_decompress_safe_usingDict`, to be faster with cold segments; or NULL.
     fs_wal_read_lz4 lz4;
     /// Room for the content of any of the cold segments, aligned to 8.
     void *room;
@@ -1608,7 +1665,7 @@ static inline fs_wal_status fs_wal_read_check_(const fs_wal_read_log *log)
         if (!follows || (!files->has_hot && !files->has_cold) ||
             (files->has_hot && !files->hot && files->hot_size > 0) ||
             (files->has_hot && (uintptr_t)files->hot % 8 != 0) ||
-            (files->has_cold && (!log->lz4 || (!files->cold && files->cold_size > 0))))
+            (files->has_cold && !files->cold && files->cold_size > 0))
             return FS_WAL_ERR_INVALID_ARGUMENT;
         if (files->has_cold &&
             log->room_size < fs_wal_read_unpacked_size(files->cold, files->cold_size))
@@ -1661,8 +1718,8 @@ static inline fs_wal_status fs_wal_read_leave_(fs_wal_read_log *log)
 /// The next events of the log, at least one: those of a block. They are valid until the next call.
 /// Returns `FS_WAL_OK`; `FS_WAL_END` where the log ends; `FS_WAL_ERR_CORRUPT`, see `damage`, where
 /// the library's reader stops; `FS_WAL_ERR_NO_SPACE` when `room` is too small for a cold segment;
-/// `FS_WAL_ERR_INVALID_ARGUMENT` when there is no `lz4` for it, or bytes are not aligned. From then
-/// on the same again.
+/// `FS_WAL_ERR_INVALID_ARGUMENT` when the log was not set up as it must be. From then on the same
+/// again.
 static inline fs_wal_status fs_wal_read_log_events(fs_wal_read_log *log,
                                                    const fs_request_event **events, size_t *count)
 {

@@ -4,7 +4,7 @@
 /// -fno-exceptions: what is wrong is asked for after the range has ended.
 ///
 ///     using namespace flashstrike::wal;
-///     files::Log log(LZ4_decompress_safe_usingDict);
+///     files::Log log;
 ///     for (const MappedFile& file : map_all("/var/lib/engine/wal"))   // of the program
 ///         log.add(file.name(), file.data(), file.size());
 ///     for (const fs_request_event& event : log) apply(event);
@@ -213,7 +213,7 @@ private:
 /// one at a time into a buffer of its own.
 class Log : public Walk<Log> {
 public:
-    /// `lz4` is LZ4_decompress_safe_usingDict, and not needed where there are no cold segments.
+    /// `lz4`: LZ4_decompress_safe_usingDict, to be faster with cold segments.
     explicit Log(fs_wal_read_lz4 lz4 = nullptr) noexcept { log_.lz4 = lz4; }
     Log(const Log&) = delete;
     Log& operator=(const Log&) = delete;

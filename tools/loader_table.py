@@ -14,17 +14,16 @@ from pathlib import Path
 INCLUDE = Path(__file__).resolve().parent.parent / "include"
 HEADER, LOADER = INCLUDE / "flashstrike_wal.h", INCLUDE / "flashstrike_wal_loader.h"
 DECLARATION = re.compile(
-    r"^(?P<type>(?:const )?\w+ \*?)fs_wal_(?P<name>\w+)\((?P<arguments>[^;]*)\);", re.M)
+    r"^(?:FS_WAL_MUST_CHECK\s)?"
+    r"(?P<type>(?:const )?\w+ \*?)fs_wal_(?P<name>\w+)\((?P<arguments>[^;]*)\);", re.M)
 
 
 def functions():
     text = HEADER.read_text(encoding="utf-8")
-    # The mark cannot stand before a pointer to a function.
-    text = re.sub(r"^FS_WAL_MUST_CHECK\s", "", text, flags=re.M)
     found = [(f["type"], f["name"], " ".join(f["arguments"].split()))
              for f in DECLARATION.finditer(text)]
     # A declaration that is written in another way must not be passed over.
-    called = set(re.findall(r"^[a-z][^/\n;]*\bfs_wal_(\w+)\(", text, re.M))
+    called = set(re.findall(r"^[A-Za-z][^/\n;]*\bfs_wal_(\w+)\(", text, re.M))
     if not found or called != {name for _, name, _ in found}:
         sys.exit(f"{HEADER.name}: not understood: {called ^ {name for _, name, _ in found}}")
     return found

@@ -12,6 +12,7 @@ present() {
         e2fsprogs) command -v mkfs.ext4 >/dev/null ;;
         ninja-build) command -v ninja >/dev/null ;;
         xfsprogs) command -v mkfs.xfs >/dev/null ;;
+        liblz4-dev) echo '#include <lz4frame.h>' | gcc -E - >/dev/null 2>&1 ;;  # a package
         python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;  # a package, not a program
         *) command -v "$1" >/dev/null ;;
     esac

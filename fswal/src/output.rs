@@ -116,7 +116,14 @@ pub fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// A bar on standard error, where that is a terminal, for so many bytes.
+/// A bar for so many bytes.
+pub fn byte_bar(total: u64) -> ProgressBar {
+    let template = "{bar:40} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, \
+                    {eta} left";
+    progress_bar(total, template)
+}
+
+/// A bar on standard error, where that is a terminal.
 pub fn progress_bar(total: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(total);
     if let Ok(style) = ProgressStyle::with_template(template) {

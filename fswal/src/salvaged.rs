@@ -4,7 +4,7 @@ use std::path::Path;
 
 use flashstrike_wal::directory::{load_meta, ControlView, Inventory};
 use flashstrike_wal::error::{Cause, Failure};
-use flashstrike_wal::format::{file_name, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
+use flashstrike_wal::format::{file_name, Layout, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
 use flashstrike_wal::replay::{DamageKind, Reader};
 use serde::Serialize;
 
@@ -103,6 +103,11 @@ impl Salvaged {
     }
 
     fn lose(&mut self, failure: &Failure) {
+        let begin = Some(Layout::event_offset(0));
+        if kind_of(failure) == Some(DamageKind::DurableLost) && failure.place.offset == begin {
+            // Nothing of them is in this segment, so they may have been in the one before.
+            return self.lose_the_end(failure.message.clone());
+        }
         let (place, len) = (failure.place, failure.place.len);
         let (head, size) = (SEGMENT_HEADER_SIZE as u64, BLOCK_SIZE as u64);
         let block_of = |byte: u64| byte.saturating_sub(head) / size;
@@ -218,8 +223,7 @@ impl Salvaged {
         }
     }
 
-    /// What followed the last event may be lost. Said once: where the end was found to be lost
-    /// already, why is known.
+    /// What followed the last event is lost, or may be, and where it was is not known.
     fn lose_the_end(&mut self, why: String) {
         self.lost.push(Lost {
             segment: None,

@@ -62,7 +62,8 @@ impl Findings {
     /// Blames a bad block on a fault of the frame around it. `false` when there is none.
     pub fn blame_frame(&mut self, site: &Site, offset: u64, len: u64, from: u64) -> bool {
         let around = |(fault, _): &&mut (Fault, bool)| {
-            fault.content.start < offset + len && offset < fault.content.end
+            let overlaps = fault.content.start < offset + len && offset < fault.content.end;
+            overlaps && !fault.trailing
         };
         let Some((fault, reported)) = self.faults.iter_mut().find(around) else { return false };
         if !*reported || self.pending.is_empty() {

@@ -43,6 +43,8 @@ pub struct FrameContent {
     pub(super) file: Arc<dyn File>,
     pub(super) file_size: u64,
     pub(super) header: FrameHeader,
+    /// The frame has no header that can be trusted.
+    is_guessed: bool,
     /// The next LZ4 block in the file, and where its content begins.
     pub(super) at: u64,
     pub(super) produced: u64,
@@ -88,6 +90,7 @@ impl FrameContent {
             file,
             file_size,
             header: FrameHeader::guessed(true),
+            is_guessed: false,
             at: 0,
             produced: 0,
             checksum: Xxh32::new(0),
@@ -114,6 +117,7 @@ impl FrameContent {
                 let block_checksums =
                     frame.is_block(begin) || frame.next_right_block(begin)?.is_some();
                 frame.header = FrameHeader::guessed(block_checksums);
+                frame.is_guessed = true;
             }
         }
         frame.at = frame.header.len;
@@ -239,7 +243,8 @@ impl FrameContent {
             Ok(None) => return self.give_up("the frame is cut short", None),
             Err(error) => return self.give_up("cannot be read", Some(error)),
         };
-        let all_there = self.header.content_size.is_none_or(|size| size == self.produced);
+        let size = self.header.content_size;
+        let all_there = size.map_or(!self.is_guessed, |size| size == self.produced);
         if word == 0 && (!self.header.block_checksums || all_there || self.is_end(self.at)) {
             return self.finish();
         }

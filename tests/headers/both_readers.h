@@ -13,10 +13,10 @@
 
 #ifdef WITH_LZ4
 #include <lz4.h>
+#include <lz4frame.h>
 #define LZ4_FUNCTION LZ4_decompress_safe_usingDict
 #else
-#include "lz4_block.h"
-#define LZ4_FUNCTION lz4_block
+#define LZ4_FUNCTION NULL
 #endif
 
 /* A file in memory. The buffer is as long as the file, so that a sanitizer sees every byte past

@@ -58,6 +58,27 @@ typedef struct framing {
 /* The frames of the library. */
 static const framing usual_framing = {0x7C, 5};
 
+#ifdef WITH_LZ4
+/* A frame that lz4 makes. */
+static inline bytes frame_of(bytes content, framing how)
+{
+    LZ4F_preferences_t wanted;
+    memset(&wanted, 0, sizeof wanted);
+    wanted.frameInfo.blockSizeID = (LZ4F_blockSizeID_t)how.limit_id;
+    wanted.frameInfo.blockMode = how.flags & 0x20 ? LZ4F_blockIndependent : LZ4F_blockLinked;
+    wanted.frameInfo.blockChecksumFlag =
+        how.flags & 0x10 ? LZ4F_blockChecksumEnabled : LZ4F_noBlockChecksum;
+    wanted.frameInfo.contentSize = how.flags & 0x08 ? content.size : 0;
+    wanted.frameInfo.contentChecksumFlag =
+        how.flags & 0x04 ? LZ4F_contentChecksumEnabled : LZ4F_noContentChecksum;
+    const size_t room = LZ4F_compressFrameBound(content.size, &wanted);
+    bytes frame = {(unsigned char *)malloc(room), 0};
+    CHECK(frame.at);
+    frame.size = LZ4F_compressFrame(frame.at, room, content.at, content.size, &wanted);
+    CHECK(!LZ4F_isError(frame.size));
+    return frame;
+}
+#else
 /* A frame of stored blocks. */
 static inline bytes frame_of(bytes content, framing how)
 {
@@ -90,6 +111,7 @@ static inline bytes frame_of(bytes content, framing how)
         put32(&frame, fs_wal_read_xxh32(content.at, content.size));
     return frame;
 }
+#endif
 
 /* The content of a cold file that is right. */
 static inline bytes content_of(bytes frame)

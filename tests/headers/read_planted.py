@@ -24,6 +24,8 @@ BUGS = [
     ("D is below itself", "id <= walk->durable_id_ || *count < proven",
      "id < walk->durable_id_ || *count < proven"),
     ("stamps are not asked", "durable_id = stamp > durable_id ? stamp : durable_id;", ";"),
+    ("no checksums of a frame's blocks", "if (sums && fs_wal_read_xxh32(", "if (false && "
+     "fs_wal_read_xxh32("),
     ("no content checksum", "if (header->content_checksum &&\n        fs_wal_read_load32_",
      "if (false &&\n        fs_wal_read_load32_"),
     ("a frame's fault harms nothing", "if (walk->fault_ && walk->fault_at_ < offset",

@@ -175,6 +175,21 @@ fn cold_segments_continue_after_a_damaged_block() {
     let (ids, _) = damaged(&[(second + 2, 0xEE), (third - 1, frame[third - 1] ^ 1)]);
     assert!(ids.len() >= 13_100 - 17 * 256, "{}", ids.len());
 
+    // The end of one and the length of the next: the block headers in the fourth tell which it is.
+    let both = (third - 50..third + 50).map(|at| (at, 0x5A)).collect::<Vec<_>>();
+    let (ids, reported) = damaged(&both);
+    let missing: Vec<u64> =
+        without(&[], 13_100).into_iter().filter(|id| !ids.contains(id)).collect();
+    assert!(missing.iter().all(|id| (15 * 256 + 1..=48 * 256).contains(id)), "{missing:?}");
+    let lost: u64 = reported.iter().map(|failure| failure.place.len / 16_448).sum();
+    assert_eq!(lost, missing.len() as u64 / 256, "{reported:?}");
+
+    // The frame's own header, and the length of the first block.
+    for with in [0, 0x5A] {
+        let (ids, _) = damaged(&(0..100).map(|at| (at, with)).collect::<Vec<_>>());
+        assert!(ids.len() >= 13_100 - 16 * 256, "{}", ids.len());
+    }
+
     // Cut short: everything before is returned.
     fs::write(log.cold(0), &frame[..third + 9]).unwrap();
     let (ids, reported) = salvage(&mut reader(&log));

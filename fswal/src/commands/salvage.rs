@@ -78,7 +78,8 @@ fn read_all(reader: &mut Reader, new: &mut NewLog, report: &mut Salvaged) -> Out
 
 fn show(report: &Salvaged, output: &mut Output) -> Outcome<()> {
     let verdict = match (report.lost.len(), report.is_whole()) {
-        (0, true) => output.toned(Tone::Good, "all of it"),
+        (0, true) if report.doubts.is_empty() => output.toned(Tone::Good, "all of it"),
+        (0, true) => output.toned(Tone::Doubtful, "all that is here"),
         (0, false) => output.toned(Tone::Doubtful, "damaged, and all that it holds is there"),
         (n, _) => {
             let places = count(n as u64, "place");

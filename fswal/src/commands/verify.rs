@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::directory::Log;
 use crate::failure::{Outcome, Verdict};
-use crate::output::{progress_bar, Output, Tone};
+use crate::output::{byte_bar, Output, Tone};
 use crate::table::{bytes, count, id};
 
 /// Every byte is checked; nothing is changed, and a live log is not held up
@@ -76,9 +76,7 @@ impl Place {
 
 pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
     let log = Log::look(&arguments.dir)?;
-    let template = "{bar:40} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, \
-                    {eta} left";
-    let bar = progress_bar(log.segment_bytes()?, template);
+    let bar = byte_bar(log.segment_bytes()?);
     let begin = Instant::now();
     let found = verify_telling(&log.path, &mut |so_far| bar.set_position(so_far.bytes));
     bar.finish_and_clear();

@@ -157,6 +157,15 @@ fn ids_left_out_without_a_pause_are_found_and_are_no_burst() {
 }
 
 #[test]
+fn a_damaged_block_at_the_beginning_of_a_segment_is_no_gap() {
+    let place = Place::new();
+    place.record(1..=3 * PER_SEGMENT);
+    flip(&place.log().join("FS.00000001.wal"), 64 + 64 + 100);
+    let (_, page) = page_of(&place, &place.log(), 1);
+    assert!(page.contains("No gap was found, and no id is left out within a segment."));
+}
+
+#[test]
 fn what_a_missing_segment_held_is_no_pause() {
     let place = Place::new();
     place.record(1..=3 * PER_SEGMENT);

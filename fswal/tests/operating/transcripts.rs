@@ -96,18 +96,23 @@ fn with_outcomes(page: &str) -> String {
     page.into_owned()
 }
 
-/// How a command ends, and the first line of what it says; of a table, how many rows it has.
+/// How a command ends, and the first line of what it says, or why it fails; of a table, how many
+/// rows it has.
 fn outcome(scene: &Scene, command: &str) -> String {
     let said = transcript(scene, &format!("fswal {command}"));
     let name = command.replace(LOG, "DIR").replace("/srv/", "").replace(" --all", "");
     let code = Regex::new(r"\(ends with ([0-9])\)").unwrap();
     let code = code.captures(&said).map_or("0".to_owned(), |code| code[1].to_owned());
-    let rows: Vec<&str> = said.lines().skip(1).collect();
-    let is_table = TABLES.iter().any(|head| rows.first().is_some_and(|row| row.starts_with(head)));
-    let first = match is_table && code == "0" {
-        true => format!("a table: {}", rows.len() - 1),
-        false => rows.first().unwrap_or(&"").replace(&format!("{LOG}: "), ""),
+    let lines: Vec<&str> = said.lines().skip(1).collect();
+    let error = lines.iter().find_map(|line| line.strip_prefix("fswal: "));
+    let is_table = TABLES.iter().any(|head| lines[0].starts_with(head));
+    let first = match error {
+        Some(error) => error.split(". ").next().unwrap_or(error).to_owned(),
+        None if is_table => format!("{} rows", lines.len() - 1),
+        // The name of the active directory comes first.
+        None => lines[usize::from(lines[0] == ACTIVE)].trim().to_owned(),
     };
+    let first = first.replace(&format!("{LOG}: "), "").replace(LOG, "DIR");
     format!("{name:<24} {code}  {first}\n")
 }
 

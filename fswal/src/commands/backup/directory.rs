@@ -1,7 +1,7 @@
 //! A backup in a directory, which has another name until it is whole.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -14,12 +14,14 @@ use crate::new_log::{name, partial_of};
 
 use super::earlier::Earlier;
 use super::report::Report;
+use super::syncs::Syncs;
 use super::target::{was_cut, Target, PIECE};
 
 pub struct NewDirectory {
     out: PathBuf,
     partial: PathBuf,
     earlier: Option<Earlier>,
+    syncs: Syncs,
 }
 
 impl NewDirectory {
@@ -28,7 +30,7 @@ impl NewDirectory {
         let partial = partial_of(out)?;
         clear(&partial)?;
         DirBuilder::new().mode(0o750).create(&partial)?;
-        Ok(NewDirectory { out: out.to_owned(), partial, earlier })
+        Ok(NewDirectory { out: out.to_owned(), partial, earlier, syncs: Syncs::start() })
     }
 
     /// Where it is until it is named.
@@ -36,19 +38,17 @@ impl NewDirectory {
         &self.partial
     }
 
-    /// Makes the names in it durable, as its files are.
-    pub fn sync(&self) -> Outcome<()> {
-        Ok(File::open(&self.partial)?.sync_all()?)
-    }
-
-    /// Gives it its name, in one step. The earlier backup goes then.
+    /// Waits until its files and their names are durable, and gives it its name, in one step. The
+    /// earlier backup goes then.
     pub fn name(self) -> Outcome<()> {
+        self.syncs.finish()?;
         let (partial, out) = (&self.partial, &self.out);
+        File::open(partial)?.sync_all()?;
         if self.earlier.is_none() {
             return name(partial, out);
         }
         let exchanged = renameat_with(CWD, partial, CWD, out, RenameFlags::EXCHANGE);
-        exchanged.map_err(std::io::Error::from)?;
+        exchanged.map_err(io::Error::from)?;
         let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
         clear(partial)
@@ -58,9 +58,7 @@ impl NewDirectory {
     fn create_file(&self, name: &str) -> Outcome<File> {
         let path = self.partial.join(name);
         let made = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&path);
-        Ok(made.map_err(|error| {
-            std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?)
+        Ok(made.map_err(|error| failed(&path, &error))?)
     }
 }
 
@@ -73,7 +71,8 @@ impl Target for NewDirectory {
         tell: &mut dyn FnMut(u64),
     ) -> Outcome<()> {
         let (file, size) = (self.create_file(name)?, from.size()?);
-        file.set_len(size)?;
+        let failed = |error| failed(&self.partial.join(name), &error);
+        file.set_len(size).map_err(failed)?;
         let mut piece = vec![0; PIECE];
         let mut offset = 0;
         while offset < size {
@@ -82,19 +81,22 @@ impl Target for NewDirectory {
                 return Err(was_cut(name));
             }
             if piece[..read].iter().any(|byte| *byte != 0) {
-                file.write_all_at(&piece[..read], offset)?;
+                file.write_all_at(&piece[..read], offset).map_err(failed)?;
             }
             offset += read as u64;
             tell(read as u64);
         }
-        Ok(file.sync_data()?)
+        self.syncs.add(self.partial.join(name), file);
+        Ok(())
     }
 
     fn write(&mut self, name: &str, parts: [&[u8]; 2], size: u64) -> Outcome<()> {
         let mut file = self.create_file(name)?;
-        file.set_len(size)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        Ok(file.sync_all()?)
+        let written = file.set_len(size);
+        let written = written.and_then(|()| parts.iter().try_for_each(|part| file.write_all(part)));
+        written.map_err(|error| failed(&self.partial.join(name), &error))?;
+        self.syncs.add(self.partial.join(name), file);
+        Ok(())
     }
 
     fn keep_older(&mut self, oldest: u32, report: &mut Report) -> Outcome<()> {
@@ -117,6 +119,11 @@ impl Target for NewDirectory {
     fn id(&self) -> Option<u128> {
         self.earlier.as_ref().map(|earlier| earlier.id)
     }
+}
+
+/// The error, with the file it is about.
+fn failed(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Removes what a run that was killed has left, and nothing else.

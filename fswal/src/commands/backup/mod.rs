@@ -5,8 +5,8 @@
 //!
 //! In reading order: `hold` keeps the log's files meanwhile, `source` finds them, `contents` says
 //! what goes in and in which order, into a `target`: a `directory`, with what can be kept of an
-//! `earlier` backup, or a `stream`. `segment_writer` seals what is not closed in the log, `check`
-//! reads it all again, `report` says what was done.
+//! `earlier` backup, made durable by `syncs`, or a `stream`. `segment_writer` seals what is not
+//! closed in the log, `check` reads it all again, `report` says what was done.
 
 mod check;
 mod contents;
@@ -17,6 +17,7 @@ mod report;
 mod segment_writer;
 mod source;
 mod stream;
+mod syncs;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -69,7 +70,6 @@ fn into_directory(log: &Log, out: &Path) -> Outcome<Report> {
         let mut report = Report::of(&source, out);
         let end = put_events(&source, &mut target, &mut report)?;
         put_records(&source, &mut target, end)?;
-        target.sync()?;
         check_events(target.path(), &report)?;
         check_opens(target.path(), &report)?;
         target.name()?;

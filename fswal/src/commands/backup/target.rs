@@ -7,8 +7,8 @@ use crate::failure::{Failure, Outcome};
 
 use super::report::Report;
 
-/// Bytes that are copied at a time.
-pub const PIECE: usize = 1024 * 1024;
+/// Bytes that are copied at a time: they are still in the processor's cache when they are written.
+pub const PIECE: usize = 128 * 1024;
 
 /// A directory or a stream.
 pub trait Target {

@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::directory::{refuse_within, Log, State};
 use crate::failure::{Failure, Outcome};
 use crate::new_log::{name, partial_of};
-use crate::output::{progress_bar, NamedFile, Output};
+use crate::output::{byte_bar, NamedFile, Output};
 use crate::table::bytes;
 
 use facts::Facts;
@@ -90,8 +90,7 @@ fn write(out: &Path, page: &str) -> Outcome<()> {
 /// With a bar on standard error, where that is a terminal.
 fn verified(log: &Log, segments: &[Segment]) -> Outcome<VerifyReport> {
     let total = segments.iter().map(|one| one.hot_bytes + one.cold_bytes).sum();
-    let template = "{bar:40} {decimal_bytes} of {decimal_total_bytes}, {eta} left";
-    let bar = progress_bar(total, template);
+    let bar = byte_bar(total);
     let found = verify_telling(&log.path, &mut |so_far| bar.set_position(so_far.bytes));
     bar.finish_and_clear();
     Ok(found?)

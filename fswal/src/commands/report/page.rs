@@ -6,6 +6,7 @@ use std::time::Duration;
 use flashstrike_wal::replay::{DamageKind, Newest};
 
 use crate::clock::{span, utc_seconds};
+use crate::directory::State;
 use crate::table::{bytes, count, grouped, id};
 
 use super::charts::{self, class_of, note, section};
@@ -18,7 +19,7 @@ use super::timeline::{Clock, Timeline};
 const STYLE: &str = include_str!("page.css");
 
 pub fn page(facts: &Facts, now_ns: u64) -> String {
-    let path = facts.log.path.display().to_string();
+    let path = path_of(facts);
     let timeline = Timeline::of(&facts.probes, &facts.segments, &facts.found.damages);
     let timeline = timeline.as_ref();
     let mut text = format!(
@@ -53,6 +54,12 @@ pub fn page(facts: &Facts, now_ns: u64) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let _ = writeln!(text, "<footer>Written by fswal {version}; nothing was changed.</footer>");
     text + "</main></body></html>\n"
+}
+
+/// Whole: whoever sees the page is elsewhere.
+fn path_of(facts: &Facts) -> String {
+    let path = std::path::absolute(&facts.log.path);
+    path.unwrap_or_else(|_| facts.log.path.clone()).display().to_string()
 }
 
 fn head(facts: &Facts, path: &str, now_ns: u64) -> String {
@@ -204,10 +211,8 @@ fn doubts(facts: &Facts) -> Vec<String> {
 }
 
 fn identity(facts: &Facts) -> String {
-    let mut list: Vec<(&str, String)> = vec![
-        ("Directory", facts.log.path.display().to_string()),
-        ("State", facts.log.state.words().to_owned()),
-    ];
+    let mut list: Vec<(&str, String)> =
+        vec![("Directory", path_of(facts)), ("State", facts.log.state.words().to_owned())];
     if let Some(identity) = &facts.log.identity {
         list.push(("Log id", format!("{:032x}", identity.id)));
         list.push(("Generation", format!("{} (one for each open)", identity.generation)));
@@ -232,13 +237,14 @@ fn identity(facts: &Facts) -> String {
         ));
         list.push(("Memory locked", if metrics.memory_locked == 1 { "yes" } else { "no" }.into()));
     }
-    list.push((
-        "wal_meta.dat",
-        match facts.meta_event_id {
+    // That of a live log is of a later moment than the rest of the page.
+    if !matches!(facts.log.state, State::Live | State::Failed) {
+        let durable = match facts.meta_event_id {
             0 => "nothing is durable yet".to_owned(),
             last => format!("durable up to {}", grouped(last)),
-        },
-    ));
+        };
+        list.push(("wal_meta.dat", durable));
+    }
     let mut text = "<dl>".to_owned();
     for (name, value) in list {
         let _ = write!(text, "<dt>{}</dt><dd>{}</dd>", escaped(name), escaped(&value));

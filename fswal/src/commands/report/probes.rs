@@ -111,35 +111,40 @@ fn look_at_events(
 ) -> Vec<Probe> {
     let ids = segment.last_event_id - segment.first_event_id;
     let mut probes: Vec<Probe> = Vec::new();
-    // Events up to each, as far as is known.
-    let mut reached = 0;
+    // Events up to each, and ids that no event has, as far as is known.
+    let (mut reached, mut left_out) = (0, 0);
     for n in 0..each as u64 {
         let share = (u128::from(ids) * u128::from(n) / (each as u128 - 1)) as u64;
         let wanted = segment.first_event_id + share;
         let Some(mut found) = look_at(reader, wanted) else { continue };
-        let last = probes.last().map_or(0, |last| last.event_id);
-        if found.event_id <= last || found.event_id > segment.last_event_id {
+        let known = probes.last().map(|last| last.event_id);
+        if known >= Some(found.event_id) || found.event_id > segment.last_event_id {
             continue;
         }
-        if last > 0 && found.event_id > wanted && ids >= segment.events && *budget > 0 {
+        // The first ones may be damaged.
+        let last = known.unwrap_or(segment.first_event_id);
+        let may_follow_gap = known.is_some() && found.event_id > wanted && ids >= segment.events;
+        let mut edge = None;
+        if may_follow_gap && *budget > 0 {
             *budget -= 1;
-            let before_gap = before_gap(reader, last, &found);
-            if let Some(mut edge) = before_gap.filter(|edge| edge.event_id > last) {
-                reached += edge.event_id - last;
-                edge.rank = reached;
-                probes.push(edge);
-            }
+            edge = before_gap(reader, last, &found);
+        }
+        if let Some(mut edge) = edge {
+            reached += edge.event_id - last;
+            left_out += found.event_id - edge.event_id - 1;
+            edge.rank = reached;
+            probes.extend((edge.event_id > last).then_some(edge));
             reached += 1;
         } else {
-            reached += if last > 0 { found.event_id - last } else { 0 };
+            reached += found.event_id - last;
         }
         found.rank = reached;
         probes.push(found);
     }
     // Where other ids are left out too, they are spread evenly.
     let scaled = |rank: u64| {
-        let events = u128::from(segment.events - 1);
-        (u128::from(rank) * events / u128::from(reached.max(1))) as u64
+        let (events, ids) = (segment.events - 1, (ids - left_out).max(1));
+        (u128::from(rank) * u128::from(events) / u128::from(ids)) as u64
     };
     probes.iter_mut().for_each(|probe| probe.rank = before + scaled(probe.rank));
     probes

@@ -12,7 +12,7 @@ use crate::failure::Outcome;
 use crate::hold_files::hold_files;
 use crate::table::{bytes, count};
 
-use super::{Cut, Status};
+use super::found::{Cut, Status};
 
 /// A log that is open shows signs of life every 20 ms.
 const SILENCE: Duration = Duration::from_secs(3);

@@ -1,5 +1,6 @@
 //! `status`: how a log is, from its control file while it is live, else from what it left.
 
+mod found;
 mod judge;
 mod runway;
 
@@ -8,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use flashstrike_wal::directory::metrics_of;
 use flashstrike_wal::storage::now_ns;
-use serde::Serialize;
 
 use crate::clock::{span, utc_seconds};
 use crate::directory::{Log, State};
 use crate::failure::{Outcome, Verdict};
-use crate::history::{opens, Opened};
+use crate::history::opens;
 use crate::output::{Output, Tone};
 use crate::table::{bytes, count, grouped, id};
 
+use found::{LastOpen, Status};
 use judge::{add_kept, judge};
 use runway::Runway;
 
@@ -36,73 +37,6 @@ pub struct Arguments {
     #[arg(long, value_name = "MS", default_value_t = 500)]
     #[arg(value_parser = clap::value_parser!(u64).range(10..=60_000))]
     interval: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Status {
-    dir: String,
-    state: State,
-    healthy: bool,
-    problems: Vec<String>,
-    notes: Vec<String>,
-    log_id: Option<String>,
-    generation: Option<u64>,
-    pid: Option<u64>,
-    opened_ns: Option<u64>,
-    active_dir: Option<String>,
-    appended_event_id: Option<u64>,
-    durable_event_id: u64,
-    oldest_event_id: Option<u64>,
-    lag_events: Option<u64>,
-    lag_ns: Option<u64>,
-    events_per_second: Option<f64>,
-    hot_segments: usize,
-    cold_segments: usize,
-    disk_bytes: u64,
-    disk_free_bytes: u64,
-    /// Seconds until the disk is full at this rate; none where the limits end the growth before,
-    /// and where nothing is appended.
-    runway_seconds: Option<u64>,
-    #[serde(skip)]
-    runway: Option<Runway>,
-    holds: usize,
-    held_from_event_id: Option<u64>,
-    broken_holds: usize,
-    snapshots: usize,
-    newest_snapshot_event_id: Option<u64>,
-    kept_aside_files: usize,
-    last_cut: Option<Cut>,
-    last_open: Option<LastOpen>,
-}
-
-/// What the last open of the log decided: the newest line of `wal_history`.
-#[derive(Debug, Serialize)]
-struct LastOpen {
-    time: String,
-    decision: String,
-    events_carried_over: u64,
-    events_accepted: u64,
-    events_kept_aside: u64,
-    notes: String,
-}
-
-impl From<Opened> for LastOpen {
-    fn from(open: Opened) -> Self {
-        LastOpen {
-            time: open.time,
-            decision: open.decision,
-            events_carried_over: open.carried_over,
-            events_accepted: open.accepted,
-            events_kept_aside: open.kept_aside,
-            notes: open.notes,
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Cut {
-    generation: u64,
-    last_event_id: u64,
 }
 
 pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {

@@ -5,9 +5,9 @@ mod spoil;
 mod storm;
 mod storm_writer;
 mod stream;
+mod synced;
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -117,39 +117,6 @@ fn of_a_live_log_it_has_what_is_durable_and_no_more() {
     assert_eq!(backup(&place, &out)["up_to_event_id"], 100);
     assert_opens(&place, &out, 1..=100);
     manager.shutdown(writer).unwrap();
-}
-
-/// Nothing has the backup's name before it is on disk.
-#[test]
-fn it_is_synced_before_it_is_named() {
-    let Ok(strace) = Command::new("strace").arg("--version").output() else {
-        return println!("skipped: strace is not installed");
-    };
-    assert!(strace.status.success());
-    let place = Place::new();
-    place.record(1..=2 * PER_SEGMENT + 700);
-    let (out, calls) = (place.base().join("backup"), place.base().join("calls"));
-    let run = Command::new("strace")
-        .args(["-f", "-y", "-e", "trace=fsync,fdatasync,rename,renameat,renameat2", "-o"])
-        .args([&calls, Path::new(env!("CARGO_BIN_EXE_fswal")), Path::new("backup")])
-        .args([&place.log(), &out])
-        .output()
-        .unwrap();
-    assert!(run.status.success(), "{run:?}");
-    let calls = std::fs::read_to_string(calls).unwrap();
-    let named = format!("{}\"", text(&out));
-    let (before, after) = calls.split_at(calls.find(&named).expect("it is renamed"));
-    let partial = format!("{}.partial", text(&out));
-    let is_synced = |calls: &str, path: &str| {
-        let (path, is_sync) = (format!("<{path}>"), |line: &&str| line.contains("sync("));
-        calls.lines().filter(is_sync).any(|line| line.contains(&path))
-    };
-    for file in std::fs::read_dir(&out).unwrap() {
-        let name = file.unwrap().file_name().into_string().unwrap();
-        assert!(is_synced(before, &format!("{partial}/{name}")), "{name}: {before}");
-    }
-    assert!(is_synced(before, &partial), "{before}");
-    assert!(is_synced(after, text(place.base())), "{after}");
 }
 
 #[test]

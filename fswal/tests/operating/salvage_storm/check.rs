@@ -1,6 +1,6 @@
 //! What must be in the new log and in the list of losses, by the bytes before and after the damage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use flashstrike_wal::error::Error;
@@ -27,12 +27,16 @@ struct Case<'a> {
     said: Value,
     /// The new log.
     given: BTreeMap<u64, Vec<u8>>,
+    /// What must be in it.
+    outside: HashSet<u64>,
 }
 
 /// Checks a salvage of a damaged log. Returns what came of it.
 pub fn check(log: &Original, damaged: &Damaged, said: &Said, out: &Path) -> Checked<&'static str> {
     hold!(said.code == 0 || said.code == 1, "ends with {}: {}", said.code, said.err);
-    let case = Case { log, damaged, said: said.json(), given: events_of(out)? };
+    let (said_json, given) = (said.json(), events_of(out)?);
+    let mut case = Case { log, damaged, said: said_json, given, outside: HashSet::new() };
+    case.find_outside();
     case.nothing_else_is_there()?;
     let absent = case.nothing_whole_is_absent()?;
     case.losses_are_exact(&absent)?;
@@ -75,8 +79,23 @@ impl Case<'_> {
             })
     }
 
+    /// The events of which a copy is outside the damage. Those of a block lie in the same parts.
+    fn find_outside(&mut self) {
+        let mut last: Option<(&Vec<Vec<Part>>, bool)> = None;
+        for event in &self.log.events {
+            let known = last.filter(|(copies, _)| **copies == event.copies).map(|(_, it)| it);
+            let is_outside = known.unwrap_or_else(|| {
+                event.copies.iter().any(|copy| copy.iter().all(|part| self.is_intact(part)))
+            });
+            last = Some((&event.copies, is_outside));
+            if is_outside {
+                self.outside.insert(event.id);
+            }
+        }
+    }
+
     fn is_outside(&self, event: &Event) -> bool {
-        event.copies.iter().any(|copy| copy.iter().all(|part| self.is_intact(part)))
+        self.outside.contains(&event.id)
     }
 
     /// Every event of the new log was one of the old, as it was. Only what nothing seals may be
@@ -137,12 +156,14 @@ impl Case<'_> {
     }
 
     fn losses_are_exact(&self, absent: &[&Event]) -> Checked {
-        for lost in self.said["lost"].as_array().ok_or("no list")? {
-            self.is_exact(lost, absent).map_err(|why| format!("{why}\n{lost:#}"))?;
+        let list = self.said["lost"].as_array().ok_or("no list")?;
+        let per_block =
+            (count_of_blocks(self.log.events.iter()), count_of_blocks(absent.iter().copied()));
+        for lost in list {
+            self.is_exact(lost, &per_block).map_err(|why| format!("{why}\n{lost:#}"))?;
         }
         for event in absent {
-            let lost = self.said["lost"].as_array().ok_or("no list")?;
-            if !lost.iter().any(|lost| names(lost, event)) && !self.may_be_unknown(event) {
+            if !list.iter().any(|lost| names(lost, event)) && !self.may_be_unknown(event) {
                 let Event { id, segment, block, .. } = event;
                 return Err(format!(
                     "event {id} (segment {segment}, block {block}) is lost, and not named\n{:#}",
@@ -155,7 +176,7 @@ impl Case<'_> {
 
     /// A place that is said to be lost holds no event that is in the new log, ends where a block
     /// ends, and lies between the right events.
-    fn is_exact(&self, lost: &Value, absent: &[&Event]) -> Checked {
+    fn is_exact(&self, lost: &Value, (all, absent): &(PerBlock, PerBlock)) -> Checked {
         let number = |field: &str| lost[field].as_u64();
         let after = number("after_event_id").ok_or("no bound")?;
         let before = number("before_event_id");
@@ -175,9 +196,8 @@ impl Case<'_> {
         hold!(is_begin || is_slot, "block {block} begins at byte {begin}");
         hold!(last_byte.is_none_or(|last| last + 1 == end), "block {last} ends before byte {end}");
         for block in block..=last {
-            let of_block = |it: &&Event| (u64::from(it.segment), it.block) == (segment, block);
-            let there = self.log.events.iter().filter(of_block).count();
-            let lost = absent.iter().copied().filter(of_block).count();
+            let of_block = |counts: &PerBlock| counts.get(&(segment, block)).copied();
+            let (there, lost) = (of_block(all).unwrap_or(0), of_block(absent).unwrap_or(0));
             let is_whole = lost == there || (is_slot && lost > 0);
             if there == 0 {
                 hold!(self.looks_used(segment, block), "segment {segment} has no block {block}");
@@ -210,7 +230,8 @@ impl Case<'_> {
         // An id that is changed to a higher one hides those behind it, where nothing seals them.
         let is_written = |id: &u64| self.log.events.iter().any(|event| event.id == *id);
         let hides = |id: &u64| *id > event.id && !is_written(id);
-        if !event.is_closed && self.given.keys().any(hides) {
+        let last = self.given.last_key_value().map(|(id, _)| id);
+        if !event.is_closed && last.is_some_and(hides) {
             return true;
         }
         // How many blocks a segment has its header says.
@@ -223,6 +244,17 @@ impl Case<'_> {
         let (before, after) = (&self.log.files[&part.file], self.damaged.files.get(&part.file));
         after.is_some_and(|after| after.get(..HEADER) != before.get(..HEADER))
     }
+}
+
+/// How many events there are, by segment and block.
+type PerBlock = HashMap<(u64, u64), usize>;
+
+fn count_of_blocks<'a>(events: impl Iterator<Item = &'a Event>) -> PerBlock {
+    let mut counts = PerBlock::new();
+    for event in events {
+        *counts.entry((u64::from(event.segment), event.block)).or_default() += 1;
+    }
+    counts
 }
 
 /// Whether a place that is said to be lost is that of an event.

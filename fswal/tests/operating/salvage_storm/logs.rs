@@ -22,7 +22,7 @@ const EVENT: usize = 64;
 pub type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// A piece of a file that must be as it was.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     pub file: PathBuf,
     pub range: Range<usize>,

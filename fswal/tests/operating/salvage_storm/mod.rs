@@ -53,12 +53,6 @@ fn try_seed(log: &Original, seed: u64) -> Tried {
     let damaged = damage::some(log, &mut Random::new(seed));
     salvage(log, &damaged).map_err(|why| {
         let done = damaged.done.join("; ");
-        eprintln!(
-            "DEV {seed} {}: {}: {}",
-            log.name,
-            done.replace(text(log.place.base()), "").replace(text(log.place.memory()), "MEM"),
-            why.lines().take(1).collect::<String>()
-        );
         format!("FLASHSTRIKE_TEST_SEED={seed}: {}: {done}: {why}", log.name)
     })
 }
@@ -77,9 +71,6 @@ fn salvage(log: &Original, damaged: &Damaged) -> Result<&'static str, String> {
     let (dir, memory) = (log.place.log(), log.place.memory().to_owned());
     let arguments = ["salvage", "--json", "--active-dir", text(&memory), text(&dir), text(&out)];
     let said = fswal(&arguments);
-    if let Some(to) = std::env::var_os("DEVCOPY") {
-        let _ = std::process::Command::new("cp").arg("-a").arg(&dir).arg(to).status();
-    }
     let checked = check::check(log, damaged, &said, &out);
     logs::put(&damaged.files, &log.files);
     let _ = std::fs::remove_dir_all(&out);
