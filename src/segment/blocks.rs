@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::format::{Layout, BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
+use crate::format::{Layout, SegmentHeader, BLOCK_HEADER_SIZE, BLOCK_SIZE, EVENT_SIZE};
 use crate::storage::{File, Pages, Slots, PAGE};
 
 use super::batch::Batch;
@@ -154,6 +154,11 @@ impl Blocks {
             Source::Frame(_) => Ok(0),
             Source::Memory(memory) => Ok(memory.first_slot()),
         }
+    }
+
+    /// Whether this header counts no events though there are some.
+    pub fn are_denied_by(&self, header: &SegmentHeader) -> Result<bool> {
+        Ok(header.event_count == 0 && self.first_slot()? != 0)
     }
 
     /// Where in the file the bytes at `offset` of the segment are.

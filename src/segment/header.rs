@@ -8,6 +8,9 @@ use crate::storage::{Directory, File, Open};
 use super::damage::{Damage, DamageKind, Site};
 use super::frame::FrameContent;
 
+/// What is wrong with a header that counts no events though there are some.
+pub const DENIES_EVENTS: &str = "the header counts no events, though there are some";
+
 /// What a header is to the file that bears it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderState {

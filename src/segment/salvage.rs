@@ -13,7 +13,7 @@ use super::cursor::{Authority, Cursor, Step};
 use super::damage::{Damage, DamageKind, Site};
 use super::findings::of_frame;
 use super::frame::FrameContent;
-use super::header::{misnamed, HeaderState};
+use super::header::{misnamed, HeaderState, DENIES_EVENTS};
 
 impl Cursor {
     /// A salvaging walk through a hot segment that is closed, or was.
@@ -74,6 +74,8 @@ impl Cursor {
             self.end = Some(Step::Complete);
         } else if !header.is_consistent() {
             self.doubt_header("the header's counts and event ids do not fit together");
+        } else if matches!(self.blocks.are_denied_by(&header), Ok(true)) {
+            self.doubt_header(DENIES_EVENTS);
         } else {
             self.block_limit = header.block_count;
             self.header = Some(header);

@@ -11,7 +11,7 @@ use super::cursor::{Authority, Cursor};
 use super::damage::{Damage, DamageKind, Site};
 use super::findings::of_frame;
 use super::frame::FrameContent;
-use super::header::{misnamed, HeaderState};
+use super::header::{misnamed, HeaderState, DENIES_EVENTS};
 
 impl Cursor {
     /// A strict walk through a closed hot segment, with its header. `verify`: checks the checksums
@@ -80,8 +80,8 @@ impl Cursor {
         let (first, last) = (header.first_event_id, header.last_event_id);
         let what = if !header.is_consistent() {
             "the header's counts and event ids do not fit together"
-        } else if header.event_count == 0 && self.blocks.first_slot()? != 0 {
-            "the header counts no events, though there are some"
+        } else if self.blocks.are_denied_by(&header)? {
+            DENIES_EVENTS
         } else if first != 0 && first <= self.last_event_id {
             "event ids do not rise from the segment before"
         } else {

@@ -121,6 +121,20 @@ fn headers_and_blocks() {
     }
 }
 
+/// A valid header that counts no events, before events: it is not believed, and they are read.
+#[test]
+fn a_header_that_denies_its_events() {
+    let log = Log::of_a_thousand();
+    log.change_header(1, |header| {
+        (header.block_count, header.event_count) = (0, 0);
+        (header.first_event_id, header.last_event_id) = (0, 0);
+        header.last_chained_checksum = 0;
+    });
+    let report = check(&log);
+    assert_eq!(found(&report), [(SegmentHeader, HOT_1, 0, (0, 0))], "{report:?}");
+    assert_eq!(report.events, 1000);
+}
+
 #[test]
 fn ids_that_do_not_rise() {
     let log = Log::of_a_thousand();
