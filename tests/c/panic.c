@@ -37,6 +37,6 @@ int main(void)
     /* What it left half done is behind a latch. */
     const fs_request_event next = make_event(2);
     CHECK_STATUS(fs_wal_append(wal, &next), FS_WAL_ERR_POISONED);
-    fs_wal_shutdown(wal);
+    CHECK_STATUS(fs_wal_shutdown(wal), FS_WAL_ERR_POISONED);
     return 0;
 }
