@@ -217,18 +217,21 @@ fn decompressed(frame: &[u8]) -> Vec<u8> {
     content
 }
 
-/// Where the blocks of a frame lie in its file: length, data and checksum of each.
+/// Where the blocks of a frame lie in its file: length, data and checksum of each. Of one that is
+/// damaged, those before the damage.
 pub fn frame_blocks(frame: &[u8]) -> Vec<Range<usize>> {
     let checksum = if has_block_checksums(frame) { 4 } else { 0 };
     let (mut at, mut blocks) = (15, Vec::new());
-    loop {
+    while at + 4 <= frame.len() {
         let len = number(frame, at, 4) as usize & 0x7FFF_FFFF;
-        if len == 0 {
-            return blocks;
+        let end = at + 4 + len + checksum;
+        if len == 0 || end > frame.len() {
+            break;
         }
-        blocks.push(at..at + 4 + len + checksum);
-        at += 4 + len + checksum;
+        blocks.push(at..end);
+        at = end;
     }
+    blocks
 }
 
 fn has_block_checksums(frame: &[u8]) -> bool {
