@@ -68,7 +68,8 @@ pub struct LogFiles {
     denied: AtomicBool,
     /// Memory is mapped, to see in it what comes.
     pub(super) follows: bool,
-    /// Where the active directory is looked for, too, if not where the log says.
+    /// For whoever makes a log of all that is left: where the active directory is looked for, too,
+    /// if not where the log says. What is sealed on disk is then taken before what is in memory.
     pub(super) memory_parent: Option<PathBuf>,
 }
 
@@ -316,7 +317,9 @@ impl LogFiles {
             let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
             if let Some(memory) = self.memory_beside(&*file, &now, index).ok().flatten() {
                 let mut cursor = Cursor::memory(self.site(index), memory, floor);
-                cursor.prefer_sealed(Arc::clone(&file));
+                if self.memory_parent.is_some() {
+                    cursor.prefer_sealed(Arc::clone(&file));
+                }
                 let found = FoundAs { header: None, identity: Some(now), disk: Some(file) };
                 return Ok(here(index, cursor, found));
             }

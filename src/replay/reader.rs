@@ -113,8 +113,9 @@ impl Reader {
         Ok(Self::begin(LogFiles::open(storage, directory, How::Salvage)?))
     }
 
-    /// The same. Where the log does not name its active directory any more, or has it elsewhere
-    /// now, it is looked for in `parent`.
+    /// The same, for whoever makes a log of all that is left. Where the log does not name its
+    /// active directory any more, or has it elsewhere now, it is looked for in `parent`; and what
+    /// is sealed on disk is taken before what is in memory.
     pub fn open_salvaging_beside(directory: &Path, parent: &Path) -> Result<Reader> {
         let storage = Arc::new(PosixStorage::for_reading());
         let mut files = LogFiles::open(storage, directory, How::Salvage)?;

@@ -126,6 +126,16 @@ fn what_cannot_be_promised_is_said() {
 }
 
 #[test]
+fn a_log_that_ends_before_its_durable_event_is_told() {
+    let place = Place::new();
+    place.record(1..=2 * PER_SEGMENT + 100);
+    std::fs::remove_file(place.log().join("FS.00000002.wal")).unwrap();
+    let report = fswal(&["verify", "--json", text(&place.log())]).ends_with(1).json();
+    let doubts = report["cannot_promise"].to_string();
+    assert!(doubts.contains("ends before event 8292, which was durable"), "{doubts}");
+}
+
+#[test]
 fn segments_of_another_recorder_have_no_identity() {
     let place = Place::new();
     place.record(1..=300);

@@ -117,6 +117,38 @@ fn watching_shows_it_again_and_again() {
     child.wait().unwrap();
 }
 
+/// As a person sees it: on a terminal, which `script` plays.
+#[test]
+fn on_a_terminal_it_has_colour_and_begins_the_screen_anew() {
+    const GREEN: &str = "\x1b[1;32mshut down cleanly";
+    const CLEAR: &str = "\x1b[H\x1b[2J";
+    let place = Place::new();
+    place.record(1..=10);
+    let shown = |before: &str, more: &str| {
+        let program = env!("CARGO_BIN_EXE_fswal");
+        let line = format!("{before} {program} status {more} {}", text(&place.log()));
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null());
+        script
+    };
+    let seen = |mut command: Command| String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(seen(shown("", "")).contains(GREEN));
+    assert!(!seen(shown("NO_COLOR=1", "")).contains('\x1b'));
+
+    let mut watching = shown("", "--watch --interval 10").stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let firsts: Vec<_> =
+        lines.map(Result::unwrap).filter(|line| line.contains("wal: ")).take(3).collect();
+    assert_eq!(firsts.len(), 3);
+    assert!(
+        firsts.iter().all(|line| line.starts_with(CLEAR) && line.contains(GREEN)),
+        "{firsts:?}"
+    );
+    // Its terminal is gone, and so it ends.
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
 #[test]
 fn ls_counts_every_segment() {
     let place = Place::new();

@@ -65,6 +65,12 @@ fn who_may_not_read_the_memory_is_told_what_is_missing() {
     let (code, out, err) = run(&["export", "--format", "csv", text(&path), "-"]);
     assert_eq!((code, out.lines().count()), (0, 3001), "{err}");
     assert!(err.contains(missing), "{err}");
+
+    let page = place.memory().join("report.html");
+    std::fs::set_permissions(place.memory(), PermissionsExt::from_mode(0o777)).unwrap();
+    let (code, out, err) = run(&["report", "-o", text(&page), text(&path)]);
+    assert_eq!(code, 3, "{out}{err}");
+    assert!(std::fs::read_to_string(page).unwrap().contains("<div class=\"word\">Not known</div>"));
 }
 
 fn is_root() -> bool {
