@@ -14,4 +14,7 @@ flags=$(printf %s "${RUSTFLAGS:-}" | tr -s ' ' "$unit")
 export CARGO_ENCODED_RUSTFLAGS="${flags:+$flags$unit}--remap-path-prefix=$registry=/cargo$unit\
 --remap-path-prefix=$sysroot=/rust$unit--remap-path-prefix=$root=/flashstrike-wal"
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map=$registry=/cargo"
+# Nothing that is built here has the time in it; but crates in C would be built anew when this
+# changes, as it does between `make build` and `make package`.
+unset SOURCE_DATE_EPOCH
 exec "$@"
