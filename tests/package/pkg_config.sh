@@ -40,16 +40,19 @@ run_shared() { LD_LIBRARY_PATH=$(flags_of "$2" --variable=libdir) run_engine "$1
     compile ./alone -static $(flags_of moved --cflags --libs --static)
     run_engine ./alone
 
-    # Directories that were configured as absolute ones.
-    configure_library absolute -DCMAKE_INSTALL_PREFIX="$PWD/prefix" \
-        -DCMAKE_INSTALL_LIBDIR="$PWD/elsewhere/lib" -DCMAKE_INSTALL_INCLUDEDIR="$PWD/headers"
+    # Directories that were configured as absolute ones. CMake wants them outside of the sources.
+    outside=$(mktemp -d)
+    trap 'rm -rf "$outside"' EXIT
+    elsewhere=$outside/elsewhere
+    configure_library absolute -DCMAKE_INSTALL_PREFIX="$outside/prefix" \
+        -DCMAKE_INSTALL_LIBDIR="$elsewhere/lib" -DCMAKE_INSTALL_INCLUDEDIR="$outside/headers"
     "$CMAKE" --build absolute >build.txt || { cat build.txt; exit 1; }
     "$CMAKE" --install absolute >/dev/null
-    compile ./absolute_shared $(flags_of elsewhere --cflags --libs)
-    run_shared ./absolute_shared elsewhere
+    compile ./absolute_shared $(flags_of "$elsewhere" --cflags --libs)
+    run_shared ./absolute_shared "$elsewhere"
     configure absolute_found "$SOURCE/tests/package/engine" \
-        -Dflashstrike_wal_DIR="$PWD/elsewhere/lib/cmake/flashstrike_wal"
+        -Dflashstrike_wal_DIR="$elsewhere/lib/cmake/flashstrike_wal"
     "$CMAKE" --build absolute_found >build.txt || { cat build.txt; exit 1; }
     run_engine absolute_found/engine
-    loads_shared absolute_found/engine "$PWD/elsewhere/lib/"
+    loads_shared absolute_found/engine "$elsewhere/lib/"
 }

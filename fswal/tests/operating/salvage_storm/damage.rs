@@ -1,7 +1,7 @@
 //! Random damage to the files of a log.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::logs::{frame_blocks, index_of, Files, Original, BLOCK, HEADER};
 use super::random::Random;
@@ -50,7 +50,7 @@ impl Damaged {
         }
     }
 
-    fn note(&mut self, what: &str, path: &PathBuf) {
+    fn note(&mut self, what: &str, path: &Path) {
         self.done.push(format!("{what} {}", path.display()));
     }
 
@@ -193,7 +193,7 @@ impl Damaged {
 }
 
 /// Where in a file something is to be changed: anywhere, or where it hurts most.
-fn place(path: &PathBuf, bytes: &[u8], random: &mut Random) -> Range<usize> {
+fn place(path: &Path, bytes: &[u8], random: &mut Random) -> Range<usize> {
     let len = bytes.len();
     let anywhere = 0..len;
     let is_cold = path.extension().is_some_and(|extension| extension == "lz4");
