@@ -12,8 +12,8 @@ use crate::error::{Cause, Error, Place, Result};
 use crate::format::file_name::{self, FileName};
 use crate::format::{MetaState, SegmentHeader, MAX_EVENT_ID};
 use crate::segment::{
-    closed, hold, is_unfinished_by_cpp, misnamed, read_header, Cursor, Damage, DamageKind,
-    HeaderState, Site,
+    closed, hold, is_unfinished_by_cpp, misnamed, read_header, seals_go_on, Cursor, Damage,
+    DamageKind, HeaderState, Site,
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
@@ -325,9 +325,12 @@ impl LogFiles {
             }
             identity = Some(now);
         }
-        let is_doubtful = matches!(read, Ok(None)) && !self.is_by_cpp();
-        let cursor = match is_doubtful {
-            // It may have been closed: the seals of its blocks decide.
+        // Nobody knows whether it was closed, nor what was durable: where blocks are sealed behind
+        // damage, those decide.
+        let is_doubtful = matches!(read, Ok(None))
+            && !self.is_by_cpp()
+            && self.durable_id_from(index).unwrap_or(0) == 0;
+        let cursor = match is_doubtful && seals_go_on(&*file, floor)? {
             true => Cursor::salvage_hot(self.site(index), Arc::clone(&file), read, floor)?,
             false => self.salvage_hot(index, Arc::clone(&file), read, floor)?,
         };
@@ -358,7 +361,10 @@ impl LogFiles {
         // What is durable of this segment: no more than lies before the next one.
         let durable_id = self.durable_id_from(index).unwrap_or(0).min(MAX_EVENT_ID);
         let next = index.checked_add(1).map_or(0, |next| self.first_event_of(next));
-        let goes_on = next > floor && next <= durable_id;
+        // Of one whose header is damaged it is not known that it was closed: that the log goes on
+        // behind it says so.
+        let is_doubtful = matches!(read, Ok(None)) && !self.is_by_cpp();
+        let goes_on = next > floor && (next <= durable_id || is_doubtful);
         let durable_here = if goes_on { next - 1 } else { durable_id };
         let by_cpp =
             header.is_none() && self.is_by_cpp() && is_unfinished_by_cpp(&*file).unwrap_or(false);

@@ -72,6 +72,20 @@ pub fn scan_segment(file: &dyn File, rule: Rule, floor: u64) -> Result<LogEnd> {
     Ok(scan.end())
 }
 
+/// Whether a block with ids above `floor` is sealed behind one that is not. Blocks are sealed in
+/// their order, so all before it were.
+pub fn seals_go_on(file: &dyn File, mut floor: u64) -> Result<bool> {
+    let mut is_broken = false;
+    for block in 0..Layout::of_file(file.size()?).blocks {
+        match read_block_header(file, block)? {
+            Some(sealed) if sealed.first_event_id > floor && is_broken => return Ok(true),
+            Some(sealed) if sealed.first_event_id > floor => floor = sealed.last_event_id,
+            _ => is_broken = true,
+        }
+    }
+    Ok(false)
+}
+
 /// How many slots of a file hold an id above `event_id`.
 pub fn events_above(file: &dyn File, event_id: u64) -> Result<u32> {
     let end = scan_segment(file, Rule::Memory, event_id)?;
