@@ -21,8 +21,8 @@ use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::recorder::Manager;
 use flashstrike_wal::replay::{verify, Reader, ReaderOptions};
 
-/// The log looks every other second whether its older files are there.
-const TIME_TO_SAY: Duration = Duration::from_secs(6);
+/// The log looks every other second whether its older files are there; a machine may be slow.
+const TIME_TO_SAY: Duration = Duration::from_secs(20);
 /// Longer than the persister takes from a look at the names to the watermark.
 const MOMENT: Duration = Duration::from_millis(20);
 
