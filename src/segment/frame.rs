@@ -73,16 +73,16 @@ pub struct FrameContent {
 impl FrameContent {
     /// The frame in a file. A valid frame header is believed.
     pub fn open(file: Arc<dyn File>) -> Result<Self> {
-        Self::open_with(file, FrameHeader::decode)
+        Self::open_with(file, false)
     }
 
     /// The frame in a file that may be damaged: also doubts a header that is a single bit away from
     /// this library's.
     pub fn open_doubting(file: Arc<dyn File>) -> Result<Self> {
-        Self::open_with(file, FrameHeader::decode_doubting)
+        Self::open_with(file, true)
     }
 
-    fn open_with(file: Arc<dyn File>, decode: fn(&[u8]) -> Option<FrameHeader>) -> Result<Self> {
+    fn open_with(file: Arc<dyn File>, doubts: bool) -> Result<Self> {
         let file_size = file.size()?;
         let mut bytes = [0; MAX_FRAME_HEADER_SIZE];
         let read = file.read_at(&mut bytes, 0)?;
@@ -106,6 +106,7 @@ impl FrameContent {
             block_places: Vec::new(),
             follows: None,
         };
+        let decode = if doubts { FrameHeader::decode_doubting } else { FrameHeader::decode };
         match (decode(&bytes[..read]), FrameKind::of(&bytes[..read])) {
             (Some(header), _) => frame.header = header,
             (None, Some(kind @ (FrameKind::Legacy | FrameKind::Skippable))) => {
@@ -115,7 +116,7 @@ impl FrameContent {
                 frame.fault(0, 0, "the frame's header is not valid", None);
                 let begin = frame.header.len;
                 let block_checksums =
-                    frame.is_block(begin) || frame.next_right_block(begin)?.is_some();
+                    frame.is_block(begin) || doubts && frame.next_right_block(begin)?.is_some();
                 frame.header = FrameHeader::guessed(block_checksums);
                 frame.is_guessed = true;
             }

@@ -8,9 +8,12 @@ use crate::format::{BlockHeader, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
 use super::frame::{word_at, FrameContent, MAX_CONTENT, RAW, WORD};
 use super::frame_block::Packed;
 
-/// Bytes hashed at most in search of blocks, a few seconds: more are needed only by a file that was
-/// made for it.
-const SEARCH_LIMIT: usize = 16 << 30;
+/// Bytes of the file that are searched at most: a few blocks that are damaged together are shorter,
+/// and a file may be huge.
+const FARTHEST: u64 = 64 << 20;
+/// Bytes hashed at most in search of blocks, part of a second: more are needed only by a file that
+/// was made for it.
+const SEARCH_LIMIT: usize = 1 << 30;
 
 impl FrameContent {
     /// The length at `at` is wrong: looks for the next block, and takes what lies before it.
@@ -49,7 +52,8 @@ impl FrameContent {
     pub(super) fn next_right_block(&mut self, from: u64) -> Result<Option<u64>> {
         let longest = self.header.block_limit + 2 * WORD as usize;
         let mut begin = from + 2 * WORD + 1;
-        while begin < self.file_size {
+        let end = self.file_size.min(begin + FARTHEST);
+        while begin < end {
             // The blocks that begin in the first half of it are whole.
             let len = (self.file_size - begin).min(2 * longest as u64) as usize;
             let mut bytes = vec![0; len];
