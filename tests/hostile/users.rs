@@ -277,6 +277,11 @@ fn g13_another_user_reads_what_is_durable() {
         let meta = meta.ok().and_then(|bytes| flashstrike_wal::format::MetaState::decode(&bytes));
         meta.is_some_and(|meta| meta.last_event_id == 5000)
     });
+    // No file is made after the modes are set.
+    let newest = 1 + place.small().prepared_segments;
+    common::eventually("all segments are prepared", || {
+        log.join(format!("FS.{newest:08}.wal")).exists()
+    });
     set_mode(&log, 0o755);
     names(&log).iter().for_each(|name| set_mode(&log.join(name), 0o644));
     must_play(NOBODY, 0o022, "user-reads-durable", &[&log.display(), &5000, &"end"]);
