@@ -236,8 +236,10 @@ fn losses(seed: u64, bug: &'static str, rounds: u64) -> u64 {
         storm.kill(writer);
         for follower in &mut storm.followers {
             wait_until("everybody has begun", || {
-                assert!(follower.child.try_wait().unwrap().is_none(), "a follower has ended");
-                follower.progress.shown().load(Acquire) > 0 || follower.durable_only
+                let ended = follower.child.try_wait().unwrap();
+                let (state, shown) = (follower.state(), follower.progress.shown());
+                assert!(ended.is_none(), "a follower has ended: {ended:?}, {state}, {shown:?}");
+                shown.load(Acquire) > 0 || follower.durable_only
             });
         }
         let shown: Vec<u64> =
