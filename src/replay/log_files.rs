@@ -327,10 +327,10 @@ impl LogFiles {
         }
         // Nobody knows whether it was closed, nor what was durable: where blocks are sealed behind
         // damage, those decide.
-        let is_doubtful = matches!(read, Ok(None))
-            && !self.is_by_cpp()
-            && self.durable_id_from(index).unwrap_or(0) == 0;
-        let cursor = match is_doubtful && seals_go_on(&*file, floor)? {
+        let by_seals = self.is_damaged(&read)
+            && self.durable_id_from(index).unwrap_or(0) == 0
+            && seals_go_on(&*file, floor).unwrap_or(false);
+        let cursor = match by_seals {
             true => Cursor::salvage_hot(self.site(index), Arc::clone(&file), read, floor)?,
             false => self.salvage_hot(index, Arc::clone(&file), read, floor)?,
         };
@@ -361,10 +361,8 @@ impl LogFiles {
         // What is durable of this segment: no more than lies before the next one.
         let durable_id = self.durable_id_from(index).unwrap_or(0).min(MAX_EVENT_ID);
         let next = index.checked_add(1).map_or(0, |next| self.first_event_of(next));
-        // Of one whose header is damaged it is not known that it was closed: that the log goes on
-        // behind it says so.
-        let is_doubtful = matches!(read, Ok(None)) && !self.is_by_cpp();
-        let goes_on = next > floor && (next <= durable_id || is_doubtful);
+        // That the log goes on behind a damaged header says that the segment was closed.
+        let goes_on = next > floor && (next <= durable_id || self.is_damaged(&read));
         let durable_here = if goes_on { next - 1 } else { durable_id };
         let by_cpp =
             header.is_none() && self.is_by_cpp() && is_unfinished_by_cpp(&*file).unwrap_or(false);

@@ -121,6 +121,12 @@ impl LogFiles {
         matches!(load_identity(&*self.wal), Ok(Identity::Missing))
     }
 
+    /// Whether a header that was read is damaged, so that it does not say whether its segment was
+    /// closed. The C++ recorder leaves that of an open one unwritten.
+    pub(super) fn is_damaged(&self, read: &Result<Option<SegmentHeader>>) -> bool {
+        matches!(read, Ok(None)) && !self.is_by_cpp()
+    }
+
     /// D, as far as meta and this and later segments know it.
     pub(super) fn durable_id_from(&self, index: u32) -> Result<u64> {
         let hot = Inventory::of(&*self.wal)?.hot;
