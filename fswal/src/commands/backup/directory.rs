@@ -15,7 +15,7 @@ use crate::new_log::{name, partial_of};
 use super::earlier::Earlier;
 use super::report::Report;
 use super::syncs::Syncs;
-use super::target::{was_cut, Target, PIECE};
+use super::target::{for_each_piece, Target};
 
 pub struct NewDirectory {
     out: PathBuf,
@@ -73,19 +73,12 @@ impl Target for NewDirectory {
         let (file, size) = (self.create_file(name)?, from.size()?);
         let failed = |error| failed(&self.partial.join(name), &error);
         file.set_len(size).map_err(failed)?;
-        let mut piece = vec![0; PIECE];
-        let mut offset = 0;
-        while offset < size {
-            let read = from.read_at(&mut piece, offset)?;
-            if read == 0 {
-                return Err(was_cut(name));
+        for_each_piece(name, from, size, tell, |offset, piece| {
+            if piece.iter().any(|byte| *byte != 0) {
+                file.write_all_at(piece, offset).map_err(failed)?;
             }
-            if piece[..read].iter().any(|byte| *byte != 0) {
-                file.write_all_at(&piece[..read], offset).map_err(failed)?;
-            }
-            offset += read as u64;
-            tell(read as u64);
-        }
+            Ok(())
+        })?;
         self.syncs.add(self.partial.join(name), file);
         Ok(())
     }

@@ -11,7 +11,7 @@ use tar::{EntryType, Header};
 use crate::directory::Log;
 use crate::failure::{Failure, Outcome};
 
-use super::target::{was_cut, Target, PIECE};
+use super::target::{for_each_piece, Target};
 
 /// Tar pads every file to whole blocks, and ends with two of zeros.
 const TAR_BLOCK: usize = 512;
@@ -86,18 +86,7 @@ impl Target for Stream {
     ) -> Outcome<()> {
         let size = from.size()?;
         self.begin_file(name, size)?;
-        let mut piece = vec![0; PIECE];
-        let mut offset = 0;
-        while offset < size {
-            let wanted = (size - offset).min(PIECE as u64) as usize;
-            let read = from.read_at(&mut piece[..wanted], offset)?;
-            if read == 0 {
-                return Err(was_cut(name));
-            }
-            self.put(&piece[..read])?;
-            offset += read as u64;
-            tell(read as u64);
-        }
+        for_each_piece(name, from, size, tell, |_, piece| self.put(piece))?;
         self.end_file(size)
     }
 

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 use super::report::Report;
 
 /// Bytes that are copied at a time: they are still in the processor's cache when they are written.
-pub const PIECE: usize = 128 * 1024;
+const PIECE: usize = 128 * 1024;
 
 /// A directory or a stream.
 pub trait Target {
@@ -34,8 +34,27 @@ pub trait Target {
     }
 }
 
-/// A file of the log was cut while it was copied.
-pub fn was_cut(name: &str) -> Failure {
-    Failure::wrong(format!("{name}: was cut while it was copied"))
-        .next("somebody changes the log's files: find who")
+/// Calls `put` with the first `size` bytes of a file of the log, piece by piece, and their offsets,
+/// and `tell` with how many those were.
+pub fn for_each_piece(
+    name: &str,
+    from: &dyn File,
+    size: u64,
+    tell: &mut dyn FnMut(u64),
+    mut put: impl FnMut(u64, &[u8]) -> Outcome<()>,
+) -> Outcome<()> {
+    let mut piece = vec![0; PIECE];
+    let mut offset = 0;
+    while offset < size {
+        let wanted = (size - offset).min(PIECE as u64) as usize;
+        let read = from.read_at(&mut piece[..wanted], offset)?;
+        if read == 0 {
+            return Err(Failure::wrong(format!("{name}: was cut while it was copied"))
+                .next("somebody changes the log's files: find who"));
+        }
+        put(offset, &piece[..read])?;
+        offset += read as u64;
+        tell(read as u64);
+    }
+    Ok(())
 }
