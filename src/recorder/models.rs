@@ -106,6 +106,8 @@ struct Counting {
     given: Arc<AtomicU64>,
     taken: Arc<AtomicU64>,
     next: Option<Arc<Signal>>,
+    /// It does not end before it has taken so much.
+    enough: u64,
 }
 
 impl Task for Counting {
@@ -121,7 +123,7 @@ impl Task for Counting {
             }
             return Step::Busy;
         }
-        match stopping {
+        match stopping && given >= self.enough {
             true => Step::Done,
             false => Step::Rest,
         }
@@ -129,18 +131,13 @@ impl Task for Counting {
 }
 
 fn counting(next: Option<Arc<Signal>>, given: Arc<AtomicU64>) -> Counting {
-    Counting { signal: Arc::default(), given, taken: Arc::new(AtomicU64::new(0)), next }
+    Counting { signal: Arc::default(), given, taken: Arc::new(AtomicU64::new(0)), next, enough: 0 }
 }
 
 fn start_lane() -> (Arc<Inbox>, thread::JoinHandle<()>) {
     let inbox = Arc::new(Inbox::default());
     let own = Arc::clone(&inbox);
     (inbox, thread::spawn(move || run(&own)))
-}
-
-fn stop(signal: &Signal) {
-    signal.stop();
-    signal.wait_for_end();
 }
 
 /// A task is added, raised and stopped at any moment while the lane goes to sleep: what was handed
@@ -152,14 +149,14 @@ fn no_note_to_a_lane_is_lost() {
         let task = counting(None, Arc::new(AtomicU64::new(0)));
         let (signal, given, taken) =
             (Arc::clone(&task.signal), Arc::clone(&task.given), Arc::clone(&task.taken));
-        inbox.add(Box::new(task));
+        let seat = inbox.add(Box::new(task));
         given.store(1, Ordering::Release);
         signal.raise();
         while taken.load(Ordering::Acquire) == 0 {
             thread::yield_now();
         }
         given.store(2, Ordering::Release);
-        stop(&signal);
+        seat.finish();
         assert_eq!(taken.load(Ordering::Acquire), 2);
         inbox.end();
         thread.join().unwrap();
@@ -175,17 +172,16 @@ fn the_end_of_one_task_leaves_the_others_awake() {
         let (signal, given, taken) =
             (Arc::clone(&second.signal), Arc::clone(&second.given), Arc::clone(&second.taken));
         let first = counting(None, Arc::new(AtomicU64::new(0)));
-        let ending = Arc::clone(&first.signal);
-        inbox.add(Box::new(first));
-        inbox.add(Box::new(second));
-        let stopper = thread::spawn(move || stop(&ending));
+        let ending = inbox.add(Box::new(first));
+        let seat = inbox.add(Box::new(second));
+        let stopper = thread::spawn(move || ending.finish());
         given.store(1, Ordering::Release);
         signal.raise();
         while taken.load(Ordering::Acquire) == 0 {
             thread::yield_now();
         }
         stopper.join().unwrap();
-        stop(&signal);
+        seat.finish();
         inbox.end();
         thread.join().unwrap();
     });
@@ -202,17 +198,40 @@ fn no_wake_up_is_lost_between_two_lanes() {
         // The second takes what the first has taken.
         let second = counting(None, Arc::clone(&first.taken));
         first.next = Some(Arc::clone(&second.signal));
-        let (start, end) = (Arc::clone(&first.signal), Arc::clone(&second.signal));
-        let taken = Arc::clone(&second.taken);
-        near.add(Box::new(first));
-        far.add(Box::new(second));
+        let (start, taken) = (Arc::clone(&first.signal), Arc::clone(&second.taken));
+        let (first, second) = (near.add(Box::new(first)), far.add(Box::new(second)));
         given.store(1, Ordering::Release);
         start.raise();
         while taken.load(Ordering::Acquire) == 0 {
             thread::yield_now();
         }
-        stop(&start);
-        stop(&end);
+        first.finish();
+        second.finish();
+        near.end();
+        far.end();
+        near_thread.join().unwrap();
+        far_thread.join().unwrap();
+    });
+}
+
+/// As the maintainer, which is being stopped and waits for what a freezer in its lane is at.
+#[test]
+fn what_comes_while_a_task_is_stopped_is_taken() {
+    bounded(3).check(|| {
+        let (near, near_thread) = start_lane();
+        let (far, far_thread) = start_lane();
+        let given = Arc::new(AtomicU64::new(0));
+        let mut freezer = counting(None, Arc::clone(&given));
+        let mut maintainer = counting(None, Arc::clone(&freezer.taken));
+        freezer.next = Some(Arc::clone(&maintainer.signal));
+        maintainer.enough = 1;
+        let (start, taken) = (Arc::clone(&freezer.signal), Arc::clone(&maintainer.taken));
+        let (freezer, maintainer) = (far.add(Box::new(freezer)), near.add(Box::new(maintainer)));
+        given.store(1, Ordering::Release);
+        start.raise();
+        maintainer.finish();
+        assert_eq!(taken.load(Ordering::Acquire), 1);
+        freezer.finish();
         near.end();
         far.end();
         near_thread.join().unwrap();

@@ -81,6 +81,7 @@ const ROLES: &[Role] = &[
     ("threads-at-open", "LOG MEMORY", limits::threads_at_open),
     ("threads-beside-a-pinned-engine", "", threads::beside_a_pinned_engine),
     ("threads-of-64-logs", "", threads::of_64_logs),
+    ("threads-of-a-shutdown", "", threads::of_a_shutdown_beside_a_hung_log),
     ("threads-of-failing-logs", "", threads::of_failing_logs),
     ("threads-of-idle-logs", "", threads::of_idle_logs),
     ("threads-of-logs-that-come-and-go", "", threads::of_logs_that_come_and_go),

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{mpsc, Arc, Mutex};
 use std::time::Duration;
 
 use common::{append, assert_holds, event, eventually, expect_cause, open, Place};
@@ -21,6 +21,9 @@ use crate::arguments::Arguments;
 
 /// Events in a segment of 16 blocks.
 const SEGMENT: u64 = 16 * 256;
+
+/// Only a shutdown that hangs takes longer.
+const TIME_TO_END: Duration = Duration::from_secs(120);
 
 /// A thread of the library.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,13 +193,8 @@ pub fn of_failing_logs(_: &Arguments) {
         let reported = message.contains("planted") && !message.contains(": shut down: ");
         assert!(!reported, "planted again");
     });
-    let few = Config {
-        log: panicking,
-        max_segments: Keep::AtMost(1),
-        max_compressed_segments: Keep::AtMost(0),
-        ..config(place)
-    };
-    let (defect, mut defect_writer) = open(&place.base().join("defect"), few);
+    let noisy = Config { log: panicking, ..few(place) };
+    let (defect, mut defect_writer) = open(&place.base().join("defect"), noisy);
     // The writer may meet it before its last event.
     let _ = (1..=2 * SEGMENT + 1).try_for_each(|id| defect_writer.append(&event(id)));
     eventually("the panic is met", || defect.log().poison().check().is_err());
@@ -222,6 +220,46 @@ pub fn of_failing_logs(_: &Arguments) {
     }
 }
 
+/// A log whose worker does not return, as from a call to a disk that hangs.
+struct Hung {
+    freed: Arc<AtomicBool>,
+    manager: Manager,
+    writer: Writer,
+}
+
+impl Hung {
+    fn new(directory: &Path, config: Config) -> Self {
+        let (hung, freed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (hanging, wait) = (Arc::clone(&hung), Arc::clone(&freed));
+        let sink = LogSink::new(move |_, message| {
+            if message.contains("retention has deleted") {
+                hanging.store(true, Ordering::Release);
+                while !wait.load(Ordering::Acquire) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        let (manager, mut writer) = open(directory, Config { log: sink, ..config });
+        append(&mut writer, 1..=2 * SEGMENT + 1);
+        eventually("it hangs", || hung.load(Ordering::Acquire));
+        Hung { freed, manager, writer }
+    }
+
+    fn free(self) {
+        self.freed.store(true, Ordering::Release);
+        self.manager.shutdown(self.writer).unwrap();
+    }
+}
+
+/// Of each kind of segments as few as can be.
+fn few(place: &Place) -> Config {
+    Config {
+        max_segments: Keep::AtMost(1),
+        max_compressed_segments: Keep::AtMost(0),
+        ..config(place)
+    }
+}
+
 /// Whatever blocks a log on one filesystem, the logs on another do not wait for it.
 pub fn on_a_hung_filesystem(_: &Arguments) {
     let place = &Place::new();
@@ -230,33 +268,29 @@ pub fn on_a_hung_filesystem(_: &Arguments) {
         common::skipped("there is but one filesystem");
         return;
     }
-    let (hung, freed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let (hanging, wait) = (Arc::clone(&hung), Arc::clone(&freed));
-    // A worker that does not return, as from a call to a disk that hangs.
-    let sink = LogSink::new(move |_, message| {
-        if message.contains("retention has deleted") {
-            hanging.store(true, Ordering::Release);
-            while !wait.load(Ordering::Acquire) {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-    });
-    let few = Config {
-        max_segments: Keep::AtMost(1),
-        max_compressed_segments: Keep::AtMost(0),
-        ..config(place)
-    };
-    let hanging = Config { log: sink, ..few.clone() };
-    let (stuck, mut stuck_writer) = open(&place.memory().join("log"), hanging);
-    append(&mut stuck_writer, 1..=2 * SEGMENT + 1);
-    eventually("it hangs", || hung.load(Ordering::Acquire));
-
-    let (manager, mut writer) = open(&place.log(), few);
+    let hung = Hung::new(&place.memory().join("log"), few(place));
+    let (manager, mut writer) = open(&place.log(), few(place));
     append(&mut writer, 1..=4 * SEGMENT + 1);
     eventually("the other one expires", || manager.log().metrics().segments_deleted >= 3);
     manager.shutdown(writer).unwrap();
-    freed.store(true, Ordering::Release);
-    stuck.shutdown(stuck_writer).unwrap();
+    hung.free();
+    expect_none();
+}
+
+/// The thread that two logs share does not return from the work of one of them. The other one is
+/// shut down meanwhile, and does all that a shutdown does.
+pub fn of_a_shutdown_beside_a_hung_log(_: &Arguments) {
+    let place = &Place::new();
+    let hung = Hung::new(&place.base().join("hung"), few(place));
+    let (manager, mut writer) = open(&place.log(), few(place));
+    append(&mut writer, 1..=4 * SEGMENT + 1);
+    let (tell, told) = mpsc::channel();
+    let ending = std::thread::spawn(move || tell.send(manager.shutdown(writer)));
+    let ended = told.recv_timeout(TIME_TO_END);
+    hung.free();
+    ended.expect("the shutdown waits for the other log").unwrap();
+    ending.join().unwrap().unwrap();
+    assert!(!place.log().join("FS.00000000.wal").exists(), "it has deleted nothing");
     expect_none();
 }
 

@@ -33,6 +33,13 @@ fn a_filesystem_that_hangs_holds_up_only_its_own_logs() {
     child::play("threads-on-a-hung-filesystem", &[]);
 }
 
+/// Not for the work of another log in the thread that they share, and so not for that thread to get
+/// a processor either.
+#[test]
+fn f41_a_shutdown_waits_for_no_other_log() {
+    child::play("threads-of-a-shutdown", &[]);
+}
+
 #[test]
 fn logs_come_and_go_from_many_threads() {
     child::play("threads-of-logs-that-come-and-go", &[]);

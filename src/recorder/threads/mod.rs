@@ -9,7 +9,7 @@ mod wake;
 
 #[cfg(all(test, loom))]
 pub use lane::{run, Inbox};
-pub use lane::{Lane, Running, Step, Task};
+pub use lane::{Lane, Running, Seat, Step, Task};
 pub use placement::{Decided, Placement, Placements};
 pub use pool::{join, lanes, LaneKey, Lanes, Membership};
 #[cfg(all(test, loom))]

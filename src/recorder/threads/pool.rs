@@ -6,11 +6,11 @@
 //!
 //! A lane starts with the first task that needs it and ends when the last log has left it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
 
-use super::lane::{Lane, Task};
+use super::lane::{Lane, Seat, Task};
 use super::placement::Placement;
 
 /// What distinguishes one lane from another.
@@ -58,8 +58,8 @@ impl Lanes {
 #[derive(Debug)]
 pub struct Membership(LaneKey);
 
-/// Gives a task to the lane of this key.
-pub fn join(key: LaneKey, task: Box<dyn Task>) -> Result<Membership> {
+/// Gives a task to the lane of this key, where it has a seat.
+pub fn join(key: LaneKey, task: Box<dyn Task>) -> Result<(Membership, Arc<Seat>)> {
     let mut lanes = lanes();
     let at = match lanes.position(key) {
         Some(at) => at,
@@ -72,22 +72,18 @@ pub fn join(key: LaneKey, task: Box<dyn Task>) -> Result<Membership> {
     debug_assert!(lanes.0.iter().filter(|lane| lane.key == key).count() == 1);
     let shared = &mut lanes.0[at];
     shared.users += 1;
-    shared.lane.add(task);
-    Ok(Membership(key))
+    let seat = shared.lane.add(task);
+    Ok((Membership(key), seat))
 }
 
 impl Membership {
-    /// Gives the place back, once the task has ended. The last to leave waits for the thread.
-    pub fn leave(self) {
+    /// Gives the place back, once the task has ended. The last to leave gets the lane, to end it.
+    pub fn leave(self) -> Option<Lane> {
         let mut lanes = lanes();
         // A forked child has forgotten the lanes.
-        let Some(at) = lanes.position(self.0) else { return };
+        let at = lanes.position(self.0)?;
         debug_assert!(lanes.0[at].users > 0, "a lane with no users was removed");
         lanes.0[at].users -= 1;
-        if lanes.0[at].users == 0 {
-            let last = lanes.0.swap_remove(at);
-            drop(lanes);
-            last.lane.end();
-        }
+        (lanes.0[at].users == 0).then(|| lanes.0.swap_remove(at).lane)
     }
 }

@@ -58,20 +58,15 @@ impl Bell {
     }
 }
 
-/// Wakes one task when there is work, and says when the task has ended. Never used by the appending
-/// thread.
+/// Wakes one task when there is work. Never used by the appending thread.
 #[derive(Debug, Default)]
-pub struct Signal {
-    state: Mutex<SignalState>,
-    ended: Condvar,
-}
+pub struct Signal(Mutex<SignalState>);
 
 #[derive(Debug, Default)]
 struct SignalState {
     raised: bool,
     stopping: bool,
-    ended: bool,
-    /// Of the lane that steps the task, if one does.
+    /// Of the thread that steps the task, if one does.
     bell: Option<Arc<Bell>>,
 }
 
@@ -110,30 +105,11 @@ impl Signal {
 
     /// From now on, raising the signal rings this bell.
     pub fn ring_at(&self, bell: &Arc<Bell>) {
-        let mut state = self.lock();
-        debug_assert!(state.bell.is_none() && !state.ended, "a task joins one lane, once");
-        state.bell = Some(Arc::clone(bell));
-    }
-
-    /// The task has ended.
-    pub fn end(&self) {
-        let mut state = self.lock();
-        debug_assert!(!state.ended);
-        state.ended = true;
-        state.bell = None;
-        self.ended.notify_all();
-    }
-
-    /// Waits until the task has ended.
-    pub fn wait_for_end(&self) {
-        let mut state = self.lock();
-        while !state.ended {
-            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        self.lock().bell = Some(Arc::clone(bell));
     }
 
     fn lock(&self) -> MutexGuard<'_, SignalState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,10 +194,6 @@ mod never_by_itself {
     impl Condvar {
         pub fn notify_all(&self) {
             self.0.notify_all();
-        }
-
-        pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-            self.0.wait(guard)
         }
 
         pub fn wait_timeout<'a, T>(

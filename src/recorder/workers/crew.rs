@@ -16,7 +16,7 @@ use super::watcher::Watcher;
 use super::worker::task;
 use crate::recorder::log::{Log, MOST_FREEZERS};
 use crate::recorder::threads::{join, Lane, LaneKey, Membership, Placement, Placements};
-use crate::recorder::threads::{Running, Signal, Step, Task};
+use crate::recorder::threads::{Running, Seat, Step, Task};
 
 /// The names of the freezers and their threads.
 const FREEZERS: [&str; MOST_FREEZERS] =
@@ -41,6 +41,9 @@ pub enum Role {
     /// Wakes the persister of an idle log.
     Watcher,
 }
+
+/// How many of [`Role::ALL`] are stopped one after the other. The rest hand on nothing.
+const HAND_ON: usize = 3;
 
 impl Role {
     /// All of them, in the order they are stopped in: what one hands on, a later one still takes.
@@ -118,7 +121,7 @@ impl Crew {
         let Some(at) = self.position(role) else { return Step::Done };
         let step = self.tasks[at].1.step(self.begin);
         if step == Step::Done {
-            self.tasks.remove(at).1.end();
+            self.tasks.remove(at);
         }
         step
     }
@@ -178,8 +181,8 @@ impl Crew {
 /// The workers of a log while threads run them.
 #[derive(Debug, Default)]
 pub struct Threads {
-    /// In the order the workers are stopped in.
-    signals: Vec<Arc<Signal>>,
+    /// In the order of [`Role::ALL`].
+    seats: Vec<Arc<Seat>>,
     /// The persister's.
     own: Option<Lane>,
     shared: Vec<Membership>,
@@ -188,31 +191,30 @@ pub struct Threads {
 impl Threads {
     /// Starts a task on a lane of its own.
     fn start_alone(&mut self, name: &str, place: Placement, task: Box<dyn Task>) -> Result<()> {
-        let signal = Arc::clone(task.signal());
         let lane = Lane::start(name, place)?;
-        lane.add(task);
+        self.seats.push(lane.add(task));
         self.own = Some(lane);
-        self.signals.push(signal);
         Ok(())
     }
 
     /// Starts a task on the lane of this key, which may have tasks of other logs.
     fn start_on(&mut self, key: LaneKey, task: Box<dyn Task>) -> Result<()> {
-        let signal = Arc::clone(task.signal());
-        self.shared.push(join(key, task)?);
-        self.signals.push(signal);
+        let (membership, seat) = join(key, task)?;
+        self.shared.push(membership);
+        self.seats.push(seat);
         Ok(())
     }
 
-    /// Lets all finish what there is to do, one after the other, while those of other logs go on.
-    /// Ends the threads that no other log needs.
+    /// Lets all finish what there is to do, while those of other logs go on. Ends the threads that
+    /// no other log needs.
     pub fn stop(self) {
-        for signal in &self.signals {
-            signal.stop();
-            signal.wait_for_end();
-        }
-        self.own.into_iter().for_each(Lane::end);
-        self.shared.into_iter().for_each(Membership::leave);
+        let (first, others) = self.seats.split_at(self.seats.len().min(HAND_ON));
+        first.iter().for_each(|seat| seat.finish());
+        // Several freezers may each have a step to give up.
+        others.iter().for_each(|seat| seat.stop());
+        others.iter().for_each(|seat| seat.finish());
+        let left = self.shared.into_iter().filter_map(Membership::leave);
+        Lane::end(self.own.into_iter().chain(left).collect());
     }
 }
 
