@@ -41,7 +41,10 @@ fn panicked(payload: Box<dyn Any + Send>, on_panic: impl FnOnce(&Error)) -> Stat
     let error = Error::new(Cause::Internal, format!("defect in the library: {words}"));
     // Dropping a value of unknown type could panic again, outside of any guard.
     std::mem::forget(payload);
-    on_panic(&error);
+    // What made the body panic may do it again here.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| on_panic(&error))) {
+        std::mem::forget(again);
+    }
     last_error::record(&error)
 }
 
@@ -65,6 +68,12 @@ mod tests {
         );
         let (status, seen) = after_panic(|| panic!("plain"));
         assert_eq!((status, seen.as_str()), (FS_WAL_ERR_INTERNAL, "defect in the library: plain"));
+    }
+
+    #[test]
+    fn a_panic_about_a_panic_goes_no_further() {
+        let status = guard_or(|| panic!("first"), |_| panic!("second"));
+        assert_eq!(status, FS_WAL_ERR_INTERNAL);
     }
 
     #[test]

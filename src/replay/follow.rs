@@ -71,7 +71,8 @@ impl Follower {
     ) -> Result<Follower> {
         let mut follower = Follower {
             storage,
-            path: directory.to_owned(),
+            // It is looked for again later, when the process may be somewhere else.
+            path: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()),
             options,
             log: None,
             sought: None,

@@ -3,25 +3,26 @@
 #include "../support/check.h"
 
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { EVENTS = 30000 };
 
-static fs_wal_reader *follow(uint32_t flags, uint64_t spin_ns)
+static fs_wal_reader *follow(const char *log, uint32_t flags, uint64_t spin_ns)
 {
     const fs_wal_reader_config config = {.struct_size = sizeof config,
                                          .flags = FS_WAL_READER_FOLLOW | flags,
                                          .spin_ns = spin_ns};
     fs_wal_reader *reader = NULL;
-    CHECK_OK(fs_wal_reader_open("log", &config, &reader));
+    CHECK_OK(fs_wal_reader_open(log, &config, &reader));
     return reader;
 }
 
 /* Reads all events, by waiting for each or by looking for batches. */
 static void read_all(uint32_t flags, int by_batches)
 {
-    fs_wal_reader *reader = follow(flags, by_batches ? UINT64_MAX : 0);
+    fs_wal_reader *reader = follow("log", flags, by_batches ? UINT64_MAX : 0);
     for (uint64_t id = 1; id <= EVENTS;) {
         CHECK_OK(fs_wal_reader_wait(reader, UINT64_MAX));
         fs_request_event event;
@@ -81,6 +82,23 @@ static void what_cannot_be_asked_for(void)
     fs_wal_reader_close(reader);
 }
 
+/* The log comes when the process is somewhere else. */
+static void from_another_directory(void)
+{
+    fs_wal_reader *reader = follow("late", 0, 0);
+    CHECK(mkdir("elsewhere", 0700) == 0 && chdir("elsewhere") == 0);
+    fs_wal *wal = NULL;
+    CHECK_OK(fs_wal_open("../late", NULL, &wal));
+    fs_request_event event = make_event(1);
+    CHECK_OK(fs_wal_append(wal, &event));
+    CHECK_OK(fs_wal_reader_wait(reader, UINT64_C(60000000000)));
+    CHECK_OK(fs_wal_reader_next(reader, &event));
+    CHECK(event.event_id == 1);
+    fs_wal_reader_close(reader);
+    CHECK_OK(fs_wal_shutdown(wal));
+    CHECK(chdir("..") == 0);
+}
+
 int main(void)
 {
     /* They are there before the log is. */
@@ -102,5 +120,6 @@ int main(void)
         CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
     what_cannot_be_asked_for();
+    from_another_directory();
     return 0;
 }

@@ -12,6 +12,13 @@ use crate::failure::{Failure, Outcome};
 
 use super::report::Report;
 
+/// Reads a copy. If it is wrong where the log is wrong, too, that is said of the log.
+pub fn check_copy(copy: &Path, log: &Path, report: &Report) -> Outcome<()> {
+    let Err(of_copy) = check_events(copy, report) else { return Ok(()) };
+    check_events(log, report)?;
+    Err(of_copy)
+}
+
 /// Reads every event of the backup's range, and checks the checksums of every block.
 pub fn check_events(directory: &Path, report: &Report) -> Outcome<()> {
     let (mut events, mut last) = (0, 0);

@@ -26,7 +26,7 @@ use crate::directory::Log;
 use crate::failure::{Outcome, Verdict};
 use crate::output::Output;
 
-use check::{check_events, check_opens};
+use check::{check_copy, check_events, check_opens};
 use contents::{put_events, put_records};
 use directory::NewDirectory;
 use earlier::Earlier;
@@ -70,7 +70,7 @@ fn into_directory(log: &Log, out: &Path) -> Outcome<Report> {
         let mut report = Report::of(&source, out);
         let end = put_events(&source, &mut target, &mut report)?;
         put_records(&source, &mut target, end)?;
-        check_events(target.path(), &report)?;
+        check_copy(target.path(), &source.log.path, &report)?;
         check_opens(target.path(), &report)?;
         target.name()?;
         Ok(report)
