@@ -217,7 +217,7 @@ fn no_wake_up_is_lost_between_two_lanes() {
 /// As the maintainer, which is being stopped and waits for what a freezer in its lane is at.
 #[test]
 fn what_comes_while_a_task_is_stopped_is_taken() {
-    bounded(3).check(|| {
+    bounded(2).check(|| {
         let (near, near_thread) = start_lane();
         let (far, far_thread) = start_lane();
         let given = Arc::new(AtomicU64::new(0));

@@ -113,7 +113,12 @@ impl LogFiles {
     /// read.
     fn first_of_next(&self, index: u32, identity: Option<&Identity>) -> u64 {
         let (Some(next), Some(identity)) = (index.checked_add(1), identity) else { return 0 };
-        let memory = self.active_segment(identity, next).ok().flatten();
+        self.first_in_memory(next, identity)
+    }
+
+    /// The same of this segment.
+    pub(super) fn first_in_memory(&self, index: u32, identity: &Identity) -> u64 {
+        let memory = self.active_segment(identity, index).ok().flatten();
         memory.map_or(0, |memory| memory.first_slot())
     }
 

@@ -12,8 +12,8 @@ use crate::error::{Cause, Error, Place, Result};
 use crate::format::file_name::{self, FileName};
 use crate::format::{MetaState, SegmentHeader, MAX_EVENT_ID};
 use crate::segment::{
-    closed, hold, is_unfinished_by_cpp, misnamed, read_header, seals_go_on, Cursor, Damage,
-    DamageKind, HeaderState, Site,
+    closed, hold, is_unfinished_by_cpp, last_sealed, misnamed, read_header, seals_go_on, Cursor,
+    Damage, DamageKind, HeaderState, Site,
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
@@ -358,12 +358,18 @@ impl LogFiles {
         if misnamed || self.counts_as_closed(index, &*file, header) {
             return Cursor::salvage_hot(self.site(index), file, read, floor);
         }
-        // What is durable of this segment: no more than lies before the next one.
         let durable_id = self.durable_id_from(index).unwrap_or(0).min(MAX_EVENT_ID);
-        let next = index.checked_add(1).map_or(0, |next| self.first_event_of(next));
         // That the log goes on behind a damaged header says that the segment was closed.
-        let goes_on = next > floor && (next <= durable_id || self.is_damaged(&read));
-        let durable_here = if goes_on { next - 1 } else { durable_id };
+        let next = self.next_with_events(index, floor);
+        let next = next.filter(|next| next.1 <= durable_id || self.is_damaged(&read));
+        let goes_on = next.is_some();
+        // What is durable of this segment: no more than lies before the next one.
+        let durable_here = match next {
+            Some((next, first)) if next - 1 == index => first - 1,
+            // The rest may have been in the segments between, which are missing.
+            Some((_, first)) => last_sealed(&*file, floor).unwrap_or(floor).min(first - 1),
+            None => durable_id,
+        };
         let by_cpp =
             header.is_none() && self.is_by_cpp() && is_unfinished_by_cpp(&*file).unwrap_or(false);
         let site = self.site(index);

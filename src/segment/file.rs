@@ -86,6 +86,18 @@ pub fn seals_go_on(file: &dyn File, mut floor: u64) -> Result<bool> {
     Ok(false)
 }
 
+/// The last event of the blocks with ids above `floor` whose seal is right; `floor` if there is
+/// none.
+pub fn last_sealed(file: &dyn File, mut floor: u64) -> Result<u64> {
+    for block in 0..Layout::of_file(file.size()?).blocks {
+        let sealed = read_block_header(file, block)?;
+        if let Some(sealed) = sealed.filter(|sealed| sealed.first_event_id > floor) {
+            floor = sealed.last_event_id;
+        }
+    }
+    Ok(floor)
+}
+
 /// How many slots of a file hold an id above `event_id`.
 pub fn events_above(file: &dyn File, event_id: u64) -> Result<u32> {
     let end = scan_segment(file, Rule::Memory, event_id)?;

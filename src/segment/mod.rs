@@ -46,7 +46,7 @@ pub use damage::{Damage, DamageKind, Site, MAX_DAMAGES};
 pub use division::{Division, Position};
 pub use file::{
     begins_among, compare_files, durable_id, events_above, first_slot, for_each_block, hold,
-    scan_segment, seals_go_on,
+    last_sealed, scan_segment, seals_go_on,
 };
 pub use frame::FrameContent;
 pub use gone::gone_from_disk;

@@ -94,7 +94,7 @@ impl Target for NewDirectory {
 
     fn keep_older(&mut self, oldest: u32, report: &mut Report) -> Outcome<()> {
         let Some(earlier) = &self.earlier else { return Ok(()) };
-        for (name, header) in earlier.older_than(oldest, report)? {
+        for (name, header) in earlier.older_than(oldest)? {
             earlier.link(&name, &self.partial)?;
             report.segments_kept += 1;
             report.add(header.event_count, header.first_event_id);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flashstrike_wal::directory::{load_identity, Identity, Inventory};
+use flashstrike_wal::directory::{load_identity, load_meta, Identity, Inventory};
 use flashstrike_wal::format::{file_name, SegmentHeader};
 use flashstrike_wal::replay::closed_header;
 use flashstrike_wal::storage::{Directory, PosixStorage};
@@ -11,7 +11,10 @@ use flashstrike_wal::storage::{Directory, PosixStorage};
 use crate::directory::{open, Log};
 use crate::failure::{Failure, Outcome};
 
-use super::report::Report;
+use super::source::Source;
+
+const KEEP_IT: &str = "name a directory that does not exist yet: this one has events that the log \
+                       has not";
 
 pub struct Earlier {
     pub id: u128,
@@ -37,8 +40,19 @@ impl Earlier {
             return refuse("is a log that was opened, and no backup any more");
         }
         let of = log.identity.as_ref().map(|identity| identity.id);
-        if record.ancestors.first().map(|ancestor| ancestor.id) != of {
+        let from = record.ancestors.first();
+        if from.map(|ancestor| ancestor.id) != of {
             return refuse("is a backup of another log");
+        }
+        let cuts = log.identity.iter().flat_map(|identity| &identity.cuts);
+        let since = cuts.filter(|cut| from.is_some_and(|from| cut.generation > from.generation));
+        let kept = since.map(|cut| cut.last_event_id).min();
+        let last = load_meta(&*directory)?.flatten().map_or(0, |meta| meta.last_event_id);
+        if let Some(kept) = kept.filter(|kept| *kept < last) {
+            let ids = format!("events {} to {last}", kept + 1);
+            let message =
+                format!("{}: has {ids}, which the log was opened without since", out.display());
+            return Err(Failure::usage(message).next(KEEP_IT));
         }
         Ok(Some(Earlier { id: record.id, path: out.to_owned(), directory }))
     }
@@ -54,24 +68,33 @@ impl Earlier {
         Ok(found.filter(|(_, found)| key(found) == key(header)).map(|(name, _)| name))
     }
 
-    /// The segments below `oldest`, the log's oldest one, if they end where it begins.
-    pub fn older_than(
-        &self,
-        oldest: u32,
-        report: &mut Report,
-    ) -> Outcome<Vec<(String, SegmentHeader)>> {
-        let older: Vec<u32> =
-            Inventory::of(&*self.directory)?.indexes().range(..oldest).copied().collect();
-        let Some(&last) = older.last() else { return Ok(Vec::new()) };
-        if last + 1 != oldest {
-            report.notes.push(format!(
-                "segments {} to {last} of the earlier backup are left out: those between them and \
-                 {oldest}, the log's oldest, are in neither",
-                older[0]
-            ));
-            return Ok(Vec::new());
+    /// Refuses to be gone on from where its older segments and those of the log are not one log.
+    pub fn check_followed_by(&self, source: &Source) -> Outcome<()> {
+        let oldest = *source.indexes.start();
+        let older = self.older_than(oldest)?;
+        let Some((_, newest)) = older.last() else { return Ok(()) };
+        let (first, last) = (source.first_event()?, newest.last_event_id);
+        let is_followed = match self.segment(oldest)? {
+            // Then what is before it was whole.
+            Some((_, next)) => next.first_event_id == first,
+            // The backup may have ended within the segment.
+            None => newest.segment_index + 1 == oldest && last + 1 == first,
+        };
+        if is_followed {
+            return Ok(());
         }
-        let segments = older.into_iter().map(|index| {
+        let message = format!(
+            "{}: ends with event {last}, and the log begins with event {first} now: what was \
+             between them is in neither",
+            self.path.display()
+        );
+        Err(Failure::usage(message).next(KEEP_IT))
+    }
+
+    /// The segments below `oldest`.
+    pub fn older_than(&self, oldest: u32) -> Outcome<Vec<(String, SegmentHeader)>> {
+        let indexes = Inventory::of(&*self.directory)?.indexes();
+        let segments = indexes.range(..oldest).map(|&index| {
             self.segment(index)?.ok_or_else(|| {
                 let path = self.path.join(file_name::hot(index));
                 let message = format!("{}: its header is damaged", path.display());

@@ -37,8 +37,10 @@ use stream::Stream;
 /// A copy that always opens, and says up to which event; run again, it adds what is new
 ///
 /// Of a live log it has what was durable when it began, of a crashed one all that an open would
-/// recover, what is in memory too. An earlier backup of the same log in OUT is gone on from; what
-/// differs from it is copied anew. To restore, copy the backup to where the log was, or extract the
+/// recover, what is in memory too. An earlier backup of the same log in OUT is gone on from, and
+/// keeps segments that retention has deleted in the log; what differs from it is copied anew. It is
+/// refused where events between it and the log are in neither, or the log has lost events that it
+/// has. To restore, copy the backup to where the log was, or extract the
 /// tar stream there into an empty directory, and open it: that gives it an id of its own.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -66,6 +68,7 @@ fn into_directory(log: &Log, out: &Path) -> Outcome<Report> {
     let earlier = Earlier::find(log, out)?;
     hold::during(log, &hold::name_for(out)?, || {
         let source = Source::open(&log.path)?;
+        earlier.iter().try_for_each(|earlier| earlier.check_followed_by(&source))?;
         let mut target = NewDirectory::create(out, earlier)?;
         let mut report = Report::of(&source, out);
         let end = put_events(&source, &mut target, &mut report)?;

@@ -11,7 +11,7 @@ use flashstrike_wal::format::{
     file_name, IdentityRecord, Layout, SegmentHeader, MIN_BLOCKS, SEGMENT_HEADER_SIZE,
 };
 use flashstrike_wal::recorder::foresee;
-use flashstrike_wal::replay::closed_header;
+use flashstrike_wal::replay::{closed_header, Reader, ReaderOptions};
 use flashstrike_wal::storage::{self, Directory, Open, PosixStorage};
 
 use crate::directory::{Log, State};
@@ -47,6 +47,11 @@ impl Source {
         };
         let identity = log.identity.clone().unwrap_or_default();
         Ok(Source { log, identity, last, indexes: first..=newest })
+    }
+
+    /// The first event of the log.
+    pub fn first_event(&self) -> Outcome<u64> {
+        Ok(Reader::open(&self.log.path, ReaderOptions { verify: true })?.next()?.event_id)
     }
 
     /// Bytes of all files that hold segments.

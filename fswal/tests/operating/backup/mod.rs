@@ -181,12 +181,59 @@ fn segments_that_retention_took_from_the_log_stay_in_the_backup() {
     let out = place.base().join("backup");
     place.record(1..=4 * PER_SEGMENT);
     backup(&place, &out);
-    for index in 0..2 {
-        std::fs::remove_file(place.log().join(format!("FS.0000000{index}.wal"))).unwrap();
-    }
+    remove_oldest(&place, 2);
     let said = backup(&place, &out);
     assert_eq!((&said["segments_kept"], &said["first_event_id"]), (&json!(4), &json!(1)));
     assert_opens(&place, &out, 1..=4 * PER_SEGMENT);
+}
+
+/// Removes the oldest segments of a log, as retention does.
+fn remove_oldest(place: &Place, count: u32) {
+    for index in 0..count {
+        std::fs::remove_file(place.log().join(format!("FS.{index:08}.wal"))).unwrap();
+    }
+}
+
+#[test]
+fn a_backup_is_not_gone_on_from_where_events_are_in_neither() {
+    let place = Place::new();
+    let out = place.base().join("backup");
+    // It ends within segment 1.
+    place.record(1..=PER_SEGMENT + 700);
+    backup(&place, &out);
+    let (manager, mut writer) = place.open();
+    let last = 4 * PER_SEGMENT;
+    (PER_SEGMENT + 701..=last).for_each(|id| writer.append(&event(id)).unwrap());
+    manager.shutdown(writer).unwrap();
+    remove_oldest(&place, 2);
+    let said = fswal(&["backup", text(&place.log()), text(&out)]).ends_with(2);
+    let (end, first) = (PER_SEGMENT + 700, 2 * PER_SEGMENT + 1);
+    let why = format!("ends with event {end}, and the log begins with event {first} now");
+    assert!(said.err.contains(&why), "{}", said.err);
+    assert!(!place.base().join("backup.partial").exists());
+    assert_opens(&place, &out, 1..=end);
+    let other = place.base().join("other");
+    backup(&place, &other);
+    assert_opens(&place, &other, first..=last);
+}
+
+#[test]
+fn a_backup_is_not_gone_on_from_with_events_that_the_log_has_lost() {
+    let place = Place::new();
+    let out = place.base().join("backup");
+    place.record(1..=PER_SEGMENT + 700);
+    backup(&place, &out);
+    // What is behind the first segment is lost, and that is accepted.
+    std::fs::remove_file(place.log().join("FS.00000001.wal")).unwrap();
+    let config = Config { accept_loss: true, ..place.config() };
+    let (manager, mut writer) = Manager::open(&place.log(), config).unwrap();
+    assert_eq!(manager.log().recovery_report().last_event_id, PER_SEGMENT);
+    (PER_SEGMENT + 1..=2 * PER_SEGMENT).for_each(|id| writer.append(&event(id)).unwrap());
+    manager.shutdown(writer).unwrap();
+    let said = fswal(&["backup", text(&place.log()), text(&out)]).ends_with(2);
+    let ids = format!("has events {} to {}", PER_SEGMENT + 1, PER_SEGMENT + 700);
+    assert!(said.err.contains(&ids), "{}", said.err);
+    assert_opens(&place, &out, 1..=PER_SEGMENT + 700);
 }
 
 #[test]
