@@ -108,6 +108,7 @@ fn g6_a_read_error_at_any_read_of_a_recovery_is_no_judgement() {
     let hot = fs::read(place.log().join("FS.00000000.wal")).unwrap();
     let one = Config { max_segments: Keep::AtMost(1), ..keep_all };
     let (manager, writer) = open(&place.log(), one);
+    common::eventually("it is cold", || !place.log().join("FS.00000000.wal").exists());
     manager.shutdown(writer).unwrap();
     fs::write(place.log().join("FS.00000000.wal"), hot).unwrap();
     assert_holds(&place.log(), SEGMENT + 10);

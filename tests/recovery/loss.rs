@@ -240,6 +240,7 @@ fn log_with_cold() -> Place {
     let config = Config { max_segments: Keep::AtMost(1), ..place.small() };
     let (manager, mut writer) = open(&place.log(), config);
     append(&mut writer, 1..=SEGMENT * 2 + 9);
+    common::eventually("they are cold", || manager.log().metrics().cold_segments == 2);
     manager.shutdown(writer).unwrap();
     crash(&place, SEGMENT * 2 + 20, SEGMENT * 2 + 20);
     reboot(&place);
