@@ -1,0 +1,190 @@
+// Many instruments in one process: a log for each book, so that each has ids of its own and none
+// waits for another. Engine threads, one a processor, have the books between them: they recover
+// them side by side, record, and shut them down side by side. One processor is left to the
+// library's threads: one a log, which sleep where nothing is recorded, and some that all logs share.
+//
+//     books DIRECTORY [BOOKS [REQUESTS]]
+//
+// REQUESTS is for each book. SIGTERM and SIGINT end it earlier, with all books shut down.
+
+#include <flashstrike_wal.hpp>
+
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+namespace {
+
+namespace wal = flashstrike::wal;
+
+volatile std::sig_atomic_t told_to_end = 0;
+
+/// One instrument: its log, and what it knows.
+class Book {
+public:
+    Book(const std::string& dir, const wal::Config& config) : log_(dir, config) {
+        wal::Reader reader(dir);
+        for (const wal::Events& events : reader.batches())
+            for (const fs_request_event& event : events) act_on(event);
+        last_id_ = log_.meta().last_event_id;
+    }
+
+    void take(std::int64_t quantity) {
+        fs_request_event request{};
+        request.event_id = last_id_ + 1;
+        request.quantity = quantity;
+        log_.append(request);
+        last_id_ = request.event_id;
+        act_on(request);
+    }
+
+    void shutdown() { log_.shutdown(); }
+    std::uint64_t requests() const { return requests_; }
+
+private:
+    void act_on(const fs_request_event& request) {
+        ++requests_;
+        quantity_ += request.quantity;
+    }
+
+    wal::Log log_;
+    std::uint64_t last_id_ = 0;
+    std::uint64_t requests_ = 0;
+    std::int64_t quantity_ = 0;
+};
+
+/// The processors that this process may use, those that have a bit in the masks of the options.
+std::vector<int> processors() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    sched_getaffinity(0, sizeof set, &set);
+    std::vector<int> found;
+    for (int processor = 0; processor < 64; ++processor)
+        if (CPU_ISSET(processor, &set)) found.push_back(processor);
+    return found;
+}
+
+class Exchange {
+public:
+    Exchange(const std::string& dir, std::size_t books) : books_(books) {
+        // A book takes a few requests at a time: small segments, and few of them prepared. The
+        // options of a busy one differ.
+        config_.num_blocks = 64;
+        config_.prepared_segments = 2;
+        config_.max_compressed_segments = FS_WAL_KEEP_ALL;
+        engines_ = processors();
+        if (engines_.size() > 1) {
+            // A log does not know of the engines of others: without these its thread runs on the
+            // processors of theirs.
+            config_.persister_cpus = config_.worker_cpus = std::uint64_t{1} << engines_.back();
+            engines_.pop_back();
+        }
+        std::filesystem::create_directories(dir);
+        on_engines([&](std::size_t first) {
+            for (std::size_t i = first; i < books_.size(); i += engines_.size())
+                books_[i] = std::make_unique<Book>(dir + "/book-" + std::to_string(i), config_);
+        });
+    }
+
+    /// What the books have of /dev/shm.
+    std::uint64_t active_bytes() const {
+        return books_.size() * (config_.prepared_segments + 2) *
+               (64 + std::uint64_t{config_.num_blocks} * 16448);
+    }
+
+    std::uint64_t requests() const {
+        std::uint64_t sum = 0;
+        for (const auto& book : books_) sum += book->requests();
+        return sum;
+    }
+
+    void record(std::uint64_t requests) {
+        on_engines([&](std::size_t first) {
+            for (std::uint64_t n = 0; n < requests && !told_to_end; ++n)
+                for (std::size_t i = first; i < books_.size(); i += engines_.size())
+                    books_[i]->take(100);
+        });
+    }
+
+    void shutdown() {
+        on_engines([&](std::size_t first) {
+            for (std::size_t i = first; i < books_.size(); i += engines_.size())
+                books_[i]->shutdown();
+        });
+    }
+
+private:
+    /// Runs `work` on the threads of all engines. An engine has the books from its own number on,
+    /// one in so many. That its thread ends in between is what hands its logs on to the next one.
+    template <typename Work>
+    void on_engines(Work work) {
+        std::vector<std::future<void>> threads;
+        for (std::size_t engine = 0; engine < engines_.size(); ++engine)
+            threads.push_back(std::async(std::launch::async, [&, engine] {
+                cpu_set_t set;
+                CPU_ZERO(&set);
+                CPU_SET(engines_[engine], &set);
+                pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+                work(engine);
+            }));
+        for (std::future<void>& thread : threads) thread.get();  // throws what it threw
+    }
+
+    wal::Config config_;
+    std::vector<int> engines_;  // their processors
+    std::vector<std::unique_ptr<Book>> books_;
+};
+
+void run(const std::string& dir, std::size_t books, std::uint64_t requests) {
+    const auto note = [](int) { told_to_end = 1; };
+    std::signal(SIGTERM, note);
+    std::signal(SIGINT, note);
+    // A log has 20 to 30 descriptors open.
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+
+    Exchange exchange(dir, books);
+    const std::uint64_t recovered = exchange.requests();
+    std::printf("recovered %zu books, %llu requests, %llu KB in memory\n", books,
+                static_cast<unsigned long long>(recovered),
+                static_cast<unsigned long long>(exchange.active_bytes() / 1024));
+    std::fflush(stdout);
+    exchange.record(requests);
+    exchange.shutdown();
+    std::printf("recorded %llu, all shut down\n",
+                static_cast<unsigned long long>(exchange.requests() - recovered));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    char* end = nullptr;
+    char* books_end = nullptr;
+    const std::uint64_t books = argc > 2 ? std::strtoull(argv[2], &books_end, 10) : 8;
+    const std::uint64_t requests = argc > 3 ? std::strtoull(argv[3], &end, 10) : 100'000;
+    if (argc < 2 || argc > 4 || (books_end && *books_end) || (end && *end) || books == 0) {
+        std::fprintf(stderr, "usage: books DIRECTORY [BOOKS [REQUESTS]]\n");
+        return 2;
+    }
+    try {
+        run(argv[1], books, requests);
+        return 0;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "books: %s\n", error.what());
+        return 1;
+    }
+}
