@@ -10,6 +10,7 @@ present() {
         btrfs-progs) command -v mkfs.btrfs >/dev/null ;;  # a package, not a program
         dpkg-dev) command -v dpkg-shlibdeps >/dev/null ;;  # a package, not a program
         e2fsprogs) command -v mkfs.ext4 >/dev/null ;;
+        golang-go) command -v go >/dev/null ;;
         ninja-build) command -v ninja >/dev/null ;;
         xfsprogs) command -v mkfs.xfs >/dev/null ;;
         liblz4-dev) echo '#include <lz4frame.h>' | gcc -E - >/dev/null 2>&1 ;;  # a package

@@ -38,6 +38,6 @@ mount -t proc none "$root/proc"
 mkdir -p "$root/dev/shm" "$root/engine"
 mount -t tmpfs none "$root/dev/shm"
 cp "$packages"/*.deb "$source/tests/package/clean_root_inside.sh" "$root/engine"
-cp -r "$source/tests/package/engine" "$root/engine/source"
+cp -r "$source/examples_c/consumer" "$root/engine/source"
 env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/nonexistent \
     chroot "$root" sh /engine/clean_root_inside.sh

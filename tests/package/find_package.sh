@@ -11,7 +11,7 @@ done
 engine() {
     build=$1
     shift
-    configure "$build" "$SOURCE/tests/package/engine" -DCMAKE_PREFIX_PATH="$PWD/moved" "$@"
+    configure "$build" "$SOURCE/examples_c/consumer" -DCMAKE_PREFIX_PATH="$PWD/moved" "$@"
     "$CMAKE" --build "$build" >"$build.txt" || { cat "$build.txt"; exit 1; }
     run_engine "$build/engine"
 }

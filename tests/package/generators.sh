@@ -38,7 +38,7 @@ holds() { grep -aq 'attempt to add with overflow' "$1"; }
 holds "$(echo Debug/lib*/libflashstrike_wal.so)" || fail "the Debug library is no debug build"
 if holds "$(echo Release/lib*/libflashstrike_wal.so)"; then fail "Release is a debug build"; fi
 for config in Debug Release; do
-    configure "engine_$config" "$SOURCE/tests/package/engine" -DCMAKE_PREFIX_PATH="$PWD/$config"
+    configure "engine_$config" "$SOURCE/examples_c/consumer" -DCMAKE_PREFIX_PATH="$PWD/$config"
     build "engine_$config"
     run_engine "engine_$config/engine"
 done
@@ -48,7 +48,7 @@ if readelf -S --wide stripped/lib*/libflashstrike_wal.so | grep -E '\.(debug_inf
     fail "--strip left these"
 fi
 mv stripped Release_stripped
-configure engine_stripped "$SOURCE/tests/package/engine" \
+configure engine_stripped "$SOURCE/examples_c/consumer" \
     -DCMAKE_PREFIX_PATH="$PWD/Release_stripped"
 build engine_stripped
 run_engine engine_stripped/engine

@@ -13,7 +13,7 @@ flags_of() {
 compile() {
     program=$1
     shift
-    c++ -std=c++17 "$SOURCE/tests/package/engine/main.cpp" -o "$program" "$@"
+    c++ -std=c++17 "$SOURCE/examples_c/consumer/main.cpp" -o "$program" "$@"
 }
 run_shared() { LD_LIBRARY_PATH=$(flags_of "$2" --variable=libdir) run_engine "$1"; }
 
@@ -50,7 +50,7 @@ run_shared() { LD_LIBRARY_PATH=$(flags_of "$2" --variable=libdir) run_engine "$1
     "$CMAKE" --install absolute >/dev/null
     compile ./absolute_shared $(flags_of "$elsewhere" --cflags --libs)
     run_shared ./absolute_shared "$elsewhere"
-    configure absolute_found "$SOURCE/tests/package/engine" \
+    configure absolute_found "$SOURCE/examples_c/consumer" \
         -Dflashstrike_wal_DIR="$elsewhere/lib/cmake/flashstrike_wal"
     "$CMAKE" --build absolute_found >build.txt || { cat build.txt; exit 1; }
     run_engine absolute_found/engine

@@ -1,0 +1,3 @@
+module flashstrike_wal_example
+
+go 1.19
