@@ -141,13 +141,15 @@ wheel: build
 
 # What the group `faults` tries in every run, and much more of it.
 torture: build
-	tools/require.sh $(RUST_TOOLS) $(PYTHON_TOOLS) prometheus
+	tools/require.sh $(sort $(RUST_TOOLS) $(C_TOOLS) $(PYTHON_TOOLS)) prometheus
 	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test faults
 	FLASHSTRIKE_TORTURE=$(TORTURE) cargo test --locked --workspace --test hostile f12_
 	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so FLASHSTRIKE_TORTURE=$(TORTURE) \
 	    tests/python/run.sh test_package_lifetime.py
 	FLASHSTRIKE_TORTURE=$(TORTURE) $(TOOLS) cargo test $(TOOLS_MANIFEST) --test operating storm \
 	    -- --show-output
+	FLASHSTRIKE_TORTURE=$(TORTURE) ctest --test-dir $(BUILD) --output-on-failure \
+	    -R '^package_matrix$$'
 	$(MAKE) tools
 	.venv/bin/python fswal/tests/prometheus.py $(CARGO_TARGET_DIR)/tools/release/fswal
 	tools/durability_table.py
