@@ -1,7 +1,7 @@
-// Many instruments in one process: a log for each book, so that each has ids of its own and none
-// waits for another. Engine threads, one a processor, have the books between them: they recover
-// them side by side, record, and shut them down side by side. One processor is left to the
-// library's threads: one a log, which sleep where nothing is recorded, and some that all logs share.
+// Many instruments in one process: a log for each book, so that each has ids of its own. Engine
+// threads, one a processor, have the books between them: they recover them side by side, record,
+// and shut them down side by side. One processor is left to the library's threads: one for each
+// log, which sleeps while nothing is recorded, and some that all logs share.
 //
 //     books DIRECTORY [BOOKS [REQUESTS]]
 //
@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,7 @@ std::vector<int> processors() {
     std::vector<int> found;
     for (int processor = 0; processor < 64; ++processor)
         if (CPU_ISSET(processor, &set)) found.push_back(processor);
+    if (found.empty()) throw std::runtime_error("none of the first 64 processors may be used");
     return found;
 }
 
