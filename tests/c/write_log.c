@@ -6,10 +6,13 @@
  * With kill the process dies by SIGKILL behind the last append; with forget retention keeps the
  * newest two segments only. */
 
+#define _DEFAULT_SOURCE
+
 #include "../support/check.h"
 
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 int main(int argc, char **argv)
 {
@@ -32,6 +35,12 @@ int main(int argc, char **argv)
             .event_id = id, .timestamp = id * 1000, .quantity = (int64_t)id};
         CHECK_OK(fs_wal_append(wal, &event));
     }
+    /* Retention has done its part: tests look for cold files, and for what is gone. */
+    fs_wal_metrics_t metrics = {.struct_size = sizeof metrics};
+    do {
+        CHECK_OK(fs_wal_metrics(wal, &metrics));
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    } while (metrics.hot_segments > config.max_segments);
     if (strcmp(how, "kill") == 0)
         raise(SIGKILL);
     CHECK_OK(fs_wal_shutdown(wal));
