@@ -1,7 +1,7 @@
 // Many instruments in one process: a log for each book, so that each has ids of its own. Engine
-// threads, one a processor, have the books between them: they recover them side by side, record,
-// and shut them down side by side. One processor is left to the library's threads: one for each
-// log, which sleeps while nothing is recorded, and some that all logs share.
+// threads, one a processor, have the books between them. One processor is left to the library's
+// threads: one for each log, which sleeps while nothing is recorded, and some that all logs share.
+// The books are recovered side by side, and shut down side by side.
 //
 //     books DIRECTORY [BOOKS [REQUESTS]]
 //
@@ -77,6 +77,13 @@ std::vector<int> processors() {
     return found;
 }
 
+void pin_to(int processor) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
 class Exchange {
 public:
     Exchange(const std::string& dir, std::size_t books) : books_(books) {
@@ -93,8 +100,8 @@ public:
             engines_.pop_back();
         }
         std::filesystem::create_directories(dir);
-        on_engines([&](std::size_t first) {
-            for (std::size_t i = first; i < books_.size(); i += engines_.size())
+        side_by_side(kDiskThreads, [&](std::size_t first) {
+            for (std::size_t i = first; i < books_.size(); i += kDiskThreads)
                 books_[i] = std::make_unique<Book>(dir + "/book-" + std::to_string(i), config_);
         });
     }
@@ -111,36 +118,35 @@ public:
         return sum;
     }
 
+    /// Each engine has the books from its own number on, one in so many.
     void record(std::uint64_t requests) {
-        on_engines([&](std::size_t first) {
+        side_by_side(engines_.size(), [&](std::size_t engine) {
+            pin_to(engines_[engine]);
             for (std::uint64_t n = 0; n < requests && !told_to_end; ++n)
-                for (std::size_t i = first; i < books_.size(); i += engines_.size())
+                for (std::size_t i = engine; i < books_.size(); i += engines_.size())
                     books_[i]->take(100);
         });
     }
 
     void shutdown() {
-        on_engines([&](std::size_t first) {
-            for (std::size_t i = first; i < books_.size(); i += engines_.size())
+        side_by_side(kDiskThreads, [&](std::size_t first) {
+            for (std::size_t i = first; i < books_.size(); i += kDiskThreads)
                 books_[i]->shutdown();
         });
     }
 
 private:
-    /// Runs `work` on the threads of all engines. An engine has the books from its own number on,
-    /// one in so many. That its thread ends in between is what hands its logs on to the next one.
+    /// Opening and shutting down wait for the disk, so more threads than processors do it.
+    static constexpr std::size_t kDiskThreads = 16;
+
+    /// Runs `work` on so many threads, with their numbers, and waits for them. That they have ended
+    /// is what hands a log on to the thread that has it next.
     template <typename Work>
-    void on_engines(Work work) {
-        std::vector<std::future<void>> threads;
-        for (std::size_t engine = 0; engine < engines_.size(); ++engine)
-            threads.push_back(std::async(std::launch::async, [&, engine] {
-                cpu_set_t set;
-                CPU_ZERO(&set);
-                CPU_SET(engines_[engine], &set);
-                pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-                work(engine);
-            }));
-        for (std::future<void>& thread : threads) thread.get();  // throws what it threw
+    static void side_by_side(std::size_t threads, Work work) {
+        std::vector<std::future<void>> running;
+        for (std::size_t number = 0; number < threads; ++number)
+            running.push_back(std::async(std::launch::async, [&work, number] { work(number); }));
+        for (std::future<void>& thread : running) thread.get();  // throws what it threw
     }
 
     wal::Config config_;
