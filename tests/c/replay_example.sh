@@ -41,6 +41,8 @@ for arguments in "" "log ids 5" "log ids 5 4" "log ids x 4" "log ids 0 0" "log i
 done
 refused 1 "nowhere" nowhere
 
+# Shut down, so that nothing of it stays in memory.
+"$write_log" log 0
 # Damage: what lies before it is given.
 cold=$(find log -name "*.lz4" | sort | sed -n 3p)
 printf xxxx | dd of="$cold" bs=1 seek=2000 conv=notrunc status=none
