@@ -90,8 +90,8 @@ static void print_failure(fs_wal_status status)
     if (fs_wal_last_error_detail(&detail) != FS_WAL_OK)
         return;
     if (status == FS_WAL_ERR_GAP)
-        fprintf(stderr, "replay: retention has deleted %" PRIu64 " to %" PRIu64 ": begin behind\n",
-                detail.first_event_id, detail.last_event_id);
+        fprintf(stderr, "replay: begin at %" PRIu64 ", or restore a snapshot\n",
+                detail.last_event_id + 1);
     if (status == FS_WAL_ERR_CORRUPT)
         fprintf(stderr, "replay: `verify` names all damage, FS_WAL_READER_SALVAGE reads around\n");
 }

@@ -53,4 +53,6 @@ gives "10 events, ids 1 to 10, quantity 55" ids 1 10
 
 # Retention has deleted the beginning.
 "$write_log" short 20000 forget
-refused 1 "retention has deleted 1 to [1-9]" short ids 1 end
+refused 1 "retention has removed events 1 to [1-9]" short ids 1 end
+first=$(sed -n 's/^replay: begin at \([0-9]*\), .*/\1/p' errors)
+"$replay" short ids "$first" end | grep -q ", ids $first to 20000, " || fail "not at $first"

@@ -18,14 +18,14 @@ until_true() {
 }
 segments() { find log -name 'FS.*' | wc -l; }
 more_segments() { [ "$(segments)" -gt "$1" ]; }
-# busy SIGNAL: starts them, and ends them when they have recorded a while: a segment is full when a
-# book has taken 16,384 requests.
+# busy SIGNAL: starts them, and ends them when they have recorded a while. A book has a segment and
+# two that are made ahead; when there are more new ones than that, some are full.
 busy() {
     "$books" log 12 100000000 >said &
     pid=$!
     trap 'kill -KILL $pid 2>/dev/null || :' EXIT
     until_true grep -q "^recovered" said
-    until_true more_segments $(($(segments) + 24))
+    until_true more_segments $(($(segments) + 36))
     kill "-$1" $pid
     code=0
     wait $pid || code=$?
