@@ -287,9 +287,10 @@ pub unsafe extern "C" fn fs_wal_set_retention_floor(wal: *mut Wal, event_id: u64
 /// threads, releases the lock and frees the handle. `wal` may be NULL.
 ///
 /// It takes as long as the disk needs for what is not durable yet, which is no more than the
-/// active set, plus a second at most: that long, compression and retention go on. What they have
-/// not done then is left to the next open. Where logs on the same disk share threads, each of the
-/// others may finish one segment in between.
+/// active set, plus a second: that long, compression and retention go on. What they have not done
+/// then is left to the next open. Other logs are not waited for. Where all processors are busy it
+/// takes some seconds more, until the threads that compress, which have the lowest priority, have
+/// got one to stop on. The calling thread does part of the work.
 ///
 /// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`. Calls of
 /// other threads that have begun are waited for, or return `FS_WAL_ERR_INVALID_ARGUMENT`. So do

@@ -11,7 +11,7 @@ use loom::thread;
 use crate::format::MetaState;
 
 use super::log::{pack, Control, Durability, ParkState, Parking, Progress};
-use super::threads::{run, Bell, Inbox, Signal, Step, Task, Waiters};
+use super::threads::{finish, run, Bell, Inbox, Signal, Step, Task, Waiters};
 
 /// A signal and the bell of the one thread that answers it.
 fn signal_with_bell() -> (Arc<Signal>, Arc<Bell>) {
@@ -141,7 +141,7 @@ fn start_lane() -> (Arc<Inbox>, thread::JoinHandle<()>) {
 }
 
 /// A task is added, raised and stopped at any moment while the lane goes to sleep: what was handed
-/// over before is taken, the end is signalled, and the thread ends.
+/// over before is taken, the rest of its work is done, and the thread ends.
 #[test]
 fn no_note_to_a_lane_is_lost() {
     bounded(3).check(|| {
@@ -156,7 +156,7 @@ fn no_note_to_a_lane_is_lost() {
             thread::yield_now();
         }
         given.store(2, Ordering::Release);
-        seat.finish();
+        finish(&[seat]);
         assert_eq!(taken.load(Ordering::Acquire), 2);
         inbox.end();
         thread.join().unwrap();
@@ -174,14 +174,14 @@ fn the_end_of_one_task_leaves_the_others_awake() {
         let first = counting(None, Arc::new(AtomicU64::new(0)));
         let ending = inbox.add(Box::new(first));
         let seat = inbox.add(Box::new(second));
-        let stopper = thread::spawn(move || ending.finish());
+        let stopper = thread::spawn(move || finish(&[ending]));
         given.store(1, Ordering::Release);
         signal.raise();
         while taken.load(Ordering::Acquire) == 0 {
             thread::yield_now();
         }
         stopper.join().unwrap();
-        seat.finish();
+        finish(&[seat]);
         inbox.end();
         thread.join().unwrap();
     });
@@ -205,8 +205,8 @@ fn no_wake_up_is_lost_between_two_lanes() {
         while taken.load(Ordering::Acquire) == 0 {
             thread::yield_now();
         }
-        first.finish();
-        second.finish();
+        finish(&[first]);
+        finish(&[second]);
         near.end();
         far.end();
         near_thread.join().unwrap();
@@ -229,9 +229,9 @@ fn what_comes_while_a_task_is_stopped_is_taken() {
         let (freezer, maintainer) = (far.add(Box::new(freezer)), near.add(Box::new(maintainer)));
         given.store(1, Ordering::Release);
         start.raise();
-        maintainer.finish();
+        finish(&[maintainer]);
         assert_eq!(taken.load(Ordering::Acquire), 1);
-        freezer.finish();
+        finish(&[freezer]);
         near.end();
         far.end();
         near_thread.join().unwrap();

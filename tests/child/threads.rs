@@ -283,7 +283,8 @@ pub fn of_a_shutdown_beside_a_hung_log(_: &Arguments) {
     let place = &Place::new();
     let hung = Hung::new(&place.base().join("hung"), few(place));
     let (manager, mut writer) = open(&place.log(), few(place));
-    append(&mut writer, 1..=4 * SEGMENT + 1);
+    // More than the persister can hand on while nobody takes them.
+    append(&mut writer, 1..=67 * SEGMENT + 1);
     let (tell, told) = mpsc::channel();
     let ending = std::thread::spawn(move || tell.send(manager.shutdown(writer)));
     let ended = told.recv_timeout(TIME_TO_END);

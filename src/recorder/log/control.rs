@@ -224,7 +224,12 @@ impl Control {
     /// The log has failed. The first failure is the one that stays.
     pub fn fail(&self, error: &Error) {
         if self.is_open() {
-            self.state.failed_ns.set(now_ns());
+            // The clock may be what has failed. The writer looks at nothing but this state.
+            let now = std::panic::catch_unwind(now_ns).unwrap_or_else(|panic| {
+                std::mem::forget(panic);
+                0
+            });
+            self.state.failed_ns.set(now);
             self.state.failed_errno.set(error.errno().unsigned_abs().into());
             self.state.state.set(STATE_FAILED);
         }

@@ -149,12 +149,11 @@ impl Durability {
     pub fn fail(&self, error: &Error) {
         let held = self.watermark.lock().unwrap_or_else(PoisonError::into_inner);
         self.poison.poison(error);
+        self.control.fail(error);
         drop(held);
         debug_assert!(self.poison.check_failed().is_err() && !self.poison.is_running());
         self.waiters.wake();
         self.listeners.tell();
-        // Last, since it asks the clock, which may be what has failed.
-        self.control.fail(error);
     }
 
     /// Turns calls away from now on, those that wait included.

@@ -7,7 +7,7 @@ use crate::recorder::threads::Signal;
 /// Freezers of a log, at most.
 pub(in crate::recorder) const MOST_FREEZERS: usize = 4;
 
-/// A signal for every worker. Whoever waits for the end of a worker keeps its signal alive.
+/// A signal for every worker.
 #[derive(Debug, Default)]
 pub struct Signals {
     pub(in crate::recorder) persister: Arc<Signal>,

@@ -7,9 +7,9 @@ mod placement;
 mod pool;
 mod wake;
 
+pub use lane::{finish, Lane, Running, Seat, Step, Task};
 #[cfg(all(test, loom))]
 pub use lane::{run, Inbox};
-pub use lane::{Lane, Running, Seat, Step, Task};
 pub use placement::{Decided, Placement, Placements};
 pub use pool::{join, lanes, LaneKey, Lanes, Membership};
 #[cfg(all(test, loom))]

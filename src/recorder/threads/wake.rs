@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 #[cfg(all(test, loom))]
 pub use never_by_itself::Condvar;
 
-/// Wakes the thread of a lane. Rung by whoever has something for one of its tasks.
+/// Wakes the thread that steps tasks. Rung by whoever has something for one of them.
 #[derive(Debug, Default)]
 pub struct Bell {
     rung: Mutex<bool>,

@@ -1,6 +1,7 @@
 //! All workers of one log: on threads, or stepped by hand in a simulation. Both step the same tasks
 //! in the same way, so a simulated history tests what a log runs.
 
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use super::segment_preparer::SegmentPreparer;
 use super::watcher::Watcher;
 use super::worker::task;
 use crate::recorder::log::{Log, MOST_FREEZERS};
-use crate::recorder::threads::{join, Lane, LaneKey, Membership, Placement, Placements};
+use crate::recorder::threads::{finish, join, Lane, LaneKey, Membership, Placement, Placements};
 use crate::recorder::threads::{Running, Seat, Step, Task};
 
 /// The names of the freezers and their threads.
@@ -42,8 +43,8 @@ pub enum Role {
     Watcher,
 }
 
-/// How many of [`Role::ALL`] are stopped one after the other. The rest hand on nothing.
-const HAND_ON: usize = 3;
+/// So many of [`Role::ALL`], the first ones, hand on to the next; the rest do not.
+const HANDING_ON: usize = 3;
 
 impl Role {
     /// All of them, in the order they are stopped in: what one hands on, a later one still takes.
@@ -129,7 +130,7 @@ impl Crew {
     /// Lets all finish what there is to do, in the order in which threads are stopped.
     pub fn finish(mut self) {
         while let Some((_, first)) = self.tasks.first() {
-            first.stop();
+            first.signal().stop();
             for role in Role::ALL {
                 self.step_task(role);
             }
@@ -208,13 +209,15 @@ impl Threads {
     /// Lets all finish what there is to do, while those of other logs go on. Ends the threads that
     /// no other log needs.
     pub fn stop(self) {
-        let (first, others) = self.seats.split_at(self.seats.len().min(HAND_ON));
-        first.iter().for_each(|seat| seat.finish());
+        let (first, others) = self.seats.split_at(self.seats.len().min(HANDING_ON));
+        // A panic of one, which is not the task's own, leaves no thread to the others.
+        let ended = catch_unwind(AssertUnwindSafe(|| finish(first)));
         // Several freezers may each have a step to give up.
         others.iter().for_each(|seat| seat.stop());
-        others.iter().for_each(|seat| seat.finish());
+        let ended = ended.and(catch_unwind(AssertUnwindSafe(|| finish(others))));
         let left = self.shared.into_iter().filter_map(Membership::leave);
         Lane::end(self.own.into_iter().chain(left).collect());
+        ended.unwrap_or_else(|panic| resume_unwind(panic));
     }
 }
 

@@ -68,7 +68,9 @@ impl<W: Worker> Task for LogTask<W> {
             }
         };
         // What made the step panic may do it again here.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.log.fail(&error)));
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| self.log.fail(&error))) {
+            std::mem::forget(again);
+        }
         // Wakes the others, which may be waiting for this one, so that they end too.
         self.log.signals.raise_all();
         // The first worker to end reports why, wherever the log failed. A panic in the function

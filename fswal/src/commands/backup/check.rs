@@ -12,30 +12,18 @@ use crate::failure::{Failure, Outcome};
 
 use super::report::Report;
 
-/// Reads a copy. If it is wrong where the log is wrong, too, that is said of the log.
+/// Reads every event of a copy, and checks the checksums of every block. Where the log itself is
+/// damaged, the error names the log.
 pub fn check_copy(copy: &Path, log: &Path, report: &Report) -> Outcome<()> {
     let Err(of_copy) = check_events(copy, report) else { return Ok(()) };
-    check_events(log, report)?;
+    // It begins where retention has left it.
+    read(log, 0, report.up_to_event_id)?;
     Err(of_copy)
 }
 
 /// Reads every event of the backup's range, and checks the checksums of every block.
 pub fn check_events(directory: &Path, report: &Report) -> Outcome<()> {
-    let (mut events, mut last) = (0, 0);
-    let mut reader = Reader::open(directory, ReaderOptions { verify: true })?;
-    reader.use_threads(1)?;
-    reader.seek(report.first_event_id)?;
-    reader.end_behind(report.up_to_event_id);
-    loop {
-        match reader.next_batch() {
-            Ok(batch) => {
-                events += batch.len() as u64;
-                last = batch[batch.len() - 1].event_id;
-            }
-            Err(Error::End) => break,
-            Err(error) => return Err(wrong(error)),
-        }
-    }
+    let (events, last) = read(directory, report.first_event_id, report.up_to_event_id)?;
     if (events, last) != (report.events, report.up_to_event_id) {
         let path = directory.display();
         let (wanted, up_to) = (report.events, report.up_to_event_id);
@@ -45,6 +33,22 @@ pub fn check_events(directory: &Path, report: &Report) -> Outcome<()> {
         .next("`fswal verify` the log"));
     }
     Ok(())
+}
+
+/// How many events there are from `first` (0 = the oldest) to `last`, and the last of them.
+fn read(directory: &Path, first: u64, last: u64) -> Outcome<(u64, u64)> {
+    let mut found = (0, 0);
+    let mut reader = Reader::open(directory, ReaderOptions { verify: true })?;
+    reader.use_threads(1)?;
+    reader.seek(first)?;
+    reader.end_behind(last);
+    loop {
+        match reader.next_batch() {
+            Ok(batch) => found = (found.0 + batch.len() as u64, batch[batch.len() - 1].event_id),
+            Err(Error::End) => return Ok(found),
+            Err(error) => return Err(wrong(error)),
+        }
+    }
 }
 
 /// A backup opens just where it says that it ends: no stamp, record or file in it says otherwise.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flashstrike_wal::directory::{load_identity, load_meta, Identity, Inventory};
-use flashstrike_wal::format::{file_name, SegmentHeader};
+use flashstrike_wal::format::{file_name, Layout, SegmentHeader};
 use flashstrike_wal::replay::closed_header;
 use flashstrike_wal::storage::{Directory, PosixStorage};
 
@@ -13,11 +13,14 @@ use crate::failure::{Failure, Outcome};
 
 use super::source::Source;
 
-const KEEP_IT: &str = "name a directory that does not exist yet: this one has events that the log \
+const NAME_ANOTHER: &str =
+    "name a directory that does not exist yet: this one has events that the log \
                        has not";
 
 pub struct Earlier {
     pub id: u128,
+    /// That of the log when it was copied.
+    generation: u64,
     path: PathBuf,
     directory: Arc<dyn Directory>,
 }
@@ -44,17 +47,8 @@ impl Earlier {
         if from.map(|ancestor| ancestor.id) != of {
             return refuse("is a backup of another log");
         }
-        let cuts = log.identity.iter().flat_map(|identity| &identity.cuts);
-        let since = cuts.filter(|cut| from.is_some_and(|from| cut.generation > from.generation));
-        let kept = since.map(|cut| cut.last_event_id).min();
-        let last = load_meta(&*directory)?.flatten().map_or(0, |meta| meta.last_event_id);
-        if let Some(kept) = kept.filter(|kept| *kept < last) {
-            let ids = format!("events {} to {last}", kept + 1);
-            let message =
-                format!("{}: has {ids}, which the log was opened without since", out.display());
-            return Err(Failure::usage(message).next(KEEP_IT));
-        }
-        Ok(Some(Earlier { id: record.id, path: out.to_owned(), directory }))
+        let generation = from.map_or(0, |ancestor| ancestor.generation);
+        Ok(Some(Earlier { id: record.id, generation, path: out.to_owned(), directory }))
     }
 
     /// The file that is the same segment: by its header, in which the chained checksum of its last
@@ -68,27 +62,48 @@ impl Earlier {
         Ok(found.filter(|(_, found)| key(found) == key(header)).map(|(name, _)| name))
     }
 
-    /// Refuses to be gone on from where its older segments and those of the log are not one log.
+    /// Refuses this backup where the log has lost events that it has, or where events between it
+    /// and the log are in neither.
     pub fn check_followed_by(&self, source: &Source) -> Outcome<()> {
+        let refuse = |what: String| {
+            Err(Failure::usage(format!("{}: {what}", self.path.display())).next(NAME_ANOTHER))
+        };
+        let since = source.identity.cuts.iter().filter(|cut| cut.generation > self.generation);
+        let kept = since.map(|cut| cut.last_event_id).min();
+        let last = load_meta(&*self.directory)?.flatten().map_or(0, |meta| meta.last_event_id);
+        if let Some(kept) = kept.filter(|kept| *kept < last) {
+            let first = kept + 1;
+            return refuse(format!(
+                "has events {first} to {last}, which the log was opened without since"
+            ));
+        }
         let oldest = *source.indexes.start();
         let older = self.older_than(oldest)?;
-        let Some((_, newest)) = older.last() else { return Ok(()) };
+        let Some((name, newest)) = older.last() else { return Ok(()) };
         let (first, last) = (source.first_event()?, newest.last_event_id);
         let is_followed = match self.segment(oldest)? {
             // Then what is before it was whole.
             Some((_, next)) => next.first_event_id == first,
-            // The backup may have ended within the segment.
-            None => newest.segment_index + 1 == oldest && last + 1 == first,
+            None => {
+                newest.segment_index + 1 == oldest && {
+                    last + 1 == first || self.is_whole(name, newest)?
+                }
+            }
         };
         if is_followed {
             return Ok(());
         }
-        let message = format!(
-            "{}: ends with event {last}, and the log begins with event {first} now: what was \
-             between them is in neither",
-            self.path.display()
-        );
-        Err(Failure::usage(message).next(KEEP_IT))
+        refuse(format!(
+            "has event {last} as the last one before segment {oldest}, and the log begins with \
+             that, at event {first}: what was between them is in neither"
+        ))
+    }
+
+    /// Whether a segment cannot have gone on in the log: it was compressed there, or is full.
+    fn is_whole(&self, name: &str, header: &SegmentHeader) -> Outcome<bool> {
+        let size = self.directory.status_of(name)?.map_or(0, |status| status.size);
+        let is_full = header.event_count == Layout::of_file(size).capacity();
+        Ok(is_full || *name != file_name::hot(header.segment_index))
     }
 
     /// The segments below `oldest`.

@@ -49,8 +49,12 @@ impl Source {
         Ok(Source { log, identity, last, indexes: first..=newest })
     }
 
-    /// The first event of the log.
+    /// The first event of the log; by the header of its segment, if that is closed.
     pub fn first_event(&self) -> Outcome<u64> {
+        if let Some(oldest) = self.closed_segment(*self.indexes.start())? {
+            oldest.file.unlock()?;
+            return Ok(oldest.header.first_event_id);
+        }
         Ok(Reader::open(&self.log.path, ReaderOptions { verify: true })?.next()?.event_id)
     }
 

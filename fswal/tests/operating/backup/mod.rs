@@ -208,13 +208,44 @@ fn a_backup_is_not_gone_on_from_where_events_are_in_neither() {
     remove_oldest(&place, 2);
     let said = fswal(&["backup", text(&place.log()), text(&out)]).ends_with(2);
     let (end, first) = (PER_SEGMENT + 700, 2 * PER_SEGMENT + 1);
-    let why = format!("ends with event {end}, and the log begins with event {first} now");
-    assert!(said.err.contains(&why), "{}", said.err);
+    let why = [format!("event {end} as the last"), format!("at event {first}: what was between")];
+    assert!(why.iter().all(|why| said.err.contains(why)), "{}", said.err);
+    assert_eq!(holds(&place), Vec::<Value>::new());
     assert!(!place.base().join("backup.partial").exists());
     assert_opens(&place, &out, 1..=end);
     let other = place.base().join("other");
     backup(&place, &other);
     assert_opens(&place, &other, first..=last);
+}
+
+/// That nothing was between shows by the segment, which is full: ids may have gaps.
+#[test]
+fn a_backup_is_gone_on_from_where_ids_have_a_gap() {
+    let place = Place::new();
+    let out = place.base().join("backup");
+    place.record(1..=2 * PER_SEGMENT);
+    backup(&place, &out);
+    let (manager, mut writer) = place.open();
+    let (first, last) = (3 * PER_SEGMENT, 5 * PER_SEGMENT);
+    (first..=last).for_each(|id| writer.append(&event(id)).unwrap());
+    manager.shutdown(writer).unwrap();
+    remove_oldest(&place, 2);
+    let said = backup(&place, &out);
+    assert_eq!((&said["first_event_id"], &said["up_to_event_id"]), (&json!(1), &json!(last)));
+    fswal(&["verify", text(&out)]).ends_with(0);
+}
+
+/// What is damaged is the earlier backup's, of which the log has nothing any more.
+#[test]
+fn damage_in_an_older_segment_is_said_of_the_backup() {
+    let place = Place::new();
+    let out = place.base().join("backup");
+    place.record(1..=4 * PER_SEGMENT);
+    backup(&place, &out);
+    remove_oldest(&place, 2);
+    flip(&out.join("FS.00000000.wal"), 64 + 16_448 + 100);
+    let said = fswal(&["backup", text(&place.log()), text(&out)]).ends_with(1);
+    assert!(said.err.contains("FS.00000000.wal"), "{}", said.err);
 }
 
 #[test]
