@@ -115,7 +115,7 @@ CONFIGURE_PACKAGES = cmake -S . -DCMAKE_BUILD_TYPE=Release \
     -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) \
     -DFLASHSTRIKE_WAL_BUILD_TESTS=OFF -DFLASHSTRIKE_WAL_BUILD_EXAMPLES=OFF
 
-package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+package test-package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 package: tools
 	tools/require.sh $(BUILD_TOOLS) dpkg-dev file
 	rm -rf $(PACKAGES) $(BUILD)/deb/packages $(BUILD)/tarball/packages
@@ -131,8 +131,8 @@ test-package: package
 	tools/require.sh lintian $(if $(filter 0,$(shell id -u)),debootstrap)
 	tests/package/contents.sh . $(PACKAGES)
 	tests/package/clean_root.sh . $(PACKAGES) $(CURDIR)/$(BUILD)/clean_root || [ $$? -eq 77 ]
-	CMAKE=cmake SOURCE=$(CURDIR) tests/support/scratch.sh $(BUILD)/same_bytes \
-	    $(CURDIR)/tests/package/same_bytes.sh
+	CMAKE=cmake SOURCE=$(CURDIR) BUILD=$(CURDIR)/$(BUILD)/deb \
+	    tests/support/scratch.sh $(BUILD)/same_bytes $(CURDIR)/tests/package/same_bytes.sh
 
 wheel: build
 	tools/require.sh $(PYTHON_TOOLS)
