@@ -1,4 +1,6 @@
 # make test    Rust, C, C++ and Python tests (tests/README.md)
+# make test-sanitizers  C and C++ tests and examples with gcc's sanitizers and under valgrind
+# make test-package  the packages: lintian, a clean Debian as root, the same bytes when built twice
 # make demo    record order flow, kill the engine, restart it, compare it and its standby
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
 # make torture faults of every kind, for an hour or two; prints their table (docs/durability.md)
@@ -28,8 +30,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust build test-c test-python test-tools test-package tools package wheel torture
-.PHONY: fuzz demo bench
+.PHONY: test test-rust build test-c test-python test-tools test-sanitizers test-package tools
+.PHONY: package wheel torture fuzz demo bench
 .PHONY: bench-python bench-export header transcripts book api-docs lint clean
 
 REQUESTS ?= 2000000
@@ -84,6 +86,10 @@ build:
 test-c: build
 	tools/require.sh $(C_TOOLS)
 	ctest --test-dir $(BUILD) --output-on-failure
+
+test-sanitizers: build
+	tools/require.sh valgrind
+	tests/sanitizers/run.sh $(BUILD) address thread memcheck
 
 test-python: build
 	tools/require.sh $(PYTHON_TOOLS)
@@ -150,6 +156,7 @@ torture: build
 	    -- --show-output
 	FLASHSTRIKE_TORTURE=$(TORTURE) ctest --test-dir $(BUILD) --output-on-failure \
 	    -R '^package_matrix$$'
+	FLASHSTRIKE_TORTURE=$(TORTURE) $(MAKE) test-sanitizers
 	$(MAKE) tools
 	.venv/bin/python fswal/tests/prometheus.py $(CARGO_TARGET_DIR)/tools/release/fswal
 	tools/durability_table.py
