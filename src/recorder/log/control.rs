@@ -224,9 +224,9 @@ impl Control {
     /// The log has failed. The first failure is the one that stays.
     pub fn fail(&self, error: &Error) {
         if self.is_open() {
-            self.state.failed_ns.set(now_ns());
             self.state.failed_errno.set(error.errno().unsigned_abs().into());
-            self.state.state.set(STATE_FAILED);
+            let _failed = Failed(&self.state);
+            self.state.failed_ns.set(now_ns());
         }
     }
 
@@ -235,6 +235,16 @@ impl Control {
         if self.is_open() {
             self.state.state.set(STATE_CLOSED);
         }
+    }
+}
+
+/// Says at its end that the log has failed, also when the clock has panicked: the writer looks at
+/// nothing else.
+struct Failed<'a>(&'a State);
+
+impl Drop for Failed<'_> {
+    fn drop(&mut self) {
+        self.0.state.set(STATE_FAILED);
     }
 }
 
