@@ -16,8 +16,8 @@ shift
 torture=${FLASHSTRIKE_TORTURE:-}
 work=$build/sanitizers
 all='^(c_|cpp_|f[0-9]+_|example_)'
-# It tests a script.
-none_of_these=f29_require
+# They test a script, and what a program is linked with.
+none_of_these='f29_require|example_record_static'
 
 fail() {
     echo "$*" >&2
