@@ -1,4 +1,6 @@
 # make test    Rust, C, C++ and Python tests (tests/README.md)
+# make test-sanitizers  C and C++ tests and examples with gcc's sanitizers and under valgrind
+# make test-package  the packages: lintian, a clean Debian as root, the same bytes when built twice
 # make demo    record order flow, kill the engine, restart it, compare it and its standby
 #              (ORDERS=lobster.csv  BAD_LINES=skip|refuse  REQUESTS=n)
 # make torture faults of every kind, for an hour or two; prints their table (docs/durability.md)
@@ -28,8 +30,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust build test-c test-python test-tools test-package tools package wheel torture
-.PHONY: fuzz demo bench
+.PHONY: test test-rust build test-c test-python test-tools test-sanitizers test-package tools
+.PHONY: package wheel torture fuzz demo bench
 .PHONY: bench-python bench-export header transcripts book api-docs lint clean
 
 REQUESTS ?= 2000000
@@ -85,6 +87,10 @@ test-c: build
 	tools/require.sh $(C_TOOLS)
 	ctest --test-dir $(BUILD) --output-on-failure
 
+test-sanitizers: build
+	tools/require.sh valgrind
+	tests/sanitizers/run.sh $(BUILD) address thread memcheck
+
 test-python: build
 	tools/require.sh $(PYTHON_TOOLS)
 	FLASHSTRIKE_WAL_LIB=$(CURDIR)/$(BUILD)/lib/libflashstrike_wal.so \
@@ -115,7 +121,7 @@ CONFIGURE_PACKAGES = cmake -S . -DCMAKE_BUILD_TYPE=Release \
     -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) \
     -DFLASHSTRIKE_WAL_BUILD_TESTS=OFF -DFLASHSTRIKE_WAL_BUILD_EXAMPLES=OFF
 
-package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+package test-package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 package: tools
 	tools/require.sh $(BUILD_TOOLS) dpkg-dev file
 	rm -rf $(PACKAGES) $(BUILD)/deb/packages $(BUILD)/tarball/packages
@@ -131,8 +137,8 @@ test-package: package
 	tools/require.sh lintian $(if $(filter 0,$(shell id -u)),debootstrap)
 	tests/package/contents.sh . $(PACKAGES)
 	tests/package/clean_root.sh . $(PACKAGES) $(CURDIR)/$(BUILD)/clean_root || [ $$? -eq 77 ]
-	CMAKE=cmake SOURCE=$(CURDIR) tests/support/scratch.sh $(BUILD)/same_bytes \
-	    $(CURDIR)/tests/package/same_bytes.sh
+	CMAKE=cmake SOURCE=$(CURDIR) BUILD=$(CURDIR)/$(BUILD)/deb \
+	    tests/support/scratch.sh $(BUILD)/same_bytes $(CURDIR)/tests/package/same_bytes.sh
 
 wheel: build
 	tools/require.sh $(PYTHON_TOOLS)
@@ -150,6 +156,7 @@ torture: build
 	    -- --show-output
 	FLASHSTRIKE_TORTURE=$(TORTURE) ctest --test-dir $(BUILD) --output-on-failure \
 	    -R '^package_matrix$$'
+	FLASHSTRIKE_TORTURE=$(TORTURE) $(MAKE) test-sanitizers
 	$(MAKE) tools
 	.venv/bin/python fswal/tests/prometheus.py $(CARGO_TARGET_DIR)/tools/release/fswal
 	tools/durability_table.py

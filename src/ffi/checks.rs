@@ -48,6 +48,11 @@ const UNTOUCHED: [u8; size_of::<RequestEvent>()] = [0xa5; size_of::<RequestEvent
 /// The only thread in a call of the writer, until dropped.
 pub(super) struct Alone<'a>(Option<&'a AtomicU32>);
 
+impl Alone<'_> {
+    /// Nobody asks whether it is the only one.
+    pub(super) const UNCHECKED: Self = Self(None);
+}
+
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
         if let Some(inside) = self.0 {
@@ -95,7 +100,7 @@ impl Checks {
     #[inline(always)]
     fn enter_with(&self, words: impl FnOnce(u32, u32) -> String) -> Result<Alone<'_>> {
         if self.flags.load(Ordering::Relaxed) & FS_WAL_CHECK_ONE_WRITER == 0 {
-            return Ok(Alone(None));
+            return Ok(Alone::UNCHECKED);
         }
         let own = rustix::thread::gettid().as_raw_nonzero().get() as u32;
         match self.inside.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed) {

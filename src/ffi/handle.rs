@@ -18,7 +18,7 @@ use crate::recorder::{Log, Manager, Writer};
 
 use super::argument::{self, refused};
 use super::cancel::HeldOff;
-use super::checks::{Checks, Lent};
+use super::checks::{Alone, Checks, Lent};
 use super::gate::Gate;
 use super::guard::guard_or;
 use super::last_error::Fixed;
@@ -228,7 +228,7 @@ pub(super) unsafe fn with_writer(
         _ => return unsafe { refuse(wal) },
     };
     // A second thread is turned away before there is a second reference.
-    let alone = is_checked.then(|| handle.checks.enter()).transpose();
+    let alone = if is_checked { handle.checks.enter() } else { Ok(Alone::UNCHECKED) };
     let _alone = match alone {
         Ok(alone) => alone,
         Err(error) => return last_error::record(&error),

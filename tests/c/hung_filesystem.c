@@ -117,7 +117,7 @@ static int mount_it(void)
     device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (device < 0 || unshare(CLONE_NEWNS) != 0)
         return 0;
-    CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    CHECK(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0);
     CHECK(mkdir("hung", 0755) == 0);
     snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0", device);
     return mount("test", "hung", "fuse", MS_NOSUID | MS_NODEV, options) == 0;

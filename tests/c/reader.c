@@ -1,5 +1,7 @@
 /* Ranges, threads and metrics of a reader through the C ABI, and a reader in a forked child. */
 
+#define _DEFAULT_SOURCE
+
 #include "../support/check.h"
 
 #include <sys/wait.h>
@@ -8,7 +10,7 @@
 #define SEGMENT EVENTS_PER_SMALL_SEGMENT
 #define LAST (6 * SEGMENT + 10)
 
-/* Event n has the time 10 * n. */
+/* Event n has the time 10 * n. Some segments are cold: shutdown does not wait for that. */
 static void record(void)
 {
     fs_wal_config config = small_segments();
@@ -21,6 +23,11 @@ static void record(void)
         event.timestamp = 10 * id;
         CHECK_OK(fs_wal_append(wal, &event));
     }
+    fs_wal_metrics_t metrics = {.struct_size = sizeof metrics};
+    do {
+        usleep(1000);
+        CHECK_OK(fs_wal_metrics(wal, &metrics));
+    } while (metrics.cold_segments == 0);
     CHECK_OK(fs_wal_shutdown(wal));
 }
 

@@ -17,6 +17,11 @@ until_true() {
     done
 }
 a_snapshot() { ls log/SNAP.*.fss; }
+# After more requests than the engine's first run had.
+a_later_snapshot() {
+    newest=$(basename "$(a_snapshot | tail -n 1)" .fss | sed 's/^SNAP\.0*//')
+    [ "$newest" -gt 200000 ]
+}
 
 mkdir log
 "$standby" --dir=log --snapshot-every=30000 >followed &
@@ -31,7 +36,7 @@ until_true "the standby took no snapshot" $standby_pid a_snapshot
 engine_pid=$!
 until_true "the engine did not start" $engine_pid grep '^rebuilt: ' started
 grep -q '^snapshot: after [1-9]' started || fail "the engine did not begin with the snapshot"
-sleep 0.2
+until_true "the engine went no further" $engine_pid a_later_snapshot
 kill -KILL $engine_pid
 wait $engine_pid && fail "the engine ended before the SIGKILL"
 

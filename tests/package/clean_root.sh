@@ -12,6 +12,10 @@ if [ "$(id -u)" -ne 0 ]; then
     exit 77
 fi
 if [ "${IN_NAMESPACE:-}" != yes ]; then
+    if ! unshare --mount true; then
+        echo "skipped: this root may not mount, and cannot make a clean one"
+        exit 77
+    fi
     # Mounts disappear with the namespace.
     IN_NAMESPACE=yes exec unshare --mount --propagation private "$0" "$@"
 fi
