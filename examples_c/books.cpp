@@ -7,12 +7,14 @@
 //
 // REQUESTS is for each book. SIGTERM and SIGINT end it earlier, with all books shut down.
 
+#include "number.hpp"
+
 #include <flashstrike_wal.hpp>
 
+#include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <future>
@@ -29,13 +31,14 @@ namespace {
 
 namespace wal = flashstrike::wal;
 
-volatile std::sig_atomic_t told_to_end = 0;
+std::atomic<bool> told_to_end{false};
 
 /// One instrument: its log, and what it knows.
 class Book {
 public:
     Book(const std::string& dir, const wal::Config& config) : log_(dir, config) {
         wal::Reader reader(dir);
+        reader.seek(1);  // throws if retention has deleted the beginning
         for (const wal::Events& events : reader.batches())
             for (const fs_request_event& event : events) act_on(event);
         last_id_ = log_.meta().last_event_id;
@@ -155,7 +158,7 @@ private:
 };
 
 void run(const std::string& dir, std::size_t books, std::uint64_t requests) {
-    const auto note = [](int) { told_to_end = 1; };
+    const auto note = [](int) { told_to_end = true; };
     std::signal(SIGTERM, note);
     std::signal(SIGINT, note);
     // A log has 20 to 30 descriptors open.
@@ -180,11 +183,9 @@ void run(const std::string& dir, std::size_t books, std::uint64_t requests) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    char* end = nullptr;
-    char* books_end = nullptr;
-    const std::uint64_t books = argc > 2 ? std::strtoull(argv[2], &books_end, 10) : 8;
-    const std::uint64_t requests = argc > 3 ? std::strtoull(argv[3], &end, 10) : 100'000;
-    if (argc < 2 || argc > 4 || (books_end && *books_end) || (end && *end) || books == 0) {
+    std::uint64_t books = 8, requests = 100'000;
+    if (argc < 2 || argc > 4 || (argc > 2 && !parse_number(argv[2], books)) ||
+        (argc > 3 && !parse_number(argv[3], requests)) || books == 0) {
         std::fprintf(stderr, "usage: books DIRECTORY [BOOKS [REQUESTS]]\n");
         return 2;
     }

@@ -5,13 +5,14 @@
 //
 //     gateway DIRECTORY [REQUESTS]
 
+#include "number.hpp"
+
 #include <flashstrike_wal.hpp>
 
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -140,9 +141,9 @@ void run(const std::string& dir, std::uint64_t requests) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    char* end = nullptr;
-    const std::uint64_t requests = argc == 3 ? std::strtoull(argv[2], &end, 10) : 1'000'000;
-    if (argc < 2 || argc > 3 || (end && *end) || requests == 0) {
+    std::uint64_t requests = 1'000'000;
+    if (argc < 2 || argc > 3 || (argc > 2 && !parse_number(argv[2], requests)) ||
+        requests == 0) {
         std::fprintf(stderr, "usage: gateway DIRECTORY [REQUESTS]\n");
         return 2;
     }

@@ -4,8 +4,8 @@
  *     loader DIRECTORY [LIBRARY]
  *
  * LIBRARY is the path of libflashstrike_wal.so, or its name if the dynamic linker finds it; by
- * default the name that linked programs look for. Exit status: 0 recorded, 3 no library, 1 an
- * error. */
+ * default the name that linked programs look for. Exit status: 0 recorded, 1 an error, 2 wrong
+ * usage, 3 no library. */
 
 #include <flashstrike_wal_loader.h>
 
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
     fs_wal_api wal;
     if (argc < 2 || argc > 3) {
         fprintf(stderr, "usage: loader DIRECTORY [LIBRARY]\n");
-        return 1;
+        return 2;
     }
     if (!load(&wal, argc == 3 ? argv[2] : NULL))
         return 3;

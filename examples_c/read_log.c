@@ -134,8 +134,10 @@ int main(int argc, char **argv)
 {
     DIR *listing = argc == 2 ? opendir(argv[1]) : NULL;
     if (!listing) {
-        fprintf(stderr, argc == 2 ? "cannot be listed: %s\n" : "usage: read_log DIRECTORY\n",
-                strerror(errno));
+        if (argc == 2)
+            fprintf(stderr, "read_log: %s: %s\n", argv[1], strerror(errno));
+        else
+            fprintf(stderr, "usage: read_log DIRECTORY\n");
         return 2;
     }
     fs_wal_read_log log;
@@ -145,6 +147,10 @@ int main(int argc, char **argv)
     for (struct dirent *file; ok && (file = readdir(listing));)
         ok = add(&log, segments, dirfd(listing), file->d_name);
     closedir(listing);
+    if (ok && log.segment_count == 0) {
+        fprintf(stderr, "read_log: %s: there is no log here\n", argv[1]);
+        ok = false;
+    }
     log.segments = segments;
     const int status = ok ? print(&log) : 2;
     free(segments); /* the mappings end with the process */

@@ -115,7 +115,7 @@ int main(int argc, char **argv)
                 parse(argv[4], &range.last) && range.last > 0 && range.first <= range.last;
     }
     if (!right) {
-        fprintf(stderr, "usage: replay DIRECTORY [ids|times FIRST LAST|end]\n");
+        fprintf(stderr, "usage: replay DIRECTORY [ids|times FIRST {LAST|end}]\n");
         return 2;
     }
     fs_wal_reader *reader;

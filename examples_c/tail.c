@@ -11,6 +11,8 @@
 
 #include <flashstrike_wal.h>
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -55,6 +57,8 @@ static fs_wal_status follow(fs_wal_reader *reader)
         if (status != FS_WAL_OK)
             return status; /* CORRUPT: events that were printed were taken back, or are damaged */
         if (!print(events, count)) {
+            if (told_to_end)
+                break; /* the signal has interrupted the write */
             perror("tail: standard output");
             exit(1);
         }
@@ -67,8 +71,11 @@ int main(int argc, char **argv)
     const bool durable = argc > 1 && strcmp(argv[1], "--durable") == 0;
     const int arguments = argc - durable;
     char *end = NULL;
-    const uint64_t first_id = arguments == 3 ? strtoull(argv[durable + 2], &end, 10) : 0;
-    if (arguments < 2 || arguments > 3 || (end && *end)) {
+    const char *const number = arguments == 3 ? argv[durable + 2] : "0";
+    errno = 0;
+    const uint64_t first_id = strtoull(number, &end, 10);
+    if (arguments < 2 || arguments > 3 || !isdigit((unsigned char)*number) || *end || errno ||
+        strcmp(argv[1], "--help") == 0) {
         fprintf(stderr, "usage: tail [--durable] DIRECTORY [FIRST_ID]\n");
         return 2;
     }
@@ -80,6 +87,7 @@ int main(int argc, char **argv)
         .struct_size = sizeof config,
         .flags = FS_WAL_READER_FOLLOW | (durable ? FS_WAL_READER_DURABLE_ONLY : 0),
     };
+    fprintf(stderr, "tail: following %s\n", argv[durable + 1]);
     fs_wal_reader *reader;
     fs_wal_status status = fs_wal_reader_open(argv[durable + 1], &config, &reader);
     if (status == FS_WAL_OK) {

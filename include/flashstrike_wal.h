@@ -14,6 +14,7 @@
  *     fs_request_event event;
  *     fs_wal_open("/var/lib/engine/wal", NULL, &wal);             // lock, recover
  *     fs_wal_reader_open("/var/lib/engine/wal", NULL, &reader);
+ *     fs_wal_reader_seek(reader, 1);                              // GAP next if any was deleted
  *     while (fs_wal_reader_next(reader, &event) == FS_WAL_OK)     // rebuild the books
  *         apply(&event);
  *     fs_wal_reader_close(reader);
@@ -415,7 +416,9 @@ typedef struct fs_wal fs_wal;
 /// Options of `fs_wal_open`. A field that is 0 (or NULL) has its default.
 ///
 /// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million events.
-/// Set `max_segments` and `max_compressed_segments` to what you need.
+/// Set `max_segments` and `max_compressed_segments` to what you need. The limits are those of each
+/// open, and hold from its first moment: a log that was kept whole loses what is beyond the defaults
+/// when it is opened with them once.
 typedef struct fs_wal_config {
     /// Set it to `sizeof(fs_wal_config)`; `fs_wal_config_init` does. Fields beyond it have their
     /// defaults.
@@ -581,9 +584,10 @@ fs_wal_status fs_wal_recovery_report(const struct fs_wal *wal,
 /// threads, releases the lock and frees the handle. `wal` may be NULL.
 ///
 /// It takes as long as the disk needs for what is not durable yet, which is no more than the
-/// active set, plus a second at most: that long, compression and retention go on. What they have
-/// not done then is left to the next open. Where logs on the same disk share threads, each of the
-/// others may finish one segment in between.
+/// active set, plus a second: that long, compression and retention go on. What they have not done
+/// then is left to the next open. Other logs are not waited for. Where all processors are busy it
+/// takes some seconds more, until the threads that compress, which have the lowest priority, have
+/// got one to stop on. The calling thread does part of the work.
 ///
 /// Threads that wait in `fs_wal_sync` or `fs_wal_wait_durable` get `FS_WAL_ERR_CLOSED`. Calls of
 /// other threads that have begun are waited for, or return `FS_WAL_ERR_INVALID_ARGUMENT`. So do

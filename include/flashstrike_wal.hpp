@@ -9,6 +9,7 @@
 ///     using namespace flashstrike::wal;
 ///     Log log("/var/lib/engine/wal");                   // lock, recover
 ///     Reader reader("/var/lib/engine/wal");
+///     reader.seek(1);                                   // throws if any of it was deleted
 ///     fs_request_event event;
 ///     while (reader.next(event)) apply(event);          // rebuild the books
 ///     while (next_request(event)) {                     // sets event_id: ids rise

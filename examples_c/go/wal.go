@@ -87,6 +87,10 @@ func Replay(dir string, act func(*Event)) error {
 		return err
 	}
 	defer C.fs_wal_reader_close(reader)
+	// If retention has deleted the beginning, the first batch is FS_WAL_ERR_GAP.
+	if err := check(C.fs_wal_reader_seek(reader, 1), "reader_seek"); err != nil {
+		return err
+	}
 	for {
 		var first *Event
 		var count C.size_t

@@ -45,7 +45,9 @@ pub const FS_WAL_SYNC_ROTATION: u32 = 2;
 /// Options of `fs_wal_open`. A field that is 0 (or NULL) has its default.
 ///
 /// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million events.
-/// Set `max_segments` and `max_compressed_segments` to what you need.
+/// Set `max_segments` and `max_compressed_segments` to what you need. The limits are those of each
+/// open, and hold from its first moment: a log that was kept whole loses what is beyond the defaults
+/// when it is opened with them once.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct WalConfig {

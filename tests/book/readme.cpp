@@ -28,6 +28,7 @@ int main() {
     // ANCHOR: body
     flashstrike::wal::Log log("/var/lib/engine/wal");        // recovers what a process left
     flashstrike::wal::Reader reader("/var/lib/engine/wal");
+    reader.seek(1);                                          // throws if any of it was deleted
     for (fs_request_event event; reader.next(event);)
         engine.act_on(event);                                // rebuilds the books
     std::uint64_t id = log.meta().last_event_id;

@@ -15,6 +15,7 @@ build=$(cd "$1" && pwd)
 shift
 torture=${FLASHSTRIKE_TORTURE:-}
 work=$build/sanitizers
+plain_addresses=()
 all='^(c_|cpp_|f[0-9]+_|example_)'
 # They test a script, and what a program is linked with.
 none_of_these='f29_require|example_record_static'
@@ -58,9 +59,6 @@ plant() {
         "-L$build/lib" -lflashstrike_wal "-Wl,-rpath,$build/lib"
 }
 
-# gcc's thread sanitizer does not know all the addresses that kernels give.
-plain_addresses=(setarch --addr-no-randomize)
-
 # run DIRECTORY ARGUMENT...: most tests wait most of the time.
 run() {
     local directory=$1
@@ -90,6 +88,8 @@ thread() {
         tests=$all
         targets=(linked_programs)
     fi
+    # gcc's thread sanitizer does not know all the addresses that kernels give.
+    local plain_addresses=(setarch --addr-no-randomize)
     compile thread thread "${targets[@]}"
     export TSAN_OPTIONS=suppressions=$here/thread.txt
     finds race 'data race' "${plain_addresses[@]}" "$work/planted_thread"
@@ -97,25 +97,12 @@ thread() {
     run "$work/thread" -R "$tests" -E "$none_of_these|c_forks|f15_children|f13_interrupted"
 }
 
-# Each example, with little to do.
+# examples RUNNER...: each example, with little to do. In a script of its own, so that the first one
+# that fails ends it wherever this is called.
 examples() {
-    local programs=$build/examples_c
     rm -rf "$work/examples"
     mkdir "$work/examples"
-    cd "$work/examples"
-    "$@" "$programs/record" recorded
-    "$@" "$programs/verify" recorded
-    "$@" "$programs/read_log" recorded
-    "$@" "$programs/read_segment" recorded/FS.00000000.wal
-    "$@" "$programs/gateway" gateway 5000
-    "$@" "$programs/loader" loader "$build/lib/libflashstrike_wal.so"
-    mkdir engine
-    "$@" "$programs/standby" --dir=engine >standby &
-    local standby=$!
-    "$@" "$programs/matching_engine" --dir=engine --requests=10000 --snapshot-every=0
-    "$@" "$programs/matching_engine" --dir=engine --requests=11000 --snapshot-every=0
-    kill -TERM $standby
-    wait $standby
+    (cd "$work/examples" && "$here/examples.sh" "$build" "$@") >"$work/examples.txt" 2>&1
 }
 
 memcheck() {
@@ -126,8 +113,8 @@ memcheck() {
     finds overflow 'Invalid write' "${memory[@]}" "$planted"
     finds short_batch 'Invalid read' "${memory[@]}" "$planted"
     finds lost_reader 'definitely lost' "${memory[@]}" "${leaks[@]}" "$planted"
-    (examples "${memory[@]}" "${leaks[@]}") >"$work/examples.txt" 2>&1 ||
-        fail "$(cat "$work/examples.txt")"
+    if examples false; then fail "examples that fail were not found"; fi
+    examples "${memory[@]}" "${leaks[@]}" || fail "$(cat "$work/examples.txt")"
     echo "memcheck finds nothing in the examples"
     local tests='^(c_log|c_order)$'
     if [ -n "$torture" ]; then tests='^(c_|cpp_|f[0-9]+_)'; fi

@@ -10,7 +10,7 @@ import flashstrike_wal
 directory, *crash = sys.argv[1:]
 
 with flashstrike_wal.Log(directory) as log:         # recovers what an earlier process left
-    quantity = flashstrike_wal.read(directory)["quantity"].sum()
+    quantity = flashstrike_wal.read(directory, from_id=1)["quantity"].sum()
     first = log.meta().last_event_id + 1
     print(f"replayed {first - 1} requests, quantity {quantity}", flush=True)
 
