@@ -109,6 +109,7 @@ int main(void)
     CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
     fs_wal_config config = small_segments();
     config.prepared_segments = 8;
+    config.max_compressed_segments = FS_WAL_KEEP_ALL; /* a storm may last for many segments */
     CHECK_OK(fs_wal_open("log", &config, &wal));
     for (uint64_t id = 1; id <= 3 * SEGMENT; id++) {
         /* The first events of all, and those around the borders of blocks and segments. */
