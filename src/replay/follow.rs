@@ -71,8 +71,7 @@ impl Follower {
     ) -> Result<Follower> {
         let mut follower = Follower {
             storage,
-            // It is looked for again later, when the process may be somewhere else.
-            path: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()),
+            path: directory.to_owned(),
             options,
             log: None,
             sought: None,
@@ -81,6 +80,10 @@ impl Follower {
         match follower.find_log() {
             Err(Error::WouldBlock) if options.follow => {}
             found => found?,
+        }
+        // It is looked for again later, when the process may be somewhere else.
+        if let Ok(path) = std::path::absolute(directory) {
+            follower.path = path;
         }
         Ok(follower)
     }

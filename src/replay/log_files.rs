@@ -360,13 +360,13 @@ impl LogFiles {
         }
         let durable_id = self.durable_id_from(index).unwrap_or(0).min(MAX_EVENT_ID);
         // That the log goes on behind a damaged header says that the segment was closed.
-        let next = self.next_with_events(index, floor);
+        let next = self.next_with_events(index, floor)?;
         let next = next.filter(|next| next.1 <= durable_id || self.is_damaged(&read));
         let goes_on = next.is_some();
         // What is durable of this segment: no more than lies before the next one.
         let durable_here = match next {
             Some((next, first)) if next - 1 == index => first - 1,
-            // The rest may have been in the segments between, which are missing.
+            // The rest may have been in the segments between, which are missing or damaged.
             Some((_, first)) => last_sealed(&*file, floor).unwrap_or(floor).min(first - 1),
             None => durable_id,
         };

@@ -78,15 +78,14 @@ impl LogFiles {
     }
 
     /// The next segment that is known to have events above `floor`, and its first one.
-    pub(super) fn next_with_events(&self, index: u32, floor: u64) -> Option<(u32, u64)> {
+    pub(super) fn next_with_events(&self, index: u32, floor: u64) -> Result<Option<(u32, u64)>> {
         let identity = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
         let first_of = |later| match self.first_event_of(later) {
             0 => (later, self.first_in_memory(later, &identity)),
             first => (later, first),
         };
-        let indexes = self.indexes().unwrap_or_default();
-        let later = indexes.into_iter().filter(|&other| other > index);
-        later.map(first_of).find(|(_, first)| *first > floor)
+        let later = self.indexes()?.into_iter().filter(|&other| other > index);
+        Ok(later.map(first_of).find(|(_, first)| *first > floor))
     }
 
     /// The first event of a segment by a header that is right; 0 = none, or not known.

@@ -17,8 +17,8 @@ torture=${FLASHSTRIKE_TORTURE:-}
 work=$build/sanitizers
 plain_addresses=()
 all='^(c_|cpp_|f[0-9]+_|example_)'
-# They test a script, and what a program is linked with.
-none_of_these='f29_require|example_record_static'
+# They test a script, what a program is linked with, and a stack that is too small for sanitizers.
+none_of_these='f29_require|example_record_static|c_small_stack'
 
 fail() {
     echo "$*" >&2
