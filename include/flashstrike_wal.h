@@ -417,8 +417,8 @@ typedef struct fs_wal fs_wal;
 ///
 /// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million events.
 /// Set `max_segments` and `max_compressed_segments` to what you need. The limits are those of each
-/// open, and hold from its first moment: a log that was kept whole loses what is beyond the defaults
-/// when it is opened with them once.
+/// open, and hold from its first moment: a log that was kept whole, and is opened with the defaults
+/// once, loses what is beyond them.
 typedef struct fs_wal_config {
     /// Set it to `sizeof(fs_wal_config)`; `fs_wal_config_init` does. Fields beyond it have their
     /// defaults.

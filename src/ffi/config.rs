@@ -46,8 +46,8 @@ pub const FS_WAL_SYNC_ROTATION: u32 = 2;
 ///
 /// RETENTION: old events are DELETED. The defaults keep the last 160 segments, 10.5 million events.
 /// Set `max_segments` and `max_compressed_segments` to what you need. The limits are those of each
-/// open, and hold from its first moment: a log that was kept whole loses what is beyond the defaults
-/// when it is opened with them once.
+/// open, and hold from its first moment: a log that was kept whole, and is opened with the defaults
+/// once, loses what is beyond them.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct WalConfig {
