@@ -14,8 +14,7 @@ use crate::failure::{Failure, Outcome};
 use super::source::Source;
 
 const NAME_ANOTHER: &str =
-    "name a directory that does not exist yet: this one has events that the log \
-                       has not";
+    "name a directory that does not exist yet: this one has events that the log has not";
 
 pub struct Earlier {
     pub id: u128,
@@ -84,11 +83,8 @@ impl Earlier {
         let is_followed = match self.segment(oldest)? {
             // Then what is before it was whole.
             Some((_, next)) => next.first_event_id == first,
-            None => {
-                newest.segment_index + 1 == oldest && {
-                    last + 1 == first || self.is_whole(name, newest)?
-                }
-            }
+            None if newest.segment_index + 1 != oldest => false,
+            None => last + 1 == first || self.is_whole(name, newest)?,
         };
         if is_followed {
             return Ok(());

@@ -40,8 +40,8 @@ use stream::Stream;
 /// recover, what is in memory too. An earlier backup of the same log in OUT is gone on from, and
 /// keeps segments that retention has deleted in the log; what differs from it is copied anew. One
 /// is refused if events between it and the log are in neither, or if it has events that the log has
-/// lost. To restore, copy the backup to where the log was, or extract the
-/// tar stream there into an empty directory, and open it: that gives it an id of its own.
+/// lost. To restore, copy the backup to where the log was, or extract the tar stream there into an
+/// empty directory, and open it: that gives it an id of its own.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The WAL directory
