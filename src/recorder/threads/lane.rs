@@ -126,7 +126,7 @@ impl Seat {
         Seat { signal, wanted: AtomicBool::new(false), task: Mutex::new(Some(Running::new(task))) }
     }
 
-    /// Asks the task to finish. [`finish`] must follow.
+    /// Asks the task to finish, in its lane or where it is taken to.
     pub fn stop(&self) {
         self.signal.stop();
     }
