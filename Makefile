@@ -170,7 +170,7 @@ fuzz:
 demo:
 	tools/require.sh $(BUILD_TOOLS)
 	$(call CONFIGURE,OFF)
-	cmake --build $(BUILD) --parallel $$(nproc) --target demo
+	cmake --build $(BUILD) --parallel $$(nproc) --target demo standby
 	$(BUILD)/examples_c/demo --dir=$(BUILD)/demo --requests=$(REQUESTS) --bad-lines=$(BAD_LINES) \
 	    $(if $(ORDERS),--orders="$(ORDERS)")
 
