@@ -17,6 +17,8 @@ use common::ledger::{record, times, Row};
 use common::{child, seed, Place};
 use rustix::process::{kill_process, Pid, Signal};
 
+use crate::standing::{self, Standing};
+
 /// Rounds in the same log.
 const ROUNDS_PER_LOG: u64 = 12;
 /// Followers of a log at a time.
@@ -220,11 +222,18 @@ fn storm(seed: u64, kind: &'static str, bug: &'static str, ids: u64) -> u64 {
     storm.end()
 }
 
-/// Lives of one log, between which its memory is lost. Returns how many followers said so.
-fn losses(seed: u64, bug: &'static str, rounds: u64) -> u64 {
+/// Those who said that what they had seen was taken back.
+#[derive(Default)]
+struct Told {
+    followers: u64,
+    holds_and_snapshots: u64,
+}
+
+/// Lives of one log, between which its memory is lost.
+fn losses(seed: u64, bug: &'static str, rounds: u64) -> Told {
     let _named = seed::Named(seed);
     let mut storm = Storm::new(seed, "lazy", bug);
-    let mut gone = 0;
+    let mut told = Told::default();
     for _ in 0..rounds {
         while storm.followers.len() < FOLLOWERS {
             let durable_only = storm.followers.iter().all(|other| !other.durable_only);
@@ -233,6 +242,8 @@ fn losses(seed: u64, bug: &'static str, rounds: u64) -> u64 {
         let writer = storm.write();
         let ids = 1 + storm.random.below(20_000);
         storm.let_append(&writer, ids);
+        let last = storm.shared.acknowledged().load(Acquire);
+        let standing = Standing::new(&storm.log(), &mut storm.random, last);
         storm.kill(writer);
         for follower in &mut storm.followers {
             wait_until("everybody has begun", || {
@@ -250,24 +261,23 @@ fn losses(seed: u64, bug: &'static str, rounds: u64) -> u64 {
         assert_eq!(identity(&storm.log()).generation, before + 1);
         storm.let_append(&writer, 30_000);
         storm.shut_down(writer);
-        gone += storm.judge(&shown);
+        if bug == standing::FORGETS_CUTS {
+            standing::forget_cuts(&storm.log());
+        }
+        let kept = storm.shared.recovered().load(Acquire);
+        told.holds_and_snapshots += standing.judge(&storm.log(), kept);
+        told.followers += storm.judge(&shown);
     }
     storm.end();
-    gone
+    told
 }
 
-/// Each bug is caught by one of the two harnesses.
-fn catch(bug: Blind) -> &'static str {
-    let is_caught = |seed| {
-        let run = || match bug {
-            Blind::ToReuse => drop(storm(seed, "keep", bug.name(), 20_000)),
-            Blind::ToCuts | Blind::ToTheWatermark => drop(losses(seed, bug.name(), 3)),
-        };
-        std::panic::catch_unwind(AssertUnwindSafe(run)).is_err()
-    };
+/// What runs with the bug, given a seed, must fail.
+fn catch(bug: &'static str, run: impl Fn(u64)) -> &'static str {
+    let is_caught = |seed| std::panic::catch_unwind(AssertUnwindSafe(|| run(seed))).is_err();
     let caught = (1..=LOGS_TO_CATCH).find(|seed| is_caught(*seed));
-    println!("{}: caught in log {}", bug.name(), caught.expect("is not caught"));
-    bug.name()
+    println!("{bug}: caught in log {}", caught.expect("is not caught"));
+    bug
 }
 
 #[test]
@@ -276,7 +286,10 @@ fn followers_see_what_was_committed_through_a_storm() {
         storm(seed, if seed % 3 == 0 { "tight" } else { "keep" }, "none", 20_000);
         return;
     }
-    let planted = catch(Blind::ToReuse);
+    let bug = Blind::ToReuse.name();
+    let planted = catch(bug, |seed| {
+        storm(seed, "keep", bug, 20_000);
+    });
     let (logs, ids) = (times(3, 42), times(20_000, 200_000));
     let kind = |seed| if seed % 3 == 0 { "tight" } else { "keep" };
     let begin = Instant::now();
@@ -301,15 +314,30 @@ fn followers_say_what_was_taken_back() {
         losses(seed, "none", 5);
         return;
     }
-    let planted = [Blind::ToCuts, Blind::ToTheWatermark].map(catch);
+    let bugs = [Blind::ToCuts.name(), Blind::ToTheWatermark.name(), standing::FORGETS_CUTS];
+    let planted = bugs.map(|bug| {
+        catch(bug, |seed| {
+            losses(seed, bug, 3);
+        })
+    });
     let logs = times(3, 60);
     let begin = Instant::now();
-    let gone: u64 = (1..=logs).map(|seed| losses(seed, "none", 5)).sum();
-    println!("{} losses in {:?}: {gone} followers said so", logs * 5, begin.elapsed());
-    assert!(gone >= logs, "few followers were above the cut: {gone}");
+    let told = (1..=logs).map(|seed| losses(seed, "none", 5));
+    let Told { followers, holds_and_snapshots } = told.fold(Told::default(), |sum, one| Told {
+        followers: sum.followers + one.followers,
+        holds_and_snapshots: sum.holds_and_snapshots + one.holds_and_snapshots,
+    });
+    println!(
+        "{} losses in {:?}: {followers} followers and {holds_and_snapshots} holds and snapshots \
+         said so",
+        logs * 5,
+        begin.elapsed()
+    );
+    assert!(followers >= logs, "few followers were above the cut: {followers}");
+    assert!(holds_and_snapshots >= logs, "and few others: {holds_and_snapshots}");
     record(Row {
         name: "followers-and-losses",
-        fault: "the log's memory is lost, beside followers",
+        fault: "the log's memory is lost, beside followers, a hold and a snapshot",
         test: "tests/faults/follow_storm.rs",
         tried: logs * 5,
         lost: 0,

@@ -21,6 +21,7 @@ mod retention_floor;
 mod simulation;
 mod snapshot_crashes;
 mod snapshot_kills;
+mod standing;
 mod two_writers;
 mod verify_flips;
 mod verify_live;
