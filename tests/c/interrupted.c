@@ -1,15 +1,21 @@
 /* f13: fs_wal_meta, fs_wal_durable and fs_wal_metrics in a signal handler on the appending thread,
  * which they have interrupted at any instruction: each returns, with a triple of one moment. The
  * thread is single-stepped through its appends, across blocks and segments, so the handler runs
- * before every instruction of them. Then it appends in a storm of signals. */
+ * before every instruction of them. Then it appends in a storm of signals. Last, a thread of a
+ * higher priority on the same processor calls them: that the appending thread cannot go on until
+ * that one sleeps must not make it wait. */
 
 #define _GNU_SOURCE
 
 #include "../support/check.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #define BLOCK ((uint64_t)FS_WAL_EVENTS_PER_BLOCK)
 #define SEGMENT EVENTS_PER_SMALL_SEGMENT
@@ -103,6 +109,49 @@ static void append_in_a_storm(uint64_t first, uint64_t count)
     CHECK(pthread_join(other, NULL) == 0);
 }
 
+static volatile uint64_t preemptions;
+
+static void *preempt(void *unused)
+{
+    const struct timespec pause = {.tv_nsec = 20000};
+    while (stormy) {
+        on_step(0);
+        preemptions++;
+        CHECK(nanosleep(&pause, NULL) == 0);
+    }
+    return unused;
+}
+
+static void append_below_a_higher_priority(uint64_t first, uint64_t count)
+{
+    /* SIGXCPU ends the test if that thread runs for so long without a sleep. */
+    const struct rlimit longest = {.rlim_cur = 300000, .rlim_max = RLIM_INFINITY};
+    CHECK(setrlimit(RLIMIT_RTTIME, &longest) == 0);
+    pthread_t other;
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    CHECK(pthread_setaffinity_np(pthread_self(), sizeof here, &here) == 0);
+    pthread_attr_t higher;
+    CHECK(pthread_attr_init(&higher) == 0);
+    CHECK(pthread_attr_setaffinity_np(&higher, sizeof here, &here) == 0);
+    CHECK(pthread_attr_setinheritsched(&higher, PTHREAD_EXPLICIT_SCHED) == 0);
+    CHECK(pthread_attr_setschedpolicy(&higher, SCHED_FIFO) == 0);
+    CHECK(pthread_attr_setschedparam(&higher, &(struct sched_param){.sched_priority = 1}) == 0);
+    stormy = 1;
+    const int created = pthread_create(&other, &higher, preempt, NULL);
+    CHECK(pthread_attr_destroy(&higher) == 0);
+    if (created == EPERM) {
+        puts("without a thread of a higher priority: this user may not have one");
+        return;
+    }
+    CHECK(created == 0);
+    for (uint64_t id = first; id < first + count || preemptions < 5000; id++)
+        append(id, id % 3 == 0);
+    stormy = 0;
+    CHECK(pthread_join(other, NULL) == 0);
+}
+
 int main(void)
 {
     struct sigaction action = {.sa_handler = on_step};
@@ -126,6 +175,7 @@ int main(void)
     }
     CHECK(steps > 10000);
     append_in_a_storm(3 * SEGMENT + 1, 10 * SEGMENT);
+    append_below_a_higher_priority(acknowledged + 1, 10 * SEGMENT);
     /* Calls that the handler had interrupted have changed nothing. */
     CHECK_OK(fs_wal_shutdown(wal));
     fs_wal_verify_report_t report = {.struct_size = sizeof report};
