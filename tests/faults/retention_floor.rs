@@ -9,7 +9,7 @@ use common::crash::SEGMENT;
 use common::ledger::{self, Row};
 use common::{append, beside_writer, event, eventually, names, open, Place};
 use flashstrike_wal::config::{Config, Keep};
-use flashstrike_wal::error::Cause;
+use flashstrike_wal::error::{Cause, Result};
 use flashstrike_wal::recorder::Log;
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 
@@ -29,19 +29,19 @@ fn config(place: &Place, hot: u32, cold: u32) -> Config {
 }
 
 /// The first event with this id or a higher one.
-fn first_from(place: &Place, id: u64) -> u64 {
+fn first_from(place: &Place, id: u64) -> Result<u64> {
     let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
-    reader.seek(id).unwrap();
-    let found = reader.next().unwrap();
+    reader.seek(id)?;
+    let found = reader.next()?;
     assert_eq!(found, event(found.event_id));
-    found.event_id
+    Ok(found.event_id)
 }
 
 fn oldest_is(place: &Place, index: u64) {
     eventually(&format!("segment {index} is the oldest"), || {
         segments(place).first() == Some(&index)
     });
-    assert_eq!(first_from(place, 0), index * SEGMENT + 1);
+    assert_eq!(first_from(place, 0).unwrap(), index * SEGMENT + 1);
 }
 
 #[test]
@@ -124,8 +124,7 @@ fn let_loose_and_hold(place: &Place, log: &Log, round: u64, is_lowered: bool) ->
         return gone;
     };
     let first_id = first * SEGMENT + 1;
-    let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
-    match reader.seek(first_id).and_then(|()| reader.next().map(|event| event.event_id)) {
+    match first_from(place, first_id) {
         Ok(found) => {
             assert_eq!(found, first_id);
             0
