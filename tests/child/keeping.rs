@@ -9,7 +9,7 @@ use common::crash::SEGMENT;
 use common::end_with_parent;
 use common::flow::{Random, Shared};
 use common::inject::Meeting;
-use common::keeping::{Claim, HOLD, STATE_SIZE};
+use common::keeping::{directory, Claim, HOLD, STATE_SIZE};
 use common::planted::Planted;
 use common::victim::CLEAN;
 use flashstrike_wal::error::{Cause, Error};
@@ -18,10 +18,6 @@ use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::PosixStorage;
 
 use crate::arguments::Arguments;
-
-fn directory(log: &Path) -> WalDirectory {
-    WalDirectory::open(Arc::new(PosixStorage::for_writing()), log).unwrap()
-}
 
 /// The event must be there: it was held.
 fn assert_is_there(log: &Path, event_id: u64) {

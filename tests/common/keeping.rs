@@ -1,6 +1,12 @@
-//! What a process that is killed says it keeps, and the states of its snapshots.
+//! Holds and snapshots: the directory they are in, what a process that is killed says it keeps, and
+//! the states of its snapshots.
 
+use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::Arc;
+
+use flashstrike_wal::keep::WalDirectory;
+use flashstrike_wal::storage::PosixStorage;
 
 use super::flow::Shared;
 
@@ -8,6 +14,11 @@ use super::flow::Shared;
 pub const HOLD: &str = "racer";
 /// Bytes of a state: more than are written at a time.
 pub const STATE_SIZE: usize = 300_000;
+
+/// The directory of a log, to hold events and take snapshots in.
+pub fn directory(log: &Path) -> WalDirectory {
+    WalDirectory::open(Arc::new(PosixStorage::for_writing()), log).unwrap()
+}
 
 /// The state after an event, so many bytes of it.
 pub fn state(event_id: u64, size: usize) -> Vec<u8> {

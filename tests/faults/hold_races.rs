@@ -12,16 +12,15 @@ use std::time::Duration;
 
 use common::crash::SEGMENT;
 use common::flow::{Random, Shared};
-use common::keeping::{Claim, HOLD};
+use common::keeping::{directory, Claim, HOLD};
 use common::ledger::{record, times, Row};
 use common::planted::{Bug, Planted};
 use common::{beside_writer, child, event, eventually, must_fail, names, seed, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::HoldRecord;
-use flashstrike_wal::keep::{Hold, WalDirectory};
+use flashstrike_wal::keep::Hold;
 use flashstrike_wal::recorder::{Log, Manager};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
-use flashstrike_wal::storage::PosixStorage;
 
 const PLANTED: Bug = Bug::DeletedWithoutLock;
 /// Rounds within which the planted bug must be found.
@@ -34,10 +33,6 @@ fn segments(log: &Path) -> BTreeSet<u64> {
     let all = names(log);
     let of_segment = |name: &&String| name.starts_with("FS.") && !name.ends_with(".tmp");
     all.iter().filter(of_segment).map(|name| name[3..11].parse().unwrap()).collect()
-}
-
-fn directory(log: &Path) -> WalDirectory {
-    WalDirectory::open(Arc::new(PosixStorage::for_writing()), log).unwrap()
 }
 
 /// The first event with this id or a higher one.

@@ -1,15 +1,14 @@
 //! A hold and a snapshot that stand where the log may be cut.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use common::crash::identity;
 use common::eventually;
 use common::flow::Random;
+use common::keeping::directory;
 use flashstrike_wal::error::{Cause, Error, Result};
 use flashstrike_wal::format::{file_name, IdentityRecord};
-use flashstrike_wal::keep::{Hold, SnapshotReader, SnapshotWriter, WalDirectory};
-use flashstrike_wal::storage::PosixStorage;
+use flashstrike_wal::keep::{Hold, SnapshotReader, SnapshotWriter};
 
 /// The planted bug.
 pub const FORGETS_CUTS: &str = "an identity that forgets cuts";
@@ -68,10 +67,6 @@ impl Standing {
 pub fn forget_cuts(log: &Path) {
     let text = IdentityRecord { cuts: Vec::new(), ..identity(log) }.encode();
     std::fs::write(log.join(file_name::IDENTITY), text).unwrap();
-}
-
-fn directory(log: &Path) -> WalDirectory {
-    WalDirectory::open(Arc::new(PosixStorage::for_writing()), log).unwrap()
 }
 
 /// The events that it says were taken back, the first and the last.

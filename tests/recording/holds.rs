@@ -5,19 +5,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::crash::SEGMENT;
+use common::keeping::directory;
 use common::planted::Planted;
 use common::{append, eventually, expect_cause, names, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::format::HoldRecord;
-use flashstrike_wal::keep::{Hold, SnapshotWriter, WalDirectory};
+use flashstrike_wal::keep::{Hold, SnapshotWriter};
 use flashstrike_wal::log_sink::LogSink;
 use flashstrike_wal::recorder::{Log, Manager, Writer};
-use flashstrike_wal::storage::PosixStorage;
-
-fn directory(log: &Path) -> WalDirectory {
-    WalDirectory::open(Arc::new(PosixStorage::for_writing()), log).unwrap()
-}
 
 fn hold(log: &Path, name: &str, event_id: u64) -> Hold {
     Hold::open(directory(log), name, event_id).unwrap_or_else(|error| panic!("{error}"))

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::crash::SEGMENT;
+use common::keeping::directory;
 use common::{append, eventually, expect_cause, names, open, read_ids, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::{Cause, Error};
@@ -13,10 +14,6 @@ use flashstrike_wal::format::SnapshotHeader;
 use flashstrike_wal::keep::{SnapshotReader, SnapshotWriter, WalDirectory};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::PosixStorage;
-
-fn directory(log: &Path) -> WalDirectory {
-    WalDirectory::open(Arc::new(PosixStorage::for_writing()), log).unwrap()
-}
 
 /// The state after an event: nothing that is like that of another one.
 fn state(event_id: u64, size: usize) -> Vec<u8> {
