@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::atomic::Ordering::Release;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::crash::SEGMENT;
@@ -15,7 +14,6 @@ use common::victim::CLEAN;
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::keep::{Hold, SnapshotWriter, WalDirectory};
 use flashstrike_wal::replay::{Reader, ReaderOptions};
-use flashstrike_wal::storage::PosixStorage;
 
 use crate::arguments::Arguments;
 
