@@ -1,4 +1,4 @@
-//! Events as Arrow columns.
+//! Events as columns: their names and types, and what each has of an event.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +12,6 @@ use flashstrike_wal::format::RequestEvent;
 
 use crate::failure::{Failure, Outcome};
 
-const PAYLOAD_SIZE: i32 = 56;
-const RESERVED_SIZE: i32 = 21;
-
 /// What the columns are.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
@@ -24,72 +21,105 @@ pub struct Shape {
     pub payload: bool,
 }
 
+/// A column: its name, and how its values are taken out of events.
+#[derive(Debug, Clone, Copy)]
+pub enum Column {
+    U64(&'static str, Take<u64>),
+    I64(&'static str, Take<i64>),
+    U32(&'static str, Take<u32>),
+    U8(&'static str, Take<u8>),
+    /// The timestamps, as nanoseconds since 1970 in UTC.
+    Time,
+    /// So many bytes of each event, behind each other.
+    Bytes(&'static str, usize, Take<u8>),
+}
+
+/// The values of a column of these events.
+type Take<T> = fn(&[RequestEvent]) -> Vec<T>;
+
+/// Takes a field.
+macro_rules! take {
+    ($field:ident) => {
+        |events| events.iter().map(|event| event.$field).collect()
+    };
+}
+
 impl Shape {
+    pub fn columns(self) -> Vec<Column> {
+        let event_id = Column::U64("event_id", take!(event_id));
+        if self.payload {
+            return vec![event_id, Column::Bytes("payload", 56, payload)];
+        }
+        vec![
+            event_id,
+            if self.utc { Column::Time } else { Column::U64("timestamp", take!(timestamp)) },
+            Column::I64("price", take!(price)),
+            Column::I64("quantity", take!(quantity)),
+            Column::U32("user_id", take!(user_id)),
+            Column::U32("order_id", take!(order_id)),
+            Column::U8("type", take!(r#type)),
+            Column::U8("order_type", take!(order_type)),
+            Column::U8("side", take!(side)),
+            Column::Bytes("reserved", 21, reserved),
+        ]
+    }
+
     pub fn schema(self, metadata: HashMap<String, String>) -> SchemaRef {
-        let field = |name: &str, of: DataType| Field::new(name, of, false);
-        let time = match self.utc {
-            true => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
-            false => DataType::UInt64,
-        };
-        let fields = match self.payload {
-            true => vec![
-                field("event_id", DataType::UInt64),
-                field("payload", DataType::FixedSizeBinary(PAYLOAD_SIZE)),
-            ],
-            false => vec![
-                field("event_id", DataType::UInt64),
-                field("timestamp", time),
-                field("price", DataType::Int64),
-                field("quantity", DataType::Int64),
-                field("user_id", DataType::UInt32),
-                field("order_id", DataType::UInt32),
-                field("type", DataType::UInt8),
-                field("order_type", DataType::UInt8),
-                field("side", DataType::UInt8),
-                field("reserved", DataType::FixedSizeBinary(RESERVED_SIZE)),
-            ],
-        };
+        let columns = self.columns();
+        let field = |column: &Column| Field::new(column.name(), column.data_type(), false);
+        let fields: Vec<Field> = columns.iter().map(field).collect();
         Arc::new(Schema::new_with_metadata(fields, metadata))
     }
 
     /// The events as a batch of this schema.
     pub fn batch(self, schema: &SchemaRef, events: &[RequestEvent]) -> Outcome<RecordBatch> {
-        let columns = match self.payload {
-            true => payload(events)?,
-            false => self.columns(events)?,
-        };
-        RecordBatch::try_new(Arc::clone(schema), columns).map_err(not_made)
-    }
-
-    fn columns(self, events: &[RequestEvent]) -> Outcome<Vec<ArrayRef>> {
-        let u64s = |of: fn(&RequestEvent) -> u64| -> ArrayRef {
-            Arc::new(UInt64Array::from_iter_values(events.iter().map(of)))
-        };
-        let i64s = |of: fn(&RequestEvent) -> i64| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(events.iter().map(of)))
-        };
-        let u32s = |of: fn(&RequestEvent) -> u32| -> ArrayRef {
-            Arc::new(UInt32Array::from_iter_values(events.iter().map(of)))
-        };
-        let u8s = |of: fn(&RequestEvent) -> u8| -> ArrayRef {
-            Arc::new(UInt8Array::from_iter_values(events.iter().map(of)))
-        };
-        Ok(vec![
-            u64s(|event| event.event_id),
-            if self.utc { times(events)? } else { u64s(|event| event.timestamp) },
-            i64s(|event| event.price),
-            i64s(|event| event.quantity),
-            u32s(|event| event.user_id),
-            u32s(|event| event.order_id),
-            u8s(|event| event.r#type),
-            u8s(|event| event.order_type),
-            u8s(|event| event.side),
-            bytes(RESERVED_SIZE, events, |event, to| to.extend_from_slice(&event.reserved))?,
-        ])
+        let columns = self.columns();
+        let arrays = columns.iter().map(|column| column.array(events)).collect::<Outcome<_>>()?;
+        RecordBatch::try_new(Arc::clone(schema), arrays).map_err(not_made)
     }
 }
 
-fn times(events: &[RequestEvent]) -> Outcome<ArrayRef> {
+impl Column {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Column::U64(name, _) | Column::I64(name, _) => name,
+            Column::U32(name, _) | Column::U8(name, _) | Column::Bytes(name, _, _) => name,
+            Column::Time => "timestamp",
+        }
+    }
+
+    fn data_type(&self) -> DataType {
+        match self {
+            Column::U64(..) => DataType::UInt64,
+            Column::I64(..) => DataType::Int64,
+            Column::U32(..) => DataType::UInt32,
+            Column::U8(..) => DataType::UInt8,
+            Column::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            Column::Bytes(_, size, _) => DataType::FixedSizeBinary(*size as i32),
+        }
+    }
+
+    fn array(&self, events: &[RequestEvent]) -> Outcome<ArrayRef> {
+        Ok(match self {
+            Column::U64(_, take) => Arc::new(UInt64Array::from(take(events))),
+            Column::I64(_, take) => Arc::new(Int64Array::from(take(events))),
+            Column::U32(_, take) => Arc::new(UInt32Array::from(take(events))),
+            Column::U8(_, take) => Arc::new(UInt8Array::from(take(events))),
+            Column::Time => {
+                let times = times(events)?;
+                Arc::new(TimestampNanosecondArray::from(times).with_timezone("UTC"))
+            }
+            Column::Bytes(_, size, take) => {
+                let bytes = take(events).into();
+                let array = FixedSizeBinaryArray::try_new(*size as i32, bytes, None);
+                Arc::new(array.map_err(not_made)?)
+            }
+        })
+    }
+}
+
+/// The timestamps as times.
+pub fn times(events: &[RequestEvent]) -> Outcome<Vec<i64>> {
     let time = |event: &RequestEvent| {
         i64::try_from(event.timestamp).map_err(|_| {
             let (id, timestamp) = (event.event_id, event.timestamp);
@@ -97,27 +127,19 @@ fn times(events: &[RequestEvent]) -> Outcome<ArrayRef> {
             Failure::usage(message).next("export without --timestamps utc, as numbers")
         })
     };
-    let times = events.iter().map(time).collect::<Outcome<Vec<i64>>>()?;
-    Ok(Arc::new(TimestampNanosecondArray::from(times).with_timezone("UTC")))
+    events.iter().map(time).collect()
 }
 
-fn payload(events: &[RequestEvent]) -> Outcome<Vec<ArrayRef>> {
-    let ids = events.iter().map(|event| event.event_id);
-    Ok(vec![
-        Arc::new(UInt64Array::from_iter_values(ids)),
-        bytes(PAYLOAD_SIZE, events, |event, to| to.extend_from_slice(&event.encode()[8..]))?,
-    ])
+fn payload(events: &[RequestEvent]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(events.len() * 56);
+    events.iter().for_each(|event| bytes.extend_from_slice(&event.encode()[8..]));
+    bytes
 }
 
-/// So many bytes of each event, behind each other.
-fn bytes(
-    size: i32,
-    events: &[RequestEvent],
-    add: impl Fn(&RequestEvent, &mut Vec<u8>),
-) -> Outcome<ArrayRef> {
-    let mut values = Vec::with_capacity(events.len() * size as usize);
-    events.iter().for_each(|event| add(event, &mut values));
-    Ok(Arc::new(FixedSizeBinaryArray::try_new(size, values.into(), None).map_err(not_made)?))
+fn reserved(events: &[RequestEvent]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(events.len() * 21);
+    events.iter().for_each(|event| bytes.extend_from_slice(&event.reserved));
+    bytes
 }
 
 /// An error of a writer of columns: of the file below it, in nearly all cases.

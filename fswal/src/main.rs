@@ -2,7 +2,7 @@
 //! they share: `failure` (errors and exit codes), `output` (people or programs), `table`,
 //! `clock` (times in words), `selection` (ranges and filters of events), `directory` (what state a
 //! log is in), `new_log` (a log made of events from elsewhere), `events` (reading them), `columns`
-//! (events as Arrow).
+//! (events as columns, for Arrow and for `parquet_file`).
 
 mod clock;
 mod columns;
@@ -14,6 +14,7 @@ mod history;
 mod hold_files;
 mod new_log;
 mod output;
+mod parquet_file;
 mod salvaged;
 mod selection;
 mod table;

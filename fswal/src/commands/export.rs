@@ -9,12 +9,6 @@ use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::SchemaRef;
 use clap::ValueEnum;
 use flashstrike_wal::format::RequestEvent;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
 use crate::columns::{not_made, Shape};
@@ -23,13 +17,12 @@ use crate::events::{write_csv, Events, How, Next, CSV_HEAD};
 use crate::failure::{Failure, Outcome, Verdict};
 use crate::new_log::{name, partial_of};
 use crate::output::{named, progress_bar, NamedFile, Output};
+use crate::parquet_file::ParquetFile;
 use crate::selection::{Filter, Range};
 use crate::table::{count, grouped};
 
 /// Events of a batch.
 const BATCH: usize = 64 * 1024;
-/// Events that a Parquet file buffers before it writes them.
-const ROW_GROUP: usize = 512 * 1024;
 
 /// Events as Parquet, Arrow IPC or CSV: all of them, or those of a range of ids or times
 ///
@@ -87,7 +80,7 @@ struct Report {
 
 /// Where events go.
 enum Sink {
-    Parquet(Box<ArrowWriter<BufWriter<NamedFile>>>),
+    Parquet(Box<ParquetFile>),
     ArrowFile(Box<FileWriter<BufWriter<NamedFile>>>),
     ArrowStream(Box<StreamWriter<BufWriter<io::Stdout>>>),
     Csv(Box<dyn Write>),
@@ -109,7 +102,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Outcome {
     let schema = shape.schema(metadata(&log, arguments));
     let how = How { follow: false, durable_only: arguments.durable_only };
     let mut events = Events::open(dir, &arguments.range, how)?;
-    let mut sink = Sink::open(format, partial.as_deref(), &schema)?;
+    let mut sink = Sink::open(format, partial.as_deref(), shape, &schema)?;
     let bar = progress_bar(0, "{bar:40} {percent} %, event {msg}, {eta} left");
     let end = arguments.range.to_id.unwrap_or(u64::MAX).min(log.known_durable());
     let mut tell = |first: u64, now: u64| {
@@ -230,15 +223,18 @@ fn copy(
 
 impl Sink {
     /// Opens the file, or standard output.
-    fn open(format: Format, file: Option<&Path>, schema: &SchemaRef) -> Outcome<Self> {
+    fn open(
+        format: Format,
+        file: Option<&Path>,
+        shape: Shape,
+        schema: &SchemaRef,
+    ) -> Outcome<Self> {
         let create = |path: &Path| -> Outcome<BufWriter<NamedFile>> {
             Ok(BufWriter::with_capacity(1024 * 1024, NamedFile::create(path)?))
         };
         Ok(match (format, file) {
             (Format::Parquet, Some(path)) => {
-                let writer =
-                    ArrowWriter::try_new(create(path)?, schema.clone(), Some(properties(schema)));
-                Sink::Parquet(Box::new(writer.map_err(not_written)?))
+                Sink::Parquet(Box::new(ParquetFile::create(path, shape.columns(), schema)?))
             }
             (Format::Arrow, Some(path)) => Sink::ArrowFile(Box::new(
                 FileWriter::try_new(create(path)?, schema).map_err(not_made)?,
@@ -260,9 +256,7 @@ impl Sink {
 
     fn write(&mut self, events: &[RequestEvent], shape: Shape, schema: &SchemaRef) -> Outcome<()> {
         match self {
-            Sink::Parquet(writer) => {
-                writer.write(&shape.batch(schema, events)?).map_err(not_written)
-            }
+            Sink::Parquet(file) => file.write(events),
             Sink::ArrowFile(writer) => {
                 writer.write(&shape.batch(schema, events)?).map_err(not_made)
             }
@@ -277,12 +271,7 @@ impl Sink {
         let range = [("first_event_id", first), ("last_event_id", last)];
         let range = range.map(|(name, id)| (format!("flashstrike_wal.{name}"), id.to_string()));
         match self {
-            Sink::Parquet(mut writer) => {
-                for (key, value) in range {
-                    writer.append_key_value_metadata(KeyValue::new(key, value));
-                }
-                writer.close().map_err(not_written)?;
-            }
+            Sink::Parquet(file) => file.finish(range)?,
             Sink::ArrowFile(mut writer) => {
                 range.into_iter().for_each(|(key, value)| writer.write_metadata(key, value));
                 writer.finish().map_err(not_made)?;
@@ -291,38 +280,5 @@ impl Sink {
             Sink::Csv(mut to) => to.flush()?,
         }
         Ok(())
-    }
-}
-
-/// Delta encoding for what rises or stays near, and zstd behind it.
-fn properties(schema: &SchemaRef) -> WriterProperties {
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_size(ROW_GROUP)
-        .set_data_page_row_count_limit(BATCH)
-        .set_write_batch_size(8192)
-        .set_dictionary_enabled(false);
-    // Nobody looks for a range of bytes that have no order, and finding it takes long.
-    for bytes in ["payload", "reserved"].map(ColumnPath::from) {
-        properties = properties.set_column_statistics_enabled(bytes, EnabledStatistics::None);
-    }
-    let is_number = |name: &&str| !["payload", "reserved"].contains(name);
-    let metadata = schema.metadata().iter();
-    let metadata = metadata.map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-    properties = properties.set_key_value_metadata(Some(metadata.collect()));
-    for name in schema.fields().iter().map(|field| field.name().as_str()).filter(is_number) {
-        let column = ColumnPath::from(name);
-        properties = properties.set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
-    }
-    properties.build()
-}
-
-fn not_written(error: ParquetError) -> Failure {
-    match error {
-        ParquetError::External(error) => match error.downcast::<io::Error>() {
-            Ok(error) => (*error).into(),
-            Err(error) => Failure::unreadable(error.to_string()),
-        },
-        error => Failure::unreadable(error.to_string()),
     }
 }

@@ -26,25 +26,27 @@ fn events(batches: &[RecordBatch]) -> Vec<RequestEvent> {
     let mut events = Vec::new();
     for batch in batches {
         let column = |name: &str| batch.column_by_name(name).unwrap();
-        let u64s = |name: &str| column(name).as_primitive::<UInt64Type>().values().to_vec();
-        let i64s = |name: &str| column(name).as_primitive::<Int64Type>().values().to_vec();
-        let u32s = |name: &str| column(name).as_primitive::<UInt32Type>().values().to_vec();
-        let u8s = |name: &str| column(name).as_primitive::<UInt8Type>().values().to_vec();
+        let u64s = |name: &str| column(name).as_primitive::<UInt64Type>().values();
+        let i64s = |name: &str| column(name).as_primitive::<Int64Type>().values();
+        let u32s = |name: &str| column(name).as_primitive::<UInt32Type>().values();
+        let u8s = |name: &str| column(name).as_primitive::<UInt8Type>().values();
+        let (ids, timestamps) = (u64s("event_id"), u64s("timestamp"));
+        let (prices, quantities) = (i64s("price"), i64s("quantity"));
+        let (users, orders) = (u32s("user_id"), u32s("order_id"));
+        let (types, order_types, sides) = (u8s("type"), u8s("order_type"), u8s("side"));
         let reserved = column("reserved").as_fixed_size_binary();
-        for n in 0..batch.num_rows() {
-            events.push(RequestEvent {
-                event_id: u64s("event_id")[n],
-                timestamp: u64s("timestamp")[n],
-                price: i64s("price")[n],
-                quantity: i64s("quantity")[n],
-                user_id: u32s("user_id")[n],
-                order_id: u32s("order_id")[n],
-                r#type: u8s("type")[n],
-                order_type: u8s("order_type")[n],
-                side: u8s("side")[n],
-                reserved: reserved.value(n).try_into().unwrap(),
-            });
-        }
+        events.extend((0..batch.num_rows()).map(|n| RequestEvent {
+            event_id: ids[n],
+            timestamp: timestamps[n],
+            price: prices[n],
+            quantity: quantities[n],
+            user_id: users[n],
+            order_id: orders[n],
+            r#type: types[n],
+            order_type: order_types[n],
+            side: sides[n],
+            reserved: reserved.value(n).try_into().unwrap(),
+        }));
     }
     events
 }
@@ -76,6 +78,44 @@ fn parquet_has_every_field_and_says_whose_it_is() {
     assert_eq!(value("scale"), "price 0.01, quantity 1");
     // As large as the log's events it is not.
     assert!(out.metadata().unwrap().len() < 5000 * 64 / 4);
+}
+
+/// More than a row group, and the rest of a page, a batch and a piece.
+#[test]
+fn parquet_of_several_row_groups_says_what_is_where() {
+    const EVENTS: u64 = 600_123;
+    let place = Place::new();
+    place.record(1..=EVENTS);
+    let out = place.base().join("day.parquet");
+    fswal(&["export", text(&place.log()), text(&out)]).ends_with(0);
+    assert!(events(&read_parquet(&out)) == all(1..=EVENTS));
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&out).unwrap()).unwrap();
+    let groups = builder.metadata().row_groups();
+    assert_eq!(groups.len(), 2);
+    let mut first = 1;
+    for group in groups {
+        let last = first + group.num_rows() as u64 - 1;
+        let range = |column: usize| {
+            let statistics = group.column(column).statistics().unwrap();
+            [statistics.min_bytes_opt(), statistics.max_bytes_opt()]
+                .map(|value| u64::from_le_bytes(value.unwrap().try_into().unwrap()))
+        };
+        assert_eq!(range(0), [first, last]);
+        let times = (first..=last).map(|id| event(id).timestamp);
+        assert_eq!(range(1), [times.clone().min().unwrap(), times.max().unwrap()]);
+        first = last + 1;
+    }
+    assert_eq!(first, EVENTS + 1);
+}
+
+#[test]
+fn parquet_of_no_events_is_a_file_of_none() {
+    let place = Place::new();
+    place.record(1..=100);
+    let out = place.base().join("none.parquet");
+    let said = fswal(&["export", "--user", "4000000000", text(&place.log()), text(&out)]);
+    assert!(said.ends_with(0).out.contains("0 events"));
+    assert_eq!(events(&read_parquet(&out)), []);
 }
 
 #[test]
@@ -201,8 +241,7 @@ fn a_file_that_cannot_be_written_is_named() {
     }
 }
 
-/// Events whose fields are at their bounds, one field at a time and all at once; and usual ones in
-/// more batches and row groups than one would think of.
+/// Usual events, and some whose fields are at their bounds, one field at a time and all at once.
 fn edges() -> Vec<RequestEvent> {
     let least = RequestEvent { price: i64::MIN, quantity: i64::MIN, ..RequestEvent::default() };
     let greatest = RequestEvent {
