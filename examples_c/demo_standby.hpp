@@ -52,7 +52,9 @@ public:
         close(ends[1]);
         says_ = fdopen(ends[0], "r");
         if (says_ == nullptr) fail_with_errno("fdopen");
-        if (next_line().rfind("following", 0) != 0) fail("the standby did not start: " + program);
+        if (next_line().rfind("following", 0) != 0) {
+            fail("the standby did not start: " + program + " (the target standby builds it)");
+        }
     }
     StandbyProcess(const StandbyProcess&) = delete;
     StandbyProcess& operator=(const StandbyProcess&) = delete;

@@ -12,6 +12,9 @@ use flashstrike_wal::format::RequestEvent;
 
 use crate::failure::{Failure, Outcome};
 
+const PAYLOAD_SIZE: usize = 56;
+const RESERVED_SIZE: usize = 21;
+
 /// What the columns are.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
@@ -48,7 +51,7 @@ impl Shape {
     pub fn columns(self) -> Vec<Column> {
         let event_id = Column::U64("event_id", take!(event_id));
         if self.payload {
-            return vec![event_id, Column::Bytes("payload", 56, payload)];
+            return vec![event_id, Column::Bytes("payload", PAYLOAD_SIZE, payload)];
         }
         vec![
             event_id,
@@ -60,7 +63,7 @@ impl Shape {
             Column::U8("type", take!(r#type)),
             Column::U8("order_type", take!(order_type)),
             Column::U8("side", take!(side)),
-            Column::Bytes("reserved", 21, reserved),
+            Column::Bytes("reserved", RESERVED_SIZE, reserved),
         ]
     }
 
@@ -131,15 +134,14 @@ pub fn times(events: &[RequestEvent]) -> Outcome<Vec<i64>> {
 }
 
 fn payload(events: &[RequestEvent]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(events.len() * 56);
+    let mut bytes = Vec::with_capacity(events.len() * PAYLOAD_SIZE);
     events.iter().for_each(|event| bytes.extend_from_slice(&event.encode()[8..]));
     bytes
 }
 
 fn reserved(events: &[RequestEvent]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(events.len() * 21);
-    events.iter().for_each(|event| bytes.extend_from_slice(&event.reserved));
-    bytes
+    let reserved = |event: &RequestEvent| -> [u8; RESERVED_SIZE] { event.reserved };
+    events.iter().map(reserved).collect::<Vec<_>>().into_flattened()
 }
 
 /// An error of a writer of columns: of the file below it, in nearly all cases.

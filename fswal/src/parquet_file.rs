@@ -1,13 +1,12 @@
 //! A Parquet file of events, in bounded memory: the values of a row group are collected, and then
 //! its columns are encoded one after the other.
 //!
-//! The Parquet crate's own writer of Arrow batches takes a third more processor time for the same
-//! file: it allocates every value of a column of fixed-size bytes, and gathers the values of every
-//! column by a list of their indexes.
+//! The Parquet crate's writer of Arrow batches allocates every value of a column of fixed-size
+//! bytes, and gathers every column by a list of indexes. Without that, and without the ranges of
+//! most columns, an export takes a quarter less processor time.
 
 use std::io::{self, BufWriter};
 use std::mem;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -27,9 +26,9 @@ use crate::columns::{times, Column};
 use crate::failure::{Failure, Outcome};
 use crate::output::NamedFile;
 
-/// Events of a row group, which are collected before they are written.
+/// A row group is written when at least so many events are collected.
 const ROW_GROUP: usize = 512 * 1024;
-/// Events of a page.
+/// Events of a page, at most: the crate ends one at 1 MiB, too.
 const PAGE: usize = 64 * 1024;
 /// Values that are encoded at a time: they fit into the processor's cache.
 const PIECE: usize = 8 * 1024;
@@ -41,7 +40,8 @@ pub struct ParquetFile {
     events: usize,
 }
 
-/// The values of a column in a row group, in the one of these types that Parquet has for it.
+/// A column's values in the row group that is being collected. One of the vectors is used: that of
+/// the type in which Parquet stores the column.
 struct Collected {
     column: Column,
     longs: Vec<i64>,
@@ -50,10 +50,13 @@ struct Collected {
 }
 
 impl ParquetFile {
-    pub fn create(path: &Path, columns: Vec<Column>, schema: &SchemaRef) -> Outcome<Self> {
+    pub fn new(
+        to: BufWriter<NamedFile>,
+        columns: Vec<Column>,
+        schema: &SchemaRef,
+    ) -> Outcome<Self> {
         let of_file = ArrowSchemaConverter::new().convert(schema).map_err(not_written)?;
         let properties = Arc::new(properties(&columns, schema));
-        let to = BufWriter::with_capacity(1024 * 1024, NamedFile::create(path)?);
         let writer = SerializedFileWriter::new(to, of_file.root_schema_ptr(), properties);
         let writer = writer.map_err(not_written)?;
         let collected = |column| Collected { column, longs: vec![], ints: vec![], bytes: vec![] };
@@ -95,7 +98,8 @@ impl ParquetFile {
 }
 
 impl Collected {
-    /// Unsigned numbers are stored in signed ones of the same bits; the schema says what they are.
+    /// Parquet has signed numbers of 32 and 64 bits only: unsigned ones keep their bits, bytes are
+    /// widened. The schema says what they are.
     fn add(&mut self, events: &[RequestEvent]) -> Outcome<()> {
         match self.column {
             Column::U64(_, take) => self.longs.extend(take(events).into_iter().map(|n| n as i64)),
@@ -108,7 +112,7 @@ impl Collected {
         Ok(())
     }
 
-    /// Writes the values, and has none then.
+    /// Writes the values and forgets them.
     fn write(&mut self, to: &mut SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
         match self.column {
             Column::U64(..) | Column::I64(..) | Column::Time => {
@@ -137,7 +141,7 @@ impl Collected {
     }
 }
 
-/// Delta encoding for what rises or stays near, and zstd behind it.
+/// Delta encoding for numbers, none for bytes, and zstd behind both.
 fn properties(columns: &[Column], schema: &SchemaRef) -> WriterProperties {
     let metadata = schema.metadata().iter();
     let metadata = metadata.map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
@@ -149,8 +153,8 @@ fn properties(columns: &[Column], schema: &SchemaRef) -> WriterProperties {
         .set_key_value_metadata(Some(metadata.collect()));
     for column in columns {
         let path = ColumnPath::from(column.name());
-        // The least and the greatest value of a page help who looks for a range of what rises.
-        // Of other columns every page has nearly all, and to find both took a quarter of the time.
+        // Ranges help a reader that looks for some ids or times. Each more takes 4 to 8 % longer;
+        // in most of the other columns most values are on every page.
         if !["event_id", "timestamp"].contains(&column.name()) {
             let none = EnabledStatistics::None;
             properties = properties.set_column_statistics_enabled(path.clone(), none);

@@ -2,8 +2,8 @@
  * which they have interrupted at any instruction: each returns, with a triple of one moment. The
  * thread is single-stepped through its appends, across blocks and segments, so the handler runs
  * before every instruction of them. Then it appends in a storm of signals. Last, a thread of a
- * higher priority on the same processor calls them: that the appending thread cannot go on until
- * that one sleeps must not make it wait. */
+ * higher priority on the same processor calls them. While it runs, the appending thread stands
+ * still, so a call that waited for that thread would never return. */
 
 #define _GNU_SOURCE
 
@@ -142,6 +142,7 @@ static void append_below_a_higher_priority(uint64_t first, uint64_t count)
     const int created = pthread_create(&other, &higher, preempt, NULL);
     CHECK(pthread_attr_destroy(&higher) == 0);
     if (created == EPERM) {
+        stormy = 0;
         puts("without a thread of a higher priority: this user may not have one");
         return;
     }

@@ -334,7 +334,10 @@ fn followers_say_what_was_taken_back() {
         begin.elapsed()
     );
     assert!(followers >= logs, "few followers were above the cut: {followers}");
-    assert!(holds_and_snapshots >= logs, "and few others: {holds_and_snapshots}");
+    assert!(
+        holds_and_snapshots >= logs,
+        "few holds and snapshots were above a cut: {holds_and_snapshots}"
+    );
     record(Row {
         name: "followers-and-losses",
         fault: "the log's memory is lost, beside followers, a hold and a snapshot",

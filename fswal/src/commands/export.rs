@@ -234,7 +234,8 @@ impl Sink {
         };
         Ok(match (format, file) {
             (Format::Parquet, Some(path)) => {
-                Sink::Parquet(Box::new(ParquetFile::create(path, shape.columns(), schema)?))
+                let file = ParquetFile::new(create(path)?, shape.columns(), schema)?;
+                Sink::Parquet(Box::new(file))
             }
             (Format::Arrow, Some(path)) => Sink::ArrowFile(Box::new(
                 FileWriter::try_new(create(path)?, schema).map_err(not_made)?,

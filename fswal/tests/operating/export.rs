@@ -9,7 +9,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type, UInt8Type};
 use arrow_array::RecordBatch;
 use flashstrike_wal::format::RequestEvent;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::page_index::index::Index;
 use rustix::fs::{flock, FlockOperation};
 
 use crate::damage::flip;
@@ -80,7 +81,7 @@ fn parquet_has_every_field_and_says_whose_it_is() {
     assert!(out.metadata().unwrap().len() < 5000 * 64 / 4);
 }
 
-/// More than a row group, and the rest of a page, a batch and a piece.
+/// Two row groups; the second ends with a page, a batch and a piece that are not full.
 #[test]
 fn parquet_of_several_row_groups_says_what_is_where() {
     const EVENTS: u64 = 600_123;
@@ -89,9 +90,15 @@ fn parquet_of_several_row_groups_says_what_is_where() {
     let out = place.base().join("day.parquet");
     fswal(&["export", text(&place.log()), text(&out)]).ends_with(0);
     assert!(events(&read_parquet(&out)) == all(1..=EVENTS));
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&out).unwrap()).unwrap();
+    let options = ArrowReaderOptions::new().with_page_index(true);
+    let file = File::open(&out).unwrap();
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).unwrap();
     let groups = builder.metadata().row_groups();
     assert_eq!(groups.len(), 2);
+    for pages in builder.metadata().column_index().unwrap() {
+        let ids = &pages[0];
+        assert!(ids.is_sorted() && matches!(ids, Index::INT64(ids) if ids.indexes.len() > 1));
+    }
     let mut first = 1;
     for group in groups {
         let last = first + group.num_rows() as u64 - 1;
