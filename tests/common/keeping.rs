@@ -1,14 +1,18 @@
-//! Holds and snapshots: the directory they are in, what a process that is killed says it keeps, and
-//! the states of its snapshots.
+//! What is kept of a log, by retention, holds and snapshots; and what a process that is killed says
+//! it keeps.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::Arc;
 
+use flashstrike_wal::error::Result;
 use flashstrike_wal::keep::WalDirectory;
+use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::PosixStorage;
 
 use super::flow::Shared;
+use super::{event, names};
 
 /// The name of the hold.
 pub const HOLD: &str = "racer";
@@ -18,6 +22,22 @@ pub const STATE_SIZE: usize = 300_000;
 /// The directory of a log, to hold events and take snapshots in.
 pub fn directory(log: &Path) -> WalDirectory {
     WalDirectory::open(Arc::new(PosixStorage::for_writing()), log).unwrap()
+}
+
+/// Indexes of the segments that hold events, hot or cold.
+pub fn segments(log: &Path) -> BTreeSet<u64> {
+    let all = names(log);
+    let of_segment = |name: &&String| name.starts_with("FS.") && !name.ends_with(".tmp");
+    all.iter().filter(of_segment).map(|name| name[3..11].parse().unwrap()).collect()
+}
+
+/// The first event with this id or a higher one.
+pub fn first_from(log: &Path, id: u64) -> Result<u64> {
+    let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
+    reader.seek(id)?;
+    let found = reader.next()?;
+    assert_eq!(found, event(found.event_id));
+    Ok(found.event_id)
 }
 
 /// The state after an event, so many bytes of it.

@@ -2,7 +2,6 @@
 //! killed at any moment; in some rounds the log breaks what holds too much. What was held when its
 //! owner died is there as long as the hold is, and everything else goes.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;
@@ -12,37 +11,20 @@ use std::time::Duration;
 
 use common::crash::SEGMENT;
 use common::flow::{Random, Shared};
-use common::keeping::{directory, Claim, HOLD};
+use common::keeping::{directory, first_from, segments, Claim, HOLD};
 use common::ledger::{record, times, Row};
 use common::planted::{Bug, Planted};
-use common::{beside_writer, child, event, eventually, must_fail, names, seed, Place};
+use common::{beside_writer, child, eventually, must_fail, seed, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::HoldRecord;
 use flashstrike_wal::keep::Hold;
 use flashstrike_wal::recorder::{Log, Manager};
-use flashstrike_wal::replay::{Reader, ReaderOptions};
 
 const PLANTED: Bug = Bug::DeletedWithoutLock;
 /// Rounds within which the planted bug must be found.
 const ROUNDS_TO_CATCH: u64 = 1_000;
 /// Rounds with one log: less is deleted than written while something is held.
 const ROUNDS_A_LOG: u64 = 10;
-
-/// Indexes of the segments that hold events.
-fn segments(log: &Path) -> BTreeSet<u64> {
-    let all = names(log);
-    let of_segment = |name: &&String| name.starts_with("FS.") && !name.ends_with(".tmp");
-    all.iter().filter(of_segment).map(|name| name[3..11].parse().unwrap()).collect()
-}
-
-/// The first event with this id or a higher one.
-fn first_from(log: &Path, id: u64) -> u64 {
-    let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
-    reader.seek(id).unwrap();
-    let found = reader.next().unwrap();
-    assert_eq!(found, event(found.event_id));
-    found.event_id
-}
 
 fn goes_on(log: &Log) {
     let at = log.appended().last_segment_index;
@@ -96,7 +78,7 @@ fn check(log: &Log, path: &Path, claimed: Option<(u64, u64)>, may_break: bool) {
     goes_on(log);
     if !may_break {
         assert_eq!(read().map(|now| now.event_id), Some(event_id));
-        assert_eq!(first_from(path, event_id), event_id, "held by {HOLD}");
+        assert_eq!(first_from(path, event_id).unwrap(), event_id, "held by {HOLD}");
         // The segments before it go.
         let held = (event_id - 1) / SEGMENT;
         eventually("only what is held stays", || segments(path).first() == Some(&held));

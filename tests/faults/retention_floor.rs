@@ -6,19 +6,12 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use common::crash::SEGMENT;
+use common::keeping::{first_from, segments};
 use common::ledger::{self, Row};
-use common::{append, beside_writer, event, eventually, names, open, Place};
+use common::{append, beside_writer, eventually, open, Place};
 use flashstrike_wal::config::{Config, Keep};
-use flashstrike_wal::error::{Cause, Result};
+use flashstrike_wal::error::Cause;
 use flashstrike_wal::recorder::Log;
-use flashstrike_wal::replay::{Reader, ReaderOptions};
-
-/// Indexes of the segments that hold events, hot or cold.
-fn segments(place: &Place) -> BTreeSet<u64> {
-    let all = names(&place.log());
-    let of_segment = |name: &&String| name.starts_with("FS.") && !name.ends_with(".tmp");
-    all.iter().filter(of_segment).map(|name| name[3..11].parse().unwrap()).collect()
-}
 
 fn config(place: &Place, hot: u32, cold: u32) -> Config {
     Config {
@@ -28,20 +21,11 @@ fn config(place: &Place, hot: u32, cold: u32) -> Config {
     }
 }
 
-/// The first event with this id or a higher one.
-fn first_from(place: &Place, id: u64) -> Result<u64> {
-    let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
-    reader.seek(id)?;
-    let found = reader.next()?;
-    assert_eq!(found, event(found.event_id));
-    Ok(found.event_id)
-}
-
 fn oldest_is(place: &Place, index: u64) {
     eventually(&format!("segment {index} is the oldest"), || {
-        segments(place).first() == Some(&index)
+        segments(&place.log()).first() == Some(&index)
     });
-    assert_eq!(first_from(place, 0).unwrap(), index * SEGMENT + 1);
+    assert_eq!(first_from(&place.log(), 0).unwrap(), index * SEGMENT + 1);
 }
 
 #[test]
@@ -78,7 +62,7 @@ fn g11_a_floor_that_is_lowered_protects_what_is_left() {
     manager.log().set_retention_floor(u64::MAX).unwrap();
     oldest_is(&place, 29);
     manager.shutdown(writer).unwrap();
-    assert_eq!(segments(&place), (29..=30).collect());
+    assert_eq!(segments(&place.log()), (29..=30).collect());
 }
 
 #[test]
@@ -89,12 +73,12 @@ fn g11_the_floor_of_the_config_is_not_remembered_and_a_closed_log_takes_none() {
     append(&mut writer, 1..=5 * SEGMENT + 1);
     let log = manager.log().clone();
     manager.shutdown(writer).unwrap();
-    assert_eq!(segments(&place).len(), 6);
+    assert_eq!(segments(&place.log()).len(), 6);
     let closed = log.set_retention_floor(1);
     common::expect_cause(closed, flashstrike_wal::error::Cause::Closed);
     let (manager, writer) = open(&place.log(), config(&place, 2, 0));
     manager.shutdown(writer).unwrap();
-    assert_eq!(segments(&place), (4..=5).collect());
+    assert_eq!(segments(&place.log()), (4..=5).collect());
 }
 
 /// Lets retention delete everything, and a moment later lowers the floor again: the segments that
@@ -108,23 +92,23 @@ fn let_loose_and_hold(place: &Place, log: &Log, round: u64, is_lowered: bool) ->
     while begin.elapsed() < pause {
         std::hint::spin_loop();
     }
-    let oldest = *segments(place).first().unwrap();
+    let oldest = *segments(&place.log()).first().unwrap();
     let held = oldest + round % 3;
     if is_lowered {
         log.set_retention_floor(held * SEGMENT + 1 + round % SEGMENT).unwrap();
     }
-    let there: BTreeSet<u64> = segments(place).range(held..).copied().collect();
+    let there: BTreeSet<u64> = segments(&place.log()).range(held..).copied().collect();
     let at = log.appended().last_segment_index;
     eventually("the log goes on", || log.appended().last_segment_index > at + 1);
     // Twice: a listing may miss a segment that turns cold meanwhile.
-    let now = &segments(place) | &segments(place);
+    let now = &segments(&place.log()) | &segments(&place.log());
     let gone = there.difference(&now).count() as u64;
     // None of the protected segments may exist yet.
     let (0, Some(first)) = (gone, there.first()) else {
         return gone;
     };
     let first_id = first * SEGMENT + 1;
-    match first_from(place, first_id) {
+    match first_from(&place.log(), first_id) {
         Ok(found) => {
             assert_eq!(found, first_id);
             0
