@@ -75,16 +75,33 @@ class Prometheus:
             f"rule_files: [{json.dumps(str(folder / 'rules.yml'))}]\n"
             "scrape_configs:\n"
             f"  - {{job_name: wal, static_configs: [{{targets: ['{target}']}}]}}\n")
+        self.folder = folder
+        self.start()
+        while not self.is_up() and "address already in use" in self.log.read_text():
+            self.start()
+
+    def start(self):
         self.address = f"127.0.0.1:{free_port()}"
-        self.log = open(folder / "prometheus.log", "w+")
-        self.process = subprocess.Popen(
-            ["prometheus", f"--config.file={folder / 'prometheus.yml'}",
-             f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={self.address}"],
-            stdout=self.log, stderr=self.log)
+        self.log = self.folder / "prometheus.log"
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                ["prometheus", f"--config.file={self.folder / 'prometheus.yml'}",
+                 f"--storage.tsdb.path={self.folder / 'data'}",
+                 f"--web.listen-address={self.address}"], stdout=log, stderr=log)
+
+    def is_up(self):
+        """Whether it answers: it ends if somebody else has taken its port before it did."""
+        while self.process.poll() is None:
+            try:
+                self.ask("status/buildinfo")
+                return True
+            except OSError:
+                time.sleep(0.1)
+        return False
 
     def ask(self, path, **query):
         url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             return json.load(answer)["data"]
 
     def values(self, metric):
@@ -100,7 +117,7 @@ class Prometheus:
 
 def until(what, wanted, found):
     """Waits until what is found is what is wanted."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     seen = None
     while time.monotonic() < deadline:
         try:

@@ -50,7 +50,7 @@ static void every_call_says_closed(void)
     fs_wal_recovery_report_t recovery = {.struct_size = sizeof recovery};
     size_t appended = 7, needed;
     char text[8];
-    alarm(30); /* a call that hangs fails the test */
+    alarm(120); /* a call that hangs fails the test */
     QUIETLY(fs_wal_commit(wal, 1000) == FS_WAL_ERR_CLOSED); /* of the parent's claim */
     QUIETLY(fs_wal_append(wal, &event) == FS_WAL_ERR_CLOSED);
     QUIETLY(fs_wal_append_batch(wal, &event, 1, &appended) == FS_WAL_ERR_CLOSED && appended == 0);
@@ -121,7 +121,7 @@ static void readers(pid_t (*make)(void), uint64_t last)
     CHECK(event.event_id == 1);
     const pid_t child = make();
     if (child == 0) {
-        alarm(30);
+        alarm(120);
         for (uint64_t id = 2; id <= last; id++)
             QUIETLY(fs_wal_reader_next(reader, &event) == FS_WAL_OK && event.event_id == id);
         QUIETLY(fs_wal_reader_next(reader, &event) == FS_WAL_END);

@@ -4,6 +4,7 @@
 
 #define _GNU_SOURCE
 
+#include "../support/at_rest.h"
 #include "../support/check.h"
 
 #include <fcntl.h>
@@ -12,17 +13,6 @@
 #include <unistd.h>
 
 #define FILES 64
-
-/* Until every segment is prepared, and what is durable has been noted in wal_meta.dat. */
-static void wait_until_at_rest(fs_wal *wal)
-{
-    fs_wal_metrics_t metrics = {.struct_size = sizeof metrics};
-    do {
-        usleep(1000);
-        CHECK_OK(fs_wal_metrics(wal, &metrics));
-    } while (metrics.prepared_segments.fill < metrics.prepared_segments.capacity
-             || metrics.meta_flush.count == 0);
-}
 
 /* Closes what is not the engine's: every descriptor, or those of regular files alone. */
 static void close_others(int only_files)

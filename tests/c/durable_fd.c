@@ -4,6 +4,7 @@
 
 #define _GNU_SOURCE
 
+#include "../support/at_rest.h"
 #include "../support/check.h"
 
 #include <errno.h>
@@ -152,14 +153,18 @@ static void closed_by_a_daemon(void)
     fs_wal_config config = small_segments();
     config.sync_mode = FS_WAL_SYNC_ROTATION;
     CHECK_OK(fs_wal_open("daemon", &config, &wal));
+    append_events(wal, 1, 1);
+    CHECK_OK(fs_wal_sync(wal));
     new_fd(wal);
     new_fd(wal);
+    /* A call that is under way on a descriptor that is closed at that moment cannot be helped. */
+    wait_until_at_rest(wal);
     for (int fd = 3; fd < 1000; fd++)
         close(fd);
     int own[64];
     for (int i = 0; i < 64; i++)
         CHECK((own[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) >= 3);
-    const fs_request_event event = make_event(1);
+    const fs_request_event event = make_event(2);
     if (fs_wal_append(wal, &event) == FS_WAL_OK)
         CHECK(fs_wal_sync(wal) != FS_WAL_OK);
     CHECK_STATUS(fs_wal_shutdown(wal), FS_WAL_ERR_POISONED);

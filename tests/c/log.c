@@ -44,7 +44,7 @@ static void check_meta(const fs_wal *wal, uint64_t last)
 static void check_durability(fs_wal *wal, uint64_t last)
 {
     fs_wal_meta_state durable;
-    CHECK_OK(fs_wal_wait_durable(wal, last, UINT64_C(30000000000)));
+    CHECK_OK(fs_wal_wait_durable(wal, last, UINT64_C(120000000000)));
     CHECK_OK(fs_wal_durable(wal, &durable));
     CHECK(durable.last_event_id == last);
     CHECK_STATUS(fs_wal_wait_durable(wal, last + 1, 1000000), FS_WAL_ERR_TIMEOUT);

@@ -108,7 +108,7 @@ static void forked_child(void)
         const pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
-            alarm(20); /* instead of hanging */
+            alarm(120); /* instead of hanging */
             expect(reader, before + 1, LAST);
             fs_wal_reader_metrics_t seen = {.struct_size = sizeof seen};
             CHECK_OK(fs_wal_reader_metrics(reader, &seen));

@@ -2,7 +2,7 @@
  *
  *     write_log DIRECTORY COUNT [kill|forget]
  *
- * Goes on where the log ends. Nothing is durable before a segment is full, or the log shut down.
+ * Goes on where the log ends. Nothing is durable before a segment is full, or all is written.
  * With kill the process dies by SIGKILL behind the last append; with forget retention keeps the
  * newest two segments only. */
 
@@ -13,6 +13,24 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
+
+static int is_there(const char *directory, uint64_t index, const char *suffix)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/FS.%08llu.wal%s", directory, (unsigned long long)index, suffix);
+    return access(path, F_OK) == 0;
+}
+
+/* Of all segments but the newest two, only the cold files are left, or none: tests look for cold
+ * files, and for what is gone. */
+static void wait_for_retention(const char *directory, const fs_wal_config *config, uint64_t newest)
+{
+    const int cold = config->max_compressed_segments != FS_WAL_KEEP_NONE;
+    for (uint64_t index = 0; index + config->max_segments <= newest; index++)
+        while (is_there(directory, index, "") || is_there(directory, index, ".lz4") != cold)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
 
 int main(int argc, char **argv)
 {
@@ -35,14 +53,11 @@ int main(int argc, char **argv)
             .event_id = id, .timestamp = id * 1000, .quantity = (int64_t)id};
         CHECK_OK(fs_wal_append(wal, &event));
     }
-    /* Retention has done its part: tests look for cold files, and for what is gone. */
-    fs_wal_metrics_t metrics = {.struct_size = sizeof metrics};
-    do {
-        CHECK_OK(fs_wal_metrics(wal, &metrics));
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    } while (metrics.hot_segments > config.max_segments);
     if (strcmp(how, "kill") == 0)
         raise(SIGKILL);
+    CHECK_OK(fs_wal_sync(wal)); /* the newest segment counts from its first durable event */
+    CHECK_OK(fs_wal_meta(wal, &last));
+    wait_for_retention(argv[1], &config, last.last_segment_index);
     CHECK_OK(fs_wal_shutdown(wal));
     return 0;
 }

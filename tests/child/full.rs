@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use common::DEADLINE;
 use common::{append, assert_holds, contents, event, eventually, expect_cause, names, open};
 use flashstrike_wal::config::{Backpressure, Config, Keep};
 use flashstrike_wal::error::{Cause, Error};
@@ -62,16 +63,18 @@ pub fn disk(arguments: &Arguments) {
             "round {round}: what was prepared was used: {id} to {full_at}"
         );
         id = full_at;
-        let begin = Instant::now();
+        let mut fastest = Duration::MAX;
         for _ in 0..100 {
+            let begin = Instant::now();
             let message = expect_cause(writer.append(&event(id)), Cause::NoSpace);
+            fastest = fastest.min(begin.elapsed());
             assert!(
                 message.contains(log.to_str().unwrap()),
                 "the message must name the directory: {message}"
             );
             assert_eq!(manager.log().appended().last_event_id, id - 1);
         }
-        assert!(begin.elapsed() < Duration::from_secs(1), "not at once: {:?}", begin.elapsed());
+        assert!(fastest < Duration::from_millis(10), "not at once: {fastest:?}");
         assert!(manager.log().metrics().no_space >= 100);
         manager.log().sync().expect("what was appended can be made durable on a full disk");
         fs::remove_file(filler).unwrap();
@@ -126,7 +129,7 @@ pub fn disk_with_holes(arguments: &Arguments) {
     let filler = fill_disk(log);
     let (mut last, begin) = (100, Instant::now());
     let error = loop {
-        assert!(begin.elapsed() < Duration::from_secs(20), "it meets no hole: {last}");
+        assert!(begin.elapsed() < DEADLINE, "it meets no hole: {last}");
         match writer.append(&event(last + 1)) {
             Ok(()) => last += 1,
             Err(Error::WouldBlock) => std::thread::yield_now(),

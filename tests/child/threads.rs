@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::{append, assert_holds, event, eventually, expect_cause, open, Place};
+use common::{append, assert_holds, event, eventually, expect_cause, open, Place, DEADLINE};
 use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Cause;
 use flashstrike_wal::log_sink::{Level, LogSink};
@@ -22,9 +22,6 @@ use crate::arguments::Arguments;
 /// Events in a segment of 16 blocks.
 const SEGMENT: u64 = 16 * 256;
 
-/// Only a shutdown that hangs takes longer.
-const TIME_TO_END: Duration = Duration::from_secs(120);
-
 /// A thread of the library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Thread {
@@ -33,6 +30,8 @@ struct Thread {
     switches: u64,
     cpus: String,
     nice: i32,
+    /// Neither running nor waiting for a processor.
+    sleeps: bool,
 }
 
 fn threads() -> BTreeMap<PathBuf, Thread> {
@@ -54,6 +53,7 @@ fn threads() -> BTreeMap<PathBuf, Thread> {
             switches: field("voluntary_ctxt_switches:").parse().unwrap(),
             cpus: field("Cpus_allowed:"),
             nice: nice.parse().unwrap(),
+            sleeps: field("State:").starts_with('S'),
             name,
         };
         found.insert(task, thread);
@@ -154,23 +154,39 @@ pub fn of_idle_logs(_: &Arguments) {
         rest.retain(|_, thread| !ticking.contains(&thread.name.as_str()));
         rest
     };
+    eventually("they have nothing left to do", || {
+        logs.iter().all(|(manager, _)| {
+            let (metrics, log) = (manager.log().metrics(), manager.log());
+            let ring = metrics.prepared_segments;
+            metrics.close.count == 1
+                && ring.fill == ring.capacity
+                && log.durable().last_event_id > 0
+        })
+    });
     let mut before = threads();
     let mut watched = named("wal-watcher").switches;
     eventually("they come to rest", || {
         let now = threads();
-        if parked(&now) != parked(&before) {
+        // One that was woken and has not had a processor yet does not rest.
+        let rest = parked(&now).values().all(|thread| thread.sleeps);
+        if !rest || parked(&now) != parked(&before) {
             (before, watched) = (now, named("wal-watcher").switches);
         }
         named("wal-watcher").switches > watched + 40
     });
+    let begin = Instant::now();
     let (watched, prepared) = (named("wal-watcher"), named("wal-preparer"));
     let maintained = named("wal-maintainer").switches;
-    eventually("it looks", || named("wal-watcher").switches >= watched.switches + LOOKS);
+    eventually("they look", || {
+        let looked = named("wal-watcher").switches >= watched.switches + LOOKS;
+        looked && named("wal-preparer").switches > prepared.switches
+    });
     assert_eq!(parked(&threads()), parked(&before));
     let prepared = named("wal-preparer").switches - prepared.switches;
-    assert!((1..=LOOKS / 10).contains(&prepared), "{prepared} wake-ups of the preparer");
     let maintained = named("wal-maintainer").switches - maintained;
-    assert!(maintained <= LOOKS / 20, "{maintained} wake-ups of the maintainer");
+    let most = begin.elapsed().as_secs() + 2;
+    assert!(prepared <= most, "{prepared} wake-ups of the preparer, at most {most}");
+    assert!(maintained <= most, "{maintained} wake-ups of the maintainer, at most {most}");
 
     for (n, (manager, writer)) in logs.iter_mut().enumerate() {
         append(writer, [SEGMENT + 2]);
@@ -287,7 +303,7 @@ pub fn of_a_shutdown_beside_a_hung_log(_: &Arguments) {
     append(&mut writer, 1..=67 * SEGMENT + 1);
     let (tell, told) = mpsc::channel();
     let ending = std::thread::spawn(move || tell.send(manager.shutdown(writer)));
-    let ended = told.recv_timeout(TIME_TO_END);
+    let ended = told.recv_timeout(DEADLINE);
     hung.free();
     ended.expect("the shutdown waits for the other log").unwrap();
     ending.join().unwrap().unwrap();
@@ -405,7 +421,7 @@ pub fn with_one_processor(arguments: &Arguments) {
         of_reader.len() == 3 && of_reader.iter().all(|thread| on_own(thread) != has_others)
     });
     drop(reader);
-    assert_eq!(of_reader(), []);
+    eventually("they end with it", || of_reader().is_empty());
     // What was tried in order to decide has not moved the engine's own thread.
     assert_eq!(rustix::thread::sched_getaffinity(None).unwrap(), own);
     manager.shutdown(writer).unwrap();
@@ -439,7 +455,7 @@ pub fn on_chosen_processors(_: &Arguments) {
         eventually(name, || placed_so(name, low, nice));
     }
     let theirs = 5 + more_freezers(1).count();
-    assert_eq!(names().len(), ours + theirs, "each log must have its own threads");
+    eventually("each log has its own threads", || names().len() == ours + theirs);
     manager.shutdown(writer).unwrap();
     eventually("its threads end", || names().len() == theirs);
     other.shutdown(other_writer).unwrap();

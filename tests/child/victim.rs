@@ -6,18 +6,15 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Release;
 use std::time::{Duration, Instant};
 
-use common::end_with_parent;
 use common::flow::{event_of, successor, Shared};
 use common::inject::Meeting;
 use common::planted::{Bug, Planted};
-use common::victim::{config, CLEAN, OPEN_FAILED, POISONED, SHUTDOWN_FAILED};
+use common::victim::{config, settle, CLEAN, OPEN_FAILED, POISONED, SHUTDOWN_FAILED};
+use common::{end_with_parent, DEADLINE};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::recorder::{Manager, Writer};
 
 use crate::arguments::Arguments;
-
-/// How long a log may be out of space: one call fails, the next works.
-const LONGEST_FULL: Duration = Duration::from_secs(30);
 
 /// The orders of a victim.
 struct Orders<'a> {
@@ -93,6 +90,10 @@ pub fn play(arguments: &Arguments) {
             }
         }
     }
+    if orders.errno == 0 {
+        // Killed at some call: each worker comes to its calls, however late it gets the processor.
+        settle(&manager);
+    }
     match manager.shutdown(writer) {
         Ok(()) => std::process::exit(CLEAN),
         Err(error) => {
@@ -108,10 +109,9 @@ fn append(writer: &mut Writer, life: u32, id: u64) -> Result<(), Error> {
     loop {
         match writer.append(&event_of(life, id)) {
             Err(error) if error.cause() == Some(Cause::NoSpace) => {
-                assert!(
-                    begin.elapsed() < LONGEST_FULL,
-                    "the log does not go on by itself: {error}"
-                );
+                // One call fails, the next works.
+                let waited = begin.elapsed();
+                assert!(waited < DEADLINE, "the log does not go on by itself: {error}");
                 std::thread::sleep(Duration::from_millis(1));
             }
             result => return result,

@@ -2,6 +2,7 @@
 //! it keeps.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::Arc;
@@ -29,6 +30,22 @@ pub fn segments(log: &Path) -> BTreeSet<u64> {
     let all = names(log);
     let of_segment = |name: &&String| name.starts_with("FS.") && !name.ends_with(".tmp");
     all.iter().filter(of_segment).map(|name| name[3..11].parse().unwrap()).collect()
+}
+
+/// The indexes of the hot and of the cold segments. Prepared ones of an open log count as hot.
+pub fn hot_and_cold(log: &Path) -> (Vec<u64>, Vec<u64>) {
+    let all = names(log);
+    let indexes = |end: &str| {
+        let of_kind = all.iter().filter(|name| name.starts_with("FS.") && name.ends_with(end));
+        of_kind.map(|name| name[3..11].parse().unwrap()).collect()
+    };
+    (indexes(".wal"), indexes(".wal.lz4"))
+}
+
+/// Whether exactly these segments are cold, and all that are hot come right after them.
+pub fn are_cold(log: &Path, expected: Range<u64>) -> bool {
+    let (hot, cold) = hot_and_cold(log);
+    hot.first() == Some(&expected.end) && cold.into_iter().eq(expected)
 }
 
 /// The first event with this id or a higher one.

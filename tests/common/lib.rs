@@ -41,8 +41,9 @@ use flashstrike_wal::replay::{Reader, ReaderOptions};
 use flashstrike_wal::storage::PosixStorage;
 use tempfile::TempDir;
 
-/// Only a reader that hangs takes longer to follow a writer.
-pub const READING_DEADLINE: Duration = Duration::from_secs(120);
+/// Only what hangs takes longer: workers to come to something, a reader to follow a writer. The
+/// processor may be away for many seconds.
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The event that belongs to an id. Every byte depends on the id.
 pub fn event(event_id: u64) -> RequestEvent {
@@ -208,7 +209,7 @@ pub fn assert_follows_with(log: &Path, last: u64, threads: u32) {
     eventually("there is a log", || log.join("wal_identity").exists());
     let mut reader = Reader::open(log, ReaderOptions { verify: true }).unwrap();
     reader.use_threads(threads).unwrap();
-    let deadline = Instant::now() + READING_DEADLINE;
+    let deadline = Instant::now() + DEADLINE;
     let mut expected = 1;
     while expected <= last {
         match reader.next() {
@@ -262,10 +263,9 @@ pub fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Waits until workers have made a condition true.
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    const LONGEST: Duration = Duration::from_secs(60);
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < LONGEST, "timed out after {LONGEST:?}: {what}");
+        assert!(begin.elapsed() < DEADLINE, "timed out after {DEADLINE:?}: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -38,19 +38,22 @@ pub struct Planted {
     state: Arc<State>,
 }
 
-/// What is called with the path of a directory after its names were listed.
-struct OnListing(Box<dyn Fn(&Path) + Send + Sync>);
+/// What is called with the path of a directory.
+struct Hook(Box<dyn Fn(&Path) + Send + Sync>);
 
-impl Debug for OnListing {
+impl Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnListing")
+        f.write_str("Hook")
     }
 }
 
 #[derive(Debug)]
 struct State {
     bug: Option<Bug>,
-    on_listing: Option<OnListing>,
+    /// After the names in a directory were listed.
+    on_listing: Option<Hook>,
+    /// After it was tried to lock the WAL directory.
+    on_locking: Option<Hook>,
     /// The shortest time a sync takes: for that long, a failure finds data written but not synced.
     sync_time: Duration,
     /// Whether no direct writes are taken.
@@ -87,6 +90,7 @@ impl Planted {
         let state = State {
             bug,
             on_listing: None,
+            on_locking: None,
             sync_time,
             only_through_the_cache: false,
             event_writes: AtomicU64::new(0),
@@ -101,7 +105,16 @@ impl Planted {
         let storage = Arc::new(PosixStorage::for_writing());
         let mut planted = Self::slow(storage, None, Duration::ZERO, wal);
         let state = Arc::get_mut(&mut planted.state).expect("nothing was opened yet");
-        state.on_listing = Some(OnListing(Box::new(call)));
+        state.on_listing = Some(Hook(Box::new(call)));
+        planted
+    }
+
+    /// The real filesystem, where something happens each time that locking the log was tried.
+    pub fn on_locking(wal: &Path, call: impl Fn(&Path) + Send + Sync + 'static) -> Self {
+        let storage = Arc::new(PosixStorage::for_writing());
+        let mut planted = Self::slow(storage, None, Duration::ZERO, wal);
+        let state = Arc::get_mut(&mut planted.state).expect("nothing was opened yet");
+        state.on_locking = Some(Hook(Box::new(call)));
         planted
     }
 
@@ -177,7 +190,7 @@ impl Directory for PlantedDirectory {
 
     fn list(&self) -> Result<Vec<String>> {
         let names = self.inner.list();
-        if let Some(OnListing(call)) = &self.state.on_listing {
+        if let Some(Hook(call)) = &self.state.on_listing {
             call(self.path());
         }
         names
@@ -248,7 +261,11 @@ impl Directory for PlantedDirectory {
         if self.state.bug == Some(Bug::LockOnNameOnly) {
             return Ok(DirectoryLock::Unsupported);
         }
-        self.inner.try_lock()
+        let locked = self.inner.try_lock();
+        if let Some(Hook(call)) = &self.state.on_locking {
+            call(self.path());
+        }
+        locked
     }
 
     fn unlock(&self) {

@@ -6,11 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use flashstrike_wal::config::{Config, Keep, SyncMode};
+use flashstrike_wal::recorder::Manager;
 
 use super::flow::Shared;
 use super::inject::{play, Fault, Injected};
+use super::keeping::are_cold;
 use super::planted::Bug;
-use super::Place;
+use super::{eventually, Place};
 
 /// Everything succeeded.
 pub const CLEAN: i32 = 7;
@@ -33,6 +35,20 @@ pub fn config(active: &Path) -> Config {
         active_parent: active.to_owned(),
         ..Config::default()
     }
+}
+
+/// Waits until the workers of a victim's log have nothing left to do: a shutdown would leave what
+/// compression has not come to. A log that has failed, or has found damage, never gets there.
+pub fn settle(manager: &Manager) {
+    let log = manager.log();
+    eventually("the workers have nothing left to do", || {
+        let hot = u64::from(log.durable().last_segment_index).saturating_sub(1);
+        let metrics = log.metrics();
+        let ring = metrics.prepared_segments;
+        let is_full = ring.fill == ring.capacity;
+        let is_settled = is_full && are_cold(log.directory(), hot.saturating_sub(1)..hot);
+        is_settled || metrics.poisoned != 0 || metrics.damaged_segments > 0
+    });
 }
 
 /// Where victims work: on a log in memory, which is fast; the disk itself does not fail here.

@@ -166,6 +166,7 @@ impl Failures {
             let label = decision(&manager);
             assert!(label.starts_with("process-crash"), "{label}: {}", context());
         }
+        victim::settle(&manager);
         manager.shutdown(writer).unwrap();
         assert_eq!(lives.check(&self.bench.log, false), Ok(last), "{}", context());
         let hot = names(&self.bench.log).iter().filter(|name| name.ends_with(".wal")).count();

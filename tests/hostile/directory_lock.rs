@@ -3,16 +3,13 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
 
 use common::crash::{active_directory, crash, recover};
 use common::planted::{Bug, Planted};
 use common::{append, assert_holds, decision, expect_cause, open, Place};
 use flashstrike_wal::config::Config;
 use flashstrike_wal::error::Cause;
-use flashstrike_wal::log_sink::LogSink;
 use flashstrike_wal::recorder::Manager;
 use flashstrike_wal::storage::{Links, PosixStorage, Storage};
 use rustix::fs::{flock, FlockOperation};
@@ -93,22 +90,13 @@ fn f1_a_directory_that_was_renamed_is_the_same_log() {
 fn f1_a_stranger_who_locks_the_directory_is_waited_for() {
     let place = Place::new();
     fs::create_dir(place.log()).unwrap();
-    let stranger = locked(&place.log());
-    let (opening, is_opening) = mpsc::channel();
-    let release = thread::spawn(move || {
-        is_opening.recv().unwrap();
-        // Long enough to be met, short enough to be waited for. The test holds whichever it is.
-        thread::sleep(Duration::from_millis(50));
-        unlock(&stranger);
-        stranger
-    });
-    let log = LogSink::new(move |_, _| {
-        let _ = opening.send(());
-    });
-    let (manager, writer) = open(&place.log(), Config { log, ..place.small() });
-    let stranger = release.join().unwrap();
+    let stranger = Arc::new(locked(&place.log()));
+    // It was met, and is gone before it is tried again.
+    let met = Arc::clone(&stranger);
+    let storage = Arc::new(Planted::on_locking(&place.log(), move |_| unlock(&met)));
+    let (manager, writer) = Manager::open_with(storage, &place.log(), place.small()).unwrap();
     manager.shutdown(writer).unwrap();
-    flock(&stranger, FlockOperation::NonBlockingLockExclusive).unwrap();
+    flock(&*stranger, FlockOperation::NonBlockingLockExclusive).unwrap();
     is_refused(&place.log(), &place);
     unlock(&stranger);
     let (manager, writer) = open(&place.log(), place.small());

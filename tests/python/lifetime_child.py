@@ -127,8 +127,8 @@ def forgets(log):
 
 
 def interrupted(_log):
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
     signal.signal(signal.SIGALRM, lambda *_: sys.exit(0))
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
     time.sleep(30)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from flashstrike_wal import EVENT_DTYPE, Reader, WalError
-from fs_format import Identity
+from fs_format import Identity, cold_name, hot_name
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -71,11 +71,13 @@ def salvage(directory):
                 errors.append(error)
 
 
-def wait_until(condition, what, seconds=30):
+def wait_until(condition, what, seconds=120):
+    """Wait until the condition holds, and return what it says then."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (said := condition()):
         assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
         time.sleep(0.002)
+    return said
 
 
 def run_python(code, *arguments, before=(), **options):
@@ -137,3 +139,15 @@ def segment_files(directory):
     hot = [name for name in names if name.startswith("FS.") and name.endswith(".wal")]
     cold = [name for name in names if name.startswith("FS.") and name.endswith(".wal.lz4")]
     return hot, cold
+
+
+def wait_for_segments(directory, hot, cold):
+    """Wait until an open log has just these segments: a shutdown leaves undone what takes long."""
+    wanted = [hot_name(index) for index in hot], [cold_name(index) for index in cold]
+
+    def there():
+        found_hot, found_cold = segment_files(directory)
+        # Those behind the last one are prepared.
+        return ([name for name in found_hot if name <= wanted[0][-1]], found_cold) == wanted
+
+    wait_until(there, wanted)

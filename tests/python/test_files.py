@@ -11,23 +11,21 @@ import pytest
 
 from flashstrike_wal import KEEP_ALL, KEEP_NONE, Log, read
 from fs_decode import read_directory
-from fs_format import Identity, SegmentHeader
+from fs_format import Identity, SegmentHeader, cold_name, hot_name
 from support import SEGMENT_EVENTS, SMALL, make_events, run_python, segment_files
+from support import wait_for_segments
 
 OWN_FILES = {"wal_history", "wal_holds", "wal_identity", "wal_lock", "wal_meta.dat"}
 
 
-def write_segments(directory, segments, **options):
-    """Write this many full segments and half of one more."""
+def write_segments(directory, segments, hot, cold, **options):
+    """Write this many full segments and half of one more, of which these are to be left."""
     count = segments * SEGMENT_EVENTS + SEGMENT_EVENTS // 2
     with Log(directory, **SMALL, **options) as wal:
         for start in range(0, count, SEGMENT_EVENTS):
             wal.append_batch(make_events(min(SEGMENT_EVENTS, count - start), start + 1))
+        wait_for_segments(directory, hot, cold)
     return count
-
-
-def numbered(indexes, suffix=""):
-    return [f"FS.{index:08d}.wal{suffix}" for index in indexes]
 
 
 @pytest.mark.parametrize("options, hot, cold", [
@@ -42,22 +40,22 @@ def numbered(indexes, suffix=""):
     ({"max_segments": 32, "max_compressed_segments": 2}, range(11), ()),
 ])
 def test_g11_retention_leaves_exactly_what_is_allowed(tmp_path, options, hot, cold):
-    count = write_segments(tmp_path, 10, **options)
-    hot, cold = numbered(hot), numbered(cold, ".lz4")
-    assert {path.name for path in tmp_path.iterdir()} == {*hot, *cold, *OWN_FILES}
-    oldest = min(int(name[3:11]) for name in hot + cold)
+    count = write_segments(tmp_path, 10, hot, cold, **options)
+    names = {*map(hot_name, hot), *map(cold_name, cold), *OWN_FILES}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    oldest = min([*hot, *cold])
     kept = make_events(count).tobytes()[oldest * SEGMENT_EVENTS * 64 :]
     assert read_directory(tmp_path).events() == read(tmp_path).tobytes() == kept
 
 
 def test_g11_retention_holds_over_many_opens(tmp_path):
     options = {"max_segments": 2, "max_compressed_segments": 2, **SMALL}
-    last = 0
-    for _ in range(12):
+    for index in range(12):
         with Log(tmp_path, **options) as wal:
-            wal.append_batch(make_events(SEGMENT_EVENTS, last + 1))
-            last += SEGMENT_EVENTS
-    assert segment_files(tmp_path) == (numbered((10, 11)), numbered((8, 9), ".lz4"))
+            wal.append_batch(make_events(SEGMENT_EVENTS, index * SEGMENT_EVENTS + 1))
+            hot, cold = range(index + 1)[-2:], range(index + 1)[-4:-2]
+            wait_for_segments(tmp_path, hot, cold)
+    assert segment_files(tmp_path) == ([*map(hot_name, hot)], [*map(cold_name, cold)])
     kept = make_events(4 * SEGMENT_EVENTS, 8 * SEGMENT_EVENTS + 1)
     assert read(tmp_path).tobytes() == kept.tobytes()
 
@@ -65,10 +63,9 @@ def test_g11_retention_holds_over_many_opens(tmp_path):
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory):
     directory = tmp_path_factory.mktemp("frozen")
-    write_segments(directory, 4, max_segments=1, max_compressed_segments=KEEP_ALL)
-    files = sorted(directory.glob("*.lz4"))
-    assert len(files) == 4
-    return files
+    options = {"max_segments": 1, "max_compressed_segments": KEEP_ALL}
+    write_segments(directory, 4, range(4, 5), range(4), **options)
+    return [directory / cold_name(index) for index in range(4)]
 
 
 def test_cold_files_are_one_frame_with_size_and_checksum(frozen):

@@ -48,6 +48,6 @@ def test_f16_python_ends_with_an_open_log(tmp_path, end):
     environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parent))
     for run in range(RUNS if end == "at_the_end_of_the_program" else 3):
         program = [sys.executable, "-c", BEGIN + ENDS[end], str(tmp_path / f"log-{run}")]
-        done = subprocess.run(program, env=environment, capture_output=True, timeout=60)
+        done = subprocess.run(program, env=environment, capture_output=True, timeout=120)
         assert done.returncode == 0, (run, done.returncode, done.stderr.decode()[-2000:])
         assert done.stderr == b"", done.stderr.decode()[-2000:]

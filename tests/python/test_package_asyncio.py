@@ -54,7 +54,7 @@ def test_asyncio_loses_nothing_when_a_task_is_cancelled(log):
             except TimeoutError:
                 pass
         while len(seen) < 66:
-            seen.extend((await asyncio.wait_for(anext(reader), 30))["event_id"])
+            seen.extend((await asyncio.wait_for(anext(reader), 120))["event_id"])
         return seen
 
     assert asyncio.run(main()) == list(range(3, 200, 3))

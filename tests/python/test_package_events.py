@@ -197,7 +197,7 @@ for convert in (events.to_arrow, events.to_pandas, events.to_polars):
 
 def test_nothing_but_numpy_is_needed(kept):
     done = subprocess.run([sys.executable, "-c", WITHOUT_ARROW, kept[0]], capture_output=True,
-                          text=True, timeout=60, check=False)
+                          text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -240,7 +240,7 @@ for columns in (None, fs.COLUMNS):
 def test_a_process_may_have_little_address_space(kept):
     directory, events = kept
     done = subprocess.run([sys.executable, "-c", LITTLE_ROOM, directory], capture_output=True,
-                          text=True, timeout=60, check=False)
+                          text=True, timeout=120, check=False)
     assert done.stdout.split() == [str(sum(events["price"].tolist()))] * 2, done.stderr
 
 

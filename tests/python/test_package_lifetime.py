@@ -21,7 +21,7 @@ def run(directory, number, ending):
     command = [sys.executable, "-X", "faulthandler", HERE / "lifetime_child.py", directory,
                str(number), ending]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     except subprocess.TimeoutExpired as hang:
         return f"seed {number}: it hangs: {hang.stderr}"
     said = done.stderr

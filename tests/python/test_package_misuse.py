@@ -329,12 +329,12 @@ def test_a_log_is_the_same_wherever_the_process_goes(tmp_path, monkeypatch):
         with log.follow() as reader, log.create_snapshot() as snapshot, log.hold("h") as hold:
             assert list(reader.read()["event_id"]) == [1, 2]
             assert hold.event_id == 1
-            snapshot.commit(timeout=30)
+            snapshot.commit(timeout=120)
         assert log.open_snapshot().info.event_id == 2
         log.append_batch(make_events(3 * 4096, 3))      # the reader opens segments
         seen, wanted = 0, 2 + 3 * 4096
         while seen < wanted:
-            batch = early.read(timeout=30)
+            batch = early.read(timeout=120)
             assert len(batch), f"only {seen} came"
             seen += len(batch)
     assert fs.read("wal")["event_id"][0] == 100

@@ -13,7 +13,7 @@ from flashstrike_wal import EVENT_DTYPE, KEEP_ALL, Log, read
 from fs_decode import read_directory
 from fs_format import cold_name, encode_segment, hot_name
 from make_golden import CLOSED, CREATED, GOLDEN, packed_events, sealed_segment
-from support import SEGMENT_EVENTS, SMALL, Writer, make_events
+from support import SEGMENT_EVENTS, SMALL, Writer, make_events, wait_for_segments
 
 READ_SEGMENT = os.environ.get("FLASHSTRIKE_READ_SEGMENT")
 needs_read_segment = pytest.mark.skipif(
@@ -82,6 +82,7 @@ def test_cold_hot_and_partial_segments(tmp_path):
     events = make_events(6 * SEGMENT_EVENTS + 300, 5, 7)
     with Log(directory, max_segments=3, max_compressed_segments=KEEP_ALL, **SMALL) as wal:
         wal.append_batch(events)
+        wait_for_segments(directory, range(4, 7), range(4))
     log = check_directory(directory, events, tmp_path)
     assert [segment.cold for segment in log.segments] == [True] * 4 + [False] * 3
     assert all(segment.sealed for segment in log.segments)

@@ -8,7 +8,7 @@ import pytest
 from flashstrike_wal import KEEP_ALL, Log, verify
 from fs_decode import read_directory
 from fs_format import cold_name, hot_name
-from support import SEGMENT_EVENTS, SMALL, fails, make_events, salvage, seed, wait_until
+from support import SEGMENT_EVENTS, SMALL, fails, make_events, salvage, seed, wait_for_segments
 
 EVENTS = make_events(4 * SEGMENT_EVENTS + 700)
 BLOCK = 64 + 256 * 64
@@ -20,7 +20,7 @@ def log(tmp_path_factory):
     directory = tmp_path_factory.mktemp("verify") / "log"
     with Log(directory, **SMALL, max_segments=2, max_compressed_segments=KEEP_ALL) as wal:
         wal.append_batch(EVENTS)
-        wait_until(lambda: (directory / cold_name(1)).exists(), "two cold segments")
+        wait_for_segments(directory, range(3, 5), range(3))
     return directory
 
 

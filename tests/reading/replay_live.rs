@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use common::crash::SEGMENT;
+use common::keeping::are_cold;
 use common::{
-    append, assert_follows, assert_follows_with, child, event, open, Place, READING_DEADLINE,
+    append, assert_follows, assert_follows_with, child, event, eventually, open, Place, DEADLINE,
 };
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::error::{Cause, Error};
@@ -35,10 +37,10 @@ fn write(place: &Place, config: &Config, appended: &AtomicU64) {
 
 /// Every appended event is found, wherever it is by now, with the same reader or a new one.
 fn seek_about(place: &Place, appended: &AtomicU64) {
-    common::eventually("there is a log", || place.log().join("wal_identity").exists());
+    eventually("there is a log", || place.log().join("wal_identity").exists());
     let mut random = 1_u64;
     let mut old = reader(&place.log());
-    let deadline = Instant::now() + READING_DEADLINE;
+    let deadline = Instant::now() + DEADLINE;
     while appended.load(Ordering::Acquire) < EVENTS && Instant::now() < deadline {
         let last = appended.load(Ordering::Acquire);
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -59,8 +61,8 @@ fn seek_about(place: &Place, appended: &AtomicU64) {
 /// New readers with threads, from the beginning: whatever the writer does to the files that are
 /// read ahead, every event that was appended before is there, once.
 fn replay_again_and_again(place: &Place, appended: &AtomicU64) {
-    common::eventually("there is a log", || place.log().join("wal_identity").exists());
-    let deadline = Instant::now() + READING_DEADLINE;
+    eventually("there is a log", || place.log().join("wal_identity").exists());
+    let deadline = Instant::now() + DEADLINE;
     let mut last = 0;
     while last < EVENTS && Instant::now() < deadline {
         last = appended.load(Ordering::Acquire);
@@ -112,6 +114,9 @@ fn falls_behind(threads: u32) {
     reader.use_threads(threads).unwrap();
     assert_eq!(reader.next().unwrap(), event(1));
     append(&mut writer, 101..=100_000);
+    manager.log().sync().unwrap();
+    let hot = 99_999 / SEGMENT - 1;
+    eventually("the others are deleted", || are_cold(&place.log(), hot - 1..hot));
     manager.shutdown(writer).unwrap();
     let mut last = 1;
     let gap = loop {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use common::segments::{event_at, failure, read_on, Log};
 use common::Place;
@@ -82,32 +82,34 @@ fn a_read_only_mount() {
 #[test]
 fn a_live_log() {
     const EVENTS: u64 = 120_000;
+    const ROUNDS: u64 = 5;
     let place = Place::new();
     let config = place.small();
-    let done = AtomicBool::new(false);
-    let checked = std::thread::scope(|scope| {
+    let (done, checked) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
         scope.spawn(|| {
-            for first in (1..=EVENTS).step_by(EVENTS as usize / 4) {
+            for round in 0..ROUNDS {
                 let (manager, mut writer) = common::open(&place.log(), config.clone());
-                common::append(&mut writer, first..first + EVENTS / 4);
+                let first = round * EVENTS / ROUNDS + 1;
+                common::append(&mut writer, first..first + EVENTS / ROUNDS);
+                common::eventually("another check", || checked.load(Ordering::Acquire) > round);
                 manager.shutdown(writer).unwrap();
             }
             done.store(true, Ordering::Release);
         });
         common::eventually("there is a log", || place.log().join("wal_identity").exists());
-        let (mut checked, mut last) = (0, 0);
+        let mut last = 0;
         while !done.load(Ordering::Acquire) {
             let report = verify(&place.log()).unwrap();
             assert!(report.result().is_ok(), "{:?}", report.damages);
             assert!(report.last_event_id >= last.max(report.durable_event_id), "{report:?}");
             last = report.last_event_id;
-            checked += 1;
+            checked.fetch_add(1, Ordering::Release);
         }
-        checked
     });
     let report = verify(&place.log()).unwrap();
     assert_eq!((report.damage_count, report.events), (0, EVENTS));
-    assert!(report.cold_segments > 0 && checked > 3, "{checked} checks, {report:?}");
+    assert!(report.cold_segments > 0, "{report:?}");
 }
 
 /// Nothing can be read: that is no damage, not even to the events that meta knows durable.

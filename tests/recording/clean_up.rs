@@ -127,6 +127,8 @@ fn f4_older_segments_that_are_removed_are_told_and_counted() {
     log.sync().unwrap();
     assert_eq!(log.metrics().missing_segments, 2);
     for name in ["FS.00000005.wal", "FS.00000002.wal"] {
+        // It is counted before it is told.
+        eventually("it is told", || errors.with(name) > 0);
         assert_eq!(errors.with(name), 1, "{errors:?}");
     }
     manager.shutdown(writer).unwrap();

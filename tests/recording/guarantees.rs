@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::crash::SEGMENT;
-use common::{append, assert_holds, child, contents, event, eventually, expect_cause, open, Place};
+use common::{append, assert_holds, child, contents, event, eventually, expect_cause, open};
+use common::{Place, DEADLINE};
 use flashstrike_wal::config::{Backpressure, Config, Keep, SyncMode};
 use flashstrike_wal::error::{Cause, Error};
 use flashstrike_wal::format::MetaState;
@@ -39,16 +40,16 @@ fn g4_interval_syncs_as_often_as_asked() {
     let place = Place::new();
     let (manager, mut writer) = open(&place.log(), synced(SyncMode::Interval(INTERVAL), &place));
     let begin = Instant::now();
-    let mut last = 0;
-    while begin.elapsed() < 10 * INTERVAL {
+    let (mut last, mut syncs) = (0, 0);
+    eventually("it syncs by itself", || {
         last += 1;
         append(&mut writer, [last]);
-        std::thread::sleep(Duration::from_micros(500));
-    }
-    assert_eq!(manager.log().appended().last_segment_index, 0, "no rotation has caused a sync");
-    let syncs = manager.log().metrics().sync.count;
+        syncs = manager.log().metrics().sync.count;
+        syncs >= 8
+    });
     let most = begin.elapsed().as_millis() / INTERVAL.as_millis() + 1;
-    assert!(syncs >= 2 && u128::from(syncs) <= most, "{syncs} syncs, at most {most}");
+    assert_eq!(manager.log().appended().last_segment_index, 0, "no rotation has caused a sync");
+    assert!(u128::from(syncs) <= most, "{syncs} syncs, at most {most}");
     eventually("durable", || manager.log().durable().last_event_id == last);
     manager.shutdown(writer).unwrap();
 }
@@ -60,7 +61,7 @@ fn g4_who_waits_need_not_wait_for_the_interval() {
     let (manager, mut writer) = open(&place.log(), synced(interval, &place));
     for id in 1..=20 {
         append(&mut writer, [id]);
-        manager.log().wait_durable(id, Duration::from_secs(60)).unwrap();
+        manager.log().wait_durable(id, DEADLINE).unwrap();
     }
     manager.shutdown(writer).unwrap();
 }
@@ -74,7 +75,7 @@ fn g4_rotation_moves_at_full_segments_and_when_asked() {
     append(&mut writer, 1..=100);
     std::thread::sleep(LONG_ENOUGH);
     assert_eq!(log.durable().last_event_id, 0, "the segment is not full");
-    log.wait_durable(80, Duration::from_secs(10)).unwrap();
+    log.wait_durable(80, DEADLINE).unwrap();
     let durable = log.durable().last_event_id;
     assert!((80..=100).contains(&durable), "{durable}");
     append(&mut writer, 101..=150);
@@ -317,7 +318,7 @@ fn wait_durable_from_many_threads() {
             let log = &log;
             scope.spawn(move || {
                 for id in (1 + thread..=EVENTS).step_by(997) {
-                    log.wait_durable(id, Duration::from_secs(60)).unwrap();
+                    log.wait_durable(id, DEADLINE).unwrap();
                     assert!(log.durable().last_event_id >= id);
                 }
             });
@@ -332,14 +333,18 @@ fn wait_durable_from_many_threads() {
 #[test]
 fn f40_an_event_is_waited_for_before_it_is_appended() {
     const ROUNDS: u64 = 40;
-    const LATEST: Duration = Duration::from_secs(20);
+    /// A waiter who is not woken looks again after a second.
+    const QUICK: Duration = Duration::from_millis(500);
     for mode in [SyncMode::Rotation, SyncMode::Interval(Duration::from_secs(3600))] {
         let place = Place::new();
         let (manager, mut writer) = open(&place.log(), synced(mode, &place));
         let log = manager.log().clone();
-        let wait = |id| log.wait_durable(id, LATEST);
-        let begin = Instant::now();
-        for round in 0..ROUNDS {
+        let wait = |id| log.wait_durable(id, DEADLINE);
+        // The machine may hold up some rounds: others are played in their place.
+        let (begin, mut quick, mut round) = (Instant::now(), 0, 0);
+        while quick < ROUNDS {
+            assert!(begin.elapsed() < DEADLINE, "only {quick} of {round} rounds were quick");
+            let round_begin = Instant::now();
             let [before, first, last] = [10, 20, 30].map(|n| round * 30 + n);
             std::thread::scope(|scope| {
                 let waiters = [last, first, last].map(|id| scope.spawn(move || wait(id)));
@@ -355,9 +360,9 @@ fn f40_an_event_is_waited_for_before_it_is_appended() {
                     waiter.join().unwrap().unwrap();
                 }
             });
+            quick += u64::from(round >= 2 && round_begin.elapsed() < QUICK);
+            round += 1;
         }
-        // A waiter that only looks again after a second takes twice as long.
-        assert!(begin.elapsed() < LATEST, "{ROUNDS} rounds took {:?}", begin.elapsed());
         expect_cause(log.wait_durable(u64::MAX, Duration::ZERO), Cause::InvalidArgument);
         assert!(log.wait_durable(0, Duration::ZERO).is_ok());
         manager.shutdown(writer).unwrap();

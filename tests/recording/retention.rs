@@ -1,9 +1,11 @@
 //! G11: exactly the right segments are kept, and nothing at or above the floor is deleted.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::crash::SEGMENT;
+use common::keeping::{self, are_cold, hot_and_cold};
 use common::planted::Planted;
 use common::{append, assert_holds, event, eventually, names, open, Place};
 use flashstrike_wal::config::{Config, Keep, SyncMode};
@@ -17,32 +19,23 @@ const FULL: u64 = 20;
 
 /// The indexes of the hot and of the cold segments.
 fn segments(place: &Place) -> (Vec<u64>, Vec<u64>) {
-    let index = |name: &String| name[3..11].parse::<u64>().unwrap();
-    let all: Vec<_> = names(&place.log()).into_iter().filter(|n| n.starts_with("FS.")).collect();
-    let hot = all.iter().filter(|name| name.ends_with(".wal")).map(index).collect();
-    let cold = all.iter().filter(|name| name.ends_with(".wal.lz4")).map(index).collect();
-    (hot, cold)
-}
-
-/// Fills a log and shuts it down: exactly these segments must remain, with every event in them.
-fn assert_keeps(config: Config, place: &Place, hot: Vec<u64>, cold: Vec<u64>) {
-    let oldest = *cold.iter().chain(&hot).min().unwrap();
-    let counts = (hot.len() as u64, cold.len() as u64);
-    fill(config, place, |hot, cold| (hot, cold) == counts);
-    assert_eq!(segments(place), (hot, cold));
-    assert_holds_from(place, oldest);
+    hot_and_cold(&place.log())
 }
 
 /// Fills a log, waits until its segments are right, which the workers must achieve while it is
-/// open, and shuts it down.
-fn fill(config: Config, place: &Place, is_right: impl Fn(u64, u64) -> bool) {
+/// open, and shuts it down: exactly these must remain, with every event in them. Those from the end
+/// of `cold` on are hot.
+fn assert_keeps(config: Config, place: &Place, cold: Range<u64>) {
     let (manager, mut writer) = open(&place.log(), config);
     append(&mut writer, 1..=FULL * SEGMENT + 1);
-    eventually("what retention asks for", || {
-        let metrics = manager.log().metrics();
-        is_right(metrics.hot_segments, metrics.cold_segments)
-    });
+    let log = manager.log();
+    log.sync().unwrap();
+    eventually("all are closed", || log.metrics().close.count == FULL);
+    eventually("what retention asks for", || are_cold(&place.log(), cold.clone()));
     manager.shutdown(writer).unwrap();
+    let hot = (cold.end..=FULL).collect();
+    assert_eq!(segments(place), (hot, cold.clone().collect()));
+    assert_holds_from(place, cold.start);
 }
 
 /// The log starts with the segment `oldest` and has no gap.
@@ -70,8 +63,7 @@ fn g11_hot_and_cold_limits_are_kept_exactly() {
         };
         let first_hot = (FULL + 1).saturating_sub(u64::from(hot));
         let first_cold = first_hot.saturating_sub(u64::from(cold));
-        let kept = ((first_hot..=FULL).collect(), (first_cold..first_hot).collect());
-        assert_keeps(config, &place, kept.0, kept.1);
+        assert_keeps(config, &place, first_cold..first_hot);
     }
 }
 
@@ -83,14 +75,14 @@ fn g11_keep_all() {
         max_compressed_segments: Keep::AtMost(1),
         ..place.small()
     };
-    assert_keeps(config, &place, (0..=FULL).collect(), vec![]);
+    assert_keeps(config, &place, 0..0);
     let place = Place::new();
     let config = Config {
         max_segments: Keep::AtMost(2),
         max_compressed_segments: Keep::All,
         ..place.small()
     };
-    assert_keeps(config, &place, vec![FULL - 1, FULL], (0..FULL - 1).collect());
+    assert_keeps(config, &place, 0..FULL - 1);
 }
 
 #[test]
@@ -103,7 +95,7 @@ fn g11_keep_none_makes_no_cold_segment() {
             no_compression,
             ..place.small()
         };
-        assert_keeps(config, &place, (FULL - 2..=FULL).collect(), vec![]);
+        assert_keeps(config, &place, FULL - 2..FULL - 2);
     }
 }
 
@@ -114,7 +106,7 @@ fn f35_no_compression_deletes_nothing_that_its_limit_keeps() {
         let place = Place::new();
         let with =
             Config { max_segments: Keep::AtMost(2), max_compressed_segments, ..place.small() };
-        assert_keeps(with.clone(), &place, vec![FULL - 1, FULL], (0..FULL - 1).collect());
+        assert_keeps(with.clone(), &place, 0..FULL - 1);
         let without = Config { no_compression: true, ..with };
         let (manager, mut writer) = open(&place.log(), without);
         let last = manager.log().appended().last_event_id;
@@ -143,7 +135,7 @@ fn f35_another_limit_for_one_open_deletes_what_it_says_and_leaves_no_hole() {
     for (max_compressed_segments, retention_floor, oldest) in cases {
         let place = Place::new();
         let keep = Config { max_segments: Keep::AtMost(2), ..place.small() };
-        assert_keeps(keep.clone(), &place, vec![FULL - 1, FULL], (0..FULL - 1).collect());
+        assert_keeps(keep.clone(), &place, 0..FULL - 1);
         let (mut last, mut newest) = (FULL * SEGMENT + 1, FULL);
         let other = Config { max_compressed_segments, retention_floor, ..keep.clone() };
         for (config, open_again) in [(other, false), (keep, true)] {
@@ -151,11 +143,14 @@ fn f35_another_limit_for_one_open_deletes_what_it_says_and_leaves_no_hole() {
             assert_eq!(manager.log().appended().last_event_id, last);
             append(&mut writer, last + 1..=last + 5 * SEGMENT);
             (last, newest) = (last + 5 * SEGMENT, newest + 5);
+            let log = manager.log();
+            log.sync().unwrap();
+            eventually("all are closed", || log.metrics().close.count == 5);
             // With a floor under KEEP_NONE, hot segments wait behind the cold ones that it holds.
-            let is_right = |hot, all| (!open_again || hot == 2) && all == newest - oldest + 1;
-            eventually("what retention asks for", || {
-                let metrics = manager.log().metrics();
-                is_right(metrics.hot_segments, metrics.hot_segments + metrics.cold_segments)
+            let waits = !open_again && max_compressed_segments == Keep::AtMost(0);
+            eventually("what retention asks for", || match waits {
+                true => keeping::segments(&place.log()).first() == Some(&oldest),
+                false => are_cold(&place.log(), oldest..newest - 1),
             });
             manager.shutdown(writer).unwrap();
             let (hot, cold) = segments(&place);
@@ -167,9 +162,7 @@ fn f35_another_limit_for_one_open_deletes_what_it_says_and_leaves_no_hole() {
     }
 }
 
-/// The segment that contains the floor stays, and all after it. Cold segments that cannot be
-/// deleted hold up the compression of hot ones: how many are hot is not fixed, but none may be
-/// missing.
+/// The segment that contains the floor stays, and all after it.
 #[test]
 fn g11_nothing_at_or_above_the_floor_is_deleted() {
     for (floor, oldest) in [
@@ -186,11 +179,7 @@ fn g11_nothing_at_or_above_the_floor_is_deleted() {
             retention_floor: floor,
             ..place.small()
         };
-        fill(config, &place, |hot, cold| hot + cold == FULL + 1 - oldest);
-        let (hot, cold) = segments(&place);
-        assert!(hot.len() >= 2 && cold.len() >= 3, "{hot:?} {cold:?}");
-        assert_eq!([cold, hot].concat(), (oldest..=FULL).collect::<Vec<_>>());
-        assert_holds_from(&place, oldest);
+        assert_keeps(config, &place, oldest..FULL - 1);
         let place = Place::new();
         let config = Config {
             max_segments: Keep::AtMost(5),
@@ -198,7 +187,7 @@ fn g11_nothing_at_or_above_the_floor_is_deleted() {
             retention_floor: floor,
             ..place.small()
         };
-        assert_keeps(config, &place, (oldest..=FULL).collect(), vec![]);
+        assert_keeps(config, &place, oldest..oldest);
     }
 }
 
@@ -207,13 +196,14 @@ fn g11_nothing_at_or_above_the_floor_is_deleted() {
 fn g11_lowered_limits_hold_from_the_next_open() {
     let place = Place::new();
     let keep_all = Config { max_segments: Keep::All, ..place.small() };
-    assert_keeps(keep_all.clone(), &place, (0..=FULL).collect(), vec![]);
+    assert_keeps(keep_all.clone(), &place, 0..0);
     let config = Config {
         max_segments: Keep::AtMost(4),
         max_compressed_segments: Keep::AtMost(2),
         ..keep_all
     };
     let (manager, writer) = open(&place.log(), config);
+    eventually("what retention asks for", || are_cold(&place.log(), FULL - 5..FULL - 3));
     manager.shutdown(writer).unwrap();
     assert_eq!(segments(&place), ((FULL - 3..=FULL).collect(), vec![FULL - 5, FULL - 4]));
 }
@@ -232,6 +222,8 @@ fn g11_a_reader_that_loses_events_reports_the_range() {
     let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
     assert_eq!(reader.next().unwrap(), event(1));
     append(&mut writer, 11..=FULL * SEGMENT + 1);
+    manager.log().sync().unwrap();
+    eventually("the others are deleted", || are_cold(&place.log(), FULL - 1..FULL));
     manager.shutdown(writer).unwrap();
     let mut last = 1;
     let error = loop {

@@ -3,7 +3,8 @@
 use std::fs;
 
 use common::crash::{assert_refused, SEGMENT};
-use common::{append, open, Place};
+use common::keeping::are_cold;
+use common::{append, eventually, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::file_name::{cold, hot};
 use flashstrike_wal::replay::verify;
@@ -18,7 +19,7 @@ fn six(frozen: u32) -> Place {
     if frozen > 0 {
         let max_segments = Keep::AtMost(6 - frozen);
         let (manager, writer) = open(&place.log(), Config { max_segments, ..keep_all });
-        common::eventually("they are frozen", || !place.log().join(hot(frozen - 1)).exists());
+        eventually("they are frozen", || are_cold(&place.log(), 0..u64::from(frozen)));
         manager.shutdown(writer).unwrap();
     }
     place

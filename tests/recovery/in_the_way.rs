@@ -5,13 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use common::crash::{active_directory, crash, recover, SEGMENT};
-use common::{append, assert_holds, open, Place};
+use common::keeping::are_cold;
+use common::{append, assert_holds, eventually, open, Place};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::file_name::{cold, hot, temporary};
 
 fn make_directory(within: &Path, name: &str) {
     let path = within.join(name);
-    common::eventually("there is no file of that name", || {
+    eventually("there is no file of that name", || {
         let _ = fs::remove_file(&path);
         fs::create_dir(&path).is_ok()
     });
@@ -57,7 +58,8 @@ fn a_directory_with_a_temporary_name_does_not_stop_an_open_log() {
     }
     make_directory(&place.log(), "wal_meta.dat.tmp");
     append(&mut writer, 1..=12 * SEGMENT);
-    common::eventually("it is frozen", || place.log().join(cold(8)).exists());
+    manager.log().sync().unwrap();
+    eventually("they are frozen", || are_cold(&place.log(), 0..10));
     manager.shutdown(writer).unwrap();
     assert_holds(&place.log(), 12 * SEGMENT);
     let names = (4..9).flat_map(|index| [temporary(&hot(index)), temporary(&cold(index))]);

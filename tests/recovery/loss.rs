@@ -9,7 +9,10 @@ use common::crash::{
     accepting_loss, active_directory, assert_refused, crash, offset, prepare, reboot, recover,
     SEGMENT,
 };
-use common::{append, assert_holds, contents, decision, event, names, open, text, Place};
+use common::keeping::are_cold;
+use common::{
+    append, assert_holds, contents, decision, event, eventually, names, open, text, Place,
+};
 use flashstrike_wal::config::{Config, Keep};
 use flashstrike_wal::format::SegmentHeader;
 
@@ -93,9 +96,7 @@ fn row_missing_segment_far_below_d_ends_the_log_before_it() {
     let config = Config { max_segments: Keep::AtMost(1), ..place.small() };
     let (manager, mut writer) = open(&place.log(), config);
     append(&mut writer, 1..=SEGMENT * 5 + 9);
-    common::eventually("all but the last are frozen", || {
-        place.log().join(cold(4)).exists() && !place.log().join(hot(4)).exists()
-    });
+    eventually("all but the last are frozen", || are_cold(&place.log(), 0..5));
     manager.shutdown(writer).unwrap();
     let before = contents(&place.log());
     fs::remove_file(place.log().join(cold(2))).unwrap();
@@ -240,7 +241,7 @@ fn log_with_cold() -> Place {
     let config = Config { max_segments: Keep::AtMost(1), ..place.small() };
     let (manager, mut writer) = open(&place.log(), config);
     append(&mut writer, 1..=SEGMENT * 2 + 9);
-    common::eventually("they are cold", || manager.log().metrics().cold_segments == 2);
+    eventually("they are cold", || manager.log().metrics().cold_segments == 2);
     manager.shutdown(writer).unwrap();
     crash(&place, SEGMENT * 2 + 20, SEGMENT * 2 + 20);
     reboot(&place);

@@ -7,6 +7,7 @@ use flashstrike_wal::config::{Config, SyncMode};
 use flashstrike_wal::recorder::Manager;
 use serde_json::json;
 
+use crate::scenes::fswal_unless_silent;
 use crate::support::{command, event, fswal, state_of, text, wait_until, Place, PER_SEGMENT};
 
 #[test]
@@ -50,7 +51,8 @@ fn status_of_a_live_log_comes_from_its_control_file() {
     let (manager, mut writer) = place.open();
     (1..=100).for_each(|id| writer.append(&event(id)).unwrap());
     manager.log().sync().unwrap();
-    let status = fswal(&["status", "--json", text(&place.log())]).ends_with(0).json();
+    let log = place.log();
+    let status = fswal_unless_silent(&["status", "--json", text(&log)]).ends_with(0).json();
     assert_eq!(status["state"], "live");
     assert_eq!(status["pid"], std::process::id());
     assert_eq!(
@@ -66,7 +68,8 @@ fn status_of_a_live_log_comes_from_its_control_file() {
 fn a_killed_writer_is_a_crash_and_not_live() {
     let place = Place::new();
     let mut child = place.spawn_writer(100, 200);
-    let live = fswal(&["status", "--json", text(&place.log())]).ends_with(0).json();
+    let log = place.log();
+    let live = fswal_unless_silent(&["status", "--json", text(&log)]).ends_with(0).json();
     assert_eq!((&live["state"], &live["pid"]), (&json!("live"), &json!(child.id())));
     child.kill().unwrap();
     child.wait().unwrap();
@@ -228,7 +231,7 @@ fn cat_follows_a_log_that_is_written_and_stops_where_it_is_told() {
     let place = Place::new();
     // If it keeps what it has read to itself, it is ended, and its output with it.
     let mut child = Command::new("timeout")
-        .args(["60", env!("CARGO_BIN_EXE_fswal"), "cat", "--follow", "--json", "--to-id", "300"])
+        .args(["120", env!("CARGO_BIN_EXE_fswal"), "cat", "--follow", "--json", "--to-id", "300"])
         .arg(place.log())
         .stdout(Stdio::piped())
         .spawn()

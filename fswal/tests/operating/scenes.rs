@@ -6,7 +6,7 @@ use flashstrike_wal::config::Keep;
 use flashstrike_wal::recorder::{Manager, Writer};
 
 use crate::damage::flip;
-use crate::support::{event, fswal, fswal_with, text, wait_until, Place, PER_SEGMENT};
+use crate::support::{event, fswal, fswal_with, text, wait_until, Place, Said, PER_SEGMENT};
 
 /// A situation, and what keeps it so.
 pub struct Scene {
@@ -64,6 +64,20 @@ impl Drop for Scene {
             manager.shutdown(writer).unwrap();
         }
     }
+}
+
+/// What the program says of a log, when it does not find the log's threads silent: they are if they
+/// have had no processor for seconds.
+pub fn fswal_unless_silent(arguments: &[&str]) -> Said {
+    let mut said = fswal(arguments);
+    wait_until("the log's threads are heard of", || {
+        let is_silent = said.out.contains("silent for");
+        if is_silent {
+            said = fswal(arguments);
+        }
+        !is_silent
+    });
+    said
 }
 
 /// A copy, where the log was, of one whose process died.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use regex::Regex;
 
-use crate::scenes::Scene;
-use crate::support::{fswal, text};
+use crate::scenes::{fswal_unless_silent, Scene};
+use crate::support::text;
 
 const LOG: &str = "/var/lib/engine/wal";
 const MEMORY: &str = "/dev/shm";
@@ -134,7 +134,7 @@ fn transcript(scene: &Scene, command: &str) -> String {
         "recover" => &active_dir,
         _ => &[],
     };
-    let said = fswal(&[&words[1..], more].concat());
+    let said = fswal_unless_silent(&[&words[1..], more].concat());
     let mut text = format!("$ {command}\n{}{}", stable(scene, &said.out), stable(scene, &said.err));
     if said.code != 0 {
         text += &format!("(ends with {})\n", said.code);

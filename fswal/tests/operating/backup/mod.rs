@@ -7,7 +7,7 @@ mod storm_writer;
 mod stream;
 mod synced;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -283,17 +283,29 @@ fn snapshots_are_in_it_and_holds_are_not() {
     assert_eq!(holds(&place).len(), 1);
 }
 
+/// A log, and where its backup was to be, which was killed before it had a name.
+fn killed_backup() -> (Place, PathBuf) {
+    loop {
+        let place = Place::new();
+        place.record(1..=60 * PER_SEGMENT);
+        let out = place.base().join("backup");
+        let begun = place.base().join("backup.partial/FS.00000001.wal");
+        let mut child = command(&["backup"]).arg(place.log()).arg(&out).spawn().unwrap();
+        wait_until("it has begun", || begun.exists() || out.exists());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if !out.exists() {
+            return (place, out);
+        }
+        // It was faster than the kill: nothing is named before it is whole.
+        assert_has(&out, 1..=60 * PER_SEGMENT);
+    }
+}
+
 #[test]
 fn a_run_that_was_killed_is_taken_over() {
-    let place = Place::new();
-    place.record(1..=60 * PER_SEGMENT);
-    let out = place.base().join("backup");
+    let (place, out) = killed_backup();
     let partial = place.base().join("backup.partial");
-    let mut child = command(&["backup"]).arg(place.log()).arg(&out).spawn().unwrap();
-    wait_until("it has begun", || partial.join("FS.00000001.wal").exists());
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(!out.exists(), "nothing is named before it is whole");
     assert_eq!(holds(&place).len(), 1, "its hold keeps what it needs");
     backup(&place, &out);
     assert!(!partial.exists());
