@@ -56,6 +56,8 @@ pub struct Reader {
     /// Events that were read, and how many of them were given out.
     pub(super) batch: Batch,
     pub(super) given: usize,
+    /// Events behind damage that is not reported yet.
+    pub(super) behind_damage: Batch,
     /// A follower's: the segment behind, opened before its time.
     pub(super) prepared: Option<Box<Segment>>,
     pub(super) salvages: bool,
@@ -139,6 +141,7 @@ impl Reader {
             from: 1,
             batch: Batch::default(),
             given: 0,
+            behind_damage: Batch::default(),
             prepared: None,
             reported: None,
             sought: 0,
@@ -218,6 +221,9 @@ impl Reader {
         loop {
             // What was met on the way to the end comes before it.
             self.report_damage(&mut looks)?;
+            if self.batch.is_empty() {
+                self.batch = std::mem::take(&mut self.behind_damage);
+            }
             if !self.batch.is_empty() {
                 self.counts.events += self.batch.len() as u64;
                 return Ok(());
@@ -350,6 +356,9 @@ impl Reader {
             }
             self.reported = Some(damage.order());
             self.counts.damages += 1;
+            if !self.batch.is_empty() {
+                self.behind_damage = std::mem::take(&mut self.batch);
+            }
             return Err(damage.to_error());
         }
     }

@@ -36,6 +36,7 @@ impl Reader {
     /// Begins anew in a segment (`None` = the oldest), where `sought` is.
     fn begin_in(&mut self, next_index: Option<u32>, floor: u64, sought: Sought) {
         self.drop_batch();
+        self.behind_damage = Default::default();
         if let Some(preloader) = &mut self.preloader {
             preloader.clear();
         }

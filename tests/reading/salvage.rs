@@ -298,6 +298,41 @@ fn a_hole_in_a_frame_without_block_checksums() {
     assert!(blocks > 3, "{blocks} blocks");
 }
 
+/// Two things that are wrong in a row end at the same good block. Both are said before its events.
+#[test]
+fn all_damage_is_reported_before_the_events_behind_it() {
+    let log = Log::of(&[Image::closed(0, 1..=4096), Image::closed(1, 4097..=4100)]);
+    log.freeze_as(0, BlockMode::Independent, BlockChecksum::NoBlockChecksum);
+    let mut frame = fs::read(log.cold(0)).unwrap();
+    let mut at = 7;
+    for block in 0..3 {
+        let len = u32::from_le_bytes(frame[at..at + 4].try_into().unwrap()) as usize;
+        if block > 0 {
+            frame[at + 4..at + 4 + len].fill(0xFF);
+        }
+        at += 4 + len;
+    }
+    fs::write(log.cold(0), frame).unwrap();
+    for threads in [0, 3] {
+        let mut reader = reader(&log);
+        reader.use_threads(threads).unwrap();
+        let (mut last, mut reported) = (0, Vec::new());
+        loop {
+            match reader.next() {
+                Ok(event) => last = event.event_id,
+                Err(Error::End) => break,
+                Err(Error::Failure(failure)) => reported.push((last, *failure)),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(reported.len(), 2, "{threads} threads: {reported:?}");
+        for (last, failure) in &reported {
+            let ids = failure.place.event_ids.unwrap();
+            assert!(*last < ids.0, "{threads} threads: behind {last}: {failure:?}");
+        }
+    }
+}
+
 #[test]
 fn an_oldest_segment_that_cannot_be_opened_is_reported() {
     let log = Log::of(&[Image::closed(1, 301..=600), Image::closed(2, 601..=700)]);
