@@ -6,6 +6,7 @@ use flashstrike_wal::directory::{load_meta, ControlView, Inventory};
 use flashstrike_wal::error::{Cause, Failure};
 use flashstrike_wal::format::{file_name, Layout, BLOCK_SIZE, SEGMENT_HEADER_SIZE};
 use flashstrike_wal::replay::{DamageKind, Reader};
+use flashstrike_wal::storage::Directory;
 use serde::Serialize;
 
 use crate::directory::{Log, State};
@@ -30,6 +31,9 @@ pub struct Lost {
     /// The first event that is lost, where only its id is known and not its place.
     #[serde(skip)]
     named_from: Option<u64>,
+    /// Events that were durable, and what is there of their segment ends before them.
+    #[serde(skip)]
+    is_end: bool,
 }
 
 /// Something that is wrong and costs no event.
@@ -93,7 +97,9 @@ impl Salvaged {
     pub fn add(&mut self, failure: Failure) {
         let segment = failure.place.segment_index;
         let why = failure.message.clone();
-        if failure.cause == Cause::Gap {
+        let is_before = segment.is_some_and(|segment| Some(&segment) < self.indexes.first());
+        if failure.cause == Cause::Gap || (is_before && !costs_events(&failure)) {
+            // Retention may have deleted it.
             self.doubts.push(why);
         } else if costs_events(&failure) {
             self.lose(&failure);
@@ -130,6 +136,7 @@ impl Salvaged {
             before_event_id: None,
             why: failure.message.clone(),
             named_from,
+            is_end: kind_of(failure) == Some(DamageKind::DurableLost),
         });
     }
 
@@ -148,6 +155,11 @@ impl Salvaged {
     /// Looks for what the segments cannot tell: whether events followed them in memory, and whether
     /// the small files are right.
     pub fn look_beside(&mut self, log: &Log, reader: &Reader) {
+        // Nothing follows, so nobody knows how far the segment was used.
+        let last = self.lost.last_mut();
+        if let Some(lost) = last.filter(|lost| lost.is_end && lost.before_event_id.is_none()) {
+            (lost.last_block, lost.last_byte) = (None, None);
+        }
         let is_meta_right = match load_meta(&*log.wal) {
             Ok(None) => log.state != State::ShutDown,
             Ok(Some(meta)) => meta.is_some(),
@@ -161,7 +173,7 @@ impl Salvaged {
             self.miss_file(log, file_name::IDENTITY, "it names the log and its memory");
         }
         match reader.active_directory() {
-            Ok(Some(active)) => self.look_in_memory(log, ControlView::open(&*active)),
+            Ok(Some(active)) => self.look_in_memory(log, &*active),
             Ok(None) => self.miss_memory(log),
             Err(error) => self.lose_the_end(format!("its memory cannot be read: {error}")),
         }
@@ -174,17 +186,16 @@ impl Salvaged {
     }
 
     /// A log that is written meanwhile has more in memory than was read.
-    fn look_in_memory(
-        &mut self,
-        log: &Log,
-        control: flashstrike_wal::error::Result<Option<ControlView>>,
-    ) {
-        let appended = match control {
+    fn look_in_memory(&mut self, log: &Log, active: &dyn Directory) {
+        let damaged = |why| Damaged { segment: None, why };
+        let appended = match ControlView::open(active) {
             Ok(Some(control)) => control.appended().last_event_id,
-            Ok(None) => return,
-            Err(error) => {
-                return self.damaged.push(Damaged { segment: None, why: error.to_string() })
+            Ok(None) => {
+                let path = active.path_of(file_name::CONTROL);
+                let what = "missing: whether more was appended is not known";
+                return self.damaged.push(damaged(format!("{}: {what}", path.display())));
             }
+            Err(error) => return self.damaged.push(damaged(error.to_string())),
         };
         let is_written = matches!(log.state, State::Live | State::Failed);
         if appended > self.last_event_id && !is_written {
@@ -236,6 +247,7 @@ impl Salvaged {
             before_event_id: None,
             why,
             named_from: None,
+            is_end: false,
         });
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::directory::{
-    find_active, load_identity, relocated, witness, ActiveDirectory, ControlView, Identity,
-    Inventory,
+    find_active, is_open_for_writing, load_identity, relocated, witness, ActiveDirectory,
+    ControlView, Identity, Inventory,
 };
 use crate::error::{Cause, Error, Result};
 use crate::format::{file_name, IdentityRecord, Layout, Rule, MAX_EVENT_ID};
-use crate::segment::{gone_from_disk, scan_segment, Damage, DamageKind, Memory};
+use crate::segment::{gone_from_disk, not_on_disk, scan_segment, Damage, DamageKind, Memory};
 use crate::storage::{may_be_mapped, Directory, File, Open};
 
 use super::log_files::{LogFiles, Segment};
@@ -22,8 +22,9 @@ pub(super) struct MissingEvents {
 }
 
 impl LogFiles {
-    /// Segments whose file somebody has removed, and whose events are in memory. Where that cannot
-    /// be read, none: whoever comes to the segment at the end says so.
+    /// Segments whose file somebody has removed, and whose events are in memory. For whoever makes
+    /// a log of all that is left also those whose file retention may have removed. Where memory
+    /// cannot be read, none: whoever comes to the segment at the end says so.
     pub(super) fn only_in_memory(&self, inventory: &Inventory) -> Vec<u32> {
         let find = || -> Result<Vec<u32>> {
             let found = self.active_directory(&load_identity(&*self.wal)?)?;
@@ -38,7 +39,10 @@ impl LogFiles {
                     files.insert(*index, file);
                 }
             }
-            gone_from_disk(&*self.wal, inventory, &files)
+            match self.memory_parent {
+                Some(_) => not_on_disk(inventory, &files),
+                None => gone_from_disk(&*self.wal, inventory, &files),
+            }
         };
         find().unwrap_or_else(|error| {
             if self.is_denied(&error).unwrap_or(false) {
@@ -179,6 +183,31 @@ impl LogFiles {
         let Some(memory) = self.active_segment(identity, index)? else { return Ok(None) };
         let is_whole = memory.layout().blocks >= Layout::of_file(disk.size()?).blocks;
         Ok(is_whole.then_some(memory))
+    }
+
+    /// What memory still has of a full segment, for whoever makes a log of all that is left of one
+    /// that nobody writes: a writer uses it again.
+    pub(super) fn retired(&self, index: u32) -> Option<Memory> {
+        if self.memory_parent.is_none() || is_open_for_writing(&*self.wal).unwrap_or(true) {
+            return None;
+        }
+        let identity = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
+        let memory = self.active_segment(&identity, index).ok().flatten()?;
+        let is_whole = self.active_size(&identity).ok()? == memory.layout().file_size();
+        (is_whole && memory.is_sealed().unwrap_or(false)).then_some(memory)
+    }
+
+    /// The size of the files in the active directory, which are all of one size; but for those that
+    /// were cut.
+    fn active_size(&self, identity: &Identity) -> Result<u64> {
+        let mut size = 0;
+        if let Some(directory) = self.active_directory(identity)? {
+            for index in Inventory::of(&*directory)?.hot {
+                let status = directory.status_of(&file_name::hot(index))?;
+                size = size.max(status.map_or(0, |status| status.size));
+            }
+        }
+        Ok(size)
     }
 
     /// The control file of this generation, if it can be read.

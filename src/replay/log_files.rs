@@ -10,10 +10,9 @@ use std::time::Duration;
 use crate::directory::{load_identity, load_meta, Identity, Inventory};
 use crate::error::{Cause, Error, Place, Result};
 use crate::format::file_name::{self, FileName};
-use crate::format::{MetaState, SegmentHeader, MAX_EVENT_ID};
+use crate::format::{MetaState, SegmentHeader};
 use crate::segment::{
-    closed, hold, is_unfinished_by_cpp, last_sealed, misnamed, read_header, seals_go_on, Cursor,
-    Damage, DamageKind, HeaderState, Site,
+    closed, hold, misnamed, read_header, Cursor, Damage, DamageKind, HeaderState, Site,
 };
 use crate::storage::{Directory, File, Links, Open, Storage};
 
@@ -33,14 +32,14 @@ pub struct Segment {
 /// was found.
 #[derive(Default, Clone)]
 pub(super) struct FoundAs {
-    header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
+    pub(super) header: Option<(Arc<dyn File>, Option<SegmentHeader>)>,
     pub(super) identity: Option<Identity>,
     /// The disk file, held, of a segment that is read in the active directory: it goes on there.
     pub(super) disk: Option<Arc<dyn File>>,
 }
 
 /// One look for a segment.
-enum Found {
+pub(super) enum Found {
     Here(Box<Segment>),
     Nowhere,
     /// The writer is changing it.
@@ -128,6 +127,9 @@ impl LogFiles {
     }
 
     fn find_in_memory(&self, index: u32, floor: u64) -> Result<Found> {
+        if let Some(found) = self.find_retired(index, floor) {
+            return Ok(found);
+        }
         if self.is_only_in_memory(index)? {
             let identity = load_identity(&*self.wal)?;
             if let Some(memory) = self.active_segment(&identity, index)? {
@@ -171,19 +173,6 @@ impl LogFiles {
             return self.open_segment(segment.index, floor);
         }
         self.settled(segment.index, || self.find_in(segment.index, Arc::clone(disk), floor))
-    }
-
-    /// The disk file of a segment that was read from memory, for a salvaging reader.
-    pub(super) fn salvage_on_disk(
-        &self,
-        segment: &Segment,
-        floor: u64,
-    ) -> Result<Option<Box<Segment>>> {
-        let Some(disk) = &segment.found.disk else { return Ok(None) };
-        let read = read_header(&**disk);
-        let cursor = self.salvage_hot(segment.index, Arc::clone(disk), read, floor)?;
-        let found = FoundAs { header: None, ..segment.found.clone() };
-        Ok(Some(Box::new(Segment { index: segment.index, cursor, found })))
     }
 
     fn settled(
@@ -302,94 +291,12 @@ impl LogFiles {
         Ok(here(index, cursor, found))
     }
 
-    /// A segment to be read around its damage. Of two files the hot one is taken, unless neither
-    /// its header nor that of its first block is valid.
-    fn find_salvaging(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
-        let read = read_header(&*file);
-        let header = read.as_ref().map_or(None, |header| *header);
-        if header.is_none() && self.first_event_of(index) == 0 {
-            if let Some(cold) = self.wal.open(&file_name::cold(index), Open::Read)? {
-                return self.cold(index, cold, floor);
-            }
-        }
-        let mut identity = None;
-        if !header.is_some_and(|header| header.is_closed()) {
-            let now = load_identity(&*self.wal).unwrap_or(Identity::Unreadable);
-            if let Some(memory) = self.memory_beside(&*file, &now, index).ok().flatten() {
-                let mut cursor = Cursor::memory(self.site(index), memory, floor);
-                if self.memory_parent.is_some() {
-                    cursor.prefer_sealed(Arc::clone(&file));
-                }
-                let found = FoundAs { header: None, identity: Some(now), disk: Some(file) };
-                return Ok(here(index, cursor, found));
-            }
-            identity = Some(now);
-        }
-        // Nobody knows whether it was closed, nor what was durable: where blocks are sealed behind
-        // damage, those decide.
-        let by_seals = self.is_damaged(&read)
-            && self.durable_id_from(index).unwrap_or(0) == 0
-            && seals_go_on(&*file, floor).unwrap_or(false);
-        let cursor = match by_seals {
-            true => Cursor::salvage_hot(self.site(index), Arc::clone(&file), read, floor)?,
-            false => self.salvage_hot(index, Arc::clone(&file), read, floor)?,
-        };
-        Ok(here(index, cursor, FoundAs { header: Some((file, header)), identity, disk: None }))
-    }
-
-    fn cold(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
+    pub(super) fn cold(&self, index: u32, file: Arc<dyn File>, floor: u64) -> Result<Found> {
         let cursor = match self.how {
             How::Salvage => self.salvage_cold(index, file, floor)?,
             _ => Cursor::cold(self.cold_site(index), file, floor, self.verifies())?,
         };
         Ok(here(index, cursor, FoundAs::default()))
-    }
-
-    /// A salvaging walk through a hot segment's file on disk.
-    pub(super) fn salvage_hot(
-        &self,
-        index: u32,
-        file: Arc<dyn File>,
-        read: Result<Option<SegmentHeader>>,
-        floor: u64,
-    ) -> Result<Cursor> {
-        let header = read.as_ref().map_or(None, |header| *header);
-        let misnamed = HeaderState::of(header, index) == HeaderState::OtherIndex;
-        if misnamed || self.counts_as_closed(index, &*file, header) {
-            return Cursor::salvage_hot(self.site(index), file, read, floor);
-        }
-        let durable_id = self.durable_id_from(index).unwrap_or(0).min(MAX_EVENT_ID);
-        // That the log goes on behind a damaged header says that the segment was closed.
-        let next = self.next_with_events(index, floor)?;
-        let next = next.filter(|next| next.1 <= durable_id || self.is_damaged(&read));
-        let goes_on = next.is_some();
-        // What is durable of this segment: no more than lies before the next one.
-        let durable_here = match next {
-            Some((next, first)) if next - 1 == index => first - 1,
-            // The rest may have been in the segments between, which are missing or damaged.
-            Some((_, first)) => last_sealed(&*file, floor).unwrap_or(floor).min(first - 1),
-            None => durable_id,
-        };
-        let by_cpp =
-            header.is_none() && self.is_by_cpp() && is_unfinished_by_cpp(&*file).unwrap_or(false);
-        let site = self.site(index);
-        let mut walk = Cursor::salvage_open(site, file, durable_here, goes_on, floor)?;
-        match read {
-            Err(error) => walk.miss_header(error),
-            Ok(None) if !by_cpp => walk.doubt_header("the header is not valid"),
-            Ok(_) => {}
-        }
-        Ok(walk)
-    }
-
-    /// A salvaging walk through a cold segment.
-    pub(super) fn salvage_cold(
-        &self,
-        index: u32,
-        file: Arc<dyn File>,
-        floor: u64,
-    ) -> Result<Cursor> {
-        Cursor::salvage_cold(self.cold_site(index), file, floor)
     }
 
     fn verifies(&self) -> bool {
@@ -405,12 +312,12 @@ impl LogFiles {
         Site { index, name: self.path_of(index).display().to_string() }
     }
 
-    fn cold_site(&self, index: u32) -> Site {
+    pub(super) fn cold_site(&self, index: u32) -> Site {
         Site { index, name: self.wal.path_of(&file_name::cold(index)).display().to_string() }
     }
 }
 
-fn here(index: u32, cursor: Cursor, found: FoundAs) -> Found {
+pub(super) fn here(index: u32, cursor: Cursor, found: FoundAs) -> Found {
     Found::Here(Box::new(Segment { index, cursor, found }))
 }
 

@@ -2,10 +2,11 @@
 //!
 //! In reading order: `reader` (across segments), `seeking` (where it begins), `end` (where it
 //! stops), `log_files` (which file holds a segment right now, and the lock that keeps it),
-//! `neighbours` (what other files say of a segment), `in_memory` (what is in the active directory),
-//! `preloader` and `ahead` (threads that read ahead), `follow` (a log that goes on), `counts` (a
-//! reader's metrics), and for verifying `verify` (a log), `verify_records` (its small files) and
-//! `verify_segment`. The events of one segment are walked in `segment`.
+//! `salvaging` (the same around damage), `neighbours` (what other files say of a segment),
+//! `in_memory` (what is in the active directory), `preloader` and `ahead` (threads that read
+//! ahead), `follow` (a log that goes on), `counts` (a reader's metrics), and for verifying `verify`
+//! (a log), `verify_records` (its small files) and `verify_segment`. The events of one segment are
+//! walked in `segment`.
 
 mod ahead;
 mod counts;
@@ -18,6 +19,7 @@ mod neighbours;
 mod preloader;
 mod queue;
 mod reader;
+mod salvaging;
 mod seeking;
 mod verify;
 mod verify_records;

@@ -22,6 +22,8 @@ pub enum Source {
     Direct(Arc<dyn File>, Pages),
     Frame(Box<FrameContent>),
     Memory(Memory),
+    /// What memory still has of a closed segment.
+    Retired(Memory),
 }
 
 /// The block that a walk stands at.
@@ -81,7 +83,7 @@ impl Blocks {
                 let room = (pages.len() - 2 * PAGE) / BLOCK_SIZE;
                 room.min((ahead_to - block) as usize)
             }
-            Source::Memory(_) => 1,
+            Source::Memory(_) | Source::Retired(_) => 1,
         };
         let mut none = Slots::default();
         let buffer = match self.source {
@@ -115,6 +117,7 @@ impl Blocks {
             }
             // Its events are read one by one, while they are written.
             Source::Memory(_) => Ok(0),
+            Source::Retired(memory) => memory.block(&mut buffer[..BLOCK_SIZE], offset),
         };
         self.taken += begin.elapsed();
         self.loaded = *read.as_ref().unwrap_or(&0);
@@ -122,7 +125,7 @@ impl Blocks {
         let rest = self.head + whole..self.head + BLOCK_SIZE;
         match &mut self.source {
             Source::Direct(_, pages) => pages[rest].fill(0),
-            Source::File(_) | Source::Frame(_) => buffer[rest].fill(0),
+            Source::File(_) | Source::Frame(_) | Source::Retired(_) => buffer[rest].fill(0),
             Source::Memory(_) => {}
         }
         read.map(|_| whole)
@@ -152,7 +155,7 @@ impl Blocks {
         match &self.source {
             Source::File(file) | Source::Direct(file, _) => first_slot(&**file),
             Source::Frame(_) => Ok(0),
-            Source::Memory(memory) => Ok(memory.first_slot()),
+            Source::Memory(memory) | Source::Retired(memory) => Ok(memory.first_slot()),
         }
     }
 
@@ -164,7 +167,7 @@ impl Blocks {
     /// Where in the file the bytes at `offset` of the segment are.
     pub fn file_offset(&self, offset: u64) -> u64 {
         match &self.source {
-            Source::File(_) | Source::Direct(..) | Source::Memory(_) => offset,
+            Source::File(_) | Source::Direct(..) | Source::Memory(_) | Source::Retired(_) => offset,
             Source::Frame(content) => content.file_offset_of(offset),
         }
     }

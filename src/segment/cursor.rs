@@ -127,6 +127,8 @@ pub struct Cursor {
     pub(super) effort: Effort,
     /// The disk file of a segment in memory, where what is sealed in it counts before that.
     pub(super) sealed_in: Option<Arc<dyn File>>,
+    /// What memory still has of a closed segment: what is damaged on disk is looked for there.
+    pub(super) retired: Option<Box<Blocks>>,
 }
 
 impl Cursor {
@@ -150,6 +152,7 @@ impl Cursor {
             batch: Batch::default(),
             effort: Effort::default(),
             sealed_in: None,
+            retired: None,
         }
     }
 
@@ -237,8 +240,8 @@ impl Cursor {
 
     pub fn seen(&self) -> Seen {
         let bytes = match &self.blocks.source {
-            Source::File(_) | Source::Direct(..) | Source::Memory(_) => self.seen.bytes,
             Source::Frame(content) => content.file_size(),
+            _ => self.seen.bytes,
         };
         Seen { bytes, ..self.seen }
     }
@@ -306,7 +309,8 @@ impl Cursor {
         let ahead_to = if self.is_closed() { self.block_limit } else { self.block + 1 };
         let read = self.blocks.load(self.block, ahead_to);
         // Where nothing says how many blocks there are, they end with the file.
-        let is_counted = self.header.is_some() || self.blocks_of_frame().is_some();
+        let is_counted =
+            self.header.is_some() || self.blocks_of_frame().is_some() || self.retired.is_some();
         if !is_counted && self.is_closed() && matches!(read, Ok(0)) {
             return self.finish();
         }

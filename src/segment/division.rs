@@ -76,7 +76,9 @@ impl Cursor {
         let (Source::File(file), Some(header)) = (&self.blocks.source, self.header) else {
             return None;
         };
+        // What is damaged is looked for in memory by one walk only.
         let is_good = self.is_closed() && !self.is_damaged() && self.end.is_none();
+        let is_good = is_good && self.retired.is_none();
         is_good.then(|| Division {
             site: self.site.clone(),
             file: Arc::clone(file),

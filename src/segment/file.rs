@@ -98,6 +98,19 @@ pub fn last_sealed(file: &dyn File, mut floor: u64) -> Result<u64> {
     Ok(floor)
 }
 
+/// The same, of those blocks that hold what their seal covers.
+pub fn last_covered(file: &dyn File, mut floor: u64) -> Result<u64> {
+    for_each_block(file, 0, |_, block| {
+        let header = block.first_chunk().and_then(BlockHeader::decode);
+        let is_next = |header: &BlockHeader| header.first_event_id > floor && header.covers(block);
+        if let Some(header) = header.filter(is_next) {
+            floor = header.last_event_id;
+        }
+        Ok(true)
+    })?;
+    Ok(floor)
+}
+
 /// How many slots of a file hold an id above `event_id`.
 pub fn events_above(file: &dyn File, event_id: u64) -> Result<u32> {
     let end = scan_segment(file, Rule::Memory, event_id)?;

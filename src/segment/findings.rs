@@ -61,10 +61,7 @@ impl Findings {
 
     /// Blames a bad block on a fault of the frame around it. `false` when there is none.
     pub fn blame_frame(&mut self, site: &Site, offset: u64, len: u64, from: u64) -> bool {
-        let around = |(fault, _): &&mut (Fault, bool)| {
-            let overlaps = fault.content.start < offset + len && offset < fault.content.end;
-            overlaps && !fault.trailing
-        };
+        let around = |(fault, _): &&mut (Fault, bool)| is_around(fault, offset, len);
         let Some((fault, reported)) = self.faults.iter_mut().find(around) else { return false };
         if !*reported || self.pending.is_empty() {
             *reported = true;
@@ -74,6 +71,11 @@ impl Findings {
         self.any = true;
         self.pending_used_to = offset + len;
         true
+    }
+
+    /// Whether there is a fault of the frame around here.
+    pub fn has_fault(&self, offset: u64, len: u64) -> bool {
+        self.faults.iter().any(|(fault, _)| is_around(fault, offset, len))
     }
 
     /// What is pending ends with the event `last` at the latest, and before `end` of the segment.
@@ -125,6 +127,10 @@ impl Findings {
             }
         }
     }
+}
+
+fn is_around(fault: &Fault, offset: u64, len: u64) -> bool {
+    fault.content.start < offset + len && offset < fault.content.end && !fault.trailing
 }
 
 /// What is wrong with a frame, as damage.

@@ -1,4 +1,4 @@
-//! Segments that are in memory, and whose file on disk somebody has removed.
+//! Segments that are in memory, and whose file on disk is gone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,14 +19,27 @@ pub fn gone_from_disk(
     active: &BTreeMap<u32, Arc<dyn File>>,
 ) -> Result<Vec<u32>> {
     let mut gone = Vec::new();
-    let there = inventory.indexes();
-    for (&index, file) in active {
-        let is_used = !there.contains(&index) && first_slot(&**file)? != 0;
-        if is_used && !is_used_behind(wal, inventory, index)? {
+    for index in not_on_disk(inventory, active)? {
+        if !is_used_behind(wal, inventory, index)? {
             gone.push(index);
         }
     }
     Ok(gone)
+}
+
+/// Segments with events in memory of which there is no file on disk.
+pub fn not_on_disk(
+    inventory: &Inventory,
+    active: &BTreeMap<u32, Arc<dyn File>>,
+) -> Result<Vec<u32>> {
+    let mut found = Vec::new();
+    let there = inventory.indexes();
+    for (&index, file) in active {
+        if !there.contains(&index) && first_slot(&**file)? != 0 {
+            found.push(index);
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a segment behind this one has events on disk.

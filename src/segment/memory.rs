@@ -33,13 +33,13 @@ use std::ops::Range;
 use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Cause, Error, Result};
 use crate::format::{Layout, RequestEvent, EVENTS_PER_BLOCK, EVENT_SIZE, MAX_EVENT_ID};
 use crate::storage::{File, Mapping, Slots};
 
 use super::batch::Batch;
 use super::file::first_slot;
-use super::header::{read_header, HeaderState};
+use super::header::{read_block_header, read_header, HeaderState};
 
 /// Magic, version, header size and segment index.
 type IndexWord = [u8; 8];
@@ -100,6 +100,30 @@ impl Memory {
     /// Copies bytes as they are at this moment, whatever that is worth.
     pub fn peek(&self, bytes: &mut [u8], offset: u64) -> Result<usize> {
         self.file.read_at(bytes, offset)
+    }
+
+    /// Whether all of its blocks are sealed: it is full, and closed or about to be. What is left
+    /// from the file's former use has lower ids.
+    pub fn is_sealed(&self) -> Result<bool> {
+        let last = self.layout.blocks - 1;
+        let header = read_block_header(&*self.file, last)?;
+        let is_full = header.is_some_and(|header| {
+            header.block_index == last
+                && usize::from(header.event_count) == EVENTS_PER_BLOCK
+                && header.first_event_id > self.first_slot
+        });
+        Ok(is_full && self.first_slot != 0)
+    }
+
+    /// Copies a sealed block. Fails when the file has become another segment's: then the copy may
+    /// be of that one.
+    pub fn block(&self, block: &mut [u8], offset: u64) -> Result<usize> {
+        let read = self.file.read_at(block, offset)?;
+        if self.is_own()? {
+            return Ok(read);
+        }
+        let message = "the memory of the segment has become another segment's";
+        Err(Error::new(Cause::Corrupt, message))
     }
 
     /// Maps the file, for a follower. Where that is refused it goes on with `pread`.

@@ -46,10 +46,10 @@ pub use damage::{Damage, DamageKind, Site, MAX_DAMAGES};
 pub use division::{Division, Position};
 pub use file::{
     begins_among, compare_files, durable_id, events_above, first_slot, for_each_block, hold,
-    last_sealed, scan_segment, seals_go_on,
+    last_covered, last_sealed, scan_segment, seals_go_on,
 };
 pub use frame::FrameContent;
-pub use gone::gone_from_disk;
+pub use gone::{gone_from_disk, not_on_disk};
 pub use header::{
     closed, closed_header, cold_header, misnamed, read_block_header, read_header, HeaderState,
 };

@@ -45,6 +45,20 @@ impl Cursor {
         Ok(walk)
     }
 
+    /// Has a salvaging walk look at what is left of the block in which the file was cut. What its
+    /// seal covers may be there.
+    pub fn with_cut_block(mut self) -> Self {
+        let block = self.block_limit;
+        if !self.is_exact && self.blocks.load(block, block + 1).is_ok() {
+            let header = self.blocks.bytes().first_chunk().and_then(BlockHeader::decode);
+            let is_whole = header.is_some_and(|header| {
+                header.block_index == block && header.covers(self.blocks.bytes())
+            });
+            self.block_limit += u32::from(is_whole);
+        }
+        self
+    }
+
     /// A walk through an active segment.
     pub fn memory(site: Site, memory: Memory, floor: u64) -> Self {
         let layout = memory.layout();

@@ -7,13 +7,14 @@ use crate::format::SEGMENT_HEADER_SIZE;
 use crate::format::{Layout, SegmentHeader, BLOCK_SIZE, MAX_BLOCKS, MAX_EVENT_ID};
 use crate::storage::File;
 
-use super::blocks::{first_id_of, Source};
+use super::blocks::{first_id_of, Blocks, Source};
 use super::check::BadBlock;
 use super::cursor::{Authority, Cursor, Step};
 use super::damage::{Damage, DamageKind, Site};
 use super::findings::of_frame;
 use super::frame::FrameContent;
 use super::header::{misnamed, HeaderState, DENIES_EVENTS};
+use super::memory::Memory;
 
 impl Cursor {
     /// A salvaging walk through a hot segment that is closed, or was.
@@ -23,9 +24,11 @@ impl Cursor {
         header: Result<Option<SegmentHeader>>,
         floor: u64,
     ) -> Result<Self> {
-        let layout = Layout::of_file(file.size()?);
+        let size = file.size()?;
+        let layout = Layout::of_file(size);
         let mut walk = Self::new(site, Source::File(file), Authority::Header, floor);
-        walk.block_limit = layout.blocks;
+        // The last block of a file that was cut may have all its events.
+        walk.block_limit = layout.blocks + u32::from(!layout.is_exact(size));
         walk.has_room = matches!(&header, Ok(Some(h)) if h.event_count < layout.capacity());
         match header {
             // One that says that it is open is not right either.
@@ -33,6 +36,32 @@ impl Cursor {
             Err(error) => walk.miss_header(error),
         }
         Ok(walk)
+    }
+
+    /// A salvaging walk through what memory still has of a closed segment. Its file on disk is not
+    /// there, or holds nothing of it: the damage says which.
+    pub fn retired(site: Site, memory: Memory, kind: DamageKind, what: &str, floor: u64) -> Self {
+        let blocks = memory.layout().blocks;
+        let mut walk = Self::new(site, Source::Retired(memory), Authority::Header, floor);
+        walk.block_limit = blocks;
+        walk.findings.report(walk.damage(kind, 0, (0, 0), what));
+        walk
+    }
+
+    /// The same walk through a closed segment, where what is damaged in its file is looked for in
+    /// what memory still has of it.
+    pub fn or_in_memory(mut self, memory: Memory) -> Self {
+        if self.end.is_some() {
+            let why = self.take_damage().map_or_else(String::new, |damage| damage.what + "; ");
+            let what = format!("{why}its events are in memory");
+            let kind = DamageKind::SegmentHeader;
+            return Self::retired(self.site, memory, kind, &what, self.last_event_id);
+        }
+        if self.header.is_none() {
+            self.block_limit = memory.layout().blocks;
+        }
+        self.retired = Some(Box::new(Blocks::new(Source::Retired(memory))));
+        self
     }
 
     /// A salvaging walk through a cold segment.
@@ -107,7 +136,7 @@ impl Cursor {
                 let first_id = first_id_of(self.blocks.bytes());
                 let is_event = first_id >= from && first_id <= MAX_EVENT_ID;
                 let ids = ids.filter(|_| bad.kind == DamageKind::Order);
-                let looks_used = ids.is_some() || is_event;
+                let looks_used = ids.is_some() || is_event || bad.error.is_some();
                 let damage = self.damage(bad.kind, offset, ids.unwrap_or((from, 0)), bad.what);
                 self.findings.pend(Damage { error: bad.error, ..damage }, looks_used);
             }
@@ -135,7 +164,7 @@ impl Cursor {
                 Source::File(file) | Source::Direct(file, _) => {
                     file.size().map_or(0, |size| Layout::of_file(size).blocks)
                 }
-                Source::Frame(_) | Source::Memory(_) => MAX_BLOCKS,
+                Source::Frame(_) | Source::Memory(_) | Source::Retired(_) => MAX_BLOCKS,
             };
             // Part of a block behind the last whole one has been read already.
             self.block_limit = limit.max(self.block);

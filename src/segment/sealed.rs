@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::error::Result;
-use crate::format::Layout;
+use crate::format::{Layout, BLOCK_SIZE};
 
 use super::check::{BadBlock, BlockCheck, GoodBlock};
 use super::cursor::{Cursor, WRONG_CHAIN};
@@ -14,15 +14,7 @@ impl Cursor {
     /// Looks at the current block.
     pub(super) fn sealed_block(&mut self, read: Result<usize>, from: u64) -> Result<()> {
         self.pull_faults(self.ids_left())?;
-        let check = BlockCheck {
-            block: self.block,
-            last_event_id: self.last_event_id,
-            chained: self.chained,
-            segment: self.header.as_ref(),
-            strict: self.strict,
-            from,
-            checksums: self.checksums,
-        };
+        let check = self.check(from);
         let begin = Instant::now();
         let examined = match read {
             Ok(read) => check.examine(self.blocks.bytes(), read),
@@ -45,11 +37,49 @@ impl Cursor {
                 let damage = self.damage(bad.kind, offset, ids, bad.what);
                 Err(Damage { error: bad.error, ..damage }.to_error())
             }
-            Err(bad) => {
-                self.bad_block(bad);
-                Ok(())
-            }
+            Err(bad) => self.block_in_memory(bad, from),
         }
+    }
+
+    fn check(&self, from: u64) -> BlockCheck<'_> {
+        BlockCheck {
+            block: self.block,
+            last_event_id: self.last_event_id,
+            chained: self.chained,
+            segment: self.header.as_ref(),
+            strict: self.strict,
+            from,
+            checksums: self.checksums,
+        }
+    }
+
+    /// Gives the events of a damaged block out of memory, if they are there: then it costs none.
+    fn block_in_memory(&mut self, bad: BadBlock, from: u64) -> Result<()> {
+        let Some(mut retired) = self.retired.take() else {
+            self.bad_block(bad);
+            return Ok(());
+        };
+        let read = retired.load(self.block, self.block + 1);
+        let found = read.ok().map(|read| self.check(from).examine(retired.bytes(), read));
+        match found {
+            Some(Ok(good)) if !good.is_stale => {
+                self.close_pending(good.header.first_event_id - 1);
+                let offset = Layout::block_offset(self.block);
+                // What is wrong with the frame around it is reported by itself.
+                if !self.findings.has_fault(offset, BLOCK_SIZE as u64) {
+                    let what = format!("{}; its events are in memory", bad.what);
+                    let damage = self.damage(bad.kind, offset, (0, 0), &what);
+                    self.findings.report(Damage { error: bad.error, ..damage });
+                }
+                std::mem::swap(&mut self.blocks, &mut retired);
+                let given = self.good_block(good, from);
+                std::mem::swap(&mut self.blocks, &mut retired);
+                given?;
+            }
+            _ => self.bad_block(bad),
+        }
+        self.retired = Some(retired);
+        Ok(())
     }
 
     fn good_block(&mut self, good: GoodBlock, from: u64) -> Result<()> {

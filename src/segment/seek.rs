@@ -104,7 +104,7 @@ impl Cursor {
         match &self.blocks.source {
             Source::File(_) | Source::Memory(_) => true,
             Source::Frame(content) => content.can_jump(),
-            Source::Direct(..) => false,
+            Source::Direct(..) | Source::Retired(_) => false,
         }
     }
 
@@ -136,7 +136,7 @@ impl Cursor {
                 }
                 read
             }
-            Source::Direct(..) => return None,
+            Source::Direct(..) | Source::Retired(_) => return None,
         };
         (read == bytes.len()).then_some(())
     }

@@ -4,6 +4,7 @@
 mod backup;
 mod bench;
 mod browser;
+mod crashed;
 mod damage;
 mod deploy;
 mod export;

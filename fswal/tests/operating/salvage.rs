@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::crashed::{self, crashed, Full};
 use crate::damage::flip;
 use crate::support::{event, fswal, state_of, text, Place, PER_SEGMENT};
 
@@ -45,6 +46,61 @@ fn what_is_in_memory_only_is_salvaged_too() {
     let said = fswal(&["salvage", "--json", text(&place.log()), text(&out)]).ends_with(0).json();
     assert_eq!((&said["events"], &said["last_event_id"]), (&json!(150), &json!(150)));
     assert_eq!(said["lost"], json!([]));
+}
+
+/// After a crash the memory of a closed segment may still be as it was. What is damaged or gone on
+/// disk is there.
+#[test]
+fn what_memory_still_has_of_a_closed_segment_is_salvaged() {
+    let salvage = |place: &Place| {
+        let out = place.base().join("salvaged");
+        let (log, memory) = (place.log(), text(place.memory()));
+        let said = fswal(&["salvage", "--json", "--active-dir", memory, text(&log), text(&out)]);
+        fswal(&["verify", text(&out)]).ends_with(0);
+        std::fs::remove_dir_all(&out).unwrap();
+        (said.code, said.json())
+    };
+    let why = |said: &serde_json::Value| said["damaged"][0]["why"].as_str().unwrap().to_owned();
+    for full in [Full::MemoryIsKept, Full::MemoryIsKeptOfCold] {
+        let place = crashed(full);
+        let name = |index: u32| match full {
+            Full::MemoryIsKeptOfCold => place.log().join(format!("FS.{index:08}.wal.lz4")),
+            _ => place.log().join(format!("FS.{index:08}.wal")),
+        };
+        assert_eq!(salvage(&place).0, 0);
+
+        // Behind the first piece that threads would read.
+        flip(&name(1), name(1).metadata().unwrap().len() / 4 * 3);
+        let (code, said) = salvage(&place);
+        assert_eq!((code, &said["events"]), (1, &json!(crashed::LAST)), "{said}");
+        assert_eq!(said["lost"], json!([]));
+        assert!(why(&said).starts_with(text(&name(1))), "{said}");
+
+        std::fs::rename(name(1), place.base().join("aside")).unwrap();
+        let (code, said) = salvage(&place);
+        assert_eq!((code, &said["events"]), (1, &json!(crashed::LAST)), "{said}");
+        assert_eq!(said["lost"], json!([]));
+        assert!(why(&said).contains("the file is not there: the segment's events are in memory"));
+
+        // Retention may have taken those two.
+        std::fs::remove_file(name(0)).unwrap();
+        let (code, said) = salvage(&place);
+        assert_eq!(
+            (code, &said["events"]),
+            (0, &json!(crashed::LAST - crashed::PER_SEGMENT)),
+            "{said}"
+        );
+        assert!(said["doubts"][0].as_str().unwrap().contains("are in memory"), "{said}");
+    }
+}
+
+/// A full segment that nobody has closed yet is nothing that is wrong.
+#[test]
+fn a_crash_before_a_segment_is_closed_is_no_damage() {
+    let place = crashed(Full::NotClosed);
+    let out = place.base().join("salvaged");
+    let said = fswal(&["salvage", "--json", text(&place.log()), text(&out)]).ends_with(0).json();
+    assert_eq!((&said["events"], &said["damaged"]), (&json!(crashed::LAST), &json!([])));
 }
 
 #[test]

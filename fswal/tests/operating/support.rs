@@ -64,15 +64,25 @@ impl Place {
     /// Records the events up to `last` in a process that is killed. Those up to `durable` are on
     /// disk; of the others nobody knows.
     pub fn crash(&self, durable: u64, last: u64) {
-        let mut child = self.spawn_writer(durable, last);
+        self.crash_by("support::writer", durable, last);
+    }
+
+    /// The same, by the ignored test of this name.
+    pub fn crash_by(&self, name: &str, durable: u64, last: u64) {
+        let mut child = self.spawn(name, durable, last);
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// A process that has recorded the events up to `last`, and waits.
     pub fn spawn_writer(&self, durable: u64, last: u64) -> Child {
+        self.spawn("support::writer", durable, last)
+    }
+
+    /// The same, by the ignored test of this name.
+    pub fn spawn(&self, name: &str, durable: u64, last: u64) -> Child {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "support::writer", "--ignored", "--nocapture"])
+            .args(["--exact", name, "--ignored", "--nocapture"])
             .env("FSWAL_TEST_LOG", self.log())
             .env("FSWAL_TEST_MEMORY", self.memory())
             .env("FSWAL_TEST_IDS", format!("{durable} {last}"))
@@ -117,26 +127,49 @@ pub fn event(event_id: u64) -> RequestEvent {
 #[test]
 #[ignore = "it is the process that other tests kill"]
 fn writer() {
-    let of = |name: &str| std::env::var(name).expect("the test that starts this sets it");
-    let ids: Vec<u64> = of("FSWAL_TEST_IDS").split(' ').map(|id| id.parse().unwrap()).collect();
+    let Told { log, memory, durable, last } = Told::here();
     // What is durable is what was asked for, and what is on disk has no more than that.
-    let memory = of("FSWAL_TEST_MEMORY");
-    let config = Config { sync_mode: SyncMode::Rotation, ..config(Path::new(&memory)) };
-    let (manager, mut writer) = Manager::open(Path::new(&of("FSWAL_TEST_LOG")), config).unwrap();
+    let config = Config { sync_mode: SyncMode::Rotation, ..config(&memory) };
+    let (manager, mut writer) = Manager::open(&log, config).unwrap();
     let begin = manager.log().recovery_report().last_event_id;
-    for id in begin + 1..=ids[1] {
+    for id in begin + 1..=last {
         writer.append(&event(id)).unwrap();
-        if id == ids[0] {
+        if id == durable {
             manager.log().sync().unwrap();
         }
     }
     // What the workers do behind it is done, so that what is left does not depend on the moment.
     wait_until("a segment is prepared", || manager.log().metrics().prepared_segments.fill == 1);
-    let path = of("FSWAL_TEST_LOG");
-    let wal = PosixStorage::for_reading().open_directory(Path::new(&path), Links::Follow);
+    let wal = PosixStorage::for_reading().open_directory(&log, Links::Follow);
     let wal = wal.unwrap().unwrap();
     let on_disk = || load_meta(&*wal).unwrap().flatten().map(|meta| meta.last_event_id);
-    wait_until("the durable id is on disk", || ids[0] <= begin || on_disk() >= Some(ids[0]));
+    wait_until("the durable id is on disk", || durable <= begin || on_disk() >= Some(durable));
+    await_the_kill();
+}
+
+/// What a process that is to be killed is told.
+pub struct Told {
+    pub log: PathBuf,
+    pub memory: PathBuf,
+    pub durable: u64,
+    pub last: u64,
+}
+
+impl Told {
+    pub fn here() -> Told {
+        let of = |name: &str| std::env::var(name).expect("the test that starts this sets it");
+        let ids = of("FSWAL_TEST_IDS");
+        let (durable, last) = ids.split_once(' ').unwrap();
+        Told {
+            log: of("FSWAL_TEST_LOG").into(),
+            memory: of("FSWAL_TEST_MEMORY").into(),
+            durable: durable.parse().unwrap(),
+            last: last.parse().unwrap(),
+        }
+    }
+}
+
+pub fn await_the_kill() {
     println!("recorded");
     std::thread::sleep(Duration::from_secs(600));
 }

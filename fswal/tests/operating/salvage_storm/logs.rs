@@ -13,6 +13,7 @@ use flashstrike_wal::format::RequestEvent;
 use flashstrike_wal::recorder::Manager;
 
 use super::random::Random;
+use crate::crashed::{crashed, Full};
 use crate::support::{event, wait_until, Place};
 
 pub const HEADER: usize = 64;
@@ -54,7 +55,13 @@ pub fn all() -> Vec<Original> {
         Original::of("cold segments", recorded(16, 1, 5 * 4096 + 1500)),
         Original::of("cold segments of many frame blocks", recorded(80, 1, 3 * 20_480 + 900)),
         Original::of("frames of another program", frozen_by_another(3 * 4096 + 3000)),
-        Original::of("a crashed log and its memory", crashed()),
+        Original::of("a crashed log and its memory", crashed(Full::MemoryIsReused)),
+        Original::of("a crashed log, and a closed segment in memory", crashed(Full::MemoryIsKept)),
+        Original::of(
+            "a crashed log, and a cold segment in memory",
+            crashed(Full::MemoryIsKeptOfCold),
+        ),
+        Original::of("a crashed log, and a full segment that is open", crashed(Full::NotClosed)),
     ]
 }
 
@@ -110,12 +117,6 @@ fn frozen_by_another(events: usize) -> Place {
     place
 }
 
-fn crashed() -> Place {
-    let place = Place::new();
-    place.crash(9000, 9600);
-    place
-}
-
 impl Original {
     fn of(name: &'static str, place: Place) -> Self {
         let mut files = Files::new();
@@ -145,14 +146,35 @@ impl Original {
     fn find_events(&mut self, path: &Path) {
         let Some(segment) = index_of(path) else { return };
         let bytes = &self.files[path];
-        let found = if path.extension().is_some_and(|extension| extension == "lz4") {
+        let mut found = if path.extension().is_some_and(|extension| extension == "lz4") {
             sealed(segment, &decompressed(bytes), &|range| frame_parts(path, bytes, range))
         } else if number(bytes, 40, 8) != 0 {
             sealed(segment, bytes, &|range| vec![part(path, range)])
         } else {
             self.open(segment, path)
         };
+        self.add_copies_in_memory(segment, &mut found);
         self.events.extend(found);
+    }
+
+    /// The memory of a closed segment that was not used again has all blocks, sealed.
+    fn add_copies_in_memory(&self, segment: u32, events: &mut [Event]) {
+        let Some(active) = self.place.actives().pop() else { return };
+        let memory = active.join(format!("FS.{segment:08}.wal"));
+        if !self.files.contains_key(&memory) {
+            return;
+        }
+        // What says that it is this log's and this segment's, and full.
+        let header = Part { whole: true, ..part(&memory, 0..2 * HEADER + 8) };
+        let last_block = self.files[&memory].len() - BLOCK;
+        let seal = part(&memory, last_block..last_block + HEADER);
+        let identity = active.join("wal_identity");
+        let identity = part(&identity, 0..self.files[&identity].len());
+        for event in events.iter_mut().filter(|event| event.is_closed) {
+            let block = HEADER + event.block as usize * BLOCK;
+            let block = part(&memory, block..block + BLOCK);
+            event.copies.push(vec![header.clone(), seal.clone(), identity.clone(), block]);
+        }
     }
 
     /// The events of an open segment: in memory, and as far as they are sealed on disk, too.
@@ -251,10 +273,11 @@ fn frame_parts(path: &Path, frame: &[u8], content: Range<usize>) -> Vec<Part> {
     }
 }
 
-/// The index of the segment that a file's name says.
+/// The index of the segment that a file's name says. A temporary file is none's.
 pub fn index_of(path: &Path) -> Option<u32> {
     let name = path.file_name()?.to_str()?.strip_prefix("FS.")?;
-    name.split('.').next()?.parse().ok()
+    let (index, kind) = name.split_once('.')?;
+    index.parse().ok().filter(|_| !kind.ends_with("tmp"))
 }
 
 pub fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
