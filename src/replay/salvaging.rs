@@ -121,10 +121,13 @@ impl LogFiles {
         };
         let by_cpp =
             header.is_none() && self.is_by_cpp() && is_unfinished_by_cpp(&*file).unwrap_or(false);
-        let site = self.site(index);
+        let (site, size) = (self.site(index), file.size()?);
         let mut walk = Cursor::salvage_open(site, file, durable_here, goes_on, floor)?;
         if takes_all {
             walk = walk.with_cut_block();
+            if goes_on && header.is_some() && self.is_shorter_than_next(index, size) {
+                walk.was_cut();
+            }
         }
         match read {
             Err(error) => walk.miss_header(error),
@@ -132,6 +135,14 @@ impl LogFiles {
             Ok(_) => {}
         }
         Ok(walk)
+    }
+
+    /// Whether the hot file of an open segment is shorter than the next one's. Both are of one
+    /// open of the log, which makes its files of one size.
+    fn is_shorter_than_next(&self, index: u32, size: u64) -> bool {
+        let next = index.checked_add(1).map(file_name::hot);
+        let status = next.and_then(|next| self.wal.status_of(&next).ok().flatten());
+        status.is_some_and(|next| size < next.size)
     }
 
     /// A salvaging walk through a cold segment.

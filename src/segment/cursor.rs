@@ -112,7 +112,7 @@ pub struct Cursor {
     /// The header of a closed segment, as long as it can be trusted.
     pub(super) header: Option<SegmentHeader>,
     pub(super) has_room: bool,
-    /// The file holds whole blocks and nothing else.
+    /// The file holds whole blocks and nothing else, and was not cut behind one.
     pub(super) is_exact: bool,
     /// The next block, and the one to stop before.
     pub(super) block: u32,

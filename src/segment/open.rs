@@ -59,6 +59,11 @@ impl Cursor {
         self
     }
 
+    /// Events may be missing behind the last block, though it is whole.
+    pub fn was_cut(&mut self) {
+        self.is_exact = false;
+    }
+
     /// A walk through an active segment.
     pub fn memory(site: Site, memory: Memory, floor: u64) -> Self {
         let layout = memory.layout();
@@ -308,7 +313,7 @@ impl Cursor {
         if !self.is_exact {
             let lost = (self.last_event_id + 1, durable_id);
             let ids = if lost.0 <= lost.1 && goes_on { lost } else { (0, 0) };
-            let what = "the file is not of whole blocks";
+            let what = "the file was cut";
             let offset = Layout::block_offset(self.block);
             self.report(self.damage(DamageKind::Truncated, offset, ids, what))?;
         } else if goes_on && !self.is_full() && !self.findings.any() {

@@ -103,6 +103,25 @@ fn a_crash_before_a_segment_is_closed_is_no_damage() {
     assert_eq!((&said["events"], &said["damaged"]), (&json!(crashed::LAST), &json!([])));
 }
 
+/// Nothing counts the events of a segment that is open. That its file is shorter than the next one
+/// says that it was cut, also where a block ends.
+#[test]
+fn an_open_segment_that_was_cut_has_lost_its_end() {
+    let place = crashed(Full::NotClosed);
+    std::fs::remove_dir_all(place.actives().remove(0)).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(place.log().join("FS.00000001.wal"));
+    file.unwrap().set_len(64 + 10 * BLOCK).unwrap();
+    let out = place.base().join("salvaged");
+    let memory = text(place.memory());
+    let (log, out) = (place.log(), text(&out));
+    let said = fswal(&["salvage", "--json", "--active-dir", memory, text(&log), out]).ends_with(1);
+    let lost = &said.json()["lost"][0];
+    assert_eq!((&lost["segment"], &lost["block"]), (&json!(1), &json!(10)), "{lost}");
+    let last = crashed::PER_SEGMENT + 10 * 256;
+    assert_eq!(lost["after_event_id"], last);
+    assert_eq!(lost["before_event_id"], 2 * crashed::PER_SEGMENT + 1);
+}
+
 #[test]
 fn a_missing_segment_lies_between_two_ids() {
     let place = Place::new();
