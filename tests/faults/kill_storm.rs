@@ -103,7 +103,7 @@ fn g2_nothing_acknowledged_is_lost() {
         added += round(&place, &mut lives, seed, false);
     }
     println!("{rounds} kills in {:?}, {added} ids acknowledged, 0 lost", begin.elapsed());
-    assert!(added > rounds * 1000, "the writers were killed before they appended much");
+    assert!(added > rounds * 100, "the writers were killed before they appended much");
     record(Row {
         name: "kills-random",
         fault: "SIGKILL at a random moment",

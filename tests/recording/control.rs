@@ -84,7 +84,7 @@ fn a_failure_is_seen_with_its_reason() {
     let seen = view(&place);
     assert_eq!((seen.state(), seen.metrics().poisoned), (LogState::Open, 0));
     fs::remove_file(place.log().join("FS.00000000.wal")).unwrap();
-    append(&mut writer, 11..=20);
+    append(&mut writer, [11]);
     manager.log().sync().unwrap_err();
     assert_eq!((seen.state(), seen.metrics().poisoned), (LogState::Failed, 1));
     assert_eq!(seen.durable().last_event_id, 10, "it does not move any more");

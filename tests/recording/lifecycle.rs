@@ -41,6 +41,10 @@ fn g13_new_files_are_private() {
     manager.log().sync().unwrap();
     common::eventually("a cold segment", || manager.log().metrics().cold_segments == 3);
     common::eventually("meta", || log.join("wal_meta.dat").exists());
+    common::eventually("the next ones are prepared", || {
+        let prepared = manager.log().metrics().prepared_segments;
+        prepared.fill == prepared.capacity
+    });
     assert_eq!(mode(&log), 0o750);
     let found = names(&log);
     for name in found.iter().filter(|name| !name.ends_with(".tmp")) {

@@ -245,10 +245,15 @@ fn every_backup_of_a_storm_is_whole() {
     wait_until("it was alone for a while", || storm.engine.sampled() > 100_000);
     let alone = storm.engine.percentiles();
     storm.engine.start_anew(&storm.place);
-    (0..rounds).for_each(|n| storm.round(n));
+    let mut round = 0;
+    // Whether a run is done before it is killed depends on the machine.
+    while round < rounds || (storm.killed == 0 && round < 10 * rounds) {
+        storm.round(round);
+        round += 1;
+    }
     let beside = storm.engine.percentiles();
     println!(
-        "appends, p50, p99, p99.9: {alone:?} ns alone, {beside:?} ns beside {rounds} backups, \
+        "appends, p50, p99, p99.9: {alone:?} ns alone, {beside:?} ns beside {round} backups, \
          what checks them, and {} runs that were killed",
         storm.killed
     );
