@@ -32,7 +32,7 @@ impl LogFiles {
         // Not of an open one: what its file lacks was perhaps not written yet.
         let state = HeaderState::of(header, index);
         let may_be_closed = matches!(state, HeaderState::Closed | HeaderState::OtherIndex);
-        if let Some(memory) = self.retired(index).filter(|_| may_be_closed) {
+        if let Some(memory) = may_be_closed.then(|| self.retired(index)).flatten() {
             let cursor = Cursor::salvage_hot(self.site(index), Arc::clone(&file), read, floor)?;
             let found = FoundAs { header: Some((file, header)), ..FoundAs::default() };
             return Ok(here(index, cursor.or_in_memory(memory), found));

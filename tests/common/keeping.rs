@@ -27,9 +27,8 @@ pub fn directory(log: &Path) -> WalDirectory {
 
 /// Indexes of the segments that hold events, hot or cold.
 pub fn segments(log: &Path) -> BTreeSet<u64> {
-    let all = names(log);
-    let of_segment = |name: &&String| name.starts_with("FS.") && !name.ends_with(".tmp");
-    all.iter().filter(of_segment).map(|name| name[3..11].parse().unwrap()).collect()
+    let (hot, cold) = hot_and_cold(log);
+    hot.into_iter().chain(cold).collect()
 }
 
 /// The indexes of the hot and of the cold segments. Prepared ones of an open log count as hot.
