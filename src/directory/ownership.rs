@@ -5,7 +5,7 @@
 //! of the library that know nothing else, and it alone counts where a directory cannot be locked.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
@@ -100,15 +100,12 @@ fn lock_directory(wal: &dyn Directory) -> Result<DirectoryLock> {
 
 /// Locks `wal_lock`, and writes this process's id into it.
 fn lock_file(wal: &dyn Directory) -> Result<Arc<dyn File>> {
-    let begin = Instant::now();
-    loop {
-        match wal.lock(file_name::LOCK) {
-            Err(error) if error.cause() == Some(Cause::Locked) && begin.elapsed() < MOMENT => {
-                std::thread::sleep(PAUSE);
-            }
-            locked => return locked,
-        }
-    }
+    let locked = retry_for(MOMENT, || match wal.lock(file_name::LOCK) {
+        Err(error) if error.cause() == Some(Cause::Locked) => Ok(None),
+        locked => locked.map(Some),
+    })?;
+    // Once more, for the owner's name.
+    locked.map_or_else(|| wal.lock(file_name::LOCK), Ok)
 }
 
 /// [`Cause::Locked`] if somebody holds `wal_lock`. Makes no file.
@@ -130,19 +127,20 @@ pub fn is_open_for_writing(wal: &dyn Directory) -> Result<bool> {
     Ok(!is_free)
 }
 
-/// Tries again until there is a result, or the time is up.
+/// Tries again until there is a result, or it has paused for this long in all. The clock does not
+/// count: it goes on while the whole machine is stopped, and nobody can give a lock back.
 fn retry_for<T>(
     time: Duration,
     mut attempt: impl FnMut() -> Result<Option<T>>,
 ) -> Result<Option<T>> {
-    let begin = Instant::now();
-    loop {
+    for _ in 0..time.as_millis() / PAUSE.as_millis() {
         let result = attempt()?;
-        if result.is_some() || begin.elapsed() >= time {
+        if result.is_some() {
             return Ok(result);
         }
         std::thread::sleep(PAUSE);
     }
+    attempt()
 }
 
 fn process(pid: Option<u32>) -> String {

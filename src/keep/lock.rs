@@ -5,7 +5,7 @@
 //! or who publishes sees what was deleted. It is a file that only the log's own user may open.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{Cause, Error, Result};
 use crate::format::file_name;
@@ -28,18 +28,18 @@ impl HoldsLock {
 
     /// Waits for it. Fails with [`Cause::Locked`] after ten seconds.
     pub(super) fn take(holds: &dyn Directory) -> Result<Self> {
-        let begin = Instant::now();
-        let mut pause = SHORTEST_PAUSE;
+        let (mut waited, mut pause) = (Duration::ZERO, SHORTEST_PAUSE);
         loop {
             match Self::try_take(holds) {
                 Err(error) if error.cause() == Some(Cause::Locked) => {
-                    if begin.elapsed() >= PATIENCE {
+                    if waited >= PATIENCE {
                         return Err(Error::new(Cause::Locked, format!("{error}; try again")));
                     }
                 }
                 taken => return taken,
             }
             std::thread::sleep(pause);
+            waited += pause;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

@@ -13,9 +13,8 @@ fn p8_64_logs_have_a_thread_each_and_four_together() {
     child::play("threads-of-64-logs", &[]);
 }
 
-/// While the watcher wakes up so many times, no thread of any log wakes up, and the preparer only
-/// once a second for all. Without shared ticks, 64 watchers would wake up as often in a tenth of
-/// the time, and 64 preparers 64 times as often.
+/// While the watcher wakes up so many times, no thread of any log wakes up, and the preparer and
+/// the maintainer only as often as those of one log would.
 #[test]
 fn p8_idle_logs_cost_no_wake_up_of_their_own() {
     child::play("threads-of-idle-logs", &[]);
