@@ -34,7 +34,8 @@ fn sweep_call(place: &Place, last: u64, bug: Option<Bug>, fault: &str) -> u64 {
         let inject = format!("inject={fault}:when={n}");
         let trace = place.base().join("trace").display().to_string();
         let traced = format!("trace={}", fault.split(':').next().unwrap());
-        let wrapper = ["strace", "-f", "-qq", "-o", &trace, "-e", &traced, "-e", &inject];
+        let wrapper =
+            ["strace", "-f", "--seccomp-bpf", "-qq", "-o", &trace, "-e", &traced, "-e", &inject];
         let (log, memory) = (place.log(), place.memory().display());
         let arguments: [&dyn Display; 3] = [&log.display(), &memory, &Bug::argument(bug)];
         let output = child::output_under(&wrapper, "open-with-read-errors", &arguments);
