@@ -30,8 +30,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := test
-.PHONY: test test-rust build test-c test-python test-tools test-sanitizers test-package tools
-.PHONY: package wheel torture fuzz demo bench
+.PHONY: test test-rust build test-c test-python compile-test-tools test-tools test-sanitizers
+.PHONY: test-package tools package wheel torture fuzz demo bench
 .PHONY: bench-python bench-export header transcripts book api-docs lint clean
 
 REQUESTS ?= 2000000
@@ -60,12 +60,13 @@ CONFIGURE = cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release \
     -DFLASHSTRIKE_WAL_CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)
 BUILD_ALL = cmake --build $(BUILD) --parallel $$(nproc)
 
-# The C and Python tests use the same build. They run side by side: both wait a lot. What any of
-# the tests needs is asked for before anything is built.
+# The C and Python tests use the same build. They run side by side: both wait a lot. When those in
+# Python have ended, the tool's are compiled beside those in C, which use one processor only. What
+# any of the tests needs is asked for before anything is built.
 test:
 	tools/require.sh $(sort $(RUST_TOOLS) $(BUILD_TOOLS) $(C_TOOLS) $(PYTHON_TOOLS))
 	$(MAKE) test-rust
-	$(MAKE) --jobs=2 --output-sync=target test-c test-python
+	$(MAKE) --jobs=2 --output-sync=target test-c test-python compile-test-tools
 	$(MAKE) test-tools
 
 # The test profile is optimised and has debug assertions and overflow checks on; the release
@@ -107,8 +108,11 @@ tools:
 	$(TOOLS) tools/without_paths.sh cargo build --release $(TOOLS_MANIFEST)
 	$(CARGO_TARGET_DIR)/tools/release/fswal generate $(CARGO_TARGET_DIR)/tools/share
 
-test-tools:
+compile-test-tools:
 	tools/require.sh cargo gcc
+	$(TOOLS) cargo test --no-run $(TOOLS_MANIFEST)
+
+test-tools: compile-test-tools
 	$(TOOLS) cargo test $(TOOLS_MANIFEST)
 
 transcripts:
