@@ -97,6 +97,11 @@ impl Keepers {
         HoldsLock::try_take(&*self.holds)
     }
 
+    /// The same lock. Waits for it, and fails with [`Cause::Locked`] after ten seconds.
+    pub fn lock(&self) -> Result<HoldsLock> {
+        HoldsLock::take(&*self.holds)
+    }
+
     /// Whether that lock still keeps others out. Somebody may have removed its file: then others
     /// make and lock a new one, and publish.
     pub fn is_locked_by(&self, lock: &HoldsLock) -> Result<bool> {

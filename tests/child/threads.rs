@@ -185,7 +185,8 @@ pub fn of_idle_logs(_: &Arguments) {
     let prepared = named("wal-preparer").switches - prepared.switches;
     let maintained = named("wal-maintainer").switches - maintained;
     let took = begin.elapsed();
-    // The watcher looks every 15 ms. 64 that wake up for themselves take not even a tenth of that.
+    // The watcher looks every 15 ms. 64 that wake up for themselves need a 64th of that, and then
+    // wait up to a second for the preparer.
     let least = Duration::from_millis(15) * LOOKS as u32 / 3;
     assert!(took >= least, "{LOOKS} wake-ups of the watcher in {took:?}, at least {least:?}");
     // A step that waits for the disk or for a lock counts as one more. One for each log would be

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Subcommand;
-use flashstrike_wal::error::{Cause, Error};
+use flashstrike_wal::error::Error;
 use flashstrike_wal::format::{file_name, SnapshotHeader, SNAPSHOT_HEADER_SIZE};
 use flashstrike_wal::keep::{Keepers, SnapshotReader, SnapshotWriter, WalDirectory};
 use flashstrike_wal::storage::{read_small, Links, Storage};
@@ -202,8 +202,6 @@ fn set(dir: &Path, event: u64, state: &Path, patience: Duration, output: &mut Ou
 
 /// Under the lock that retention takes, as who publishes one does.
 fn remove(dir: &Path, event: u64, output: &mut Output) -> Outcome {
-    const PATIENCE: Duration = Duration::from_secs(10);
-    const PAUSE: Duration = Duration::from_millis(5);
     let log = Log::look(dir)?;
     if !log.inventory.snapshots.contains(&event) {
         let message = format!("{}: there is no snapshot after event {event}", dir.display());
@@ -215,15 +213,7 @@ fn remove(dir: &Path, event: u64, output: &mut Output) -> Outcome {
             .next("open the log for writing, which makes it")
     })?;
     let keepers = Keepers::new(log.wal.clone(), holds, u32::MAX);
-    let begin = Instant::now();
-    let lock = loop {
-        match keepers.try_lock() {
-            Err(error) if error.cause() == Some(Cause::Locked) && begin.elapsed() < PATIENCE => {
-                std::thread::sleep(PAUSE);
-            }
-            lock => break lock?,
-        }
-    };
+    let lock = keepers.lock()?;
     keepers.remove_snapshot(event)?;
     drop(lock);
     tell(output, event, "removed", format!("snapshot after event {event}: removed"))
