@@ -16,6 +16,7 @@ mod kill_storm;
 mod limits;
 mod locks;
 mod long_run;
+mod placement;
 mod power_cut;
 mod reading;
 mod recording;
@@ -79,15 +80,15 @@ const ROLES: &[Role] = &[
     ("ten-hours-of-flow", "", long_run::ten_hours),
     ("take-snapshots", "LOG SHARED EVENTS BUG", keeping::take_snapshots),
     ("threads-at-open", "LOG MEMORY", limits::threads_at_open),
-    ("threads-beside-a-pinned-engine", "", threads::beside_a_pinned_engine),
+    ("threads-beside-a-pinned-engine", "", placement::beside_a_pinned_engine),
     ("threads-of-64-logs", "", threads::of_64_logs),
     ("threads-of-a-shutdown", "", threads::of_a_shutdown_beside_a_hung_log),
     ("threads-of-failing-logs", "", threads::of_failing_logs),
     ("threads-of-idle-logs", "", threads::of_idle_logs),
     ("threads-of-logs-that-come-and-go", "", threads::of_logs_that_come_and_go),
     ("threads-on-a-hung-filesystem", "", threads::on_a_hung_filesystem),
-    ("threads-on-chosen-processors", "", threads::on_chosen_processors),
-    ("threads-with-one-processor", "HAS_OTHERS", threads::with_one_processor),
+    ("threads-on-chosen-processors", "", placement::on_chosen_processors),
+    ("threads-with-one-processor", "HAS_OTHERS", placement::with_one_processor),
     ("user-crashes", "LOG MEMORY", users::crash),
     ("user-is-refused", "LOG MEMORY WORD", users::is_refused),
     ("user-reads-durable", "LOG LAST CAUSE", users::read_durable),

@@ -6,35 +6,33 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{mpsc, Arc, Mutex};
+use std::sync::{mpsc, Arc};
 use std::time::{Duration, Instant};
 
 use common::{append, assert_holds, event, eventually, expect_cause, open, Place, DEADLINE};
 use flashstrike_wal::config::{Config, Keep, SyncMode};
 use flashstrike_wal::error::Cause;
-use flashstrike_wal::log_sink::{Level, LogSink};
-use flashstrike_wal::recorder::{Decided, Manager, Writer};
-use flashstrike_wal::replay::{Reader, ReaderOptions};
-use rustix::thread::CpuSet;
+use flashstrike_wal::log_sink::LogSink;
+use flashstrike_wal::recorder::{Manager, Writer};
 
 use crate::arguments::Arguments;
 
 /// Events in a segment of 16 blocks.
-const SEGMENT: u64 = 16 * 256;
+pub const SEGMENT: u64 = 16 * 256;
 
 /// A thread of the library.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Thread {
-    name: String,
+pub struct Thread {
+    pub name: String,
     /// How often it slept or waited.
     switches: u64,
-    cpus: String,
-    nice: i32,
+    pub cpus: String,
+    pub nice: i32,
     /// Neither running nor waiting for a processor.
     sleeps: bool,
 }
 
-fn threads() -> BTreeMap<PathBuf, Thread> {
+pub fn threads() -> BTreeMap<PathBuf, Thread> {
     let mut found = BTreeMap::new();
     for task in common::paths("/proc/self/task".as_ref()) {
         let read = |name: &str| fs::read_to_string(task.join(name)).unwrap_or_default();
@@ -61,31 +59,31 @@ fn threads() -> BTreeMap<PathBuf, Thread> {
     found
 }
 
-fn names() -> Vec<String> {
+pub fn names() -> Vec<String> {
     let mut names: Vec<_> = threads().into_values().map(|thread| thread.name).collect();
     names.sort();
     names
 }
 
-fn named(name: &str) -> Thread {
+pub fn named(name: &str) -> Thread {
     let found: Vec<_> = threads().into_values().filter(|thread| thread.name == name).collect();
     assert_eq!(found.len(), 1, "{name}: {found:?}");
     found[0].clone()
 }
 
-const SHARED: [&str; 4] = ["wal-freezer", "wal-maintainer", "wal-preparer", "wal-watcher"];
+pub const SHARED: [&str; 4] = ["wal-freezer", "wal-maintainer", "wal-preparer", "wal-watcher"];
 
 /// The names of the freezers besides the first: there are two for a processor, up to four.
-fn more_freezers(processors: usize) -> impl Iterator<Item = String> {
+pub fn more_freezers(processors: usize) -> impl Iterator<Item = String> {
     (2..=(2 * processors).min(4)).map(|n| format!("wal-freezer-{n}"))
 }
 
-fn processors() -> usize {
+pub fn processors() -> usize {
     rustix::thread::sched_getaffinity(None).unwrap().count() as usize
 }
 
 /// The threads of these logs, which may use so many processors.
-fn expect_threads(logs: &[String], processors: usize) {
+pub fn expect_threads(logs: &[String], processors: usize) {
     let own = logs.iter().map(|log| format!("wal-p-{log}"));
     let shared = SHARED.map(str::to_owned).into_iter().chain(more_freezers(processors));
     let mut expected: Vec<_> = shared.chain(own).collect();
@@ -94,7 +92,7 @@ fn expect_threads(logs: &[String], processors: usize) {
     eventually("they have their names", || names() == expected);
 }
 
-fn config(place: &Place) -> Config {
+pub fn config(place: &Place) -> Config {
     Config { prepared_segments: 1, ..place.small() }
 }
 
@@ -111,7 +109,7 @@ fn shut_down(logs: Vec<(Manager, Writer)>) {
 }
 
 /// The last thread ends with the last log. The kernel may list it a little longer.
-fn expect_none() {
+pub fn expect_none() {
     eventually("no thread is left", || names().is_empty());
 }
 
@@ -341,130 +339,4 @@ pub fn of_logs_that_come_and_go(_: &Arguments) {
     for thread in 0..THREADS {
         assert_holds(&place.base().join(format!("log-{thread}")), CYCLES * 1000);
     }
-}
-
-/// A mask as /proc writes it: groups of 8 digits, the highest first, as many as the kernel likes.
-fn mask(cpus: &str) -> u128 {
-    u128::from_str_radix(&cpus.replace(',', ""), 16).unwrap()
-}
-
-/// An engine that pins itself before it opens has its processor to itself, without any option.
-pub fn beside_a_pinned_engine(_: &Arguments) {
-    let place = &Place::new();
-    let all = rustix::thread::sched_getaffinity(None).unwrap();
-    let pinned = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap();
-    let mut own = CpuSet::new();
-    own.set(pinned);
-    rustix::thread::sched_setaffinity(None, &own).unwrap();
-    let (manager, mut writer) = open(&place.base().join("log"), config(place));
-    append(&mut writer, 1..=10_000);
-    manager.log().sync().unwrap();
-    expect_threads(&["log".to_owned()], all.count() as usize - 1);
-    assert_eq!(manager.log().recovery_report().placement, Decided::Beside(pinned));
-    let beside = |thread: &Thread| mask(&thread.cpus) >> pinned & 1 == 0;
-    eventually("all of them have left it", || threads().values().all(beside));
-    // The engine's own thread stays where it was, and says otherwise if it likes.
-    assert_eq!(rustix::thread::sched_getaffinity(None).unwrap(), own);
-    let bit = 1 << pinned;
-    let shared = Config { persister_cpus: bit, worker_cpus: bit, ..config(place) };
-    let (other, other_writer) = open(&place.base().join("other"), shared);
-    assert_eq!(other.log().recovery_report().placement, Decided::Configured);
-    let with = |thread: &Thread| mask(&thread.cpus) == 1 << pinned;
-    let ours = 5 + more_freezers(1).count();
-    eventually("as configured", || {
-        threads().values().filter(|thread| with(thread)).count() == ours
-    });
-    other.shutdown(other_writer).unwrap();
-    manager.shutdown(writer).unwrap();
-
-    rustix::thread::sched_setaffinity(None, &all).unwrap();
-    let (manager, writer) = open(&place.base().join("log"), config(place));
-    assert_eq!(manager.log().recovery_report().placement, Decided::Inherited);
-    manager.shutdown(writer).unwrap();
-}
-
-/// Pins this thread, and opens. Either the threads run beside it, which is told, or there is no
-/// other processor for them, which is warned of. The log works all the same.
-pub fn with_one_processor(arguments: &Arguments) {
-    let has_others = arguments.yes_or_no("HAS_OTHERS");
-    let place = &Place::new();
-    let all = rustix::thread::sched_getaffinity(None).unwrap();
-    let pinned = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap();
-    let mut own = CpuSet::new();
-    own.set(pinned);
-    rustix::thread::sched_setaffinity(None, &own).unwrap();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let telling = Arc::clone(&told);
-    let log = LogSink::new(move |level, message| {
-        if message.contains("is pinned to processor") {
-            telling.lock().unwrap().push((level, message.to_owned()));
-        }
-    });
-    let (manager, mut writer) = open(&place.log(), Config { log, ..config(place) });
-    append(&mut writer, 1..=2 * SEGMENT);
-    manager.log().sync().unwrap();
-    let told = told.lock().unwrap().clone();
-    let [(level, message)] = &told[..] else { panic!("it is told once: {told:?}") };
-    assert!(message.contains(&format!("is pinned to processor {pinned}")), "{message}");
-    let decided = manager.log().recovery_report().placement;
-    let on_own = |thread: &Thread| mask(&thread.cpus) == 1 << pinned;
-    if has_others {
-        assert_eq!((decided, *level), (Decided::Beside(pinned), Level::Info), "{message}");
-        eventually("all of them have left it", || !threads().values().any(on_own));
-    } else {
-        assert_eq!((decided, *level), (Decided::Shared(pinned), Level::Warn), "{message}");
-        assert!(message.contains("appends will wait"), "{message}");
-        assert!(threads().values().all(on_own), "{:?}", threads());
-    }
-    // The threads of a reader go where those of a log go, and end with it.
-    let mut reader = Reader::open(&place.log(), ReaderOptions { verify: true }).unwrap();
-    reader.use_threads(3).unwrap();
-    assert_eq!(reader.next().unwrap(), event(1));
-    let of_reader = || -> Vec<Thread> {
-        threads().into_values().filter(|thread| thread.name == "wal-replay").collect()
-    };
-    eventually("they are where they belong", || {
-        let of_reader = of_reader();
-        of_reader.len() == 3 && of_reader.iter().all(|thread| on_own(thread) != has_others)
-    });
-    drop(reader);
-    eventually("they end with it", || of_reader().is_empty());
-    // What was tried in order to decide has not moved the engine's own thread.
-    assert_eq!(rustix::thread::sched_getaffinity(None).unwrap(), own);
-    manager.shutdown(writer).unwrap();
-    assert_holds(&place.log(), 2 * SEGMENT);
-}
-
-pub fn on_chosen_processors(_: &Arguments) {
-    let place = &Place::new();
-    let (manager, writer) = open(&place.base().join("default"), config(place));
-    expect_threads(&["default".to_owned()], processors());
-    let ours = 5 + more_freezers(processors()).count();
-    let default = named("wal-preparer");
-    let freezer =
-        || threads().into_values().filter(|thread| thread.name.starts_with("wal-freezer"));
-    eventually("compression comes last", || freezer().all(|thread| thread.nice == 19));
-    let inherited = rustix::process::getpriority_process(None).unwrap();
-    assert_eq!(default.nice, inherited);
-    let available = mask(&default.cpus) as u64;
-    let (low, high) = (1 << available.trailing_zeros(), 1 << available.ilog2());
-
-    let placed =
-        Config { persister_cpus: high, worker_cpus: low, worker_nice: 15, ..config(place) };
-    let (other, other_writer) = open(&place.base().join("pläcedxyz"), placed);
-    // As much of the name as fits, without splitting a character.
-    let placed_so = |name: &str, cpus, nice| {
-        let mut found = threads().into_values().filter(|thread| thread.name == name);
-        found.any(|thread| mask(&thread.cpus) as u64 == cpus && thread.nice == nice)
-    };
-    eventually("its own", || placed_so("wal-p-pläcedxy", high, 15));
-    for (name, nice) in SHARED.into_iter().zip([19, 15, 15, 15]) {
-        eventually(name, || placed_so(name, low, nice));
-    }
-    let theirs = 5 + more_freezers(1).count();
-    eventually("each log has its own threads", || names().len() == ours + theirs);
-    manager.shutdown(writer).unwrap();
-    eventually("its threads end", || names().len() == theirs);
-    other.shutdown(other_writer).unwrap();
-    expect_none();
 }

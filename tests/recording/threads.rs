@@ -1,6 +1,6 @@
 //! Many logs in one process: the threads they share, the cost of an idle log, and that a failure of
 //! one log does not affect the others. The child counts the threads of its own process
-//! (`tests/child/threads.rs`).
+//! (`tests/child/threads.rs`, `placement.rs`).
 
 use common::{child, event, expect_cause, open, Place};
 use flashstrike_wal::config::Config;
