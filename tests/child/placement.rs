@@ -20,14 +20,21 @@ fn mask(cpus: &str) -> u128 {
     u128::from_str_radix(&cpus.replace(',', ""), 16).unwrap()
 }
 
-/// An engine that pins itself before it opens has its processor to itself, without any option.
-pub fn beside_a_pinned_engine(_: &Arguments) {
-    let place = &Place::new();
+/// Pins this thread to the first processor that it may use. Returns all that it might use, that
+/// one, and that one alone.
+fn pin() -> (CpuSet, usize, CpuSet) {
     let all = rustix::thread::sched_getaffinity(None).unwrap();
     let pinned = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap();
     let mut own = CpuSet::new();
     own.set(pinned);
     rustix::thread::sched_setaffinity(None, &own).unwrap();
+    (all, pinned, own)
+}
+
+/// An engine that pins itself before it opens has its processor to itself, without any option.
+pub fn beside_a_pinned_engine(_: &Arguments) {
+    let place = &Place::new();
+    let (all, pinned, own) = pin();
     let (manager, mut writer) = open(&place.base().join("log"), config(place));
     append(&mut writer, 1..=10_000);
     manager.log().sync().unwrap();
@@ -60,11 +67,7 @@ pub fn beside_a_pinned_engine(_: &Arguments) {
 pub fn with_one_processor(arguments: &Arguments) {
     let has_others = arguments.yes_or_no("HAS_OTHERS");
     let place = &Place::new();
-    let all = rustix::thread::sched_getaffinity(None).unwrap();
-    let pinned = (0..CpuSet::MAX_CPU).find(|cpu| all.is_set(*cpu)).unwrap();
-    let mut own = CpuSet::new();
-    own.set(pinned);
-    rustix::thread::sched_setaffinity(None, &own).unwrap();
+    let (_, pinned, own) = pin();
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = Arc::clone(&told);
     let log = LogSink::new(move |level, message| {
